@@ -1,0 +1,403 @@
+"""The tables that every data source returns, whatever it was before.
+
+A `Dataset` holds a `Catalogue` (what can be recommended), `Interactions` (who took what, with
+named binary features of users and items) and, where a source knows them, `Relations` between
+items and the `Truth` behind each purchase and relation. Ids are contiguous integers that start
+at 0; the original ids stand beside them in the tables. Each table checks itself once, here, when
+it is made; the code behind this door trusts it. Nothing here reads a file or draws a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int, UInt8
+from numpy import ndarray
+from scipy import sparse
+
+DOES_NOT_APPLY = -1
+"""Code of an attribute that an item does not have (a shoe has no neckline)."""
+
+RELATION_KINDS = ("also_viewed", "buy_after_viewing", "also_bought", "bought_together")
+SUBSTITUTES = RELATION_KINDS[:2]
+COMPLEMENTS = RELATION_KINDS[2:]
+
+
+def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
+    """Return `ids` as an int64 array; each must lie in 0..count-1.
+
+    Raises:
+        ValueError: names the argument, the first bad id and the allowed range.
+    """
+    array = np.atleast_1d(np.asarray(ids))
+    if array.size == 0:
+        return array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"{name}: ids must be integers, got {array.dtype}; map original ids to 0..n-1 first"
+        )
+    bad = array[(array < 0) | (array >= count)]
+    if bad.size:
+        allowed = f"0..{count - 1}" if count else "empty"
+        raise ValueError(f"{name}: {what} {bad[0]} is not in this dataset ({allowed})")
+    return array.astype(np.int64)
+
+
+def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None:
+    """Raise a ValueError that lists the missing and the present columns of `table`."""
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        raise ValueError(
+            f"{name}: missing column {', '.join(missing)}; "
+            f"needs {', '.join(needed)}, has {', '.join(map(str, table.columns))}"
+        )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The attributes of a catalogue and the classes of each, in the order of their codes."""
+
+    classes: dict[str, tuple[str, ...]]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    def attribute(self, name: str) -> int:
+        """Position of an attribute. Raises ValueError for an unknown one."""
+        if name not in self.classes:
+            raise ValueError(
+                f"attribute: {name!r} is not in the schema; choose from {', '.join(self.classes)}"
+            )
+        return self.attributes.index(name)
+
+    def code(self, attribute: str, value: str) -> int:
+        """Code of a class within its attribute. Raises ValueError for an unknown one."""
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if value not in classes:
+            raise ValueError(
+                f"class: {value!r} is not a class of {attribute!r}; choose from "
+                f"{', '.join(classes)}"
+            )
+        return classes.index(value)
+
+    def name(self, attribute: str, code: int) -> str:
+        """Class name behind a code; 'does not apply' for -1."""
+        if code == DOES_NOT_APPLY:
+            return "does not apply"
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if not 0 <= code < len(classes):
+            raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
+        return classes[code]
+
+
+class Images(Protocol):
+    """Pictures by item id: an array in memory, or a source that reads or draws them lazily."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 height width"]: ...
+
+
+MaskSource = Callable[[int, str, str], Bool[ndarray, "height width"]]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What can be recommended.
+
+    Attributes:
+        items: one row an item, in id order; at least the columns `title` and `category`.
+        images: uint8 `[item, 3, height, width]` behind indexing, or None.
+        attributes: int64 `[item, attribute]`, a class code or -1 where it does not apply.
+        schema: names of the attributes and classes, with `attributes`.
+        masks: where the truth about pixels is known, the function behind `mask`.
+    """
+
+    items: pd.DataFrame
+    images: Images | None = None
+    attributes: Int[ndarray, "item attribute"] | None = None
+    schema: Schema | None = None
+    masks: MaskSource | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_columns("items", self.items, ["title", "category"])
+        if (self.attributes is None) != (self.schema is None):
+            raise ValueError("attributes and schema: give both or neither")
+        if self.images is not None and len(self.images) != len(self):
+            raise ValueError(f"images: {len(self.images)} pictures for {len(self)} items")
+        if self.attributes is not None and self.schema is not None:
+            self._check_attributes(self.attributes, self.schema)
+
+    def _check_attributes(self, attributes: ndarray, schema: Schema) -> None:
+        if attributes.shape != (len(self), len(schema.attributes)):
+            raise ValueError(
+                f"attributes: shape {attributes.shape}, needs {(len(self), len(schema.attributes))}"
+            )
+        for column, name in enumerate(schema.attributes):
+            limit = len(schema.classes[name])
+            bad = np.flatnonzero((attributes[:, column] < -1) | (attributes[:, column] >= limit))
+            if bad.size:
+                raise ValueError(
+                    f"attributes: item {bad[0]} has code {attributes[bad[0], column]} for "
+                    f"{name!r}, which has classes 0..{limit - 1} (-1 = does not apply)"
+                )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def mask(self, item: int, attribute: str, kind: str = "part") -> Bool[ndarray, "height width"]:
+        """Pixels of `item` that carry `attribute`.
+
+        Args:
+            kind: 'part' (the region the attribute names) or 'counterfactual' (the pixels that
+                change when only this attribute is switched).
+
+        Raises:
+            ValueError: no masks in this catalogue, or an unknown item, attribute or kind.
+        """
+        if self.masks is None or self.schema is None:
+            raise ValueError("mask: this catalogue has no pixel truth; data.load('boutique') has")
+        if kind not in ("part", "counterfactual"):
+            raise ValueError(f"kind: {kind!r}; choose 'part' or 'counterfactual'")
+        self.schema.attribute(attribute)
+        return self.masks(int(check_ids("item", item, len(self), "item")[0]), attribute, kind)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Named binary features of users or items: a sparse 0/1 matrix `[owner, feature]`."""
+
+    names: tuple[str, ...]
+    matrix: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        if self.matrix.shape[1] != len(self.names):
+            raise ValueError(
+                f"features: {len(self.names)} names for {self.matrix.shape[1]} columns"
+            )
+
+    @classmethod
+    def none(cls, owners: int) -> Features:
+        """No features for `owners` users or items."""
+        return cls((), sparse.csr_array((owners, 0), dtype=np.int8))
+
+    @classmethod
+    def from_columns(cls, table: pd.DataFrame, columns: dict[str, str]) -> Features:
+        """One binary feature for each value of each column; missing values give none.
+
+        Args:
+            table: one row an owner, in id order.
+            columns: column -> the word before the colon in the feature's name.
+        """
+        check_columns("table", table, list(columns))
+        names: list[str] = []
+        rows, cols = [], []
+        for column, word in columns.items():
+            codes, values = pd.factorize(table[column], sort=True)
+            known = codes >= 0
+            rows.append(np.flatnonzero(known))
+            cols.append(codes[known] + len(names))
+            names += [f"{word}: {value}" for value in values]
+        return cls.from_pairs(tuple(names), np.concatenate(rows), np.concatenate(cols), len(table))
+
+    @classmethod
+    def from_pairs(
+        cls, names: Sequence[str], owners: ndarray, features: ndarray, count: int
+    ) -> Features:
+        """Features from (owner, feature) pairs; repeated pairs count once."""
+        owners = check_ids("owners", owners, count, "owner")
+        features = check_ids("features", features, len(names), "feature")
+        matrix = sparse.csr_array(
+            (np.ones(len(owners), np.int8), (owners, features)), shape=(count, len(names))
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return cls(tuple(names), matrix)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def of(self, owner: int) -> list[str]:
+        """Names of one owner's features."""
+        start, stop = self.matrix.indptr[owner : owner + 2]
+        return [self.names[column] for column in self.matrix.indices[start:stop]]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who took what, and when: implicit feedback, one row an event.
+
+    Attributes:
+        user, item: int64 `[event]`, ids.
+        time: int64 `[event]`, in the source's own unit (its data card says which).
+        value: float32 `[event]`, the strength of the event (a rating, a number of purchases).
+        users: one row a user, in id order, with the original id.
+        n_items: size of the catalogue.
+        user_features, item_features: named binary features.
+    """
+
+    user: Int[ndarray, " event"]
+    item: Int[ndarray, " event"]
+    time: Int[ndarray, " event"]
+    value: ndarray
+    users: pd.DataFrame
+    n_items: int
+    user_features: Features
+    item_features: Features
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.user), len(self.item), len(self.time), len(self.value)}
+        if len(lengths) != 1:
+            raise ValueError(f"interactions: columns of different lengths {sorted(lengths)}")
+        check_ids("user", self.user, self.n_users, "user")
+        check_ids("item", self.item, self.n_items, "item")
+        for name, features, count in (
+            ("user_features", self.user_features, self.n_users),
+            ("item_features", self.item_features, self.n_items),
+        ):
+            if features.matrix.shape[0] != count:
+                raise ValueError(f"{name}: {features.matrix.shape[0]} rows for {count} owners")
+
+    @classmethod
+    def from_frame(
+        cls,
+        events: pd.DataFrame,
+        *,
+        users: pd.DataFrame,
+        n_items: int,
+        user_features: Features | None = None,
+        item_features: Features | None = None,
+    ) -> Interactions:
+        """Interactions from a table with `user` and `item`, and maybe `time` and `value`."""
+        check_columns("events", events, ["user", "item"])
+        n = len(events)
+        return cls(
+            user=check_ids("user", events["user"].to_numpy(), len(users), "user"),
+            item=check_ids("item", events["item"].to_numpy(), n_items, "item"),
+            time=events["time"].to_numpy(np.int64) if "time" in events else np.zeros(n, np.int64),
+            value=events["value"].to_numpy(np.float32)
+            if "value" in events
+            else np.ones(n, np.float32),
+            users=users,
+            n_items=n_items,
+            user_features=user_features or Features.none(len(users)),
+            item_features=item_features or Features.none(n_items),
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.users)
+
+    def select(self, events: ndarray) -> Interactions:
+        """The same users, items and features, with only some of the events (mask or positions)."""
+        return replace(
+            self,
+            user=self.user[events],
+            item=self.item[events],
+            time=self.time[events],
+            value=self.value[events],
+        )
+
+    def without_features(self) -> Interactions:
+        """The same events with no user and no item features ('w/o attr' in RecoNet's Table 1)."""
+        return replace(
+            self,
+            user_features=Features.none(self.n_users),
+            item_features=Features.none(self.n_items),
+        )
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """R, the binary 0/1 matrix `[user, item]` (Source: RecoNet, §2)."""
+        ones = np.ones(len(self), np.float32)
+        matrix = sparse.csr_array(
+            (ones, (self.user, self.item)), shape=(self.n_users, self.n_items)
+        )
+        matrix.sum_duplicates()
+        matrix.data[:] = 1
+        return matrix
+
+    def history(self, user: int) -> Int[ndarray, " n"]:
+        """V(u): the items of one user, ascending (Source: RecoNet, §2)."""
+        (user,) = check_ids("user", user, self.n_users, "user")
+        return self.matrix.indices[self.matrix.indptr[user] : self.matrix.indptr[user + 1]]
+
+
+@dataclass(frozen=True)
+class Relations:
+    """Pairs of related items, as a shop records them.
+
+    Attributes:
+        group: int64 `[pair]`, the user or shopper group that the relation was seen for.
+        source, target: int64 `[pair]`, item ids.
+        kind: int64 `[pair]`, position in `RELATION_KINDS`; the first two are substitutes, the
+            last two complements.
+    """
+
+    group: Int[ndarray, " pair"]
+    source: Int[ndarray, " pair"]
+    target: Int[ndarray, " pair"]
+    kind: Int[ndarray, " pair"]
+    n_items: int
+    n_groups: int
+
+    def __post_init__(self) -> None:
+        check_ids("group", self.group, self.n_groups, "group")
+        check_ids("source", self.source, self.n_items, "item")
+        check_ids("target", self.target, self.n_items, "item")
+        check_ids("kind", self.kind, len(RELATION_KINDS), "relation kind")
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Why each event happened, where a source knows it (the boutique does).
+
+    Attributes:
+        preference: float32 `[user, attribute, class]`, each user's true taste.
+        purchase_reason: int64 `[event]`, the attribute behind a purchase, -1 = no single one.
+        relation_reason: int64 `[pair]`, the attribute behind a relation, -1 = label noise.
+        group_of_user: int64 `[user]`.
+    """
+
+    preference: ndarray
+    purchase_reason: Int[ndarray, " event"]
+    relation_reason: Int[ndarray, " pair"]
+    group_of_user: Int[ndarray, " user"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One source behind the one door, `data.load(name)`."""
+
+    name: str
+    catalogue: Catalogue
+    interactions: Interactions
+    relations: Relations | None = None
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.catalogue) != self.interactions.n_items:
+            raise ValueError(
+                f"dataset {self.name!r}: {len(self.catalogue)} items in the catalogue, "
+                f"{self.interactions.n_items} in the interactions"
+            )
+
+    def __repr__(self) -> str:
+        events = self.interactions
+        density = len(events) / max(events.n_users * events.n_items, 1)
+        return (
+            f"Dataset {self.name!r}: {events.n_users:,} users, {events.n_items:,} items, "
+            f"{len(events):,} interactions ({density:.2%} of all pairs)"
+        )

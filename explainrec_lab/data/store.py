@@ -1,0 +1,78 @@
+"""Where data lives on disk, and how a file gets there whole or not at all.
+
+`EXPLAINREC_DATA` names the folder of real data; without it, the user's cache. Generated data
+(boutique renders) always goes to the cache, under a key made from what was asked for. A file
+appears under its final name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pooch
+
+
+class DataNotFound(FileNotFoundError):
+    """A source is not on this machine; the message is the steps that bring it here."""
+
+
+def cache_dir() -> Path:
+    """Folder for what the package generates: `EXPLAINREC_CACHE`, else the user's cache."""
+    return Path(os.environ.get("EXPLAINREC_CACHE") or pooch.os_cache("explainrec_lab"))
+
+
+def data_dir() -> Path:
+    """Folder of real data: `EXPLAINREC_DATA`, else `data` in the user's cache."""
+    given = os.environ.get("EXPLAINREC_DATA")
+    if given and not Path(given).is_dir():
+        raise DataNotFound(
+            f"EXPLAINREC_DATA={given!r} is not a folder: create it, correct it or unset it"
+        )
+    return Path(given) if given else cache_dir() / "data"
+
+
+def content_key(**asked: Any) -> str:
+    """A short key that changes whenever anything in `asked` does (JSON-serialisable values)."""
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it to `path` only if the block succeeds.
+
+    A crash leaves at most a `.part` file, which the next `whole_file` for that path removes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        if not _is_running(stale):
+            stale.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name}.{os.getpid()}-", suffix=".part", dir=path.parent
+    )
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_running(part: Path) -> bool:
+    """Whether the process that writes this `.part` file is still alive."""
+    pid = int(part.name.rsplit(".", 2)[-2].split("-")[0])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

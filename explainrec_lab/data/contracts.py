@@ -197,7 +197,7 @@ class Features:
         """
         check_columns("table", table, list(columns))
         names: list[str] = []
-        rows, cols = [], []
+        rows, cols = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for column, word in columns.items():
             codes, values = pd.factorize(table[column], sort=True)
             known = codes >= 0

@@ -11,12 +11,15 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pooch
+
+SECONDS_A_DAY = 86_400
 
 
 class DataNotFound(FileNotFoundError):
@@ -48,15 +51,13 @@ def content_key(**asked: Any) -> str:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it to `path` only if the block succeeds.
 
-    A crash leaves at most a `.part` file, which the next `whole_file` for that path removes.
+    A crash leaves at most a `.part` file; those older than a day are removed on the way.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f".{path.name}.*.part"):
-        if not _is_running(stale):
+        if time.time() - stale.stat().st_mtime > SECONDS_A_DAY:
             stale.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.name}.{os.getpid()}-", suffix=".part", dir=path.parent
-    )
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -64,15 +65,3 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _is_running(part: Path) -> bool:
-    """Whether the process that writes this `.part` file is still alive."""
-    pid = int(part.name.rsplit(".", 2)[-2].split("-")[0])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,0 +1,45 @@
+"""Data: the contracts that every source keeps, the sources, and the papers' splits.
+
+dataset = data.load("completejourney")
+parts = data.split(data.implicit(dataset.interactions, threshold=1), seed=0)
+"""
+
+from explainrec_lab.data.contracts import (
+    COMPLEMENTS,
+    DOES_NOT_APPLY,
+    RELATION_KINDS,
+    SUBSTITUTES,
+    Catalogue,
+    Dataset,
+    Features,
+    Interactions,
+    Relations,
+    Schema,
+    Truth,
+)
+from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.sources import available, load
+from explainrec_lab.data.splits import Split, cold_start, implicit, split
+from explainrec_lab.data.store import DataNotFound
+
+__all__ = [
+    "COMPLEMENTS",
+    "DOES_NOT_APPLY",
+    "RELATION_KINDS",
+    "SUBSTITUTES",
+    "Catalogue",
+    "DataNotFound",
+    "Dataset",
+    "Features",
+    "Interactions",
+    "Relations",
+    "Schema",
+    "Split",
+    "Truth",
+    "available",
+    "cold_start",
+    "from_frames",
+    "implicit",
+    "load",
+    "split",
+]

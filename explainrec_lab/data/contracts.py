@@ -367,13 +367,15 @@ class Truth:
     Attributes:
         preference: float32 `[user, attribute, class]`, each user's true taste.
         purchase_reason: int64 `[event]`, the attribute behind a purchase, -1 = no single one.
-        relation_reason: int64 `[pair]`, the attribute behind a relation, -1 = label noise.
+        relation_reason: int64 `[pair, 2]`, the attribute that explains a relation in the source's
+            picture and in the target's (they may differ: a collar goes with a heel); both -1 =
+            label noise.
         group_of_user: int64 `[user]`.
     """
 
     preference: ndarray
     purchase_reason: Int[ndarray, " event"]
-    relation_reason: Int[ndarray, " pair"]
+    relation_reason: Int[ndarray, "pair 2"]
     group_of_user: Int[ndarray, " user"]
 
 

@@ -1,0 +1,159 @@
+"""Explanations against the known truth: did they name the attribute that did it?
+
+Only a source that knows why each purchase happened can be scored here (the boutique does). The
+question is not which item, as in `ranking.py`, but which *attribute*: of those that the item has,
+the explanation points at one, the truth names one. Two references stand beside every hit rate:
+`chance_rate`, a blind guess among the attributes that apply, and `prior_rate`, the attribute that
+is most often the reason. Nothing here knows a model.
+
+An event counts when it has a reason (not -1) and its item has at least two attributes: with one
+attribute there is nothing to explain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Interactions, check_ids
+
+NO_REASON = -1
+"""Code of a purchase or a relation that no single attribute explains."""
+
+
+def reason_hit_rate(
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+    true_reason: Int[ndarray, " event"],
+    applies: Bool[ndarray, "event attribute"],
+) -> float:
+    """Share of explainable events whose explanation names the true attribute.
+
+    Args:
+        predicted_attribute: one attribute an event (integers), or the explanation's own scores of
+            all attributes (floats; higher = more to do with it). Of the scores only those of
+            attributes that apply compete, and a tie is shared: of m attributes at the top, each
+            is a hit for 1/m, so that an explanation without an opinion gets the chance rate.
+        true_reason: the attribute behind each event, -1 = none (left out).
+        applies: whether the event's item has each attribute.
+
+    Returns:
+        The rate in 0..1; nan when no event counts.
+
+    Raises:
+        ValueError: shapes that do not agree, nan scores, a reason that does not apply.
+    """
+    true_reason, applies = _checked(true_reason, applies)
+    guess = _shares(np.asarray(predicted_attribute), applies)
+    counted = explainable(true_reason, applies)
+    return _mean(guess[counted, true_reason[counted]])
+
+
+def chance_rate(
+    true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
+) -> float:
+    """Hit rate of a blind guess: the mean of 1 / (number of attributes that apply), in 0..1."""
+    true_reason, applies = _checked(true_reason, applies)
+    counted = explainable(true_reason, applies)
+    return _mean(1 / applies[counted].sum(axis=1))
+
+
+def prior_rate(
+    train_reason: Int[ndarray, " train"],
+    true_reason: Int[ndarray, " event"],
+    applies: Bool[ndarray, "event attribute"],
+) -> float:
+    """Hit rate of naming, among the attributes that apply, the most frequent reason.
+
+    Args:
+        train_reason: the reasons of other events, where the frequencies are counted (-1 = none).
+        true_reason, applies: the events to score, as in `reason_hit_rate`.
+    """
+    n_attributes = np.asarray(applies).shape[1]
+    reasons = np.asarray(train_reason)
+    reasons = check_ids("train_reason", reasons[reasons != NO_REASON], n_attributes, "attribute")
+    frequency = np.bincount(reasons, minlength=n_attributes).astype(np.float64)
+    scores = np.broadcast_to(frequency, np.asarray(applies).shape)
+    return reason_hit_rate(scores, true_reason, applies)
+
+
+def explainable(
+    true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
+) -> Bool[ndarray, " event"]:
+    """Which events count: those with a reason, on items with at least two attributes."""
+    return (np.asarray(true_reason) != NO_REASON) & (np.asarray(applies).sum(axis=1) > 1)
+
+
+def applies_to(dataset: Dataset, events: Interactions) -> Bool[ndarray, "event attribute"]:
+    """Whether the item of each event has each attribute.
+
+    Raises:
+        ValueError: the data set knows no attributes.
+    """
+    if dataset.catalogue.attributes is None:
+        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no attributes")
+    return dataset.catalogue.attributes[events.item] != DOES_NOT_APPLY
+
+
+def purchase_reasons(dataset: Dataset, events: Interactions) -> Int[ndarray, " event"]:
+    """The true reason of each event of a split, looked up by (user, item).
+
+    Raises:
+        ValueError: the data set knows no reasons, or did not have one of the events.
+    """
+    if dataset.truth is None:
+        raise ValueError(f"dataset {dataset.name!r}: why its purchases happened is not known")
+    known, asked = _pair_codes(dataset.interactions), _pair_codes(events)
+    order = np.argsort(known, kind="stable")
+    place = order[np.searchsorted(known, asked, sorter=order).clip(max=len(known) - 1)]
+    if not np.array_equal(known[place], asked):
+        bad = int(np.flatnonzero(known[place] != asked)[0])
+        raise ValueError(
+            f"events: user {events.user[bad]} never took item {events.item[bad]} "
+            f"in dataset {dataset.name!r}"
+        )
+    return dataset.truth.purchase_reason[place]
+
+
+def _pair_codes(events: Interactions) -> Int[ndarray, " event"]:
+    return events.user * events.n_items + events.item
+
+
+def _checked(true_reason: ndarray, applies: ndarray) -> tuple[ndarray, ndarray]:
+    """Both as arrays, once they agree: every reason is an attribute that applies, or -1."""
+    true_reason, applies = np.asarray(true_reason), np.asarray(applies, dtype=bool)
+    if applies.ndim != 2 or true_reason.shape != applies.shape[:1]:
+        raise ValueError(
+            f"true_reason and applies: shapes {true_reason.shape} and {applies.shape}; "
+            "need [event] and [event, attribute]"
+        )
+    events = np.flatnonzero(true_reason != NO_REASON)
+    reasons = check_ids("true_reason", true_reason[events], applies.shape[1], "attribute")
+    bad = events[~applies[events, reasons]]
+    if bad.size:
+        raise ValueError(
+            f"true_reason: event {bad[0]} has reason {true_reason[bad[0]]}, which does not apply"
+        )
+    return true_reason, applies
+
+
+def _shares(predicted: ndarray, applies: ndarray) -> Float[ndarray, "event attribute"]:
+    """One guess an event, spread evenly over the attributes tied at the top."""
+    if predicted.ndim == 1 and len(predicted) == len(applies):
+        named = check_ids("predicted_attribute", predicted, applies.shape[1], "attribute")
+        return np.eye(applies.shape[1])[named]
+    if predicted.shape != applies.shape:
+        raise ValueError(
+            f"predicted_attribute: shape {predicted.shape}; needs {applies.shape[:1]} or "
+            f"{applies.shape}"
+        )
+    if np.isnan(predicted[applies]).any():
+        raise ValueError("predicted_attribute: nan among the scores of attributes that apply")
+    scores = np.where(applies, predicted, -np.inf)
+    top = applies & (scores == scores.max(axis=1, keepdims=True))
+    return top / np.maximum(top.sum(axis=1, keepdims=True), 1)
+
+
+def _mean(values: ndarray) -> float:
+    """The mean, or nan of nothing (without numpy's warning)."""
+    return float(values.mean()) if values.size else float("nan")

@@ -23,6 +23,7 @@ class Equation:
     Attributes:
         paper: key of `PAPERS`.
         name: what the book, the code and the tests call it.
+        title: its heading in the equation index.
         place: section and step of the paper, such as '§4.3, step 2'.
         latex: the equation in the paper's symbols.
         says: one sentence that a third-year student can read.
@@ -30,6 +31,7 @@ class Equation:
 
     paper: str
     name: str
+    title: str
     place: str
     latex: str
     says: str
@@ -43,12 +45,14 @@ class Equation:
 _RECONET = (
     (
         "pooling",
+        "A user is an average",
         "§4.1",
         r"\mathbf{x}_u := \frac{Q \cdot \mathbf{I}_u^T}{|FS_u|}",
         "A user is the average of the latent vectors of the user's features.",
     ),
     (
         "softmax",
+        "From scores to probabilities",
         "§4.1",
         r"\hat{\mathbf{p}} = \operatorname{softmax}(\hat{\mathbf{y}})"
         r" = \operatorname{softmax}(\mathbf{W}\mathbf{x}^T)",
@@ -56,18 +60,21 @@ _RECONET = (
     ),
     (
         "cross-entropy",
+        "The loss",
         "§4.1",
         r"L = -\log \hat{p}_j",
         "The loss is the surprise at the removed item j, the label of the training example.",
     ),
     (
         "removal",
+        "Removing one more item",
         "§4.2",
         r"P(\text{remove one more} \mid r \text{ removed}) = \frac{1}{(r+1)^{\beta}}",
         "After r removals, one more item leaves the history with this probability.",
     ),
     (
         "removal-survival",
+        "How far removals go",
         "§4.2",
         r"P(\text{an item of rank } r \text{ is removed})"
         r" = \frac{1}{\left(\prod_{i=0}^{r} (i+1)\right)^{\beta}} = \frac{1}{((r+1)!)^{\beta}}",
@@ -75,12 +82,14 @@ _RECONET = (
     ),
     (
         "relevance-linear",
+        "Relevance of the pooled dimensions",
         "§4.3, step 1",
         r"R_i = R_{i \leftarrow j} = w_{ji}\, x_i",
         "With one linear layer, dimension i contributes its own term of the target's score.",
     ),
     (
         "relevance-epsilon",
+        "Relevance through more layers",
         "§4.3, step 1",
         r"R_i = \sum_j \frac{z_{ji}}{\sum_{i'} (z_{ji'} + b_j)"
         r" + \epsilon \cdot \operatorname{sign}\left(\sum_{i'} (z_{ji'} + b_j)\right)} R_j",
@@ -88,18 +97,21 @@ _RECONET = (
     ),
     (
         "relevance-latent",
+        "Relevance of the latent factors",
         "§4.3, step 2",
         r"Z_{i,k} = \frac{q_{i,k}}{\sum_{p=1}^{m} q_{i,p}\, \mathbf{I}_u(p)} R_i",
         "The relevance of dimension i is shared among the features that were averaged into it.",
     ),
     (
         "relevance-feature",
+        "Relevance of a feature",
         "§4.3, step 3",
         r"Z_{\phi_k} = \sum_{i=1}^{d} Z_{i,k}",
         "A feature's relevance is the sum over the dimensions of its latent vector.",
     ),
     (
         "recall",
+        "Recall at k",
         "§5.1",
         r"\text{recall@}k = \frac{|\text{top } k \,\cap\, \text{held-out items}|}"
         r"{|\text{held-out items}|}",

@@ -1,0 +1,63 @@
+# make book   the executed page, from a bare Python 3.11, 3.12 or 3.13
+# make test   all tests: the package, the notebooks (one execution), the page
+# make help   the rest
+
+PYTHON ?= python3
+EXPLAINREC_PROFILE ?= ci
+export EXPLAINREC_PROFILE
+
+ENV := .venv
+RUN := $(ENV)/bin/python
+READY := $(ENV)/ready
+
+.PHONY: help book test env lab colab format clean
+
+help:
+	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
+	@echo "make test    run every test"
+	@echo "make lab     work in JupyterLab"
+	@echo "make format  tidy code and strip notebooks of outputs"
+	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
+	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
+	@echo ""
+	@echo "Settings: PYTHON=python3.12, EXPLAINREC_PROFILE=ci|cpu|gpu, EXPLAINREC_DATA=folder,"
+	@echo "UV_TORCH_BACKEND=cpu (a smaller download where there is no GPU)"
+
+book: $(READY)
+	@$(RUN) book/_tools/build.py
+	@if [ -n "$(OPEN)" ]; then $(RUN) -m webbrowser "file://$(CURDIR)/_build/html/index.html"; fi
+
+# Package and house first (fast), then the notebooks and the page, then what came out of them.
+test: $(READY)
+	$(RUN) -m pytest tests --ignore=tests/notebooks --ignore=tests/site
+	$(RUN) book/_tools/build.py
+	$(RUN) -m pytest tests/notebooks tests/site
+
+lab: $(READY)
+	$(RUN) -m jupyter lab book
+
+colab: $(READY)
+	$(RUN) book/_tools/colab.py
+
+format: $(READY)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+	find book -name '*.ipynb' -not -path '*/.*' -exec $(RUN) -m nbstripout {} +
+
+clean:
+	rm -rf _build .executed
+
+# The environment: made again when pyproject.toml changes. uv is fast; pip does the same slowly.
+env: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is: `$(PYTHON) --version 2>&1`."; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(ENV)
+	$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip -q
+	$(RUN) -m pip install -q --disable-pip-version-check uv || echo "No uv: pip takes over."
+	if $(RUN) -m uv --version >/dev/null 2>&1; \
+	  then $(RUN) -m uv pip install --python $(RUN) -e '.[test,book]'; \
+	  else $(RUN) -m pip install --disable-pip-version-check -e '.[test,book]'; fi
+	@touch $(READY)

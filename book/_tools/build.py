@@ -1,0 +1,215 @@
+"""From notebooks to pages: execute each notebook once, test it by that, build the page from it.
+
+`make book` and `make test` both come here. Three steps:
+
+1. copy `book/` and what the pages include to `.executed/<profile>/`;
+2. run there, with nbmake, every notebook whose key changed. The key covers the notebook, the
+   package, `pyproject.toml`, the profile, the data folder and the installed versions;
+3. build the page from that copy with Jupyter Book (which executes nothing) into `_build/html/`.
+
+A tree or page gets its final name only when it is complete. A failing cell or a Sphinx warning
+ends the run with a non-zero exit code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
+PAGE = ROOT / "_build" / "html"
+CELL_TIMEOUT_SECONDS = 300
+PROFILES = ("ci", "cpu", "gpu")
+INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
+PAGE_ONLY = {".md", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
+CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
+
+
+# ---------------------------------------------------------------- what an execution depends on
+
+
+def notebooks(folder: Path = ROOT) -> list[str]:
+    """Paths of the book's notebooks below `folder`, in order."""
+    found = (folder / "book").rglob("*.ipynb")
+    kept = (path.relative_to(folder) for path in found)
+    return sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
+
+
+def files_seen_by_notebooks() -> Iterator[Path]:
+    """The package, its declaration, this file, and files of the book that are not pages."""
+    yield ROOT / "pyproject.toml"
+    yield Path(__file__)
+    for folder in (ROOT / "explainrec_lab", ROOT / "book"):
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(ROOT).parts
+            hidden = any(part.startswith((".", "__pycache__", "_tools")) for part in inside)
+            if path.is_file() and not hidden and path.suffix not in PAGE_ONLY:
+                yield path
+
+
+def versions() -> list[str]:
+    """`name version` of every dependency that `pyproject.toml` names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in project["dependencies"]]
+    return [f"{name} {metadata.version(name)}" for name in sorted(names)]
+
+
+def data_on_this_machine() -> list[str]:
+    """Names and sizes in the data folder: chapters show more where real data is present."""
+    from explainrec_lab.data.store import data_dir
+
+    found = [path for path in data_dir().glob("*/*") if path.is_file()]
+    return sorted(f"{p.parent.name}/{p.name} {p.stat().st_size}" for p in found)
+
+
+def shared_key(profile: str) -> str:
+    """Hash of everything but the notebook that an execution depends on."""
+    seen = hashlib.sha256()
+    for path in files_seen_by_notebooks():
+        seen.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    rest = [profile, platform.python_version(), versions(), data_on_this_machine()]
+    seen.update(json.dumps(rest).encode())
+    return seen.hexdigest()
+
+
+def notebook_key(shared: str, notebook: str) -> str:
+    return hashlib.sha256(shared.encode() + (ROOT / notebook).read_bytes()).hexdigest()
+
+
+# --------------------------------------------------------------------------- step 1 and 2
+
+
+def take_place(new: Path, final: Path) -> None:
+    """Rename the folder `new` to `final`, and remove what stood there."""
+    old = new.with_name(new.name + "-old")
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder beside `final`; it takes that name only if the block succeeds."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{final.name}.part-", dir=final.parent))
+    part.chmod(0o755)
+    try:
+        yield part
+        take_place(part, final)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def copy_sources(tree: Path) -> None:
+    """Copy the book, and the code that its pages include, into `tree`."""
+    for name in INCLUDED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tree / name, ignore=CLUTTER)
+        elif source.exists():
+            shutil.copy2(source, tree / name)
+
+
+def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
+    """Execute notebooks in place under pytest; each failing cell is shown. Returns exit code."""
+    command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "-v", "--no-header"]
+    command += [f"--nbmake-timeout={CELL_TIMEOUT_SECONDS}", "-p", "no:cacheprovider"]
+    command += [f"--rootdir={tree}", "-c", str(ROOT / "pyproject.toml"), *stale]
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    environment |= {
+        "EXPLAINREC_PROFILE": profile,
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
+        "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
+    }
+    return subprocess.run(command, cwd=tree, env=environment).returncode
+
+
+def seconds_of(notebook: Path) -> float:
+    """Wall time from the first cell's start to the last cell's end, as Jupyter recorded it."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    stamps = [
+        datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+        for cell in cells
+        for stamp in cell.get("metadata", {}).get("execution", {}).values()
+    ]
+    return round((max(stamps) - min(stamps)).total_seconds(), 1) if stamps else 0.0
+
+
+def hardware() -> dict[str, object]:
+    """What a reader needs to compare run times: how many cores, and whether a GPU was there."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        cores = os.cpu_count() or 1
+    return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
+
+
+def execute(profile: str) -> None:
+    """Bring `.executed/<profile>/` up to date, or leave it as it was and exit with an error."""
+    final = EXECUTED / profile
+    record = final / "run-times.json"
+    done = json.loads(record.read_text())["notebooks"] if record.exists() else {}
+    shared = shared_key(profile)
+    keys = {name: notebook_key(shared, name) for name in notebooks()}
+    stale = [name for name, key in keys.items() if done.get(name, {}).get("key") != key]
+    print(f"Notebooks: {len(stale)} to execute, {len(keys) - len(stale)} unchanged ({profile}).")
+    with whole_folder(final) as tree:
+        copy_sources(tree)
+        for name in keys.keys() - set(stale):
+            shutil.copy2(final / name, tree / name)
+        if stale and (code := run_notebooks(tree, stale, profile)):
+            raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
+        new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
+        times = {"profile": profile, "notebooks": {n: new.get(n) or done[n] for n in keys}}
+        (tree / "run-times.json").write_text(json.dumps(times, indent=1))
+
+
+# ------------------------------------------------------------------------------------ step 3
+
+
+def build_page(profile: str) -> None:
+    """Build `_build/html/` from the executed copy; a warning is an error."""
+    source = EXECUTED / profile
+    PAGE.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="page.part-", dir=PAGE.parent) as work:
+        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+        command += ["build", str(source), "--path-output", work]
+        command += ["-W", "-n", "--keep-going", "--all"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        if run.returncode:
+            print((run.stdout + run.stderr).replace(f"{source}{os.sep}", ""))
+            raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
+        take_place(Path(work) / "_build" / "html", PAGE)
+
+
+def main() -> None:
+    profile = os.environ.get("EXPLAINREC_PROFILE") or "ci"
+    if profile not in PROFILES:
+        raise SystemExit(f"EXPLAINREC_PROFILE={profile!r}: choose from {', '.join(PROFILES)}")
+    start = time.monotonic()
+    execute(profile)
+    build_page(profile)
+    index = (PAGE / "index.html").relative_to(ROOT)
+    print(f"\nThe page is ready ({time.monotonic() - start:.0f} s). Open {index}, or serve it:")
+    print(f"  {(PAGE / 'index.html').as_uri()}")
+    print(f"  python3 -m http.server 8000 --directory {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

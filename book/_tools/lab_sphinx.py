@@ -1,0 +1,177 @@
+"""What this book adds to Sphinx: its own MathJax, two directives, run times, and labels.
+
+- `{equations}` writes the equation index: LaTeX, section, function with its source, test.
+- `{run-times}` writes the table of how long each notebook took.
+- Each notebook page says under its title how long it took, on how many cores, in which profile.
+- MathJax comes from the wheel `sphinx-mathjax-offline`; scripts that call a CDN are dropped.
+- Buttons lead to the repository of this clone; controls that the theme leaves unnamed get names.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from equation_index import Code, Entry, index
+from repository import repository_url
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from explainrec_lab.equations import PAPERS
+
+COLAB_BRANCH = "colab"  # `make colab` writes what belongs on it
+MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
+
+
+# ----------------------------------------------------------------------------- equation index
+
+
+class Equations(SphinxDirective):
+    """The equation index, one paper after the other, as MyST text that the page then parses."""
+
+    def run(self) -> list[nodes.Node]:
+        entries = index(Path(self.env.srcdir))
+        for entry in entries.values():
+            for code in entry.functions + entry.tests:
+                self.env.note_dependency(str(Path(self.env.srcdir) / code.file))
+        text = []
+        for paper, title in PAPERS.items():
+            text += [f"## {title}\n"]
+            text += [written(entry) for key, entry in entries.items() if key[0] == paper]
+        return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
+
+
+def written(entry: Entry) -> str:
+    """One equation of the index in MyST."""
+    equation = entry.equation
+    lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
+    lines += [f":In the paper: {equation.place}", f":In the book: {in_the_book(entry)}"]
+    lines += [f":Function: {names(entry.functions)}", f":Test: {names(entry.tests)}\n"]
+    lines += [included(code) for code in entry.functions]
+    return "\n".join(lines)
+
+
+def in_the_book(entry: Entry) -> str:
+    if entry.page is None:
+        return "not yet"
+    page = "/" + entry.page.rpartition(".")[0]
+    role = "ref" if entry.is_target else "eq"
+    where = f"{{{role}}}`{entry.equation.label}`"
+    return f"{{doc}}`{page}`, {where if entry.is_target else 'equation ' + where}"
+
+
+def names(codes: list[Code]) -> str:
+    return ", ".join(f"`{code.dotted}`" for code in codes) or "not yet"
+
+
+def included(code: Code) -> str:
+    """A dropdown with the function's source, included from its file."""
+    return (
+        f"````{{dropdown}} Source of {code.name}\n```{{literalinclude}} /{code.file}\n"
+        f":pyobject: {code.name}\n:language: python\n```\n````\n"
+    )
+
+
+# ---------------------------------------------------------------------------------- run times
+
+
+def run_times(srcdir: Path) -> dict[str, dict[str, Any]]:
+    """Profile -> notebook -> seconds, cores, gpu; of all profiles executed on this machine."""
+    records = [json.loads(path.read_text()) for path in srcdir.parent.glob("*/run-times.json")]
+    return {record["profile"]: record["notebooks"] for record in records}
+
+
+def hardware(time: dict[str, Any]) -> str:
+    """Hardware class in words: never a machine's name."""
+    cores = f"{time['cores']} core" + "s" * (time["cores"] > 1)
+    return cores + " and a GPU" * time["gpu"]
+
+
+def duration(seconds: float) -> str:
+    """'7 s', or '2 min 5 s' from one minute on."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+class RunTimes(SphinxDirective):
+    """A table: one row a notebook and profile, and a total for each profile."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = ["| Notebook | Profile | Time | Hardware |", "|---|---|---:|---|"]
+        for profile, times in sorted(run_times(Path(self.env.srcdir)).items()):
+            for notebook, time in times.items():
+                page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
+                rows += [f"| {page} | {profile} | {duration(time['seconds'])} | {hardware(time)} |"]
+            total = duration(sum(time["seconds"] for time in times.values()))
+            rows += [f"| **Together** | {profile} | **{total}** | |"]
+        return self.parse_text_to_nodes("\n".join(rows))
+
+
+def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
+    """Put 'Executed in 7 s on 2 cores, profile ci' under the title of a notebook page."""
+    srcdir, source = Path(app.srcdir), Path(doctree["source"])
+    here = json.loads((srcdir / "run-times.json").read_text())
+    time = here["notebooks"].get(source.relative_to(srcdir).as_posix())
+    first = next(doctree.findall(nodes.section), None)
+    if time is None or first is None:
+        return
+    took = f"Executed in {duration(time['seconds'])} on {hardware(time)}"
+    first.insert(1, nodes.paragraph("", f"{took}, profile {here['profile']}", classes=["run-time"]))
+
+
+# ------------------------------------------------------------------------- scripts and buttons
+
+
+def mathjax_folder() -> Path:
+    """Folder of MathJax inside the installed wheel (its name is no identifier: no import)."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("MathJax is missing: pip install sphinx-mathjax-offline")
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy the few files of MathJax that a page can ask for."""
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for name in () if error else MATHJAX_FILES:
+        source = mathjax_folder() / name
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, target / name, **({"dirs_exist_ok": True} if source.is_dir() else {}))
+
+
+def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
+    """Remove the live-code scripts that Jupyter Book always adds: they name a CDN."""
+    scripts = context.get("script_files", [])
+    kept = [s for s in scripts if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()]
+    context["script_files"] = kept
+
+
+def use_this_repository(app: Sphinx, config: Any) -> None:
+    """Point the buttons at the repository of this clone."""
+    config.html_theme_options["repository_url"] = repository_url()
+
+
+def to_colab_branch(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
+    """Open Colab on the branch whose notebooks carry the set-up cell that Colab needs."""
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("text") == "Colab":
+                branch = rf"/blob/{COLAB_BRANCH}/"
+                button["url"] = re.sub(r"/blob/[^/]+/", branch, button["url"], count=1)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("equations", Equations)
+    app.add_directive("run-times", RunTimes)
+    app.connect("config-inited", use_this_repository)
+    app.connect("doctree-read", say_run_time)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", to_colab_branch, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

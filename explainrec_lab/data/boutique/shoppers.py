@@ -70,7 +70,7 @@ class ShopperDials:
     strong: int = 3
     groups: int = 5
     group_pull: float = 2.0
-    feature_signal: float = 0.5
+    feature_signal: float = 0.6
     reason_above: float = 0.4
 
     def __post_init__(self) -> None:

@@ -1,0 +1,117 @@
+"""Claims about `evaluate.truth`: hit rates of explanations against known reasons."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Truth
+from explainrec_lab.evaluate import truth
+
+APPLIES = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
+REASON = np.array([0, 2, -1, 0])
+
+
+def test_naming_the_true_attribute_always_hits():
+    assert truth.reason_hit_rate(np.array([0, 2, 1, 0]), REASON, APPLIES) == 1
+
+
+def test_naming_a_wrong_attribute_never_hits():
+    assert truth.reason_hit_rate(np.array([1, 0, 1, 0]), REASON, APPLIES) == 0
+
+
+def test_events_without_a_reason_or_with_one_attribute_do_not_count():
+    np.testing.assert_array_equal(truth.explainable(REASON, APPLIES), [True, True, False, False])
+    wrong_where_it_does_not_count = np.array([0, 2, 2, 2])
+    assert truth.reason_hit_rate(wrong_where_it_does_not_count, REASON, APPLIES) == 1
+
+
+def test_scores_and_the_attributes_they_rank_first_score_the_same():
+    rng = np.random.default_rng(0)
+    scores, reason = rng.random((500, 12)), rng.integers(12, size=500)
+    everywhere = np.ones((500, 12), dtype=bool)
+    by_name = truth.reason_hit_rate(scores.argmax(axis=1), reason, everywhere)
+    assert truth.reason_hit_rate(scores, reason, everywhere) == by_name
+
+
+def test_an_explanation_without_an_opinion_gets_the_chance_rate():
+    uniform = np.full(APPLIES.shape, 1 / 3)
+    chance = truth.chance_rate(REASON, APPLIES)
+    assert truth.reason_hit_rate(uniform, REASON, APPLIES) == pytest.approx(chance)
+    assert chance == pytest.approx((1 / 2 + 1 / 3) / 2)
+
+
+def test_a_tie_is_shared_whatever_the_order_of_the_attributes():
+    scores, order = np.array([[5.0, 1.0, 5.0]]), [2, 0, 1]
+    applies = np.ones((1, 3), dtype=bool)
+    assert truth.reason_hit_rate(scores, np.array([2]), applies) == 0.5
+    assert truth.reason_hit_rate(scores[:, order], np.array([0]), applies) == 0.5
+
+
+def test_scores_of_attributes_that_do_not_apply_do_not_compete():
+    scores = np.array([[0.1, 0.0, 9.0]])
+    assert truth.reason_hit_rate(scores, np.array([0]), APPLIES[:1]) == 1
+
+
+def test_the_prior_names_the_most_frequent_reason_that_applies():
+    train = np.array([2, 2, 2, 0, 0, 1, -1, -1, -1, -1])
+    reason, applies = np.array([0, 2, 1]), APPLIES[:3]
+    assert truth.prior_rate(train, reason, applies) == pytest.approx(2 / 3)
+
+
+def test_nothing_to_explain_gives_nan():
+    assert np.isnan(truth.reason_hit_rate(np.array([0]), np.array([-1]), APPLIES[:1]))
+    assert np.isnan(truth.chance_rate(np.array([-1]), APPLIES[:1]))
+
+
+@pytest.mark.parametrize(
+    ("predicted", "reason", "message"),
+    [
+        (np.array([3, 0, 0, 0]), REASON, "predicted_attribute: attribute 3"),
+        (np.zeros((4, 2)), REASON, r"predicted_attribute: shape \(4, 2\)"),
+        (np.full((4, 3), np.nan), REASON, "predicted_attribute: nan"),
+        (np.zeros((4, 3)), np.array([2, 0, 1, 0]), "event 0 has reason 2, which does not apply"),
+        (np.zeros((4, 3)), np.array([7, 0, 1, 0]), "true_reason: attribute 7"),
+        (np.zeros((4, 3)), np.array([0]), "true_reason and applies: shapes"),
+    ],
+)
+def test_bad_input_is_named(predicted, reason, message):
+    with pytest.raises(ValueError, match=message):
+        truth.reason_hit_rate(predicted, reason, APPLIES)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Two users, three items, four purchases; reasons known."""
+    items = pd.DataFrame({"title": list("abc"), "category": "top"})
+    schema = Schema({"collar": ("rib", "shirt"), "closure": ("zipper", "buckle")})
+    catalogue = Catalogue(items, attributes=np.array([[0, 1], [1, -1], [-1, 0]]), schema=schema)
+    events = pd.DataFrame({"user": [1, 0, 1, 0], "item": [0, 0, 2, 1]})
+    users = pd.DataFrame({"user_id": [7, 8]})
+    known = Truth(
+        preference=np.zeros((2, 2, 2), np.float32),
+        purchase_reason=np.array([1, 0, -1, 0]),
+        relation_reason=np.zeros((0, 2), np.int64),
+        group_of_user=np.zeros(2, np.int64),
+    )
+    interactions = Interactions.from_frame(events, users=users, n_items=3)
+    return Dataset("tiny", catalogue, interactions, truth=known)
+
+
+def test_reasons_follow_the_events_through_a_split(dataset):
+    some = dataset.interactions.select(np.array([3, 0]))
+    np.testing.assert_array_equal(truth.purchase_reasons(dataset, some), [0, 1])
+    np.testing.assert_array_equal(truth.applies_to(dataset, some), [[True, False], [True, True]])
+
+
+def test_an_event_of_another_dataset_is_named(dataset):
+    stranger = Interactions.from_frame(
+        pd.DataFrame({"user": [0], "item": [2]}), users=dataset.interactions.users, n_items=3
+    )
+    with pytest.raises(ValueError, match="user 0 never took item 2"):
+        truth.purchase_reasons(dataset, stranger)
+
+
+def test_a_dataset_without_truth_says_so(dataset):
+    blind = Dataset("blind", dataset.catalogue, dataset.interactions)
+    with pytest.raises(ValueError, match="'blind': why its purchases happened is not known"):
+        truth.purchase_reasons(blind, blind.interactions)

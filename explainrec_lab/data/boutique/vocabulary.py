@@ -1,0 +1,109 @@
+"""The words of the boutique: attributes and classes, colours, patterns, brand marks, backgrounds.
+
+The twelve attributes are those of SAERS's Table 1, with its classes completed where the table
+leaves an obvious one out (long, full, high, buckle, boat, mock, shirt). Their order is fixed:
+the position of an attribute, and of a class within it, is its code everywhere.
+
+Source: SAERS, Table 1. Nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+from explainrec_lab.data.contracts import Schema
+
+SCHEMA = Schema(
+    {
+        "high_neck": ("ruffle", "turtle", "mock"),
+        "collar": ("rib", "puritan", "shirt"),
+        "lapel": ("notched", "shawl", "collarless"),
+        "neckline": ("v", "square", "round", "boat"),
+        "sleeves_length": ("sleeveless", "cap", "short", "three_quarter", "long"),
+        "body_length": ("high_waist", "regular", "long"),
+        "skirt_length": ("short", "knee", "midi", "ankle"),
+        "trousers_length": ("short", "mid", "three_quarter", "cropped", "full"),
+        "heel_height": ("flat", "under_1_in", "1_to_7_4_in", "high"),
+        "boots_height": ("ankle", "mid_calf", "knee_high"),
+        "closure": ("lace_up", "slip_on", "zipper", "buckle"),
+        "toe_style": ("round", "pointed", "peep", "open"),
+    }
+)
+"""The twelve attributes and their 45 classes."""
+
+CATEGORIES = ("top", "bottom", "shoes")
+
+NECK = ("high_neck", "collar", "lapel", "neckline")
+"""A top has exactly one of these, and a sleeves' and a body length."""
+
+LENGTH = ("skirt_length", "trousers_length")
+"""A bottom has exactly one of these, and nothing else."""
+
+APPLIES = {
+    "top": (*NECK, "sleeves_length", "body_length"),
+    "bottom": LENGTH,
+    "shoes": ("heel_height", "boots_height", "closure", "toe_style"),
+}
+"""Category -> the attributes that an item of it may have; only boots have a `boots_height`."""
+
+PALETTE: dict[str, tuple[float, float, float]] = {
+    "white": (0.93, 0.93, 0.91),
+    "black": (0.16, 0.16, 0.18),
+    "grey": (0.55, 0.56, 0.58),
+    "beige": (0.84, 0.75, 0.62),
+    "navy": (0.15, 0.21, 0.38),
+    "denim": (0.33, 0.45, 0.62),
+    "sky": (0.60, 0.76, 0.88),
+    "teal": (0.13, 0.47, 0.50),
+    "mint": (0.62, 0.82, 0.72),
+    "green": (0.18, 0.45, 0.33),
+    "red": (0.74, 0.17, 0.18),
+    "burgundy": (0.42, 0.12, 0.19),
+    "orange": (0.87, 0.48, 0.22),
+    "mustard": (0.82, 0.65, 0.22),
+    "tan": (0.70, 0.52, 0.35),
+    "brown": (0.38, 0.25, 0.17),
+    "olive": (0.42, 0.44, 0.24),
+    "pink": (0.90, 0.62, 0.67),
+    "purple": (0.42, 0.28, 0.53),
+    "lilac": (0.73, 0.66, 0.84),
+}
+"""Colour -> red, green and blue in 0..1."""
+
+COLOURS = tuple(PALETTE)
+
+COLOURS_OF_FAMILY = {
+    "neutral": ("white", "black", "grey", "beige"),
+    "cool": ("navy", "denim", "sky", "teal", "mint", "green"),
+    "warm": ("red", "burgundy", "orange", "mustard", "tan", "brown", "olive"),
+    "soft": ("pink", "purple", "lilac"),
+}
+FAMILIES = tuple(COLOURS_OF_FAMILY)
+FAMILY_OF = {colour: family for family, colours in COLOURS_OF_FAMILY.items() for colour in colours}
+
+PATTERNS = ("plain", "striped", "pinstriped", "checked", "dotted", "melange", "floral")
+"""Adjectives, so that a title can use them."""
+
+MARKS = ("bars", "dot", "triangle", "star", "swoosh", "square", "ring", "cross")
+"""Brand marks: nuisance, unless `Dials.shortcut` ties them to a class."""
+
+BACKGROUNDS = ("white", "cream", "grey", "tint")
+
+_SPELLING = {
+    "v": "V",
+    "three_quarter": "three-quarter",
+    "under_1_in": "under 1 in",
+    "1_to_7_4_in": "1 to 1¾ in",
+    "mid_calf": "mid-calf",
+    "knee_high": "knee-high",
+    "lace_up": "lace-up",
+    "slip_on": "slip-on",
+    "high_waist": "high-waist",
+}
+
+
+def display(name: str) -> str:
+    """Text for a reader: 'three_quarter' -> 'three-quarter', 'sleeves_length' -> 'sleeves length'.
+
+    Args:
+        name: an attribute or class of `SCHEMA`.
+    """
+    return _SPELLING.get(name, name.replace("_", " "))

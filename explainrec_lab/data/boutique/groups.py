@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NECK = ("high_neck", "collar", "lapel", "neckline")
-"""A top has exactly one of these."""
-LENGTH = ("skirt_length", "trousers_length")
-"""A bottom has exactly one of these."""
+from explainrec_lab.data.boutique.vocabulary import LENGTH, NECK
 
 FEATURES = {
     "age": ("18-24", "25-34", "35-49", "50+"),
@@ -62,7 +59,7 @@ GROUPS = (
             "sleeves_length": "long",
             "skirt_length": "knee",
             "trousers_length": "full",
-            "heel_height": "under 1 in",
+            "heel_height": "under_1_in",
             "toe_style": "pointed",
         },
         ("35-49", "work", "newsletter"),
@@ -78,7 +75,7 @@ GROUPS = (
             "skirt_length": "short",
             "trousers_length": "cropped",
             "heel_height": "flat",
-            "closure": "lace-up",
+            "closure": "lace_up",
         },
         ("18-24", "weekends", "friends"),
     ),
@@ -89,7 +86,7 @@ GROUPS = (
         {
             "neckline": "v",
             "sleeves_length": "sleeveless",
-            "body_length": "high waist",
+            "body_length": "high_waist",
             "skirt_length": "ankle",
             "trousers_length": "short",
             "heel_height": "high",
@@ -103,11 +100,11 @@ GROUPS = (
         ("closure",),
         {
             "high_neck": "turtle",
-            "sleeves_length": "three-quarter",
+            "sleeves_length": "three_quarter",
             "body_length": "long",
             "skirt_length": "midi",
-            "trousers_length": "3/4",
-            "boots_height": "mid-calf",
+            "trousers_length": "three_quarter",
+            "boots_height": "mid_calf",
             "closure": "zipper",
         },
         ("50+", "outdoors", "search"),
@@ -123,7 +120,7 @@ GROUPS = (
             "skirt_length": "midi",
             "trousers_length": "mid",
             "boots_height": "ankle",
-            "closure": "slip-on",
+            "closure": "slip_on",
         },
         ("25-34", "travel", "search"),
     ),

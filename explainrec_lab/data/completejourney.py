@@ -49,7 +49,8 @@ WORDS = {
     "shlfsh": "shellfish", "beeralemalt": "beer, ale, malt", "gds": "goods", "btld": "bottled",
     "ckn": "chicken", "mlt": "multi", "pks": "packs", "pk": "pack", "can": "cans",
     "gm": "goods", "w": "with", "sngl": "single", "srv": "serve", "crbntd": "carbonated",
-    "drnking": "drinking", "mneral": "mineral", "wate": "water", "wat": "water", "flvrd": "flavoured",
+    "drnking": "drinking", "mneral": "mineral", "wate": "water", "wat": "water",
+    "flvrd": "flavoured", "jce": "juice", "frd": "fried", "protien": "protein",
     "fd": "food", "bkd": "baked", "ckys": "cookies", "snks": "snacks", "crkr": "crackers",
     "cndy": "candy", "cnd": "canned", "cntrl": "control", "pnt": "peanut", "btr": "butter",
     "syrp": "syrup", "lozng": "lozenges", "drp": "drops", "xpctrnt": "expectorant",
@@ -102,10 +103,20 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     """product_id -> (category, type), without services and unnamed products."""
     named = products.dropna(subset=["product_category", "product_type"])
     named = named[~named.department.isin(NOT_A_PRODUCT)]
-    key = named.product_category + " / " + named.product_type
-    return named.assign(item=key)[
-        ["product_id", "item", "department", "product_category", "product_type"]
-    ]
+    clean = {
+        column: named[f"product_{column}"].map(
+            {text: readable(text) for text in named[f"product_{column}"].unique()}
+        )
+        for column in ("category", "type")
+    }
+    return pd.DataFrame(
+        {
+            "product_id": named.product_id,
+            "item": clean["category"] + " / " + clean["type"],
+            "department": named.department,
+            **clean,
+        }
+    )
 
 
 def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +138,7 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
     """One row a type, most bought first, with a title that people can read."""
     counts = baskets.groupby("item")["user"].nunique().sort_values(ascending=False, kind="stable")
     rows = baskets.drop_duplicates("item").set_index("item").loc[counts.index].reset_index()
-    title, category = rows.product_type.map(readable), rows.product_category.map(readable)
+    title, category = rows["type"], rows["category"]
     shared = title.duplicated(keep=False) | title.str.lower().isin(VAGUE)
     return pd.DataFrame(
         {

@@ -1,0 +1,186 @@
+"""One fit loop for every chapter: device, precision, progress, checkpoints, many processes.
+
+Devices and processes are Lightning Fabric's business: pass a `Fabric(accelerator=..., devices=...)`
+and the same loop fills two CPU processes, a GPU or a cluster. The loop knows no chapter: a model,
+batches and a loss come in. Not here: the choice of hyperparameters (see `profiles`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.utilities import move_data_to_device
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from explainrec_lab.data.store import whole_file
+
+
+class Batch(Protocol):
+    """A batch that knows its size and can be dealt out to processes."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, index: int, count: int) -> Any:
+        """The share of process `index` of `count`; the shares together are the batch."""
+        ...
+
+
+B = TypeVar("B", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How to walk downhill: Adam with a cosine schedule from `learning_rate` to zero.
+
+    Attributes:
+        weight_decay: decoupled (AdamW); 0 gives plain Adam.
+        schedule: 'cosine' or 'constant'.
+    """
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs: {self.epochs} must be at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate: {self.learning_rate} must be above 0")
+        if self.schedule not in ("cosine", "constant"):
+            raise ValueError(f"schedule: {self.schedule!r}; choose 'cosine' or 'constant'")
+
+
+@dataclass
+class History:
+    """Mean training loss of each epoch, and whatever `after_epoch` returned."""
+
+    loss: list[float] = field(default_factory=list)
+    notes: list[Any] = field(default_factory=list)
+
+
+def fit(
+    model: nn.Module,
+    batches: Callable[[int], Iterable[B]],
+    losses: Callable[[nn.Module, B], Tensor],
+    optimisation: Optimisation,
+    *,
+    fabric: Fabric | None = None,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[int, nn.Module], Any] | None = None,
+    progress: bool = False,
+) -> History:
+    """Train `model` in place.
+
+    Args:
+        batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
+            every process and after a restart: seed it with the epoch.
+        losses: (model, batch) -> one loss an example, `[len(batch)]`; the loop takes the mean.
+        fabric: device, precision and processes; default: one CPU process.
+        checkpoint: a file that is rewritten, whole, after each epoch. If it exists, training goes
+            on from it.
+        after_epoch: (epoch, model) -> anything, kept in `History.notes`.
+        progress: show a console bar.
+
+    Raises:
+        ValueError: a loss that is not finite (names epoch and batch), or a checkpoint that does
+            not fit the model.
+    """
+    fabric = fabric or Fabric(accelerator="cpu", devices=1)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _factor(optimisation))
+    wrapped, optimiser = fabric.setup(model, optimiser)
+    history = _restore(checkpoint, model, optimiser, schedule)
+    bar = tqdm(range(len(history.loss), optimisation.epochs), disable=not progress, unit="epoch")
+    for epoch in bar:
+        model.train()
+        mean = _epoch(fabric, wrapped, batches(epoch), losses, optimiser, epoch)
+        schedule.step()
+        history.loss.append(mean)
+        bar.set_postfix(loss=f"{mean:.4f}")
+        model.eval()
+        if after_epoch is not None:
+            history.notes.append(after_epoch(epoch, model))
+        if checkpoint is not None and fabric.is_global_zero:
+            _save(checkpoint, model, optimiser, schedule, history)
+    model.eval()
+    return history
+
+
+def _epoch(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Iterable[B],
+    losses: Callable[[nn.Module, B], Tensor],
+    optimiser: Any,
+    epoch: int,
+) -> float:
+    """One pass over the batches; returns the mean loss of an example, over all processes."""
+    total, count = 0.0, 0
+    for number, batch in enumerate(batches):
+        share = move_data_to_device(
+            batch.part(fabric.global_rank, fabric.world_size), fabric.device
+        )
+        # Gradients are averaged over processes: scaled like this, the average is that of the
+        # mean over the whole batch, however unequal the shares.
+        loss = losses(model, share).sum() * (fabric.world_size / len(batch))
+        optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimiser.step()
+        value = float(fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        _require_finite(value, epoch, number)
+        total, count = total + value * len(batch), count + len(batch)
+    return total / max(count, 1)
+
+
+def _require_finite(loss: float, epoch: int, batch: int) -> None:
+    if not torch.isfinite(torch.tensor(loss)):
+        raise ValueError(
+            f"loss is {loss} in epoch {epoch}, batch {batch}: lower learning_rate, or look for "
+            "inf or nan in the inputs"
+        )
+
+
+def _factor(optimisation: Optimisation) -> Callable[[int], float]:
+    """Epoch -> multiple of the learning rate."""
+    if optimisation.schedule == "constant":
+        return lambda epoch: 1.0
+    half_turn = torch.pi / optimisation.epochs
+    return lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
+
+
+def _save(path: Path, model: nn.Module, optimiser: Any, schedule: Any, history: History) -> None:
+    """Write the state of the run; the old file stays until the new one is whole."""
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict(),
+        "loss": history.loss,
+        "notes": history.notes,
+    }
+    with whole_file(path) as part:
+        torch.save(state, part)
+
+
+def _restore(path: Path | None, model: nn.Module, optimiser: Any, schedule: Any) -> History:
+    """Continue from a checkpoint if there is one."""
+    if path is None or not path.exists():
+        return History()
+    try:
+        state = torch.load(path, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+    except (RuntimeError, KeyError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint: {path} does not belong to this model: delete it or name another file"
+        ) from error
+    return History(state["loss"], state["notes"])

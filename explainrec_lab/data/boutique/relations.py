@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from pandas import DataFrame
 
+from explainrec_lab.data.boutique.design import MAX_ITEM
 from explainrec_lab.data.boutique.groups import GROUPS, Group
 from explainrec_lab.data.boutique.limits import Range, check_dials
 from explainrec_lab.data.contracts import (
@@ -38,7 +39,7 @@ from explainrec_lab.data.contracts import (
     Schema,
 )
 
-GOES_WITH, PAIRS = 0x60E5, 0x9A125
+GOES_WITH, PAIRS = (MAX_ITEM + number for number in (4, 5))
 """Streams of randomness: what goes with what, and which pairs the shop saw."""
 
 COLOUR_KINDS = ("buy_after_viewing", "bought_together")

@@ -29,12 +29,13 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from explainrec_lab.data.boutique.design import MAX_ITEM
 from explainrec_lab.data.boutique.groups import FEATURES, GROUPS, Group
 from explainrec_lab.data.boutique.limits import Range, check_dials, check_number
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Schema
 
-TASTE, CHOICE, POPULARITY = 0x7A57E, 0xC401CE, 0x909
-"""Streams of randomness: each keeps its draws apart from the others under one seed."""
+TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
+"""Streams of randomness under one seed, apart from each other and from the items' own."""
 
 STRONG_RANGE = (0.7, 1.2)
 """Strength of a strong preference before centring."""
@@ -128,7 +129,8 @@ class Shoppers:
     def __len__(self) -> int:
         return len(self.group)
 
-    def __getitem__(self, users: slice) -> Shoppers:
+    def __getitem__(self, users: slice | Int[ndarray, " chosen"]) -> Shoppers:
+        """Some of the shoppers."""
         return replace(
             self,
             group=self.group[users],

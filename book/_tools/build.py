@@ -43,10 +43,9 @@ CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 # ---------------------------------------------------------------- what an execution depends on
 
 
-def notebooks(folder: Path = ROOT) -> list[str]:
-    """Paths of the book's notebooks below `folder`, in order."""
-    found = (folder / "book").rglob("*.ipynb")
-    kept = (path.relative_to(folder) for path in found)
+def notebooks() -> list[str]:
+    """Paths of the book's notebooks from the repository's root, in order."""
+    kept = (path.relative_to(ROOT) for path in (ROOT / "book").rglob("*.ipynb"))
     return sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
 
 

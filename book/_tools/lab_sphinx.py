@@ -4,7 +4,7 @@
 - `{run-times}` writes the table of how long each notebook took.
 - Each notebook page says under its title how long it took, on how many cores, in which profile.
 - MathJax comes from the wheel `sphinx-mathjax-offline`; scripts that call a CDN are dropped.
-- Buttons lead to the repository of this clone; controls that the theme leaves unnamed get names.
+- Buttons lead to the repository of this clone; roles that Sphinx gets wrong are mended.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def hardware(time: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'7 s', or '2 min 5 s' from one minute on."""
+    """'0.4 s', '7 s', or '2 min 5 s' from one minute on."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
@@ -145,6 +147,12 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         copy(source, target / name, **({"dirs_exist_ok": True} if source.is_dir() else {}))
 
 
+def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
+    """Sphinx calls a bibliography a list but its entries no list items: screen readers stumble."""
+    wrong, right = '<div role="list" class="citation-list">', '<div class="citation-list">'
+    context["body"] = context.get("body", "").replace(wrong, right)
+
+
 def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
     """Remove the live-code scripts that Jupyter Book always adds: they name a CDN."""
     scripts = context.get("script_files", [])
@@ -171,6 +179,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)
     app.connect("doctree-read", say_run_time)
+    app.connect("html-page-context", mend_roles, priority=900)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", to_colab_branch, priority=900)
     app.connect("build-finished", copy_mathjax)

@@ -1,0 +1,84 @@
+"""The pipeline runs a notebook when it must, only then, and never leaves half a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import build
+import pytest
+
+
+def write_notebook(path: Path, source: str) -> None:
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    content = {"cells": [{**cell, "execution_count": None}], "metadata": kernel}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, "nbformat": 4, "nbformat_minor": 5}))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one notebook, and the pipeline pointed at it."""
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["pytest"]\n')
+    (tmp_path / "explainrec_lab").mkdir()
+    (tmp_path / "explainrec_lab" / "room.py").write_text("x = 1\n")
+    write_notebook(tmp_path / "book" / "one.ipynb", "print(6 * 7)")
+    tools = tmp_path / "book" / "_tools" / "build.py"
+    tools.parent.mkdir()
+    tools.write_text("")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "EXECUTED", tmp_path / ".executed")
+    monkeypatch.setattr(build, "__file__", str(tools))
+    monkeypatch.setattr(build, "data_on_this_machine", lambda: [])
+    return tmp_path
+
+
+def outputs(lab: Path) -> str:
+    executed = json.loads((lab / ".executed" / "ci" / "book" / "one.ipynb").read_text())
+    return "".join(executed["cells"][0]["outputs"][0]["text"])
+
+
+def test_a_notebook_runs_once_and_its_time_is_kept(
+    lab: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build.execute("ci")
+    assert outputs(lab) == "42\n"
+    record = json.loads((lab / ".executed" / "ci" / "run-times.json").read_text())
+    assert record["profile"] == "ci"
+    assert set(record["notebooks"]["book/one.ipynb"]) == {"key", "seconds", "cores", "gpu"}
+    capfd.readouterr()
+    build.execute("ci")
+    assert "0 to execute, 1 unchanged" in capfd.readouterr().out
+    assert outputs(lab) == "42\n"
+
+
+def test_a_failing_cell_is_shown_and_the_last_good_copy_stays(
+    lab: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build.execute("ci")
+    write_notebook(lab / "book" / "one.ipynb", "raise KeyError('no such shopper')")
+    with pytest.raises(SystemExit, match="Notebooks failed"):
+        build.execute("ci")
+    assert "no such shopper" in capfd.readouterr().out
+    assert outputs(lab) == "42\n"
+    assert [path.name for path in (lab / ".executed").iterdir()] == ["ci"]
+
+
+def test_the_key_covers_package_profile_book_files_and_data(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {build.shared_key("ci"), build.shared_key("cpu")}
+    (lab / "explainrec_lab" / "room.py").write_text("x = 2\n")
+    keys.add(build.shared_key("ci"))
+    (lab / "book" / "recorded.json").write_text("{}")
+    keys.add(build.shared_key("ci"))
+    monkeypatch.setattr(build, "data_on_this_machine", lambda: ["ml-1m.zip 1"])
+    keys.add(build.shared_key("ci"))
+    assert len(keys) == 5
+
+
+def test_a_page_without_code_changes_no_key(lab: Path) -> None:
+    before = build.shared_key("ci")
+    (lab / "book" / "index.md").write_text("# A page\n")
+    assert build.shared_key("ci") == before

@@ -1,0 +1,24 @@
+"""The notebooks for Colab are the book's, with one cell in front that sets Colab up."""
+
+from __future__ import annotations
+
+import colab
+import repository
+
+
+def test_the_setup_cell_installs_the_package_from_this_repository() -> None:
+    notebook = {"cells": [{"id": "first"}], "metadata": {}}
+    made = colab.with_setup(notebook, "https://github.com/someone/lab")
+    assert "git+https://github.com/someone/lab" in made["cells"][0]["source"]
+    assert made["cells"][1:] == notebook["cells"]
+
+
+def test_the_origin_on_github_names_the_repository(monkeypatch) -> None:
+    for address in ("git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"):
+        monkeypatch.setattr(repository, "origin", lambda address=address: address)
+        assert repository.repository_url() == "https://github.com/someone/lab"
+
+
+def test_without_github_the_configured_address_stays(monkeypatch) -> None:
+    monkeypatch.setattr(repository, "origin", lambda: "ssh://example.org/lab.git")
+    assert repository.repository_url().startswith("https://github.com/")

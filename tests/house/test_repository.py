@@ -1,0 +1,93 @@
+"""The files at the root agree with each other, and the code is as the tools want it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from machine import ROOT
+
+PLACEHOLDER = "https://github.com/<owner>/<repository>"
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def tracked() -> list[str]:
+    """Files that git tracks or would track; without git, the files of the known folders."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+    folders = (p for f in ("book", "explainrec_lab", "tests") for p in (ROOT / f).rglob("*.*"))
+    return [path.relative_to(ROOT).as_posix() for path in folders if path.is_file()]
+
+
+def test_conda_installs_what_pyproject_names() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    environment = yaml.safe_load(text("environment.yml"))
+    *conda, pip = environment["dependencies"]
+    assert conda == [f"python{project['requires-python']}", "pip"]
+    assert pip == {"pip": ["-e .[test,book]"]}
+    assert set(project["optional-dependencies"]) >= {"test", "book"}
+    assert environment["name"] == project["name"]
+
+
+def test_pyproject_names_what_the_course_promises() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"]
+    lines = project["dependencies"] + extras["book"] + extras["test"]
+    names = {re.split(r"[^\w-]", line, maxsplit=1)[0] for line in lines}
+    promised = "jupyter-book jupyterlab torch torchvision captum matplotlib seaborn ipywidgets"
+    assert names >= {*promised.split(), "nbmake", "pytest"}
+
+
+def test_citation_is_complete_and_in_step() -> None:
+    citation = yaml.safe_load(text("CITATION.cff"))
+    needed = {"cff-version", "message", "title", "authors", "version", "license", "references"}
+    assert needed <= citation.keys()
+    assert citation["version"] == re.search(r'"(.+)"', text("explainrec_lab/_version.py"))[1]
+    assert len(citation["references"]) == 3, "one for each paper"
+
+
+def test_licence_names_both_licences_and_what_they_leave_out() -> None:
+    licence = text("LICENSE")
+    for words in ("MIT License", "creativecommons.org/licenses/by/4.0/", "Data sets keep"):
+        assert words in licence
+
+
+def test_the_repository_has_one_address() -> None:
+    """README uses the address of `_config.yml`: replace the placeholder in both, or in neither."""
+    url = yaml.safe_load(text("_config.yml"))["repository"]["url"]
+    assert url in text("README.md")
+    if url != PLACEHOLDER:
+        assert PLACEHOLDER not in text("README.md")
+
+
+def test_no_file_names_a_machine() -> None:
+    machine = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/\w")
+    kinds = {".py", ".md", ".ipynb", ".yml", ".toml", ".cff", ".css", ".bib", ".json", ""}
+    named = [
+        name for name in tracked() if Path(name).suffix in kinds and machine.search(text(name))
+    ]
+    assert not named
+
+
+TOOLS = {
+    "ruff check": ["ruff", "check", "--no-cache", "."],
+    "ruff format": ["ruff", "format", "--no-cache", "--check", "."],
+    "mypy": ["mypy"],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tool_finds_nothing(tool: str) -> None:
+    command = [sys.executable, "-m", *TOOLS[tool]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -26,6 +26,8 @@ SIDE = 256.0
 """Height and width of the frame in cloth units."""
 MARGIN = 7.0
 """Cloth units along the border that stay free."""
+WANDER = 16.0
+"""A garment lies at most this far off the middle, in the same units."""
 
 
 def on_grid(value: float) -> float:
@@ -152,9 +154,22 @@ def shifted(path: Points, distance: float) -> Points:
     return path + distance * normals(path)
 
 
+def ribbon(path: Points, width: float) -> Points:
+    """The outline of a line of the given width, its corners mitred."""
+    steps = np.diff(path, axis=0)
+    steps = steps / np.maximum(lengths(steps), 1e-9)[:, None]
+    before, after = np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]])
+    mean = before + after
+    mean = mean / np.maximum(lengths(mean), 1e-9)[:, None]
+    cosine = np.abs(mean[:, 0] * after[:, 0] + mean[:, 1] * after[:, 1])
+    reach = (width / 2) / np.maximum(cosine, 0.5)
+    side = np.stack([-mean[:, 1] * reach, mean[:, 0] * reach], axis=1)
+    return np.concatenate([path + side, (path - side)[::-1]])
+
+
 def dashes(path: Points, period: float) -> list[Points]:
     """Stitches: short straight pieces that cover 55 % of the path."""
-    total = float(lengths(np.diff(path, axis=0)).sum())
+    total = float(np.cumsum(lengths(np.diff(path, axis=0)))[-1])
     count = int(total / period)
     starts = np.arange(count) * (period / max(total, period))
     stops = starts + 0.55 * period / max(total, period)
@@ -177,16 +192,6 @@ def step(x: ndarray | float) -> ndarray:
 
 
 @dataclass(frozen=True)
-class Box:
-    """Room that all classes of a kind of garment need, in cloth units."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-@dataclass(frozen=True)
 class Frame:
     """The map from cloth to pixels: rotate, scale, maybe flip, shift.
 
@@ -206,26 +211,27 @@ class Frame:
     y0: float
 
     @classmethod
-    def fit(cls, room: Box, pose: Pose, size: int) -> Frame:
-        """Frame a garment so that its whole room stays inside, whatever its class.
+    def fit(cls, room: Points, pose: Pose, size: int) -> Frame:
+        """Frame a garment so that its room stays inside, whatever the garment's classes.
 
-        The size is `pose.zoom` of the largest that fits; the position is a share of the slack.
+        Args:
+            room: outline of the space that any class of this kind of garment may take.
+            pose: its zoom is a share of the largest scale that fits, its position a share of
+                the slack (at most `WANDER`).
         """
-        turn = math.radians(pose.rotation)
+        turn, flip = math.radians(pose.rotation), -1.0 if pose.flip else 1.0
         c, s = on_grid(math.cos(turn)), on_grid(math.sin(turn))
-        wide, high = room.right - room.left, room.bottom - room.top
-        spans = (c * wide + abs(s) * high, c * high + abs(s) * wide)
-        zoom = pose.zoom * min((SIDE - 2 * MARGIN) / span for span in spans)
-        k = zoom * size / SIDE
-        f = -1.0 if pose.flip else 1.0
-        middle = ((room.left + room.right) / 2, (room.top + room.bottom) / 2)
-        slack = [(SIDE - 2 * MARGIN - zoom * span) / 2 for span in spans]
-        x = (SIDE / 2 + pose.across * slack[0]) * size / SIDE
-        y = (SIDE / 2 + pose.down * slack[1]) * size / SIDE
-        xx, xy, yx, yy = f * c * k, -s * k, f * s * k, c * k
-        x0 = x - (xx * middle[0] + xy * middle[1])
-        y0 = y - (yx * middle[0] + yy * middle[1])
-        return cls(size, k, xx, xy, yx, yy, x0, y0)
+        upright = cls(size, 1.0, flip * c, -s, flip * s, c, 0.0, 0.0)
+        turned = upright.to_pixels(room)
+        low, high = turned.min(axis=0), turned.max(axis=0)
+        free = SIDE - 2 * MARGIN
+        zoom = pose.zoom * float((free / (high - low)).min())
+        slack = np.minimum((free - zoom * (high - low)) / 2, WANDER)
+        middle = SIDE / 2 + slack * np.array([pose.across, pose.down])
+        pixel = size / SIDE
+        x0, y0 = (middle - zoom * (low + high) / 2) * pixel
+        k = zoom * pixel
+        return cls(size, k, flip * c * k, -s * k, flip * s * k, c * k, float(x0), float(y0))
 
     def to_pixels(self, path: Points) -> Points:
         x, y = path[:, 0], path[:, 1]

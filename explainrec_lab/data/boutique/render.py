@@ -1,0 +1,128 @@
+"""From a design to its picture, its part masks and its counterfactual masks.
+
+Two truths stand beside every picture (their boxes overlap by less than two thirds, so a score
+must say which one it uses):
+
+- the *part mask* of an attribute: the region that its name points at (a cuff's sleeve, a hem's
+  band, a heel);
+- the *counterfactual mask*: the pixels that change when only that attribute is switched to its
+  other classes, with the frame frozen.
+
+The frame is fitted to the room that all classes of a kind of garment need, so it tells nothing
+about a class and never crops a counterfactual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy import ndarray
+
+from explainrec_lab.data.boutique.bottoms import (
+    SKIRT_ROOM,
+    TROUSERS_ROOM,
+    draw_skirt,
+    draw_trousers,
+)
+from explainrec_lab.data.boutique.canvas import Canvas
+from explainrec_lab.data.boutique.design import Design
+from explainrec_lab.data.boutique.geometry import Frame, Points
+from explainrec_lab.data.boutique.limits import Range, check_number
+from explainrec_lab.data.boutique.marks import MARK
+from explainrec_lab.data.boutique.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
+from explainrec_lab.data.boutique.tops import ROOM as TOPS_ROOM
+from explainrec_lab.data.boutique.tops import draw_top
+from explainrec_lab.data.boutique.vocabulary import SCHEMA
+
+DRAWING_VERSION = 1
+"""Counts deliberate changes of how pictures look."""
+
+SIZES: Range = (32, 512)
+"""Sides of a picture, in pixels."""
+
+CHANGED = 16
+"""A pixel counts as changed when a channel differs by at least this much of 255."""
+
+
+class Picture(NamedTuple):
+    """A drawn item.
+
+    Attributes:
+        image: red, green and blue, 0..255.
+        parts: attribute -> its part mask, for the attributes that apply.
+        mark: pixels of the brand mark, None without one.
+    """
+
+    image: UInt8[ndarray, "3 size size"]
+    parts: dict[str, Bool[ndarray, "size size"]]
+    mark: Bool[ndarray, "size size"] | None
+
+
+def render(design: Design, size: int) -> Picture:
+    """Draw a design.
+
+    Args:
+        size: pixels of the picture's side, 32..512.
+
+    Raises:
+        ValueError: `size` is out of range.
+    """
+    check_number("size", size, SIZES)
+    canvas = _drawn(design, int(size))
+    parts = canvas.part_masks()
+    mark = parts.pop(MARK, None)
+    return Picture(canvas.finished(), parts, mark)
+
+
+def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarray, "size size"]:
+    """Pixels that change when only `attribute` is switched to any of its other classes.
+
+    The frame, the light and all textures stay as they are. For `heel_height` the part mask stands
+    in: a higher heel lifts the whole shoe, so nearly every pixel of it changes.
+
+    Raises:
+        ValueError: `size` out of range, unknown attribute, or one that the design does not have.
+    """
+    check_number("size", size, SIZES)
+    own = design.attributes
+    others = [
+        design.switched(attribute, value)
+        for value in SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
+        if value != own.get(attribute)
+    ]
+    picture = render(design, size)
+    if attribute == "heel_height":
+        return picture.parts[attribute]
+    return _union_of_changes(picture.image, [render(other, size).image for other in others])
+
+
+def _union_of_changes(
+    image: UInt8[ndarray, "3 size size"], others: list[UInt8[ndarray, "3 size size"]]
+) -> Bool[ndarray, "size size"]:
+    changed = np.zeros(image.shape[1:], dtype=bool)
+    for other in others:
+        difference = np.abs(image.astype(np.int16) - other.astype(np.int16))
+        changed |= difference.max(axis=0) >= CHANGED
+    return changed
+
+
+def _drawn(design: Design, size: int) -> Canvas:
+    room, draw = _kind(design)
+    canvas = Canvas(design, Frame.fit(room, design.pose, size))
+    draw(canvas)
+    return canvas
+
+
+def _kind(design: Design) -> tuple[Points, Callable[[Canvas], None]]:
+    """The room and the drawing of a design's kind of garment."""
+    has = design.attributes
+    if design.category == "top":
+        return TOPS_ROOM, draw_top
+    if design.category == "bottom":
+        if "skirt_length" in has:
+            return SKIRT_ROOM, draw_skirt
+        return TROUSERS_ROOM, draw_trousers
+    return (BOOTS_ROOM if "boots_height" in has else SHOES_ROOM), draw_shoe

@@ -54,10 +54,11 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 	  echo "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is: `$(PYTHON) --version 2>&1`."; \
 	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	test -x $(RUN) || $(PYTHON) -m venv $(ENV)
-	$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip -q
-	$(RUN) -m pip install -q --disable-pip-version-check uv || echo "No uv: pip takes over."
-	if $(RUN) -m uv --version >/dev/null 2>&1; \
+	@echo "Setting up $(ENV): once, and again when pyproject.toml changes."
+	@test -x $(RUN) || $(PYTHON) -m venv $(ENV)
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip
+	@$(RUN) -m pip install -q --disable-pip-version-check uv || echo "No uv here: pip takes over."
+	@if $(RUN) -m uv --version >/dev/null 2>&1; \
 	  then $(RUN) -m uv pip install --python $(RUN) -e '.[test,book]'; \
 	  else $(RUN) -m pip install --disable-pip-version-check -e '.[test,book]'; fi
 	@touch $(READY)

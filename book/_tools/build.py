@@ -167,7 +167,10 @@ def execute(profile: str) -> None:
     shared = shared_key(profile)
     keys = {name: notebook_key(shared, name) for name in notebooks()}
     stale = [name for name, key in keys.items() if done.get(name, {}).get("key") != key]
-    print(f"Notebooks: {len(stale)} to execute, {len(keys) - len(stale)} unchanged ({profile}).")
+    print(
+        f"Notebooks: {len(stale)} to execute, {len(keys) - len(stale)} unchanged ({profile}).",
+        flush=True,
+    )
     with whole_folder(final) as tree:
         copy_sources(tree)
         for name in keys.keys() - set(stale):
@@ -189,10 +192,10 @@ def build_page(profile: str) -> None:
     with tempfile.TemporaryDirectory(prefix="page.part-", dir=PAGE.parent) as work:
         command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
         command += ["build", str(source), "--path-output", work]
-        command += ["-W", "-n", "--keep-going", "--all"]
+        command += ["-W", "-n", "--keep-going", "--all", "-q"]
         run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode:
-            print((run.stdout + run.stderr).replace(f"{source}{os.sep}", ""))
+            print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
             raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
         take_place(Path(work) / "_build" / "html", PAGE)
 

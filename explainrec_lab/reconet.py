@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -244,7 +244,8 @@ class Examples:
     silenced: Sets
 
     def __len__(self) -> int:
-        return len(self.inputs)
+        """Number of targets: each has its loss."""
+        return len(self.targets.ids)
 
     def rows(self, start: int, stop: int) -> Examples:
         """The examples of users start..stop-1."""
@@ -253,7 +254,7 @@ class Examples:
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
-        edges = np.linspace(0, len(self), count + 1).round().astype(int)
+        edges = np.linspace(0, len(self.inputs), count + 1).round().astype(int)
         return self.rows(edges[index], edges[index + 1])
 
     def to(self, device: torch.device | str) -> Examples:
@@ -273,7 +274,7 @@ class SingleLabel:
     interactions: Interactions
     space: FeatureSpace
     beta: float = 1.0
-    batch_size: int = 512
+    batch_size: int = 128
     seed: int = 0
 
     def __call__(self, epoch: int) -> Iterator[Examples]:
@@ -315,7 +316,7 @@ class RemovedItems:
     share: float = 0.5
     attribute_share: float = 0.5
     silence: bool = True
-    batch_size: int = 512
+    batch_size: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -385,24 +386,20 @@ def _batches(
 ) -> Iterator[Examples]:
     inputs = sparse.csr_array(sparse.hstack([kept, attributes], format="csr"))
     epoch = Examples(*(Sets.from_matrix(matrix) for matrix in (inputs, targets, silenced)))
-    for start in range(0, len(epoch), size):
-        yield epoch.rows(start, min(start + size, len(epoch)))
+    for start in range(0, len(epoch.inputs), size):
+        yield epoch.rows(start, min(start + size, len(epoch.inputs)))
 
 
 @implements("reconet", "cross-entropy")
-def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " user"]:
-    """Categorical cross-entropy of each user: the mean of -log p over her targets.
+def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:
+    """-log p of each target, where the silenced items take no part in the softmax.
 
     Source: RecoNet, §4.1.
     """
     y = model(examples.inputs)
     silenced, targets = examples.silenced, examples.targets
     y = y.index_put((silenced.owners, silenced.ids), y.new_tensor(-torch.inf))
-    log_p = y.log_softmax(dim=1)[targets.owners, targets.ids]
-    share = 1 / targets.sizes.clamp(min=1).to(log_p.dtype)
-    return log_p.new_zeros(len(examples)).index_add(
-        0, targets.owners, -log_p * share[targets.owners]
-    )
+    return y.logsumexp(dim=1)[targets.owners] - y[targets.owners, targets.ids]
 
 
 # --------------------------------------------------------------------------- §4.3 recommendation
@@ -441,6 +438,7 @@ class Explanation:
         output: y_j, which the relevances sum to (but for what a hidden layer's biases and the
             epsilon rule absorb).
         features: ids in the model's `FeatureSpace`, `[n]`. relevance: Z, `[n]`.
+        present: whether the profile holds the feature; all true without a reference.
     """
 
     space: FeatureSpace
@@ -448,13 +446,15 @@ class Explanation:
     output: float
     features: Int[Tensor, " n"]
     relevance: Float[Tensor, " n"]
+    present: Bool[Tensor, " n"]
 
     def table(self) -> pd.DataFrame:
-        """One row a feature: its name, its kind and its relevance."""
+        """One row a feature: its name ('no ...' if the profile lacks it), kind and relevance."""
         ids = self.features.tolist()
+        word = ["" if there else "no " for there in self.present.tolist()]
         return pd.DataFrame(
             {
-                "feature": [self.space.names[i] for i in ids],
+                "feature": [no + self.space.names[i] for no, i in zip(word, ids, strict=True)],
                 "kind": [self.space.kind(i) for i in ids],
                 "relevance": self.relevance.tolist(),
             }
@@ -462,26 +462,60 @@ class Explanation:
 
 
 @torch.inference_mode()
-def explain(model: RecoNet, profile: Sets, item: int) -> Explanation:
+def explain(
+    model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"] | None = None
+) -> Explanation:
     """Relevance of each feature of one profile for one item.
 
     The one-layer model has a closed form; a model with a hidden layer takes the paper's three
     steps.
 
+    Args:
+        reference: an average profile, such as `mean_profile` gives. With it, the explanation
+            answers 'what is personal here?': the relevances sum to y_j minus the reference's
+            y_j, and features that everybody has get next to nothing. One-layer model only.
+
     Raises:
-        ValueError: an item outside the catalogue, or a batch of several profiles.
+        ValueError: an item outside the catalogue, a batch of several profiles, or a reference
+            for a model with a hidden layer.
     """
     (item,) = check_ids("item", item, model.space.n_items, "item").tolist()
     if len(profile) != 1:
         raise ValueError(f"profile: got {len(profile)} profiles; explain one at a time")
-    if model.hidden is None:
+    features = profile.ids
+    if reference is not None:
+        relevance = personal_relevance(model, profile, item, reference)
+        features, output = torch.arange(model.space.m), float(relevance.sum())
+    elif model.hidden is None:
         relevance = closed_form(model.Q[profile.ids], model.W[item])
         output = float(relevance.sum())
     else:
         relevance = three_steps(model, profile, item)
         output = float(model(profile)[0, item])
     order = relevance.argsort(descending=True)
-    return Explanation(model.space, item, output, profile.ids[order], relevance[order])
+    features = features[order]
+    present = torch.isin(features, profile.ids)
+    return Explanation(model.space, item, output, features, relevance[order], present)
+
+
+def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
+    """The average of I_u / |FS_u| over users: how much of a profile each feature makes up."""
+    share = (1 / profiles.sizes.clamp(min=1))[profiles.owners]
+    return torch.zeros(m).index_add(0, profiles.ids, share) / len(profiles)
+
+
+def personal_relevance(
+    model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"]
+) -> Float[Tensor, " m"]:
+    """W_j . q_k (I_u(k) / |FS_u| - reference_k): the Shapley value of feature k of a linear model.
+
+    A feature that the profile lacks has one too: not being there speaks for or against the item.
+    """
+    if model.hidden is not None:
+        raise ValueError("reference: only the one-layer model has this closed form")
+    own = torch.zeros_like(reference)
+    own[profile.ids] = 1 / len(profile.ids)
+    return (model.Q @ model.W[item]) * (own - reference)
 
 
 def closed_form(q: Float[Tensor, "n d"], w: Float[Tensor, " d"]) -> Float[Tensor, " n"]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -22,7 +22,7 @@ from explainrec_lab.data.store import whole_file
 
 
 class Batch(Protocol):
-    """A batch that knows its size and can be dealt out to processes."""
+    """A batch that knows how many losses it has and can be dealt out to processes."""
 
     def __len__(self) -> int: ...
 
@@ -81,7 +81,7 @@ def fit(
     Args:
         batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
             every process and after a restart: seed it with the epoch.
-        losses: (model, batch) -> one loss an example, `[len(batch)]`; the loop takes the mean.
+        losses: (model, batch) -> the losses, `[len(batch)]`; the loop takes their mean.
         fabric: device, precision and processes; default: one CPU process.
         checkpoint: a file that is rewritten, whole, after each epoch. If it exists, training goes
             on from it.
@@ -94,7 +94,10 @@ def fit(
     """
     fabric = fabric or Fabric(accelerator="cpu", devices=1)
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay
+        model.parameters(),
+        lr=optimisation.learning_rate,
+        weight_decay=optimisation.weight_decay,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _factor(optimisation))
     wrapped, optimiser = fabric.setup(model, optimiser)
@@ -123,7 +126,7 @@ def _epoch(
     optimiser: Any,
     epoch: int,
 ) -> float:
-    """One pass over the batches; returns the mean loss of an example, over all processes."""
+    """One pass over the batches; returns the mean loss over all processes."""
     total, count = 0.0, 0
     for number, batch in enumerate(batches):
         share = move_data_to_device(
@@ -135,7 +138,7 @@ def _epoch(
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         optimiser.step()
-        value = float(fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        value = float(cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean")))
         _require_finite(value, epoch, number)
         total, count = total + value * len(batch), count + len(batch)
     return total / max(count, 1)

@@ -88,9 +88,9 @@ def download(archive: Path) -> None:
             contents(part)
     except OSError as error:
         raise DataNotFound(
-            f"movielens-1m: could not download {URL} ({type(error).__name__}). Either connect and try again, or "
-            f"put the archive at {archive}, or point EXPLAINREC_DATA at a folder that holds "
-            "movielens-1m/ml-1m.zip"
+            f"movielens-1m: could not download {URL} ({type(error).__name__}). Either connect and "
+            f"try again, or put the archive at {archive}, or point EXPLAINREC_DATA at a folder "
+            "that holds movielens-1m/ml-1m.zip"
         ) from None
 
 

@@ -64,8 +64,10 @@ def split(
         )
     order = np.random.default_rng(seed).permutation(len(interactions))
     first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
-    parts = order[:first], order[first:second], order[second:]
-    return Split(*(interactions.select(np.sort(part)) for part in parts))
+    train, development, test = (
+        interactions.select(np.sort(part)) for part in np.split(order, [first, second])
+    )
+    return Split(train, development, test)
 
 
 def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:

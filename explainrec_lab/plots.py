@@ -1,0 +1,246 @@
+"""Figures: results in, picture out. No model logic, one style, readable without colour vision.
+
+Matplotlib draws curves and contact sheets. The relevance flow (RecoNet, Figure 5) is an SVG of
+our own: crisp at any size, readable by screen readers, and at home in a dark page.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Protocol
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, UInt8
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
+"""Positive and negative relevance: blue and orange differ for every kind of colour vision."""
+
+MASK_COLOURS = ("#e4572e", "#1b6ca8", "#3a8f6b", "#8a5aa8")
+
+
+def use_style() -> None:
+    """Apply the lab's style sheet to matplotlib."""
+    with resources.as_file(resources.files("explainrec_lab") / "lab.mplstyle") as sheet:
+        plt.style.use(sheet)
+
+
+# --------------------------------------------------------------------------- pictures
+
+
+def contact_sheet(
+    images: UInt8[ndarray, "picture 3 height width"],
+    captions: Sequence[str] | None = None,
+    columns: int = 6,
+    inches: float = 1.5,
+) -> Figure:
+    """Pictures side by side, each with a caption below."""
+    rows = -(-len(images) // columns)
+    extra = 0.42 if captions else 0.05
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * inches, rows * (inches + extra)), squeeze=False
+    )
+    for axis in axes.ravel():
+        axis.axis("off")
+    for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
+        axis.imshow(image.transpose(1, 2, 0), interpolation="lanczos")
+        if captions:
+            wrapped = textwrap.fill(captions[number], 22)
+            axis.text(
+                0.5, -0.03, wrapped, transform=axis.transAxes, ha="center", va="top", size=7.5
+            )
+    return figure
+
+
+def overlay(
+    image: UInt8[ndarray, "3 height width"],
+    masks: Sequence[Bool[ndarray, "height width"]],
+    strength: float = 0.55,
+) -> UInt8[ndarray, "3 height width"]:
+    """The picture with each mask tinted in its own colour of `MASK_COLOURS`."""
+    tinted = image.astype(np.float64)
+    for mask, colour in zip(masks, MASK_COLOURS, strict=False):
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)
+        tinted[:, mask] = (1 - strength) * tinted[:, mask] + strength * rgb[:, None]
+    return tinted.round().astype(np.uint8)
+
+
+# --------------------------------------------------------------------------- curves
+
+
+def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | None = None) -> Axes:
+    """One line for each column of `table` over its index, named at its right end."""
+    ax = ax or plt.subplots(figsize=(7, 3.6))[1]
+    for name in table.columns:
+        values = table[name].dropna()
+        (line,) = ax.plot(values.index, values.to_numpy())
+        ax.annotate(
+            f" {name}",
+            (values.index[-1], values.iloc[-1]),
+            color=line.get_color(),
+            va="center",
+            annotation_clip=False,
+        )
+    ax.set(xlabel=x, ylabel=y, title=title)
+    return ax
+
+
+# --------------------------------------------------------------------------- relevance flow
+
+
+class Explained(Protocol):
+    """What the flow needs to know: the target's activation and a table of relevances."""
+
+    output: float
+
+    def table(self) -> pd.DataFrame:
+        """Columns `feature`, `kind` and `relevance`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """An SVG figure that notebooks show and pages embed."""
+
+    svg: str
+
+    def _repr_html_(self) -> str:
+        return f'<div class="lab-drawing">{self.svg}</div>'
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """One ribbon: its label, its signed relevance and the kind of feature."""
+
+    label: str
+    kind: str
+    relevance: float
+
+
+REST = "rest"
+"""Kind of the flow that gathers what is not named."""
+
+WIDTH, LEFT, RIGHT = 640, 290, 450
+TALL = 150
+"""Height of the target's bar: the sum of the named relevances, signs aside."""
+TOP, ROW, GAP = 28, 22, 10
+
+
+def relevance_flow(
+    explanation: Explained, title: str, supporting: int = 6, opposing: int = 3
+) -> Drawing:
+    """RecoNet's Figure 5: features on the left flow into the recommended item on the right.
+
+    Width is relevance. Blue ribbons support, hatched orange ones oppose. What is left of each
+    sign is one dotted line that tells its count and sum, so that all numbers add up to y.
+
+    Args:
+        title: the recommended item.
+        supporting, opposing: how many ribbons of each sign to name.
+    """
+    flows = _flows(explanation.table(), supporting, opposing)
+    named = sum(abs(flow.relevance) for flow in flows if flow.kind != REST) or 1.0
+    thick = [0.0 if flow.kind == REST else TALL * abs(flow.relevance) / named for flow in flows]
+    rows = np.cumsum([max(ROW, size) + GAP for size in thick])
+    height = TOP + rows[-1] + GAP
+    bar = TOP + (rows[-1] - TALL) / 2
+    ends = bar + np.cumsum(thick)
+    parts = [
+        _ribbon(flow, TOP + row - (max(ROW, size) + GAP) / 2, end - size / 2, size)
+        for flow, row, end, size in zip(flows, rows, ends, thick, strict=True)
+    ]
+    parts.append(_target(title, explanation.output, bar))
+    return Drawing(_svg(parts, height, _spoken(title, flows, explanation.output)))
+
+
+def _flows(table: pd.DataFrame, supporting: int, opposing: int) -> list[_Flow]:
+    """The strongest features of each sign, then one flow for the rest of that sign."""
+    positive = table[table.relevance > 0].sort_values("relevance", ascending=False)
+    negative = table[table.relevance < 0].sort_values("relevance")
+    return [*_named(positive, supporting, "support"), *_named(negative, opposing, "oppose")]
+
+
+def _named(rows: pd.DataFrame, count: int, verb: str) -> list[_Flow]:
+    first, rest = rows.iloc[:count], rows.iloc[count:]
+    flows = [_Flow(row.feature, row.kind, row.relevance) for row in first.itertuples()]
+    if len(rest):
+        label = f"{len(rest)} more that {verb}"
+        flows.append(_Flow(label, REST, float(rest.relevance.sum())))
+    return flows
+
+
+def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:
+    """A label, its relevance, and a ribbon of constant width from left to right."""
+    middle, half = (LEFT + RIGHT) / 2, max(thick, 1) / 2
+    path = (
+        f"M{LEFT},{y0 - half:.1f} C{middle},{y0 - half:.1f} {middle},{y1 - half:.1f} "
+        f"{RIGHT},{y1 - half:.1f} L{RIGHT},{y1 + half:.1f} C{middle},{y1 + half:.1f} "
+        f"{middle},{y0 + half:.1f} {LEFT},{y0 + half:.1f} Z"
+    )
+    if flow.kind == REST:
+        path = f"M{LEFT},{y0:.1f} C{middle},{y0:.1f} {middle},{y1:.1f} {RIGHT},{y1:.1f}"
+    look = REST if flow.kind == REST else "supports" if flow.relevance > 0 else "opposes"
+    label = html.escape(textwrap.shorten(flow.label, 32, placeholder=" ..."))
+    value = f"{flow.relevance:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return (
+        f"<g><title>{html.escape(flow.label)} ({flow.kind}): {value}</title>"
+        f'<path class="{look}" d="{path}"/>'
+        f'<text class="name {look}" x="{LEFT - 58}" y="{y0 + 5:.1f}">{label}</text>'
+        f'<text class="value" x="{LEFT - 8}" y="{y0 + 5:.1f}">{value}</text></g>'
+    )
+
+
+def _target(title: str, output: float, top: float) -> str:
+    """The bar on the right with the item's name and activation."""
+    lines = textwrap.wrap(title, 20)[:4]
+    first = top + TALL / 2 - 9 * len(lines)
+    spans = "".join(
+        f'<tspan x="{RIGHT + 20}" y="{first + 18 * n:.1f}">{html.escape(line)}</tspan>'
+        for n, line in enumerate(lines)
+    )
+    return (
+        f'<rect class="bar" x="{RIGHT}" y="{top:.1f}" width="8" height="{TALL}" rx="2"/>'
+        f'<text class="target">{spans}</text>'
+        f'<text class="sum" x="{RIGHT + 20}" y="{first + 18 * len(lines) + 4:.1f}">'
+        f"activation y = {output:.2f}</text>"
+    )
+
+
+def _spoken(title: str, flows: list[_Flow], output: float) -> str:
+    """What a screen reader says."""
+    said = "; ".join(f"{flow.label} {flow.relevance:+.2f}" for flow in flows)
+    return f"Relevance flow into {title}, activation {output:.2f}: {said}"
+
+
+STYLE = f"""
+.flow text {{font: 14px system-ui, sans-serif; fill: currentColor}}
+.flow .name {{text-anchor: end}} .flow .value {{text-anchor: end; opacity: .75; font-size: 13px}}
+.flow .target {{font-weight: 650; font-size: 15px}} .flow .sum {{opacity: .75}}
+.flow .head {{opacity: .75; font-size: 12px}} .flow .name.rest {{font-style: italic; opacity: .75}}
+.flow path.supports {{fill: {SUPPORTS}; opacity: .75}} .flow path.opposes {{fill: url(#against)}}
+.flow path.rest {{fill: none; stroke: currentColor; stroke-dasharray: 1 4; opacity: .6}}
+.flow .bar {{fill: currentColor; opacity: .8}} .flow g:hover path {{opacity: 1}}
+"""
+
+
+def _svg(parts: Sequence[str], height: float, label: str) -> str:
+    """The whole drawing."""
+    return (
+        f'<svg class="flow" role="img" aria-label="{html.escape(label)}" '
+        f'viewBox="0 0 {WIDTH} {height:.0f}" xmlns="http://www.w3.org/2000/svg" '
+        'style="width:100%;min-width:540px;max-width:760px;display:block">'
+        f"<style>{STYLE}</style>"
+        '<defs><pattern id="against" width="6" height="6" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{OPPOSES}" '
+        f'opacity=".45"/><rect width="3" height="6" fill="{OPPOSES}"/></pattern></defs>'
+        f'<text class="head" x="{LEFT - 8}" y="14" text-anchor="end">profile and relevance</text>'
+        f'<text class="head" x="{RIGHT}" y="14">recommendation</text>' + "".join(parts) + "</svg>"
+    )

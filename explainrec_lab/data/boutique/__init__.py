@@ -17,9 +17,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from explainrec_lab.data.boutique.design import MAX_SEED, Design, Dials, sample
+from explainrec_lab.data.boutique.gallery import Gallery
 from explainrec_lab.data.boutique.groups import FEATURES, GROUPS
 from explainrec_lab.data.boutique.limits import Range, check_number
 from explainrec_lab.data.boutique.relations import Goods, RelationDials, draw_relations
+from explainrec_lab.data.boutique.render import SIZES
 from explainrec_lab.data.boutique.shoppers import (
     Purchases,
     Shelf,
@@ -49,7 +51,7 @@ DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()
 ALLOWED: dict[str, Range] = {
     "items": (1, 1_000_000),
     "shoppers": (1, 10_000_000),
-    "size": (32, 512),
+    "size": SIZES,
     "seed": (0, MAX_SEED),
 }
 
@@ -87,7 +89,7 @@ def load(
         check_number(name, value, ALLOWED[name])
     check_number("shopping.purchases", shopping.purchases, (1, items))
     designs = [sample(seed, item, drawing) for item in range(items)]
-    catalogue = _catalogue(designs, draw_popularity(items, seed))
+    catalogue = _catalogue(designs, Gallery(designs, size), draw_popularity(items, seed))
     people = draw_shoppers(shoppers, SCHEMA, len(FAMILIES), seed, shopping)
     purchases = draw_purchases(people, shelf_of(catalogue), seed, shopping)
     relations, why = draw_relations(
@@ -122,12 +124,14 @@ def true_utility(
     return utility(people[chosen], shelf_of(dataset.catalogue), dials)
 
 
-def _catalogue(designs: list[Design], popularity: ndarray) -> Catalogue:
+def _catalogue(designs: list[Design], gallery: Gallery, popularity: ndarray) -> Catalogue:
     attributes = np.array([design.codes for design in designs], dtype=np.int64)
     return Catalogue(
         items=_item_table(designs, popularity),
+        images=gallery,
         attributes=attributes,
         schema=SCHEMA,
+        masks=gallery.mask,
     )
 
 

@@ -70,9 +70,12 @@ def versions() -> list[str]:
 
 def data_on_this_machine() -> list[str]:
     """Names and sizes in the data folder: chapters show more where real data is present."""
-    from explainrec_lab.data.store import data_dir
+    from explainrec_lab.data.store import DataNotFound, data_dir
 
-    found = [path for path in data_dir().glob("*/*") if path.is_file()]
+    try:
+        found = [path for path in data_dir().glob("*/*") if path.is_file()]
+    except DataNotFound as error:
+        raise SystemExit(str(error)) from None
     return sorted(f"{p.parent.name}/{p.name} {p.stat().st_size}" for p in found)
 
 

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import sys
+from typing import Any
 
 from build import ROOT, notebooks
 from repository import repository_url
@@ -21,9 +22,9 @@ SETUP = """\
 """
 
 
-def with_setup(notebook: dict, url: str) -> dict:
+def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:
     """The notebook with Colab's set-up cell in front."""
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "colab-set-up",
         "metadata": {},

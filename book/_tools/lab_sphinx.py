@@ -143,8 +143,10 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     for name in () if error else MATHJAX_FILES:
         source = mathjax_folder() / name
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, target / name, **({"dirs_exist_ok": True} if source.is_dir() else {}))
+        if source.is_dir():
+            shutil.copytree(source, target / name, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target / name)
 
 
 def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:

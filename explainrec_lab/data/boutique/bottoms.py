@@ -85,7 +85,7 @@ def draw_trousers(canvas: Canvas) -> None:
     both = canvas.cover(*legs)
     _draw_fly(canvas, both)
     _draw_pockets(canvas, both)
-    for turned, cloth in zip((np.array, mirror), cloths, strict=True):
+    for turned, cloth in zip((join, mirror), cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
     draw_mark(canvas, (-0.58 * _hip(design), TOP + 42), 9.5, canvas.fabric.main)

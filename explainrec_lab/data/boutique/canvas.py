@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ from explainrec_lab.data.boutique.geometry import (
 OVERSAMPLE = 4
 PADDING = 2
 """Empty pixels round a cover, so that a blur or a difference falls to zero at its border."""
+OPAQUE = 0.8
+"""Paint from this opacity on belongs to the item's silhouette."""
 MASK_LEVEL = np.float32(0.5)
 """A pixel belongs to a part when at least this share of it is covered."""
 
@@ -72,15 +75,14 @@ class Canvas:
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
         self.image = _backdrop(design.scene, frame.size)
         self.backdrop = self.image
+        self.silhouette = np.zeros((frame.size, frame.size), dtype=np.float32)
         self.masks: dict[str, Float[ndarray, "height width"]] = {}
 
     # -------------------------------------------------------------- coverage
 
     def cover(self, *outlines: Points, drop: Point = (0.0, 0.0), padding: int = PADDING) -> Cover:
         """Coverage of the union of closed outlines; `drop` moves them, in cloth units unturned."""
-        moved = np.array(drop) * self.frame.scale
-        paths = [self.frame.to_pixels(outline) + moved for outline in outlines]
-        pen = _Pen(paths, self.frame.size, padding)
+        pen = _Pen(self.frame, outlines, drop, padding)
         for path in pen.paths:
             pen.draw.polygon(path, fill=255)
         return pen.lift()
@@ -90,7 +92,7 @@ class Canvas:
         fine = width * self.frame.scale * OVERSAMPLE
         if fine >= 2.5:
             return self.cover(*(ribbon(path, width) for path in paths))
-        pen = _Pen([self.frame.to_pixels(path) for path in paths], self.frame.size, PADDING)
+        pen = _Pen(self.frame, paths)
         for path in pen.paths:
             pen.draw.line(path, fill=255, width=max(1, int(fine + 0.5)))
         cover = pen.lift()
@@ -118,9 +120,13 @@ class Canvas:
     def paint(
         self, cover: Cover, colour: Float[ndarray, "*window 3"], opacity: float = 1.0
     ) -> None:
+        """Lay a colour, or one a pixel, over the picture; what hides the wall is the item."""
         alpha = (cover.alpha * np.float32(opacity))[..., None]
         part = self.image[cover.window]
         part += (colour - part) * alpha
+        if opacity >= OPAQUE:
+            here = self.silhouette[cover.window]
+            np.maximum(here, cover.alpha, out=here)
 
     def line(
         self,
@@ -218,6 +224,7 @@ class Canvas:
         """Cut a hole: show the backdrop again."""
         cover = self.cover(*outlines)
         self.paint(cover, self.backdrop[cover.window])
+        self.silhouette[cover.window] *= 1 - cover.alpha
 
     # -------------------------------------------------------------- truth
 
@@ -251,27 +258,42 @@ class Canvas:
 
 
 class _Pen:
-    """A Pillow drawing of the smallest window that holds some paths, oversampled."""
+    """A Pillow drawing of the smallest window that holds some paths, oversampled.
 
-    def __init__(self, paths: Sequence[Points], size: int, padding: int) -> None:
-        every = paths[0] if len(paths) == 1 else np.concatenate(paths)
-        low, high = every.min(axis=0), every.max(axis=0)
-        left, top = (_clamp(math.floor(v) - padding, 0, size - 1) for v in low)
-        right, bottom = (_clamp(math.ceil(v) + padding, 1, size) for v in high)
-        right, bottom = max(right, left + 1), max(bottom, top + 1)
-        self.window = (slice(top, bottom), slice(left, right))
-        corner = np.array([left, top])
-        self.paths = [
-            np.floor((path - corner) * OVERSAMPLE).astype(np.int64).ravel().tolist()
-            for path in paths
-        ]
-        fine = ((right - left) * OVERSAMPLE, (bottom - top) * OVERSAMPLE)
-        self.picture = Image.new("L", fine)
+    Attributes:
+        paths: the paths in the fine grid's whole numbers, x and y in turn, as Pillow takes them.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        paths: Sequence[Points],
+        drop: Point = (0.0, 0.0),
+        padding: int = PADDING,
+    ) -> None:
+        points = frame.to_pixels(paths[0] if len(paths) == 1 else np.concatenate(paths))
+        points += np.array(drop) * frame.scale
+        self.window = _window(points, frame.size, padding)
+        rows, columns = self.window
+        fine = (points - (columns.start, rows.start)) * OVERSAMPLE
+        flat = np.floor(fine).astype(np.int64).ravel().tolist()
+        ends = list(accumulate(2 * len(path) for path in paths))
+        self.paths = [flat[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+        shape = (columns.stop - columns.start, rows.stop - rows.start)
+        self.picture = Image.new("L", (shape[0] * OVERSAMPLE, shape[1] * OVERSAMPLE))
         self.draw = ImageDraw.Draw(self.picture)
 
     def lift(self) -> Cover:
         alpha = np.asarray(self.picture.reduce(OVERSAMPLE), dtype=np.float32)
         return Cover(self.window, alpha * np.float32(1 / 255))
+
+
+def _window(points: Points, size: int, padding: int) -> Window:
+    """The points' bounding box with some padding, at least one pixel, within the picture."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    left, top = (_clamp(math.floor(v) - padding, 0, size - 1) for v in low)
+    right, bottom = (_clamp(math.ceil(v) + padding, 1, size) for v in high)
+    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
 def _clamp(value: int, low: int, high: int) -> int:

@@ -332,7 +332,7 @@ def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
     tilt = sum(_between(rng, -1, 1) for _ in range(3))  # bell-shaped, within -3..3
     return Pose(
         rotation=2.4 * tilt * nuisance,
-        zoom=1 - _between(rng, 0, 0.16) * nuisance,
+        zoom=1 - _between(rng, 0, 0.14) * nuisance,
         across=_between(rng, -1, 1) * min(nuisance, 1),
         down=_between(rng, -1, 1) * min(nuisance, 1),
         flip=bool(rng.random() < 0.5),

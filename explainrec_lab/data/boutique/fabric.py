@@ -128,7 +128,7 @@ def _visible_on(main: Colour, accent: Colour) -> Colour:
 # ------------------------------------------------------------------ weaves: share of the accent
 
 
-def _off_line(x: Field, period: ndarray) -> Field:
+def _off_line(x: Field, period: np.float32) -> Field:
     """Distance to the nearest of parallel lines, in cloth units."""
     t = x / period
     return np.abs(t - np.floor(t) - 0.5) * period
@@ -145,9 +145,11 @@ def _pinstriped(fabric: Fabric, x: Field, y: Field) -> Field:
 
 def _checked(fabric: Fabric, x: Field, y: Field) -> Field:
     period = fabric.period
-    bands = fabric.sharp(period * 0.2 - _off_line(y, period))
-    bands = 0.5 * bands + 0.5 * fabric.sharp(period * 0.2 - _off_line(x, period))
-    return np.maximum(bands, 0.8 * fabric.sharp(0.6 - _off_line(y + period / 2, period)))
+    down = fabric.sharp(period * 0.2 - _off_line(y, period))
+    across = fabric.sharp(period * 0.2 - _off_line(x, period))
+    return np.maximum(
+        0.5 * (down + across), 0.8 * fabric.sharp(0.6 - _off_line(y + period / 2, period))
+    )
 
 
 def _dotted(fabric: Fabric, x: Field, y: Field) -> Field:

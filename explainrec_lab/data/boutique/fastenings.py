@@ -158,9 +158,9 @@ def _draw_zip(canvas: Canvas, last: Last, path: Points) -> None:
 
 def _draw_buckle_low(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     """A strap over the instep, as on a Mary Jane."""
-    crown, foot = last.at(0.475, 57), last.at(0.66, 15)
-    near = curve(crown, last.at(0.585, 58), foot, count=12)
-    far = curve(crown, last.at(0.43, 55), last.at(0.44, 38), count=7)
+    crown, foot = last.at(0.475, 50), last.at(0.67, 13)
+    near = curve(crown, last.at(0.595, 51), foot, count=12)
+    far = curve(crown, last.at(0.43, 49), last.at(0.42, 35), count=7)
     canvas.line(far, width=8, colour=darker(_strap_tone(canvas), 0.6), opacity=1)
     _draw_strap(canvas, last, near, None)
     canvas.mark("closure", canvas.stroke(far, width=12))

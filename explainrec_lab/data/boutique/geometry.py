@@ -24,7 +24,7 @@ Point = tuple[float, float]
 GRID = 2.0**-20
 SIDE = 256.0
 """Height and width of the frame in cloth units."""
-MARGIN = 7.0
+MARGIN = 6.0
 """Cloth units along the border that stay free."""
 WANDER = 16.0
 """A garment lies at most this far off the middle, in the same units."""
@@ -51,9 +51,11 @@ def _weights(count: int, degree: int) -> Float[ndarray, "point control"]:
 def curve(*controls: Point | Points, count: int = 12) -> Points:
     """A quadratic (three control points) or cubic (four) Bézier curve, ends included."""
     weights = _weights(count, len(controls) - 1)
-    x = sum(weights[:, i] * float(p[0]) for i, p in enumerate(controls))
-    y = sum(weights[:, i] * float(p[1]) for i, p in enumerate(controls))
-    return np.stack([np.asarray(x), np.asarray(y)], axis=1)
+    path = np.zeros((count, 2))
+    for i, (x, y) in enumerate(controls):
+        path[:, 0] += weights[:, i] * x
+        path[:, 1] += weights[:, i] * y
+    return path
 
 
 @lru_cache(maxsize=16)
@@ -235,9 +237,10 @@ class Frame:
 
     def to_pixels(self, path: Points) -> Points:
         x, y = path[:, 0], path[:, 1]
-        return np.stack(
-            [self.xx * x + self.xy * y + self.x0, self.yx * x + self.yy * y + self.y0], axis=1
-        )
+        pixels = np.empty_like(path)
+        pixels[:, 0] = self.xx * x + self.xy * y + self.x0
+        pixels[:, 1] = self.yx * x + self.yy * y + self.y0
+        return pixels
 
     def cloth_grid(self) -> tuple[Float[ndarray, "height width"], Float[ndarray, "height width"]]:
         """Cloth coordinates (x, y) of all pixel centres, float32."""

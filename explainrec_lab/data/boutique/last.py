@@ -13,7 +13,7 @@ from explainrec_lab.data.boutique.geometry import Point, Points, step
 
 HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
 """Height of the heel, cloth units of a low shoe."""
-BOOT_SCALE = 0.86
+BOOT_SCALE = 0.78
 TOE_SPRING = 3.0
 """How far the tip of the toe is off the ground."""
 
@@ -48,7 +48,7 @@ class Last:
         sporty = has["heel_height"] in ("flat", "under_1_in")
         return cls(
             length=188 * scale,
-            ground=234.0 if boot else 192.0,
+            ground=235.0 if boot else 192.0,
             sole=(6.0 + 1.5 * (design.fit + 1) * sporty) * scale,
             heel=heel * scale,
             scale=scale,

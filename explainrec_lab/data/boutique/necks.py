@@ -256,20 +256,20 @@ def _roll() -> Points:
 def _frill_edge(top: float, sag: float, half: float) -> Points:
     """A wavy rim from left to right."""
     share = np.linspace(-1, 1, 49)
-    y = top + sag * (1 - share * share) + 2.2 * wave(share * 3.5 + 0.25)
+    y = top + sag * (1 - share * share) + 1.8 * wave(share * 3 + 0.25)
     return np.stack([share * half, y], axis=1)
 
 
 def _frill() -> Points:
     """A gathered frill, wider at its rim than where it is sewn on."""
     seam = curve((17, 55), (0, 62), (-17, 55), count=9)
-    return join(_frill_edge(38, 5, 25), (23, 44), seam, (-23, 44))
+    return join(_frill_edge(37, 6, 25), (22, 46), seam, (-22, 46))
 
 
 def _draw_collar_inside(canvas: Canvas, neck: Neck) -> None:
     main, inside = canvas.fabric.main, Finish(depth=3, contrast=0.6, edge=0.4)
     if neck.value == "ruffle":
-        back = join(_frill_edge(36, -7, 24), (16, 52), (-16, 52))
+        back = join(_frill_edge(36, -8, 25), (22, 46), (16, 52), (-16, 52), (-22, 46))
         canvas.cloth(back, finish=inside, colour=darker(main, 0.55))
     elif neck.value == "turtle":
         back = join(curve((17, 34), (0, 25), (-17, 34)), curve((-17, 36), (0, 48), (17, 36)))
@@ -307,9 +307,7 @@ def _draw_stand(canvas: Canvas, neck: Neck, front: Cover) -> None:
 def _draw_frill(canvas: Canvas, neck: Neck, front: Cover) -> None:
     canvas.shadow(_frill(), drop=(0, 2.5), blur=2.2, strength=0.35, clip=front)
     frill = canvas.cloth(_frill(), finish=TUBE)
-    pleats = [
-        curve((x * 1.45, 36), (x * 1.25, 46), (x, 61), count=5) for x in np.arange(-16, 17, 4)
-    ]
+    pleats = [curve((x * 1.45, 36), (x * 1.25, 46), (x, 61), count=5) for x in range(-16, 17, 4)]
     canvas.line(*pleats, width=1.1, opacity=0.35, clip=frill)
     lights = [pleat + [1.6, 0] for pleat in pleats]
     canvas.line(*lights, width=1.2, colour=colour(1, 1, 1), opacity=0.14, clip=frill)
@@ -342,7 +340,7 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         return
     main = canvas.fabric.main
     tone = lighter(main, 0.10) if luminance(main) < 0.55 else darker(main, 0.95)
-    for side in (np.array, mirror):
+    for side in (join, mirror):
         lapel = side(_notched() if neck.value == "notched" else _shawl())
         canvas.shadow(lapel, drop=(0, 3), blur=2.5, strength=0.4, clip=front)
         canvas.mark("lapel", canvas.cloth(lapel, finish=PIECE, colour=tone))

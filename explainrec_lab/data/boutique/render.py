@@ -27,14 +27,13 @@ from explainrec_lab.data.boutique.bottoms import (
     draw_skirt,
     draw_trousers,
 )
-from explainrec_lab.data.boutique.canvas import Canvas
+from explainrec_lab.data.boutique.canvas import MASK_LEVEL, Canvas
 from explainrec_lab.data.boutique.design import Design
 from explainrec_lab.data.boutique.geometry import Frame, Points
 from explainrec_lab.data.boutique.limits import Range, check_number
 from explainrec_lab.data.boutique.marks import MARK
 from explainrec_lab.data.boutique.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
-from explainrec_lab.data.boutique.tops import ROOM as TOPS_ROOM
-from explainrec_lab.data.boutique.tops import draw_top
+from explainrec_lab.data.boutique.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
 
 DRAWING_VERSION = 1
@@ -53,11 +52,13 @@ class Picture(NamedTuple):
     Attributes:
         image: red, green and blue, 0..255.
         parts: attribute -> its part mask, for the attributes that apply.
+        silhouette: pixels of the item, without its shadow.
         mark: pixels of the brand mark, None without one.
     """
 
     image: UInt8[ndarray, "3 size size"]
     parts: dict[str, Bool[ndarray, "size size"]]
+    silhouette: Bool[ndarray, "size size"]
     mark: Bool[ndarray, "size size"] | None
 
 
@@ -74,7 +75,7 @@ def render(design: Design, size: int) -> Picture:
     canvas = _drawn(design, int(size))
     parts = canvas.part_masks()
     mark = parts.pop(MARK, None)
-    return Picture(canvas.finished(), parts, mark)
+    return Picture(canvas.finished(), parts, canvas.silhouette > MASK_LEVEL, mark)
 
 
 def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarray, "size size"]:
@@ -86,17 +87,17 @@ def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarr
     Raises:
         ValueError: `size` out of range, unknown attribute, or one that the design does not have.
     """
-    check_number("size", size, SIZES)
-    own = design.attributes
-    others = [
-        design.switched(attribute, value)
-        for value in SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
-        if value != own.get(attribute)
-    ]
     picture = render(design, size)
+    others = _switched_to_others(design, attribute)
     if attribute == "heel_height":
         return picture.parts[attribute]
     return _union_of_changes(picture.image, [render(other, size).image for other in others])
+
+
+def _switched_to_others(design: Design, attribute: str) -> list[Design]:
+    own = design.attributes.get(attribute)
+    classes = SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
+    return [design.switched(attribute, value) for value in classes if value != own]
 
 
 def _union_of_changes(
@@ -120,7 +121,7 @@ def _kind(design: Design) -> tuple[Points, Callable[[Canvas], None]]:
     """The room and the drawing of a design's kind of garment."""
     has = design.attributes
     if design.category == "top":
-        return TOPS_ROOM, draw_top
+        return (HIGH_NECK_ROOM if "high_neck" in has else TOPS_ROOM), draw_top
     if design.category == "bottom":
         if "skirt_length" in has:
             return SKIRT_ROOM, draw_skirt

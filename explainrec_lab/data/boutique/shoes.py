@@ -19,10 +19,10 @@ from explainrec_lab.data.boutique.last import HEEL, Last, Upper
 from explainrec_lab.data.boutique.marks import draw_mark
 from explainrec_lab.data.boutique.toes import draw_toe, toe_outline
 
-BOOTS_ROOM = join((-86, 196), (-40, 130), (-14, 18), (84, 18), (90, 240), (-86, 240))
+BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))
 
-SHAFT = {"ankle": 84.0, "mid_calf": 122.0, "knee_high": 164.0}
+SHAFT = {"ankle": 86.0, "mid_calf": 142.0, "knee_high": 206.0}
 """Height of a boot's rim above the foot's sole."""
 
 LOW_CUT = {
@@ -90,10 +90,10 @@ def _boot(last: Last, toe: str, height: float) -> Upper:
         last.at(0.17, 28),
         last.at(0.33, 38),
         last.at(0.46, 58),
-        *(last.on_shaft(*p) for p in ((0.535, 82), (0.53, 122), (0.515, 172))),
+        *(last.on_shaft(*p) for p in ((0.545, 84), (0.525, 142), (0.515, 214))),
     )
     back = smooth(
-        *(last.on_shaft(*p) for p in ((0.985, 172), (1.005, 126), (0.965, 78), (0.96, 58))),
+        *(last.on_shaft(*p) for p in ((0.99, 214), (1.01, 146), (0.965, 82), (0.96, 58))),
         last.at(1.0, 26),
         last.at(0.985, 0),
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from explainrec_lab.data.boutique.canvas import Canvas, Cover, Finish
 from explainrec_lab.data.boutique.fabric import colour, darker
-from explainrec_lab.data.boutique.geometry import Points, closed, curve, join
+from explainrec_lab.data.boutique.geometry import Points, curve, join
 from explainrec_lab.data.boutique.last import Last
 
 LINING = colour(0.82, 0.68, 0.54)
@@ -31,7 +31,7 @@ def draw_toe(canvas: Canvas, last: Last, side: Cover) -> None:
     """Draw what makes the toe's class, and its part mask."""
     toe = canvas.design.attributes["toe_style"]
     if toe == "peep":
-        _draw_peep(canvas, last)
+        _draw_peep(canvas, last, side)
     elif toe == "open":
         _draw_open(canvas, last)
     else:
@@ -56,41 +56,45 @@ def _draw_cap(canvas: Canvas, last: Last, side: Cover, toe: str) -> None:
     canvas.stitch(seam + [2.6, 0], darker(canvas.fabric.main, 0.5), width=0.8, clip=side)
 
 
-def _draw_peep(canvas: Canvas, last: Last) -> None:
+def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
     """A small opening at the tip, its edge bound."""
     main = canvas.fabric.main
-    edge = curve(last.at(0.045, 27), last.at(0.125, 19), last.at(0.125, 1), count=12)
-    canvas.erase(join(last.at(-0.06, 40), edge, last.at(-0.06, 0)))
-    hollow = join(edge, curve(last.at(0.125, 0), last.at(0.035, 8), last.at(0.045, 27))[1:-1])
-    canvas.cloth(hollow, finish=Finish(depth=4, contrast=0.5, edge=0.2), colour=darker(main, 0.35))
-    insole = join(last.at(0.004, 0), last.at(0.02, 4.5), last.at(0.122, 5), last.at(0.125, 0))
-    canvas.cloth(insole, finish=Finish(depth=2, contrast=0.4, edge=0.3), colour=LINING)
-    canvas.line(edge, width=3.2, colour=darker(main, 0.72), opacity=1)
+    edge = curve(last.at(0.055, 29), last.at(0.135, 20), last.at(0.125, 0), count=12)
+    canvas.erase(join(last.at(-0.08, 29), edge, last.at(-0.08, 0)))
+    hollow = join(edge, curve(last.at(0.125, 0), last.at(0.045, 9), edge[0])[1:-1])
+    dark = darker(main, 0.35)
+    canvas.cloth(hollow, finish=Finish(depth=4, contrast=0.5, edge=0.2), colour=dark, clip=side)
+    _draw_insole(canvas, last, 0.13)
+    canvas.line(edge, width=3.6, colour=darker(main, 0.72), opacity=1, clip=side)
 
 
 def _draw_open(canvas: Canvas, last: Last) -> None:
     """A sandal's front: nothing but an insole and two straps."""
     main = canvas.fabric.main
-    edge = curve(last.at(0.285, 42), last.at(0.335, 24), last.at(0.30, 0), count=10)
-    canvas.erase(join(last.at(-0.1, 80), last.at(0.285, 80), edge, last.at(-0.1, 0)))
+    edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
+    canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
     hollow = join(edge, curve(last.at(0.30, 0), last.at(0.25, 18), edge[0])[1:-1])
     canvas.cloth(hollow, finish=Finish(depth=3, contrast=0.5, edge=0.2), colour=darker(main, 0.38))
     canvas.line(edge, width=3.0, colour=darker(main, 0.72), opacity=1)
-    shares = np.linspace(0.002, 0.31, 12)
-    insole = join(last.line(shares), (last.line(shares) - [0, 3.5 * last.scale])[::-1])
-    canvas.cloth(insole, finish=Finish(depth=2, contrast=0.4, edge=0.4), colour=LINING)
-    for start, stop, height in ((0.19, 0.245, 26), (0.075, 0.135, 20)):
+    _draw_insole(canvas, last, 0.31)
+    for start, stop, height in ((0.165, 0.235, 27), (0.045, 0.105, 19)):
         _draw_strap(canvas, last, start, stop, height)
 
 
+def _draw_insole(canvas: Canvas, last: Last, stop: float) -> None:
+    line = last.line(np.linspace(0.0, stop, 12))
+    insole = join(line, (line - [0, 4 * last.scale])[::-1])
+    canvas.cloth(insole, finish=Finish(depth=2, contrast=0.4, edge=0.4), colour=LINING)
+
+
 def _draw_strap(canvas: Canvas, last: Last, start: float, stop: float, height: float) -> None:
-    """A strap over the toes: it rises from the sole and bends away from us."""
-    front = curve(last.at(start, 0), last.at(start, height), last.at(stop + 0.02, height + 4))
-    back = curve(last.at(stop + 0.02, height + 4), last.at(stop + 0.035, 12), last.at(stop, 0))
-    under = curve(
-        last.at(stop + 0.02, height + 4), last.at(stop + 0.07, 12), last.at(stop + 0.055, 2)
-    )
-    inside = join(back, under[::-1])
-    canvas.cloth(inside, finish=STRAP, colour=darker(canvas.fabric.main, 0.45))
-    canvas.cloth(join(front, back[1:]), finish=STRAP)
-    canvas.line(closed(join(front, back[1:])), width=0.9, opacity=0.35)
+    """A band over the toes: a short tube, seen from the side and a little from the front."""
+    low, high = last.at(start, 0), last.at(start + 0.025, height)
+    mouth = curve(low, last.at(start - 0.01, 0.6 * height), high)
+    far = curve(high, last.at(start - 0.055, 0.5 * height), low)
+    canvas.cloth(join(mouth, far[1:]), finish=STRAP, colour=darker(canvas.fabric.main, 0.42))
+    end = last.at(stop + 0.025, height + 4)
+    back = curve(end, last.at(stop + 0.005, 0.6 * height), last.at(stop, 0))
+    band = join(mouth, back)
+    canvas.cloth(band, finish=STRAP)
+    canvas.line(mouth, back, width=1.0, opacity=0.45)

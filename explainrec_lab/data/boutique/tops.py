@@ -30,8 +30,9 @@ from explainrec_lab.data.boutique.marks import draw_mark
 from explainrec_lab.data.boutique.necks import Neck, draw_neck, draw_neck_back, neck_of
 from explainrec_lab.data.boutique.vocabulary import NECK
 
-ROOM = join((-27, 25), (27, 25), (98, 196), (60, 232), (-60, 232), (-98, 196))
-"""Holds every top, whatever its classes."""
+TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
+HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])
+"""Hold every top without and with a high neck, whatever its classes."""
 
 HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
 SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
@@ -155,12 +156,12 @@ def _cuff(cut: Cut) -> Points:
 
 def _arm(cut: Cut) -> Points:
     down, out = _axes(cut)
-    start = join(cut.tip)[0] + np.array([-3.0, -2.0])
+    start = join(cut.tip)[0] + np.array([-3.0, -1.2])
     pit = join(cut.armpit)[0] + np.array([-2.0, 1.0])
     elbow = start + down * cut.sleeve * 0.5 + out * 5.5
     cuff = _cuff(cut)
     return join(
-        curve(start, start + out * 6 + down * 6, elbow, count=8),
+        curve(start, start + [9.0, 4.0], elbow, count=8),
         curve(elbow, elbow + down * cut.sleeve * 0.2, cuff[0], count=6)[1:],
         cuff[1],
         curve(cuff[1], pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,12 +22,12 @@ def text(name: str) -> str:
 
 def tracked() -> list[str]:
     """Files that git tracks or would track; without git, the files of the known folders."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
-    folders = (p for f in ("book", "explainrec_lab", "tests") for p in (ROOT / f).rglob("*.*"))
-    return [path.relative_to(ROOT).as_posix() for path in folders if path.is_file()]
+    if shutil.which("git") and (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return [name for name in names.stdout.splitlines() if (ROOT / name).is_file()]
+    found = (path for f in ("book", "explainrec_lab", "tests") for path in (ROOT / f).rglob("*.*"))
+    return [path.relative_to(ROOT).as_posix() for path in found if path.is_file()]
 
 
 def test_conda_installs_what_pyproject_names() -> None:

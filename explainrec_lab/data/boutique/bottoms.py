@@ -22,7 +22,6 @@ from explainrec_lab.data.boutique.fabric import (
 )
 from explainrec_lab.data.boutique.geometry import (
     Points,
-    at,
     box,
     closed,
     curve,
@@ -49,6 +48,11 @@ TOP = 38.0
 """Upper edge of the waistband at the sides."""
 BAND = 12.0
 CROTCH = 92.0
+FLOOR = 236.0
+"""Where legs and pleats would end, were they not cut before."""
+
+SIDES: tuple[Callable[[Points], Points], ...] = (join, mirror)
+"""A path of the right leg as it is, and on the left leg."""
 
 CLOTH = Finish(depth=9, folds=0.08)
 LEG = Finish(depth=8, contrast=0.8, folds=0.07)
@@ -66,7 +70,7 @@ def draw_skirt(canvas: Canvas) -> None:
     _SKIRT_DETAILS[design.detail](canvas, hem, cloth)
     canvas.stitch(edge - [0, 6], thread_of(canvas.fabric.main), clip=cloth)
     half = _skirt_half(design, hem)
-    canvas.mark("skirt_length", canvas.cover(box(-half - 3, hem - 12, half + 3, hem + 11)))
+    canvas.mark("skirt_length", canvas.cover(box(-half - 3, hem - 15, half + 3, hem + 8)))
     _draw_waistband(canvas, loops=False)
     draw_mark(canvas, (-0.5 * _hip(design), TOP + 34), 10.0, canvas.fabric.main)
 
@@ -85,7 +89,7 @@ def draw_trousers(canvas: Canvas) -> None:
     both = canvas.cover(*legs)
     _draw_fly(canvas, both)
     _draw_pockets(canvas, both)
-    for turned, cloth in zip((join, mirror), cloths, strict=True):
+    for turned, cloth in zip(SIDES, cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
     draw_mark(canvas, (-0.58 * _hip(design), TOP + 42), 9.5, canvas.fabric.main)
@@ -129,10 +133,10 @@ def _leg_line(design: Design) -> tuple[Points, Points]:
         (hip - 1.5, 62),
         (hip + 0.5, 88),
         (26 + knee + 1, 150),
-        (27 + ankle, 236),
+        (27 + ankle, FLOOR),
         count=8,
     )
-    inner = smooth((0, CROTCH), (5.5, 103), (26 - knee, 150), (27 - ankle, 236), count=8)
+    inner = smooth((0, CROTCH), (5.5, 103), (26 - knee, 150), (27 - ankle, FLOOR), count=8)
     return outer, np.maximum(inner, [1.0, 0.0])
 
 
@@ -203,9 +207,10 @@ def _thread(canvas: Canvas) -> Colour:
 
 
 def _draw_pleats(canvas: Canvas, hem: float, cloth: Cover) -> None:
-    waist, half = _waist(canvas.design), _skirt_half(canvas.design, hem)
+    """Pleats of the longest skirt, cut with the cloth."""
+    waist, half = _waist(canvas.design), _skirt_half(canvas.design, FLOOR)
     shares = np.linspace(-0.84, 0.84, 10)
-    pleats = [join((x * waist, TOP + BAND), (x * half, hem + 9)) for x in shares]
+    pleats = [join((x * waist, TOP + BAND), (x * half, FLOOR)) for x in shares]
     canvas.line(*pleats, width=1.4, opacity=0.3, clip=cloth)
     lights = [pleat + [2.2, 0] for pleat in pleats]
     canvas.line(*lights, width=2.2, colour=colour(1, 1, 1), opacity=0.13, clip=cloth)
@@ -284,7 +289,7 @@ def _draw_leg_details(
         seam = curve((left, hem - 6), ((left + right) / 2, hem - 3), (right, hem - 6))
         canvas.stitch(turned(seam), _thread(canvas), opacity=0.6, clip=cloth)
     if design.detail in (0, 3) and not _is_denim(design):
-        crease = join(at(outer, 0.3) * [0.5, 1], ((left + right) / 2, hem + 3))
+        crease = join((0.5 * _hip(design), TOP + 38), (27, FLOOR))
         canvas.line(turned(crease), width=1.3, opacity=0.25, clip=cloth)
-    region = box(left - 3, hem - 15, right + 4, hem + 9)
+    region = box(left - 3, hem - 17, right + 3, hem + 6)
     canvas.mark("trousers_length", canvas.cover(turned(region)))

@@ -122,7 +122,7 @@ def _draw_gore(canvas: Canvas, outline: Points, side: Cover) -> None:
     ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
     canvas.line(*ribs, width=1.0, colour=colour(1, 1, 1), opacity=0.18, clip=panel)
     canvas.stitch(closed(outline), darker(canvas.fabric.main, 0.5), clip=side)
-    canvas.mark("closure", panel, canvas.stroke(closed(outline), width=7))
+    canvas.mark("closure", panel, canvas.stroke(closed(outline), width=9))
 
 
 # ------------------------------------------------------------------ zipper
@@ -150,7 +150,7 @@ def _draw_zip(canvas: Canvas, last: Last, path: Points) -> None:
         join(head, head + [1.5, 13 * k]), width=4.2 * k, colour=darker(STEEL, 0.6), opacity=1
     )
     canvas.line(join(head, head + [1.5, 12 * k]), width=2.4 * k, colour=GOLD, opacity=1)
-    canvas.mark("closure", canvas.stroke(path, width=17 * k))
+    canvas.mark("closure", canvas.stroke(path, width=20 * k))
 
 
 # ------------------------------------------------------------------ buckle
@@ -187,7 +187,7 @@ def _draw_strap(canvas: Canvas, last: Last, path: Points, clip: Cover | None) ->
     holes = along(path, (0.72, 0.80, 0.88))
     for hole in holes:
         canvas.disc(hole, 0.9 * k, colour(0.1, 0.1, 0.1), 0.8)
-    canvas.mark("closure", canvas.clipped(canvas.stroke(path, width=17 * k), clip))
+    canvas.mark("closure", canvas.clipped(canvas.stroke(path, width=20 * k), clip))
 
 
 def _draw_buckle(canvas: Canvas, centre: Points, ahead: Points, k: float) -> None:

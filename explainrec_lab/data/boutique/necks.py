@@ -143,7 +143,7 @@ def _draw_neckline(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None
     edge = neck.whole_front
     canvas.line(edge + [0, 1.5], width=4.6, colour=trim_of(canvas.fabric.main), opacity=0.95)
     canvas.line(edge + [0, 4], width=0.9, opacity=0.3)
-    canvas.mark("neckline", canvas.cover(neck.opening), canvas.stroke(edge, width=13))
+    canvas.mark("neckline", canvas.cover(neck.opening), canvas.stroke(edge, width=15))
 
 
 # ------------------------------------------------------------------ collar
@@ -158,6 +158,7 @@ def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         _draw_placket(canvas, front, hem)
     leaf = _shirt_leaf() if neck.value == "shirt" else _round_leaf()
     tone = _collar_tone(canvas)
+    canvas.line(neck.back - [0, 1], width=6, colour=darker(tone, 0.86), opacity=1)
     for outline in (leaf, mirror(leaf)):
         canvas.shadow(outline, drop=(0, 2.5), blur=2.2, strength=0.35, clip=front)
         canvas.mark("collar", canvas.cloth(outline, finish=PIECE, colour=tone))
@@ -176,8 +177,8 @@ def _collar_tone(canvas: Canvas) -> Colour:
 
 def _shirt_leaf() -> Points:
     return join(
-        (HALF - 3, SHOULDER - 4),
-        curve((HALF + 1, SHOULDER - 3), (HALF + 6, SHOULDER + 6), (29, 84), count=6),
+        curve((HALF - 4, SHOULDER), (HALF - 1, SHOULDER - 5), (HALF + 3, SHOULDER), count=6),
+        curve((HALF + 3, SHOULDER), (HALF + 6, SHOULDER + 8), (29, 84), count=6)[1:],
         (12, 93),
         (0.5, 79),
         (HALF * 0.72, SHOULDER + 3),

@@ -179,7 +179,7 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
         canvas.cloth(block, finish=Finish(depth=4, contrast=0.7, edge=0.6), colour=tone)
         _draw_heel_tip(canvas, block, last)
     shares = np.linspace(0.68, 1.03, 12)
-    above = last.line(shares) - [0, 7 * last.scale]
+    above = last.line(shares) - [0, 10 * last.scale]
     region = join(above, (last.x(1.03), last.ground + 3), (last.x(0.68), last.ground + 3))
     canvas.mark("heel_height", canvas.cover(region))
 

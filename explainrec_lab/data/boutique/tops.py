@@ -197,6 +197,7 @@ def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
     for seam in (right, mirror(right)):
         if cut.sleeve:
             canvas.line(seam, width=1.3, opacity=0.28)
+            canvas.mark("sleeves_length", canvas.stroke(seam, width=12))
             continue
         canvas.line(seam, width=3.4, colour=trim_of(main), opacity=0.9)
         canvas.line(seam, width=0.8, opacity=0.35)
@@ -213,7 +214,7 @@ def _draw_hem(canvas: Canvas, cut: Cut, front: Cover, jacket: bool) -> None:
         canvas.stitch(line - [0, 6], thread_of(main), clip=front)
     canvas.mark(
         "body_length",
-        canvas.cover(box(-line[0, 0] - 4, cut.hem - 14, line[0, 0] + 4, cut.hem + 9)),
+        canvas.cover(box(-line[0, 0] - 4, cut.hem - 16, line[0, 0] + 4, cut.hem + 7)),
     )
 
 

@@ -1,0 +1,429 @@
+"""Claims about the boutique's designs, their pictures, the truth about pixels, and the gallery."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explainrec_lab.data.boutique import gallery as gallery_module
+from explainrec_lab.data.boutique.design import Dials, Pose, sample
+from explainrec_lab.data.boutique.gallery import Gallery
+from explainrec_lab.data.boutique.geometry import Frame, join, wave
+from explainrec_lab.data.boutique.render import _kind, counterfactual_mask, render
+from explainrec_lab.data.boutique.vocabulary import (
+    APPLIES,
+    CATEGORIES,
+    COLOURS,
+    FAMILIES,
+    FAMILY_OF,
+    LENGTH,
+    MARKS,
+    NECK,
+    PATTERNS,
+    SCHEMA,
+    display,
+)
+
+GOLDEN = "548bc46cd7969591f56cf39956052ca9d22a4e4680f13b3ad2215c034d4f2bf7"
+"""Checksum of the 24 pictures below. Changes only together with `DRAWING_VERSION`."""
+
+EVERY_CLASS = [(name, value) for name in SCHEMA.attributes for value in SCHEMA.classes[name]]
+
+
+@pytest.fixture(scope="module")
+def designs():
+    return [sample(0, item) for item in range(300)]
+
+
+@pytest.fixture(scope="module")
+def wearers(designs):
+    """Attribute -> a few designs that have it, drawn from a wilder shop too."""
+    wild = [sample(1, item, Dials(nuisance=2)) for item in range(200)]
+    return {
+        name: [design for design in [*designs[:120], *wild] if name in design.attributes][:6]
+        for name in SCHEMA.attributes
+    }
+
+
+@pytest.fixture()
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    return tmp_path
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_there_are_twelve_attributes_and_forty_five_classes():
+    assert len(SCHEMA.attributes) == 12
+    assert len(EVERY_CLASS) == 45
+    assert sorted(name for names in APPLIES.values() for name in names) == sorted(SCHEMA.attributes)
+
+
+def test_each_colour_belongs_to_one_family():
+    assert len(COLOURS) == 20
+    assert set(FAMILY_OF) == set(COLOURS)
+    assert set(FAMILY_OF.values()) == set(FAMILIES)
+
+
+def test_names_are_shown_as_words():
+    assert display("three_quarter") == "three-quarter"
+    assert display("sleeves_length") == "sleeves length"
+    assert not any("_" in display(value) for _, value in EVERY_CLASS)
+
+
+# ------------------------------------------------------------------ designs
+
+
+def test_an_item_does_not_depend_on_the_others_or_their_order():
+    forwards = [sample(5, item) for item in range(20)]
+    backwards = [sample(5, item) for item in reversed(range(20))]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) == 20
+
+
+def test_each_category_has_the_attributes_it_should(designs):
+    for design in designs:
+        has = set(design.attributes)
+        assert has <= set(APPLIES[design.category])
+        if design.category == "top":
+            assert len(has & set(NECK)) == 1 and {"sleeves_length", "body_length"} <= has
+        elif design.category == "bottom":
+            assert len(has & set(LENGTH)) == 1 == len(has)
+        else:
+            assert {"heel_height", "closure", "toe_style"} <= has
+
+
+def test_every_class_and_colour_and_pattern_and_mark_is_sold(designs):
+    sold = {(name, value) for design in designs for name, value in design.attributes.items()}
+    assert sold == set(EVERY_CLASS)
+    assert {design.colour for design in designs} == set(COLOURS)
+    assert {design.pattern for design in designs} == set(PATTERNS)
+    assert {design.mark for design in designs} == {None, *MARKS}
+    assert {design.category for design in designs} == set(CATEGORIES)
+
+
+def test_a_title_says_what_can_be_seen():
+    design = next(
+        design
+        for design in (sample(0, item) for item in range(2000))
+        if design.attributes.get("neckline") == "v" and design.attributes["body_length"] == "long"
+    )
+    plain = replace(design.switched("sleeves_length", "long"), colour="navy", pattern="striped")
+    assert plain.title == "navy striped V-neck top, long sleeves, long body"
+    assert plain.family == "cool"
+
+
+def test_dials_change_what_they_name_and_nothing_else():
+    for item in range(30):
+        usual = sample(3, item)
+        assert replace(usual, mark=None) == sample(3, item, Dials(marks=0))
+        still = sample(3, item, Dials(nuisance=0))
+        assert replace(usual, pose=still.pose, scene=still.scene) == still
+        assert still.pose == Pose(0, 1, 0, 0, usual.pose.flip)
+
+
+def test_a_shortcut_ties_the_mark_to_the_class():
+    tied = [sample(0, item, Dials(shortcut=("sleeves_length", 1.0))) for item in range(60)]
+    tops = [design for design in tied if "sleeves_length" in design.attributes]
+    others = [design for design in tied if "sleeves_length" not in design.attributes]
+    position = SCHEMA.attribute("sleeves_length")
+    assert tops and all(design.mark == MARKS[design.codes[position]] for design in tops)
+    assert any(design.mark is None for design in others)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (lambda: sample(-1, 0), "seed: -1 is not a whole number in 0..4294967295"),
+        (lambda: sample(0, 1.5), "item: 1.5 is not a whole number in 0..2147483647"),
+        (lambda: Dials(nuisance=3), "nuisance: 3 is not a number in 0.0..2.0"),
+        (lambda: Dials(marks=float("nan")), "marks: nan is not a number in 0.0..1.0"),
+        (lambda: Dials(noise="loud"), "noise: 'loud' is not a number in 0.0..0.2"),
+        (lambda: Dials(shortcut=("sleeve", 0.5)), "attribute: 'sleeve' is not in the schema"),
+        (lambda: Dials(shortcut="closure"), "shortcut: 'closure' is neither None nor a pair"),
+        (lambda: Dials(shortcut=("closure", 2)), "shortcut's probability: 2 is not a number in"),
+        (lambda: render(sample(0, 0), 8), "size: 8 is not a whole number in 32..512"),
+        (lambda: Gallery([], 64, chunk=0), "chunk: 0 is not a whole number in 1..65536"),
+        (lambda: Gallery([], 64, processes=0), "processes: 0 is not a whole number in 1..4096"),
+    ],
+)
+def test_bad_input_is_named_at_the_door(bad, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        bad()
+
+
+def test_switching_an_attribute_that_does_not_apply_is_refused(designs):
+    shoe = next(design for design in designs if design.category == "shoes")
+    with pytest.raises(ValueError, match="'lapel' does not apply to this item, which has heel"):
+        shoe.switched("lapel", "shawl")
+    with pytest.raises(ValueError, match="'lapel' does not apply"):
+        counterfactual_mask(shoe, "lapel", 64)
+
+
+# ------------------------------------------------------------------ geometry
+
+
+def test_the_wave_is_a_sine_without_a_sine():
+    turns = np.linspace(-2, 2, 401)
+    assert np.abs(wave(turns) - np.sin(2 * np.pi * turns)).max() < 0.06
+
+
+def test_a_frame_holds_its_room_at_any_pose():
+    room = join((-90, 20), (90, 20), (100, 230), (-100, 230))
+    for rotation in (-14, 0, 9):
+        for across in (-1, 1):
+            frame = Frame.fit(room, Pose(rotation, 1.0, across, -across, across > 0), 64)
+            pixels = frame.to_pixels(room)
+            assert pixels.min() > 1 and pixels.max() < 63
+
+
+def test_a_frame_gives_back_the_cloth_under_a_pixel():
+    frame = Frame.fit(join((-50, 20), (50, 200)), Pose(7, 0.9, 0.5, -0.5, True), 32)
+    x, y = frame.cloth_grid()
+    there = frame.to_pixels(np.array([[x[10, 20], y[10, 20]]], dtype=np.float64))
+    np.testing.assert_allclose(there, [[20.5, 10.5]], atol=1e-4)
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def test_the_same_design_gives_the_same_bytes_everywhere():
+    checksum = hashlib.sha256()
+    for item in range(24):
+        picture = render(sample(2024, item), 64)
+        checksum.update(picture.image.tobytes())
+        for name, mask in sorted(picture.parts.items()):
+            checksum.update(name.encode() + np.packbits(mask).tobytes())
+    assert checksum.hexdigest() == GOLDEN
+
+
+@pytest.mark.parametrize(("attribute", "value"), EVERY_CLASS)
+def test_no_class_is_cropped_and_each_carries_its_part(wearers, attribute, value):
+    for design in wearers[attribute]:
+        picture = render(design.switched(attribute, value), 64)
+        edges = [picture.silhouette[edge] for edge in (0, -1)]
+        edges += [picture.silhouette[:, edge] for edge in (0, -1)]
+        assert not np.any(edges)
+        assert set(picture.parts) == set(design.attributes)
+        part = picture.parts[attribute]
+        assert 0.006 < part.mean() < 0.14
+        assert (part & picture.silhouette).sum() > 0.35 * part.sum()
+
+
+def test_the_frame_tells_nothing_about_a_class(designs):
+    for design in designs[:60]:
+        frame = Frame.fit(_kind(design)[0], design.pose, 64)
+        for attribute, own in design.attributes.items():
+            for value in SCHEMA.classes[attribute]:
+                room = _kind(design.switched(attribute, value))[0]
+                assert Frame.fit(room, design.pose, 64) == frame, (attribute, own, value)
+
+
+def _centre(mask):
+    rows, columns = np.nonzero(mask)
+    return np.array([rows.mean(), columns.mean()]) / mask.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "where"),
+    [(name, "top") for name in NECK]
+    + [(name, "bottom") for name in ("body_length", "skirt_length", "trousers_length")]
+    + [("heel_height", "bottom"), ("boots_height", "top"), ("toe_style", "bottom")],
+)
+def test_a_part_lies_where_its_name_says(wearers, attribute, where):
+    for design in wearers[attribute]:
+        picture = render(design, 64)
+        row = _centre(picture.parts[attribute])[0] - _centre(picture.silhouette)[0]
+        assert row < 0 if where == "top" else row > 0
+
+
+def test_heel_and_toe_lie_at_opposite_ends_whichever_way_a_shoe_points(wearers):
+    for design in wearers["heel_height"]:
+        for flip in (False, True):
+            turned = replace(design, pose=replace(design.pose, flip=flip))
+            parts = render(turned, 64).parts
+            gap = _centre(parts["heel_height"])[1] - _centre(parts["toe_style"])[1]
+            assert gap < -0.3 if flip else gap > 0.3
+
+
+def test_every_class_looks_different_from_its_neighbours(wearers):
+    for attribute, (design, *_) in wearers.items():
+        images = [
+            render(design.switched(attribute, value), 64).image.astype(int)
+            for value in SCHEMA.classes[attribute]
+        ]
+        for one in range(len(images)):
+            for other in range(one):
+                changed = (np.abs(images[one] - images[other]).max(axis=0) >= 16).mean()
+                assert changed > 0.004, (attribute, one, other)
+
+
+def test_a_brand_mark_is_big_enough_to_be_seen(designs):
+    for design in designs[:80]:
+        mark = render(design, 64).mark
+        assert (mark is None) == (design.mark is None)
+        if mark is not None:
+            assert mark.sum() >= 5
+
+
+def test_noise_is_as_strong_as_the_dial_says():
+    quiet = render(sample(0, 0, Dials(noise=0)), 64).image.astype(float)
+    loud = render(sample(0, 0, Dials(noise=0.1)), 64).image.astype(float)
+    unclipped = (quiet > 90) & (quiet < 165)
+    assert np.std((loud - quiet)[unclipped]) == pytest.approx(25.5, rel=0.1)
+
+
+# ------------------------------------------------------------------ counterfactual masks
+
+
+def test_a_counterfactual_is_the_union_of_what_other_classes_change(designs):
+    design = next(design for design in designs if "neckline" in design.attributes)
+    own = render(design, 64).image.astype(int)
+    brute = np.zeros((64, 64), dtype=bool)
+    for value in SCHEMA.classes["neckline"]:
+        other = render(design.switched("neckline", value), 64).image.astype(int)
+        brute |= np.abs(own - other).max(axis=0) >= 16
+    np.testing.assert_array_equal(counterfactual_mask(design, "neckline", 64), brute)
+
+
+def test_a_neck_changes_nothing_below_the_chest(wearers):
+    for design in wearers["neckline"][:3]:
+        upright = replace(design, pose=Pose(0, 1, 0, 0, False))
+        assert not counterfactual_mask(upright, "neckline", 64)[36:].any()
+
+
+def test_a_length_changes_nothing_above_the_shortest_hem(wearers):
+    for name in LENGTH:
+        for design in wearers[name][:3]:
+            upright = replace(design, pose=Pose(0, 1, 0, 0, False))
+            changed = counterfactual_mask(upright, name, 64)
+            assert changed[30:].any() and not changed[:15].any()
+
+
+def test_for_heels_the_part_mask_stands_in(wearers):
+    design = wearers["heel_height"][0]
+    part = render(design, 64).parts["heel_height"]
+    np.testing.assert_array_equal(counterfactual_mask(design, "heel_height", 64), part)
+
+
+# ------------------------------------------------------------------ the gallery
+
+
+def test_one_two_and_three_processes_give_the_same_bytes(designs, tmp_path, monkeypatch):
+    files = []
+    for processes in (1, 2, 3):
+        monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path / str(processes)))
+        drawn = Gallery(designs[:14], 32, chunk=4, processes=processes)
+        drawn.draw_all()
+        files.append({path.name: path.read_bytes() for path in drawn.folder.iterdir()})
+    assert files[0] == files[1] == files[2]
+    assert len(files[0]) == 8
+
+
+def test_a_gallery_indexes_like_an_array(designs, cache):
+    drawn = Gallery(designs[:11], 32, chunk=4, processes=1)
+    array = np.stack([render(design, 32).image for design in designs[:11]])
+    assert len(drawn) == 11 and drawn.shape == array.shape
+    np.testing.assert_array_equal(drawn[3], array[3])
+    np.testing.assert_array_equal(drawn[-1], array[-1])
+    np.testing.assert_array_equal(drawn[2:9:3], array[2:9:3])
+    np.testing.assert_array_equal(drawn[np.array([9, 0, 9])], array[[9, 0, 9]])
+    np.testing.assert_array_equal(drawn[[]], array[:0])
+    odd = np.arange(11) % 2 == 1
+    np.testing.assert_array_equal(drawn[odd], array[odd])
+    assert drawn[:].dtype == np.uint8
+
+
+def test_a_gallery_keeps_the_masks_that_were_drawn(designs, cache):
+    drawn = Gallery(designs[:6], 33, chunk=4, processes=1)
+    for item in range(6):
+        picture = render(designs[item], 33)
+        for attribute in SCHEMA.attributes:
+            expected = picture.parts.get(attribute, np.zeros((33, 33), dtype=bool))
+            np.testing.assert_array_equal(drawn.mask(item, attribute), expected)
+        np.testing.assert_array_equal(drawn.silhouette(item), picture.silhouette)
+    attribute = next(iter(designs[0].attributes))
+    np.testing.assert_array_equal(
+        drawn.mask(0, attribute, "counterfactual"), counterfactual_mask(designs[0], attribute, 33)
+    )
+
+
+def test_only_what_is_looked_at_is_drawn(designs, cache):
+    drawn = Gallery(designs[:12], 32, chunk=4, processes=1)
+    assert not drawn.folder.exists()
+    drawn[5]
+    assert sorted(path.name for path in drawn.folder.iterdir()) == [
+        "000001.images.npy",
+        "000001.masks.npy",
+    ]
+
+
+def test_a_killed_rendering_goes_on_with_the_missing_chunks(designs, cache, monkeypatch):
+    first = Gallery(designs[:12], 32, chunk=4, processes=1)
+    expected = first[:].copy()
+    (first.folder / "000001.masks.npy").unlink()
+    drawn = []
+    original = gallery_module._draw_chunk
+    monkeypatch.setattr(
+        gallery_module,
+        "_draw_chunk",
+        lambda job, **where: drawn.append(job[0]) or original(job, **where),
+    )
+    np.testing.assert_array_equal(Gallery(designs[:12], 32, chunk=4, processes=1)[:], expected)
+    assert drawn == [1]
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped", "emptied"])
+def test_a_damaged_chunk_is_reported_once_and_drawn_again(designs, cache, harm):
+    first = Gallery(designs[:8], 32, chunk=4, processes=1)
+    expected = first[:].copy()
+    path = first.folder / "000001.images.npy"
+    content = bytearray(path.read_bytes())
+    content[500] ^= 1
+    harmed = {"truncated": content[:-900], "flipped": content, "emptied": b""}[harm]
+    path.unlink()
+    path.write_bytes(harmed)
+    again = Gallery(designs[:8], 32, chunk=4, processes=1)
+    with pytest.warns(UserWarning, match="damaged chunk 000001") as caught:
+        np.testing.assert_array_equal(again[:], expected)
+    again[:]
+    assert len(caught) == 1
+
+
+def test_the_key_of_the_cache_covers_designs_size_chunk_and_code(designs, cache, monkeypatch):
+    usual = Gallery(designs[:8], 32)
+    assert usual.folder == Gallery(designs[:8], 32, processes=3).folder
+    others = [
+        Gallery(designs[:7], 32),
+        Gallery([*designs[:7], sample(0, 7, Dials(noise=0.02))], 32),
+        Gallery(designs[:8], 64),
+        Gallery(designs[:8], 32, chunk=64),
+    ]
+    monkeypatch.setattr(gallery_module, "DRAWING_VERSION", -1)
+    others.append(Gallery(designs[:8], 32))
+    assert len({usual.folder, *(other.folder for other in others)}) == 6
+
+
+def test_every_drawing_file_is_in_the_key():
+    here = gallery_module.Path(gallery_module.__file__).parent
+    imported = {
+        f"{module}.py"
+        for name in gallery_module.DRAWING_FILES
+        for module in re.findall(r"boutique\.(\w+) import", (here / name).read_text())
+    }
+    assert imported - {"design.py", "limits.py"} <= set(gallery_module.DRAWING_FILES)
+
+
+def test_looking_for_an_item_that_is_not_there_says_so(designs, cache):
+    drawn = Gallery(designs[:4], 32, processes=1)
+    with pytest.raises(IndexError, match=re.escape("item 4 is not in this gallery (0..3)")):
+        drawn[4]
+    with pytest.raises(ValueError, match=re.escape("items: item 9 is not in this dataset (0..3)")):
+        drawn[[0, 9]]
+    with pytest.raises(ValueError, match="kind: 'whole'; choose 'part' or 'counterfactual'"):
+        drawn.mask(0, "closure", "whole")

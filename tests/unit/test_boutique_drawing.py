@@ -29,7 +29,8 @@ from explainrec_lab.data.boutique.vocabulary import (
 )
 
 GOLDEN = "548bc46cd7969591f56cf39956052ca9d22a4e4680f13b3ad2215c034d4f2bf7"
-"""Checksum of the 24 pictures below. Changes only together with `DRAWING_VERSION`."""
+"""Checksum of the 24 pictures below, with Pillow 11.2 or later. Change it only together with
+`DRAWING_VERSION`, after looking at the new pictures."""
 
 EVERY_CLASS = [(name, value) for name in SCHEMA.attributes for value in SCHEMA.classes[name]]
 

@@ -2,8 +2,9 @@
 
 Outlines arrive in cloth units and leave as pixels. Pillow fills polygons on a grid `OVERSAMPLE`
 times finer than the picture; numpy composites. Vertices are snapped to that grid and all colour
-arithmetic is exactly rounded float32, so a drawing has the same bytes on every machine. What is
-drawn, and in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
+arithmetic is exactly rounded float32, so a drawing has the same bytes on every machine (Pillow
+fills polygons alike from release 11.2 on; before, a few border pixels differ). What is drawn, and
+in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 from tqdm import tqdm
@@ -230,7 +231,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def _key(designs: Sequence[Design], size: int, chunk: int) -> str:
-    """Changes with any design, the size, the chunk, or the drawing code."""
+    """Changes with any design, the size, the chunk, the drawing code, or Pillow's release."""
     every = hashlib.sha256()
     for design in designs:
         every.update(repr(design).encode())
@@ -240,6 +241,7 @@ def _key(designs: Sequence[Design], size: int, chunk: int) -> str:
         chunk=chunk,
         version=DRAWING_VERSION,
         code=_code_hash(),
+        rasteriser=PIL.__version__,
     )
 
 

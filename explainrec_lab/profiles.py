@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
+
+from explainrec_lab import training
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 NAMES = ("ci", "cpu", "gpu")
 
@@ -82,7 +87,9 @@ def fabric() -> Fabric:
         ValueError: the profile is `gpu` and there is none.
     """
     if current() != "gpu":
-        return Fabric(accelerator="cpu", devices=1)
+        return training.cpu()
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_PROFILE is 'gpu', but torch finds no GPU: choose 'cpu'")
+    from lightning_fabric import Fabric
+
     return Fabric(accelerator="cuda", devices=1)

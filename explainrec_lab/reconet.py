@@ -154,7 +154,8 @@ class RecoNet(nn.Module):
         seed: of the Xavier initialisation.
 
     Attributes:
-        Q: `[m, d]`, one latent vector a feature. W: `[|V|, d]` (or `[|V|, hidden]`).
+        Q_items, Q_attributes: the rows of Q, apart so that training can treat them differently.
+        W: `[|V|, d]` (or `[|V|, hidden]`).
     """
 
     def __init__(
@@ -165,14 +166,20 @@ class RecoNet(nn.Module):
             raise ValueError(f"d: {d} must be at least 1")
         generator = torch.Generator().manual_seed(seed)
         self.space = space
-        self.Q = nn.Parameter(torch.empty(space.m, d))
+        Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)
+        self.Q_items = nn.Parameter(Q[: space.n_items].clone())
+        self.Q_attributes = nn.Parameter(Q[space.n_items :].clone())
         self.hidden = None if hidden is None else nn.Linear(d, hidden)
         self.W = nn.Parameter(torch.empty(space.n_items, hidden or d))
-        for name, weight in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(weight)
-            else:
-                nn.init.xavier_uniform_(weight, generator=generator)
+        nn.init.xavier_uniform_(self.W, generator=generator)
+        if self.hidden is not None:
+            nn.init.xavier_uniform_(self.hidden.weight, generator=generator)
+            nn.init.zeros_(self.hidden.bias)
+
+    @property
+    def Q(self) -> Float[Tensor, "m d"]:
+        """All latent vectors, one a feature, items first."""
+        return torch.cat([self.Q_items, self.Q_attributes])
 
     @implements("reconet", "pooling")
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:

@@ -7,14 +7,12 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `profil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -31,6 +29,9 @@ class Batch(Protocol):
         ...
 
 
+if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should cost
+    from lightning_fabric import Fabric
+
 B = TypeVar("B", bound=Batch)
 
 
@@ -40,12 +41,14 @@ class Optimisation:
 
     Attributes:
         weight_decay: decoupled (AdamW); 0 gives plain Adam.
+        own_decay: parameters whose name starts with a key get that weight decay instead.
         schedule: 'cosine' or 'constant'.
     """
 
     epochs: int
     learning_rate: float
     weight_decay: float = 0.0
+    own_decay: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "cosine"
 
     def __post_init__(self) -> None:
@@ -92,13 +95,9 @@ def fit(
         ValueError: a loss that is not finite (names epoch and batch), or a checkpoint that does
             not fit the model.
     """
-    fabric = fabric or Fabric(accelerator="cpu", devices=1)
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=optimisation.learning_rate,
-        weight_decay=optimisation.weight_decay,
-        fused=True,
-    )
+    fabric = fabric or cpu()
+    groups = list(_groups(model, optimisation))
+    optimiser = torch.optim.AdamW(groups, lr=optimisation.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _factor(optimisation))
     wrapped, optimiser = fabric.setup(model, optimiser)
     history = _restore(checkpoint, model, optimiser, schedule)
@@ -118,6 +117,13 @@ def fit(
     return history
 
 
+def cpu(processes: int = 1) -> Fabric:
+    """One or several CPU processes."""
+    from lightning_fabric import Fabric
+
+    return Fabric(accelerator="cpu", devices=processes)
+
+
 def _epoch(
     fabric: Fabric,
     model: nn.Module,
@@ -129,9 +135,7 @@ def _epoch(
     """One pass over the batches; returns the mean loss over all processes."""
     total, count = 0.0, 0
     for number, batch in enumerate(batches):
-        share = move_data_to_device(
-            batch.part(fabric.global_rank, fabric.world_size), fabric.device
-        )
+        share = fabric.to_device(batch.part(fabric.global_rank, fabric.world_size))
         # Gradients are averaged over processes: scaled like this, the average is that of the
         # mean over the whole batch, however unequal the shares.
         loss = losses(model, share).sum() * (fabric.world_size / len(batch))
@@ -150,6 +154,17 @@ def _require_finite(loss: float, epoch: int, batch: int) -> None:
             f"loss is {loss} in epoch {epoch}, batch {batch}: lower learning_rate, or look for "
             "inf or nan in the inputs"
         )
+
+
+def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, Any]]:
+    """Parameters with the weight decay that their names ask for."""
+    own = optimisation.own_decay
+    for name, parameter in model.named_parameters():
+        decay = next((own[key] for key in own if name.startswith(key)), None)
+        yield {
+            "params": [parameter],
+            "weight_decay": optimisation.weight_decay if decay is None else decay,
+        }
 
 
 def _factor(optimisation: Optimisation) -> Callable[[int], float]:

@@ -1,6 +1,6 @@
 """RecoNet's claims on MovieLens 1M and the speed of its explanations.
 
-    python benchmarks/reconet.py recall        # recall@50, three seeds, long and short training
+    python benchmarks/reconet.py recall        # recall@50 and training cost, three seeds
     python benchmarks/reconet.py explanations  # latency, bulk, agreement of the three routes
 
 One JSON line a result. Protocol: rating >= 3, random 60/20/20, the training history as input,
@@ -19,18 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-import explainrec_lab as lab
 from explainrec_lab import reconet
-from explainrec_lab.evaluate.ranking import recall_at_k, top_k
-from explainrec_lab.training import Optimisation, fit
-
-DECAY = {"Q_attributes": 3.0}
-RECIPES: dict[str, tuple[int, bool, Optimisation]] = {
-    "long": (128, False, Optimisation(80, 1e-2, 0.12)),
-    "short": (64, False, Optimisation(25, 2e-2, 0.05)),
-    "long, attributes": (128, True, Optimisation(100, 1e-2, 0.13, DECAY)),
-}
-"""name -> (d, attributes, optimisation), found on development data."""
+from explainrec_lab.evaluate.ranking import top_k
+from explainrec_lab.reproduce import reconet_table_1, trained
 
 
 def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
@@ -39,67 +30,20 @@ def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
     )
 
 
-def split(seed: int, attributes: bool) -> lab.data.Split:
-    likes = lab.data.implicit(lab.data.load("movielens-1m").interactions, threshold=3)
-    return lab.data.split(likes if attributes else likes.without_features(), seed)
-
-
-def train(recipe: str, seed: int) -> tuple[reconet.RecoNet, lab.data.Split, float]:
-    """A trained model, its split and the CPU seconds of all threads."""
-    d, attributes, optimisation = RECIPES[recipe]
-    parts = split(seed, attributes)
-    space = reconet.FeatureSpace.of(lab.data.load("movielens-1m"), parts.train)
-    start = time.process_time()
-    model = reconet.RecoNet(space, d, seed=seed)
-    examples = reconet.RemovedItems(parts.train, space, attribute_share=0.3, seed=seed)
-    fit(model, examples, reconet.cross_entropy, optimisation)
-    return model, parts, time.process_time() - start
-
-
-@torch.inference_mode()
-def scored(
-    score: Callable[[reconet.Sets], torch.Tensor], parts: lab.data.Split, sets: reconet.Sets
-) -> float:
-    """Test recall@50."""
-    known = parts.train.matrix + parts.development.matrix
-    ranked = top_k(score(sets), 50, known)
-    return float(np.nanmean(recall_at_k(ranked, parts.test.matrix)[:, -1]))
-
-
-def recall(seeds: range) -> None:
-    """Recall@50 and training cost of each recipe, beside popularity and iALS."""
-    for recipe in RECIPES:
-        values, costs = [], []
-        for seed in seeds:
-            model, parts, seconds = train(recipe, seed)
-            values.append(scored(model, parts, model.space.profiles(parts.train)))
-            costs.append(seconds)
-            say("recall@50", values[-1], "share", recipe=recipe, seed=seed, cpu_seconds=seconds)
-        say("recall@50, mean", statistics.mean(values), "share", recipe=recipe, seeds=len(seeds))
-        say("training", statistics.median(costs), "CPU-s", recipe=recipe)
-    for seed in seeds:
-        baselines(seed)
-
-
-def baselines(seed: int) -> None:
-    """Popularity, and iALS from the library `implicit` with tuned settings."""
-    from implicit.als import AlternatingLeastSquares
-
-    parts = split(seed, attributes=False)
-    matrix = parts.train.matrix
-    sets = reconet.Sets.from_matrix(matrix)
-    popularity = torch.from_numpy(matrix.sum(axis=0)).float()
-    value = scored(lambda s: popularity.expand(len(s), -1), parts, sets)
-    say("recall@50", value, "share", recipe="popularity", seed=seed)
-    als = AlternatingLeastSquares(128, alpha=10, regularization=100, iterations=15, random_state=0)
-    als.fit(matrix.tocsr(), show_progress=False)
-    scores = torch.from_numpy(als.user_factors @ als.item_factors.T)
-    say("recall@50", scored(lambda s: scores, parts, sets), "share", recipe="iALS", seed=seed)
+def recall(seeds: int) -> None:
+    """Recall@50 and training cost of each method; `explainrec reproduce` records the same."""
+    results = list(reconet_table_1(seeds))
+    for method in dict.fromkeys(result.method for result in results):
+        own = [result for result in results if result.method == method]
+        values = [result.value for result in own]
+        cost = statistics.median(result.cost for result in own)
+        say("recall@50", statistics.mean(values), "share", method=method, seeds=values)
+        say("training", cost, "CPU-s", method=method)
 
 
 def explanations() -> None:
     """Latency of one explanation, explanations a second in bulk, agreement of three routes."""
-    model, parts, _ = train("long", 0)
+    model, parts, _ = trained("RecoNet", 0)
     sets = model.space.profiles(parts.train)
     latency(model, sets)
     with torch.inference_mode():
@@ -174,7 +118,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # its first use imports for seconds
-    recall(range(asked.seeds)) if asked.what == "recall" else explanations()
+    recall(asked.seeds) if asked.what == "recall" else explanations()
 
 
 if __name__ == "__main__":

@@ -43,7 +43,9 @@ def contact_sheet(
     inches: float = 1.5,
 ) -> Figure:
     """Pictures side by side, each with a caption below."""
-    rows = -(-len(images) // columns)
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f"captions: {len(captions)} for {len(images)} pictures")
+    rows = max(-(-len(images) // columns), 1)
     extra = 0.42 if captions else 0.05
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * inches, rows * (inches + extra)), squeeze=False
@@ -79,18 +81,27 @@ def overlay(
 def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | None = None) -> Axes:
     """One line for each column of `table` over its index, named at its right end."""
     ax = ax or plt.subplots(figsize=(7, 3.6))[1]
+    ends = {}
     for name in table.columns:
         values = table[name].dropna()
         (line,) = ax.plot(values.index, values.to_numpy())
-        ax.annotate(
-            f" {name}",
-            (values.index[-1], values.iloc[-1]),
-            color=line.get_color(),
-            va="center",
-            annotation_clip=False,
-        )
+        ends[name] = (values.index[-1], values.iloc[-1], line.get_color())
     ax.set(xlabel=x, ylabel=y, title=title)
+    _name_ends(ax, ends)
     return ax
+
+
+LABEL_STEP = 0.075
+"""Least distance between two labels, as a share of the axis's height."""
+
+
+def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
+    """Write each line's name beside its end, pushed up where two would overlap."""
+    low, high = ax.get_ylim()
+    floor = -np.inf
+    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: end[1][1]):
+        floor = max(y, floor + LABEL_STEP * (high - low))
+        ax.annotate(f"  {name}", (x, floor), color=colour, va="center", annotation_clip=False)
 
 
 # --------------------------------------------------------------------------- relevance flow
@@ -135,7 +146,11 @@ TOP, ROW, GAP = 28, 22, 10
 
 
 def relevance_flow(
-    explanation: Explained, title: str, supporting: int = 6, opposing: int = 3
+    explanation: Explained,
+    title: str,
+    supporting: int = 6,
+    opposing: int = 3,
+    total: str = "activation y",
 ) -> Drawing:
     """RecoNet's Figure 5: features on the left flow into the recommended item on the right.
 
@@ -145,20 +160,22 @@ def relevance_flow(
     Args:
         title: the recommended item.
         supporting, opposing: how many ribbons of each sign to name.
+        total: what the relevances sum to.
     """
     flows = _flows(explanation.table(), supporting, opposing)
     named = sum(abs(flow.relevance) for flow in flows if flow.kind != REST) or 1.0
     thick = [0.0 if flow.kind == REST else TALL * abs(flow.relevance) / named for flow in flows]
     rows = np.cumsum([max(ROW, size) + GAP for size in thick])
-    height = TOP + rows[-1] + GAP
-    bar = TOP + (rows[-1] - TALL) / 2
+    height = TOP + max(rows.max(initial=0), TALL) + GAP
+    bar = (height + TOP - GAP - TALL) / 2
     ends = bar + np.cumsum(thick)
     parts = [
         _ribbon(flow, TOP + row - (max(ROW, size) + GAP) / 2, end - size / 2, size)
         for flow, row, end, size in zip(flows, rows, ends, thick, strict=True)
     ]
-    parts.append(_target(title, explanation.output, bar))
-    return Drawing(_svg(parts, height, _spoken(title, flows, explanation.output)))
+    whole = f"{total} = {explanation.output:.2f}"
+    parts.append(_target(title, whole, bar))
+    return Drawing(_svg(parts, height, _spoken(title, flows, whole)))
 
 
 def _flows(table: pd.DataFrame, supporting: int, opposing: int) -> list[_Flow]:
@@ -198,8 +215,8 @@ def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:
     )
 
 
-def _target(title: str, output: float, top: float) -> str:
-    """The bar on the right with the item's name and activation."""
+def _target(title: str, whole: str, top: float) -> str:
+    """The bar on the right with the item's name and the sum of all relevances."""
     lines = textwrap.wrap(title, 20)[:4]
     first = top + TALL / 2 - 9 * len(lines)
     spans = "".join(
@@ -210,14 +227,14 @@ def _target(title: str, output: float, top: float) -> str:
         f'<rect class="bar" x="{RIGHT}" y="{top:.1f}" width="8" height="{TALL}" rx="2"/>'
         f'<text class="target">{spans}</text>'
         f'<text class="sum" x="{RIGHT + 20}" y="{first + 18 * len(lines) + 4:.1f}">'
-        f"activation y = {output:.2f}</text>"
+        f"{html.escape(whole)}</text>"
     )
 
 
-def _spoken(title: str, flows: list[_Flow], output: float) -> str:
+def _spoken(title: str, flows: list[_Flow], whole: str) -> str:
     """What a screen reader says."""
     said = "; ".join(f"{flow.label} {flow.relevance:+.2f}" for flow in flows)
-    return f"Relevance flow into {title}, activation {output:.2f}: {said}"
+    return f"Relevance flow into {title}, {whole}: {said}"
 
 
 STYLE = f"""

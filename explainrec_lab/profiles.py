@@ -49,7 +49,6 @@ class RecoNet:
     name: str
     d: int
     epochs: int
-    label_epochs: int
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -62,9 +61,9 @@ PROFILES: dict[str, dict[str, Boutique | RecoNet]] = {
         "gpu": Boutique("gpu", items=10_000, shoppers=10_000, size=128),
     },
     "reconet": {
-        "ci": RecoNet("ci", 64, 30, 40, 128, 1e-2, 0.1),
-        "cpu": RecoNet("cpu", 128, 60, 120, 128, 1e-2, 0.1),
-        "gpu": RecoNet("gpu", 128, 60, 240, 128, 1e-2, 0.1),
+        "ci": RecoNet("ci", 64, 60, 128, 1e-2, 0.1),
+        "cpu": RecoNet("cpu", 128, 120, 128, 1e-2, 0.12),
+        "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
     },
 }
 

@@ -125,7 +125,7 @@ class FeatureSpace:
             ValueError: an item outside the catalogue, an unknown user feature, or nothing at all.
         """
         chosen = np.unique(check_ids("items", list(items), self.n_items, "item"))
-        history = np.zeros((1, self.n_items), np.int8)
+        history = np.zeros((1, self.n_items), np.int32)  # int8 forgets a genre of 256 films
         history[0, chosen] = 1
         own = np.zeros((1, len(self.user_feature_names)), np.int8)
         own[0, [self._user_feature(name) for name in user_features]] = 1
@@ -413,7 +413,7 @@ def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " targe
 # --------------------------------------------------------------------------- §4.3 recommendation
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tensor]:
     """The k items with the highest activation that the profile does not hold yet.
 
@@ -423,8 +423,10 @@ def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tenso
         items, activations: both `[k]`, best first.
 
     Raises:
-        ValueError: k is larger than the number of items left.
+        ValueError: k is larger than the number of items left, or a batch of several profiles.
     """
+    if len(profile) != 1:
+        raise ValueError(f"profile: got {len(profile)} profiles; recommend for one at a time")
     y = model(profile)[0]
     owned = profile.ids[profile.ids < model.space.n_items]
     left = model.space.n_items - len(owned)
@@ -469,7 +471,7 @@ class Explanation:
         )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def explain(
     model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"] | None = None
 ) -> Explanation:
@@ -522,7 +524,7 @@ def personal_relevance(
     if model.hidden is not None:
         raise ValueError("reference: only the one-layer model has this closed form")
     own = torch.zeros_like(reference)
-    own[profile.ids] = 1 / len(profile.ids)
+    own[profile.ids] = 1 / max(len(profile.ids), 1)
     return (model.Q @ model.W[item]) * (own - reference)
 
 
@@ -571,7 +573,7 @@ def epsilon_rule(
     Source: RecoNet, §4.3, step 1.
     """
     z = w @ x + b
-    return x * (w.T @ (R / (z + epsilon * torch.where(z >= 0, 1.0, -1.0))))
+    return x * (w.T @ (R / torch.where(z >= 0, z + epsilon, z - epsilon)))
 
 
 @implements("reconet", "relevance-latent")
@@ -600,7 +602,7 @@ PLACE_BITS = (1 << 29) - 1
 """A float32 kept in a float64 leaves the lowest 29 bits free."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def explain_many(
     model: RecoNet,
     profiles: Sets,
@@ -619,15 +621,20 @@ def explain_many(
         Feature ids (-1 past the end of a profile) and relevances Z, best first.
 
     Raises:
-        ValueError: a model with a hidden layer, or an item outside the catalogue.
+        ValueError: a model with a hidden layer, an item outside the catalogue, items that are not
+            one row a profile, or `best` below 1.
     """
     if model.hidden is not None:
         raise ValueError("model: only the one-layer model has a closed form; use explain()")
+    if items.ndim != 2 or len(items) != len(profiles):
+        raise ValueError(f"items: shape {items.shape}; needs one row for each of {len(profiles)}")
+    if best < 1:
+        raise ValueError(f"best: {best} must be at least 1")
     check_ids("items", items.ravel(), model.space.n_items, "item")
     users, n = items.shape
     wanted, row = np.unique(items, return_inverse=True)
     nothing = model.space.m  # one more column, for the padding of short profiles
-    P = model.W[torch.from_numpy(wanted)] @ F.pad(model.Q, (0, 0, 0, 1)).T
+    P = (model.W[torch.from_numpy(wanted)] @ F.pad(model.Q, (0, 0, 0, 1)).T).float()
     P[:, nothing] = torch.finfo(torch.float32).min
     table, offset = P.numpy().ravel(), row.reshape(users, n, 1) * (nothing + 1)
     start, length = profiles.offsets.numpy()[:-1], profiles.sizes.numpy()

@@ -7,11 +7,13 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `profil
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -135,6 +137,8 @@ def _epoch(
     """One pass over the batches; returns the mean loss over all processes."""
     total, count = 0.0, 0
     for number, batch in enumerate(batches):
+        if not len(batch):  # it asks for nothing, so it teaches nothing
+            continue
         share = fabric.to_device(batch.part(fabric.global_rank, fabric.world_size))
         # Gradients are averaged over processes: scaled like this, the average is that of the
         # mean over the whole batch, however unequal the shares.
@@ -182,10 +186,21 @@ def _save(path: Path, model: nn.Module, optimiser: Any, schedule: Any, history: 
         "optimiser": optimiser.state_dict(),
         "schedule": schedule.state_dict(),
         "loss": history.loss,
-        "notes": history.notes,
+        "notes": _plain(history.notes),
     }
     with whole_file(path) as part:
         torch.save(state, part)
+
+
+def _plain(note: Any) -> Any:
+    """The same note with numpy's scalars and arrays as Python's: a safe load refuses the others."""
+    if isinstance(note, (np.generic, np.ndarray)):
+        return note.tolist()
+    if isinstance(note, dict):
+        return {_plain(key): _plain(value) for key, value in note.items()}
+    if isinstance(note, (list, tuple)):
+        return [_plain(value) for value in note]
+    return note
 
 
 def _restore(path: Path | None, model: nn.Module, optimiser: Any, schedule: Any) -> History:
@@ -193,12 +208,12 @@ def _restore(path: Path | None, model: nn.Module, optimiser: Any, schedule: Any)
     if path is None or not path.exists():
         return History()
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
+    except (RuntimeError, KeyError, EOFError, ValueError, TypeError, pickle.PickleError) as error:
         raise ValueError(
-            f"checkpoint: {path} does not belong to this model: delete it or name another file"
+            f"checkpoint: {path} is damaged or of another model: delete it or name another file"
         ) from error
     return History(state["loss"], state["notes"])

@@ -136,6 +136,7 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= {
         "EXPLAINREC_PROFILE": profile,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small matrices: one is fastest
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }

@@ -26,11 +26,15 @@ def top_k(
         exclude: binary `[user, item]`, what may not be recommended (a user's own history).
 
     Raises:
-        ValueError: k outside 1..items.
+        ValueError: k outside 1..items, or more than a user's items that are not excluded.
     """
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k: {k} is outside 1..{scores.shape[1]}, the number of items")
     if exclude is not None:
+        left = _left(scores, exclude)
+        if left.min(initial=k) < k:
+            user = int(left.argmin())
+            raise ValueError(f"k: {k} is more than the {left[user]} items left for user {user}")
         rows = np.repeat(np.arange(exclude.shape[0]), np.diff(exclude.indptr))
         place = (torch.from_numpy(rows), torch.from_numpy(exclude.indices.astype(np.int64)))
         minus_infinity = torch.tensor(-torch.inf, dtype=scores.dtype, device=scores.device)
@@ -38,12 +42,24 @@ def top_k(
     return scores.topk(k).indices
 
 
+def _left(scores: Float[Tensor, "user item"], exclude: sparse.csr_array) -> Int[ndarray, " user"]:
+    """How many items of each user are not excluded."""
+    if exclude.shape != tuple(scores.shape):
+        raise ValueError(f"exclude: shape {exclude.shape}, but scores have {tuple(scores.shape)}")
+    return scores.shape[1] - np.diff(exclude.indptr)
+
+
 def hits(ranked: Int[Tensor, "user k"], relevant: sparse.csr_array) -> Float[ndarray, "user k"]:
     """1 where a ranked item is in the user's relevant set, else 0."""
     items = ranked.cpu().numpy()
-    rows = np.repeat(np.arange(len(items)), items.shape[1])
-    found = np.asarray(relevant[rows, items.ravel()]).ravel()
-    return (found != 0).astype(np.float64).reshape(items.shape)
+    columns = relevant.shape[1]
+    owners = np.repeat(np.arange(len(items)), np.diff(relevant.indptr))
+    pairs = np.sort(owners * columns + relevant.indices)
+    asked = np.arange(len(items))[:, None] * columns + items
+    if not len(pairs):
+        return np.zeros(items.shape)
+    place = np.searchsorted(pairs, asked).clip(max=len(pairs) - 1)
+    return (pairs[place] == asked).astype(np.float64)
 
 
 @implements("reconet", "recall")

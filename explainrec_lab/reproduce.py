@@ -1,0 +1,164 @@
+"""The papers' tables on the papers' data, and the record of what we got.
+
+`explainrec reproduce reconet-table-1` runs an experiment and writes its results, with data, seed,
+hardware class, version and date, to `book/reference/results/`. Nothing else writes there. The
+results page puts them beside the papers' numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explainrec_lab import data, reconet, training
+from explainrec_lab._version import __version__
+from explainrec_lab.data.store import whole_file
+from explainrec_lab.evaluate.ranking import recall_at_k, top_k
+from explainrec_lab.training import Optimisation
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured number.
+
+    Attributes:
+        method, data, measure: what was measured, on what, in which unit.
+        settings: hyperparameters; cost: CPU seconds of training.
+    """
+
+    method: str
+    data: str
+    measure: str
+    value: float
+    seed: int
+    cost: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------- RecoNet, Table 1
+
+ATTRIBUTE_DECAY = {"Q_attributes": 3.0}
+
+RECIPES: dict[str, tuple[int, bool, Optimisation]] = {
+    "RecoNet": (128, False, Optimisation(80, 1e-2, 0.12)),
+    "RecoNet, short training": (64, False, Optimisation(25, 2e-2, 0.05)),
+    "RecoNet, attributes": (128, True, Optimisation(100, 1e-2, 0.13, ATTRIBUTE_DECAY)),
+}
+"""method -> (d, with attributes, optimisation), tuned on development data."""
+
+
+def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
+    """Recall@50 on MovieLens 1M: rating >= 3, random 60/20/20, the training history as input,
+    training and development items out of the ranking, averaged over users.
+
+    Source: RecoNet, §5.1 and Table 1.
+    """
+    for seed in range(seeds):
+        for method in RECIPES:
+            model, parts, cost = trained(method, seed)
+            sets = model.space.profiles(parts.train)
+            value = recall_at_50(model, sets, parts)
+            yield _recall(method, value, seed, cost, RECIPES[method])
+        yield from baselines(seed)
+
+
+def likes(seed: int, attributes: bool) -> data.Split:
+    """The paper's split of MovieLens 1M. Source: RecoNet, §5 and §5.1."""
+    events = data.implicit(data.load("movielens-1m").interactions, threshold=3)
+    return data.split(events if attributes else events.without_features(), seed)
+
+
+def trained(method: str, seed: int) -> tuple[reconet.RecoNet, data.Split, float]:
+    """A RecoNet by one of `RECIPES`, its split and the CPU seconds of its training."""
+    d, attributes, optimisation = RECIPES[method]
+    parts = likes(seed, attributes)
+    space = reconet.FeatureSpace.of(data.load("movielens-1m"), parts.train)
+    start = time.process_time()
+    model = reconet.RecoNet(space, d, seed=seed)
+    examples = reconet.RemovedItems(parts.train, space, attribute_share=0.3, seed=seed)
+    training.fit(model, examples, reconet.cross_entropy, optimisation)
+    return model, parts, time.process_time() - start
+
+
+@torch.no_grad()
+def recall_at_50(
+    score: Callable[[reconet.Sets], Tensor], sets: reconet.Sets, parts: data.Split
+) -> float:
+    """Mean test recall@50 over users."""
+    known = parts.train.matrix + parts.development.matrix
+    ranked = top_k(score(sets), 50, known)
+    return float(np.nanmean(recall_at_k(ranked, parts.test.matrix)[:, -1]))
+
+
+def baselines(seed: int) -> Iterator[Result]:
+    """Popularity, and iALS from the library `implicit` (extra `benchmark`)."""
+    from implicit.als import AlternatingLeastSquares
+
+    parts = likes(seed, attributes=False)
+    matrix = parts.train.matrix
+    sets = reconet.Sets.from_matrix(matrix)
+    popularity = torch.from_numpy(matrix.sum(axis=0)).float()
+    value = recall_at_50(lambda s: popularity.expand(len(s), -1), sets, parts)
+    yield _recall("popularity", value, seed, 0.0, {})
+    start = time.process_time()
+    tuned = {"factors": 128, "alpha": 10, "regularization": 100, "iterations": 15}
+    als = AlternatingLeastSquares(**tuned, random_state=seed)
+    als.fit(matrix, show_progress=False)
+    cost = time.process_time() - start
+    scores = torch.from_numpy(als.user_factors @ als.item_factors.T)
+    value = recall_at_50(lambda _: scores, sets, parts)
+    yield _recall("iALS", value, seed, cost, tuned)
+
+
+def _recall(method: str, value: float, seed: int, cost: float, settings: Any) -> Result:
+    if isinstance(settings, tuple):
+        d, attributes, optimisation = settings
+        settings = {"d": d, "attributes": attributes, **asdict(optimisation)}
+    return Result(method, "movielens-1m", "recall@50", value, seed, round(cost, 1), settings)
+
+
+# --------------------------------------------------------------------------- the record
+
+EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {"reconet-table-1": reconet_table_1}
+
+
+def reproduce(name: str, folder: Path, seeds: int = 3) -> Path:
+    """Run one experiment and write its results; each new result is written at once.
+
+    Raises:
+        ValueError: an unknown experiment.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment: {name!r}; choose from {', '.join(EXPERIMENTS)}")
+    target = folder / f"{name}.json"
+    results: list[dict[str, Any]] = []
+    for result in EXPERIMENTS[name](seeds):
+        results.append(asdict(result))
+        print(f"{result.method}, seed {result.seed}: {result.measure} {result.value:.4f}")
+        record = {"experiment": name, **where(), "results": results}
+        with whole_file(target) as part:
+            part.write_text(json.dumps(record, indent=1) + "\n")
+    return target
+
+
+def where() -> dict[str, Any]:
+    """What the numbers depend on besides data and seed; no name of a machine."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return {
+        "version": __version__,
+        "date": date.today().isoformat(),
+        "hardware": f"{device}, {os.cpu_count()} cores, {platform.machine()}",
+        "torch": torch.__version__.split("+")[0],
+        "matmul precision": torch.get_float32_matmul_precision(),
+    }

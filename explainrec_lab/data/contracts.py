@@ -225,6 +225,7 @@ class Features:
 
     def of(self, owner: int) -> list[str]:
         """Names of one owner's features."""
+        (owner,) = check_ids("owner", owner, self.matrix.shape[0], "owner")
         start, stop = self.matrix.indptr[owner : owner + 2]
         return [self.names[column] for column in self.matrix.indices[start:stop]]
 
@@ -280,8 +281,8 @@ class Interactions:
         return cls(
             user=check_ids("user", events["user"].to_numpy(), len(users), "user"),
             item=check_ids("item", events["item"].to_numpy(), n_items, "item"),
-            time=events["time"].to_numpy(np.int64) if "time" in events else np.zeros(n, np.int64),
-            value=events["value"].to_numpy(np.float32)
+            time=_numbers(events, "time", np.int64) if "time" in events else np.zeros(n, np.int64),
+            value=_numbers(events, "value", np.float32)
             if "value" in events
             else np.ones(n, np.float32),
             users=users,
@@ -330,6 +331,14 @@ class Interactions:
         """V(u): the items of one user, ascending (Source: RecoNet, §2)."""
         (user,) = check_ids("user", user, self.n_users, "user")
         return self.matrix.indices[self.matrix.indptr[user] : self.matrix.indptr[user + 1]]
+
+
+def _numbers(events: pd.DataFrame, column: str, dtype: type) -> ndarray:
+    """A column of `events` as numbers. Raises a ValueError that names the column."""
+    try:
+        return events[column].to_numpy(dtype)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"events: column {column!r} must hold numbers ({error})") from None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def from_frames(
         ValueError: a missing column, a repeated id, or an event whose user or item is in no table.
     """
     check_columns("events", events, ["user", "item"])
+    _check_known("events", events[["user", "item"]])
     item_table = _table("items", "item", items, events)
     user_table = _table("users", "user", users, events)
     for column in ("title", "category"):
@@ -50,6 +51,7 @@ def from_frames(
         user=_positions("user", events["user"], user_table["original_id"]),
         item=_positions("item", events["item"], item_table["original_id"]),
     )
+    check_columns("items", item_table, list(item_sets or {}))
     item_features = joined(
         Features.from_columns(item_table, item_columns or {}),
         *(from_sets(item_table[column], word) for column, word in (item_sets or {}).items()),
@@ -62,6 +64,13 @@ def from_frames(
         item_features=item_features,
     )
     return Dataset(name, Catalogue(item_table), interactions)
+
+
+def _check_known(name: str, table: pd.DataFrame) -> None:
+    """Raise a ValueError that names the column and the first row without an id."""
+    for column in table.columns[table.isna().any()]:
+        row = int(table[column].isna().argmax())
+        raise ValueError(f"{name}: row {row} has no {column}; drop rows without an id first")
 
 
 def _table(name: str, key: str, given: pd.DataFrame | None, events: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +95,7 @@ def _positions(name: str, ids: pd.Series, table: pd.Series) -> pd.Series:
 
 def from_sets(column: pd.Series, word: str) -> Features:
     """Binary features from cells that hold several values, such as 'Action|Sci-Fi'."""
-    flags = column.fillna("").str.get_dummies("|")
+    flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
     owners, features = flags.to_numpy().nonzero()
     names = [f"{word}: {value}" for value in flags.columns]
     return Features.from_pairs(names, owners, features, len(column))

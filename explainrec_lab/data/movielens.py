@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -86,9 +87,10 @@ def download(archive: Path) -> None:
         with whole_file(archive) as part:
             fetch(URL, str(part), None)
             contents(part)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
         raise DataNotFound(
-            f"movielens-1m: could not download {URL} ({type(error).__name__}). Either connect and "
+            f"movielens-1m: could not download {URL} ({why}). Either connect and "
             f"try again, or put the archive at {archive}, or point EXPLAINREC_DATA at a folder "
             "that holds movielens-1m/ml-1m.zip"
         ) from None
@@ -100,7 +102,7 @@ def contents(archive: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(archive) as opened:
             inside = {Path(name).name: name for name in opened.namelist()}
             files = {name: opened.read(inside[name]) for name in SHA256 if name in inside}
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(
             f"{archive} is not a whole zip archive: delete it and load again"
         ) from error

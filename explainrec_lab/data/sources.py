@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,10 @@ def load(name: str, **size: Any) -> Dataset:
     """
     if name not in SOURCES:
         raise ValueError(f"name: no data source {name!r}; choose from {', '.join(SOURCES)}")
+    known = inspect.signature(SOURCES[name].load).parameters
+    for argument in size.keys() - known.keys():
+        takes = ", ".join(known) or "none"
+        raise ValueError(f"{argument}: {name} has no such size argument; it takes {takes}")
     return SOURCES[name].load(**size)
 
 

@@ -50,13 +50,13 @@ def split(
     """Random training, development and test events.
 
     Raises:
-        ValueError: fractions that are negative or do not sum to 1, or repeated (user, item) pairs
-            (they would leak from training into test).
+        ValueError: fractions that are not three, are negative or do not sum to 1, or repeated
+            (user, item) pairs (they would leak from training into test).
 
     Source: RecoNet, §5.1.
     """
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise ValueError(f"fractions: {fractions} must be non-negative and sum to 1")
+    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
+        raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
     if interactions.matrix.nnz != len(interactions):
         repeats = len(interactions) - interactions.matrix.nnz
         raise ValueError(

@@ -55,7 +55,7 @@ def contact_sheet(
     for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
         axis.imshow(image.transpose(1, 2, 0), interpolation="lanczos")
         if captions:
-            wrapped = textwrap.fill(captions[number], 22)
+            wrapped = "\n".join(textwrap.fill(line, 22) for line in captions[number].split("\n"))
             axis.text(
                 0.5, -0.03, wrapped, transform=axis.transAxes, ha="center", va="top", size=7.5
             )
@@ -85,7 +85,7 @@ def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | N
     for name in table.columns:
         values = table[name].dropna()
         (line,) = ax.plot(values.index, values.to_numpy())
-        ends[name] = (values.index[-1], values.iloc[-1], line.get_color())
+        ends[name] = (values.index[-1], values.iloc[-1], str(line.get_color()))
     ax.set(xlabel=x, ylabel=y, title=title)
     _name_ends(ax, ends)
     return ax

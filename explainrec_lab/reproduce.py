@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab import data, reconet, training
@@ -114,7 +115,7 @@ def baselines(seed: int) -> Iterator[Result]:
     start = time.process_time()
     tuned = {"factors": 128, "alpha": 10, "regularization": 100, "iterations": 15}
     als = AlternatingLeastSquares(**tuned, random_state=seed)
-    als.fit(matrix, show_progress=False)
+    als.fit(sparse.csr_matrix(matrix), show_progress=False)
     cost = time.process_time() - start
     scores = torch.from_numpy(als.user_factors @ als.item_factors.T)
     value = recall_at_50(lambda _: scores, sets, parts)

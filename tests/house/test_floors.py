@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = "explainrec_lab"
 GROUND = {"data", "lrp", "evaluate", "training", "equations", "profiles", "baselines"}
 CHAPTERS = {"relation", "reconet", "saers"}
-TOP = {"plots", "live", "exercises", "cli"}
+TOP = {"plots", "live", "exercises", "reproduce", "cli"}
 OUTSIDE = {"__init__", "_version"}  # the door opens every room; the version knows none
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import torch
@@ -10,6 +12,7 @@ from explainrec_lab.data import Dataset, from_frames
 from explainrec_lab.reconet import FeatureSpace, RecoNet, Sets
 
 
+@lru_cache
 def shop(seed: int = 0, users: int = 12, items: int = 9, share: float = 0.4) -> Dataset:
     """A random shop: genres of items, gender and age band of users; nobody without a purchase."""
     rng = np.random.default_rng(seed)
@@ -27,7 +30,11 @@ def shop(seed: int = 0, users: int = 12, items: int = 9, share: float = 0.4) -> 
             }
         ),
         users=pd.DataFrame(
-            {"user": range(users), "gender": rng.choice(["f", "m"], users), "age": user[:1].item()}
+            {
+                "user": range(users),
+                "gender": rng.choice(["f", "m"], users),
+                "age": rng.choice([18, 25, 35], users),
+            }
         ),
         item_sets={"genres": "genre"},
         user_columns={"gender": "gender", "age": "age"},

@@ -335,6 +335,9 @@ class Interactions:
 
 def _numbers(events: pd.DataFrame, column: str, dtype: type) -> ndarray:
     """A column of `events` as numbers. Raises a ValueError that names the column."""
+    if events[column].isna().any():
+        row = int(events[column].isna().to_numpy().argmax())
+        raise ValueError(f"events: row {row} has no {column}; fill it or drop the row first")
     try:
         return events[column].to_numpy(dtype)
     except (ValueError, TypeError) as error:

@@ -80,7 +80,7 @@ def _table(name: str, key: str, given: pd.DataFrame | None, events: pd.DataFrame
     check_columns(name, given, [key])
     repeated = given[key][given[key].duplicated()]
     if len(repeated):
-        raise ValueError(f"{name}: id {repeated.iloc[0]!r} stands in {len(repeated) + 1} rows")
+        raise ValueError(f"{name}: id {repeated.tolist()[0]!r} stands in {len(repeated) + 1} rows")
     return given.rename(columns={key: "original_id"}).reset_index(drop=True)
 
 
@@ -88,7 +88,7 @@ def _positions(name: str, ids: pd.Series, table: pd.Series) -> pd.Series:
     """Row of each id in its table."""
     position = ids.map(pd.Series(table.index, index=table))
     if position.isna().any():
-        missing = ids[position.isna()].iloc[0]
+        missing = ids[position.isna()].tolist()[0]
         raise ValueError(f"events: {name} {missing!r} is not in the table of {name}s")
     return position.astype("int64")
 
@@ -96,6 +96,7 @@ def _positions(name: str, ids: pd.Series, table: pd.Series) -> pd.Series:
 def from_sets(column: pd.Series, word: str) -> Features:
     """Binary features from cells that hold several values, such as 'Action|Sci-Fi'."""
     flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
+    flags = flags.loc[:, flags.columns != ""]
     owners, features = flags.to_numpy().nonzero()
     names = [f"{word}: {value}" for value in flags.columns]
     return Features.from_pairs(names, owners, features, len(column))

@@ -34,12 +34,13 @@ from explainrec_lab.reconet import (
 )
 
 few = settings(max_examples=15, deadline=None)
-seeds = st.integers(0, 10_000)
+seeds = st.integers(0, 30)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 def assert_close(ours: Tensor, oracle: Tensor, relative: float = 1e-12) -> None:
     """The largest difference, relative to the largest value."""
+    ours, oracle = ours.detach(), oracle.detach()
     scale = float(oracle.abs().max()) if oracle.numel() else 0.0
     assert ours.shape == oracle.shape
     assert float((ours - oracle).abs().max() if oracle.numel() else 0.0) <= relative * scale
@@ -322,7 +323,7 @@ def test_personal_relevance_is_the_shapley_value_against_the_average_user() -> N
     dataset = shop(3, users=5, items=3)
     model, profiles = model_of(dataset, d=3), profiles_of(dataset)
     m = model.space.m
-    assert m <= 9
+    assert m <= 12  # every coalition is tried
     mean = mean_profile(profiles, m)
     own = indicator(model, profiles.rows(0, 1))[0] / len(profiles[0])
 
@@ -386,7 +387,7 @@ def test_recall_counts_the_held_out_items_among_the_first_k(seed: int) -> None:
     recall = recall_at_k(top_k(scores, 10), sparse.csr_array(held_out.astype(np.float32)))
     for user, k in itertools.product(range(6), range(1, 11)):
         wanted = set(held_out[user].nonzero()[0].tolist())
-        best = sorted(range(10), key=lambda j: -float(scores[user, j]))[:k]  # noqa: B023
+        best = sorted(range(10), key=lambda j: -float(scores[user, j]))[:k]
         if wanted:
             assert recall[user, k - 1] == pytest.approx(len(wanted & set(best)) / len(wanted))
         else:

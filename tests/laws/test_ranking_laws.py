@@ -1,0 +1,133 @@
+"""Ranking scores against brute force on random scores, and what may not be recommended."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy import ndarray
+from scipy import sparse
+
+from explainrec_lab.evaluate.ranking import auc, hits, ndcg_at_k, recall_at_k, top_k
+
+few = settings(max_examples=20, deadline=None)
+seeds = st.integers(0, 10_000)
+USERS, ITEMS = 5, 8
+
+
+def draw(seed: int, tied: bool = False) -> tuple[ndarray, ndarray, ndarray]:
+    """Scores, relevant items and excluded items, `[user, item]`; the last two never meet."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(4, size=(USERS, ITEMS)) / 2 if tied else rng.random((USERS, ITEMS))
+    fate = rng.random((USERS, ITEMS))
+    return scores.astype(np.float64), fate < 0.3, fate > 0.8
+
+
+def as_sparse(mask: ndarray) -> sparse.csr_array:
+    return sparse.csr_array(mask.astype(np.float32))
+
+
+def ranking(scores: ndarray, excluded: ndarray) -> list[int]:
+    """All items of one user that are not excluded, best first."""
+    return sorted((j for j in range(ITEMS) if not excluded[j]), key=lambda j: -scores[j])
+
+
+@few
+@given(seeds)
+def test_top_k_leaves_out_the_excluded_and_ranks_the_others(seed: int) -> None:
+    scores, _, excluded = draw(seed)
+    k = int((~excluded).sum(axis=1).min())
+    if k == 0:
+        return
+    ranked = top_k(torch.from_numpy(scores), k, as_sparse(excluded))
+    for user in range(USERS):
+        assert ranked[user].tolist() == ranking(scores[user], excluded[user])[:k]
+
+
+def test_top_k_leaves_its_scores_as_they_were() -> None:
+    scores, _, excluded = draw(1)
+    given_scores = torch.from_numpy(scores.copy())
+    top_k(given_scores, 1, as_sparse(excluded))
+    assert torch.equal(given_scores, torch.from_numpy(scores))
+
+
+@few
+@given(seeds)
+def test_hits_are_the_ranked_items_that_are_relevant(seed: int) -> None:
+    scores, relevant, _ = draw(seed)
+    ranked = top_k(torch.from_numpy(scores), ITEMS)
+    found = hits(ranked, as_sparse(relevant))
+    for user, place in itertools.product(range(USERS), range(ITEMS)):
+        assert found[user, place] == relevant[user, ranked[user, place]]
+
+
+@few
+@given(seeds)
+def test_ndcg_is_the_discounted_gain_over_the_best_possible(seed: int) -> None:
+    scores, relevant, excluded = draw(seed)
+    excluded[:, 4:] = False
+    relevant &= ~excluded
+    k = 4
+    ndcg = ndcg_at_k(top_k(torch.from_numpy(scores), k, as_sparse(excluded)), as_sparse(relevant))
+    for user, cut in itertools.product(range(USERS), range(1, k + 1)):
+        order = ranking(scores[user], excluded[user])[:cut]
+        gain = sum(relevant[user, j] / math.log2(place + 2) for place, j in enumerate(order))
+        ideal = sum(1 / math.log2(p + 2) for p in range(min(cut, int(relevant[user].sum()))))
+        if ideal:
+            assert ndcg[user, cut - 1] == pytest.approx(gain / ideal)
+        else:
+            assert np.isnan(ndcg[user, cut - 1])
+
+
+@few
+@given(seeds, st.booleans())
+def test_auc_is_the_share_of_pairs_in_the_right_order(seed: int, tied: bool) -> None:
+    scores, relevant, excluded = draw(seed, tied)
+    ours = auc(torch.from_numpy(scores), as_sparse(relevant), as_sparse(excluded))
+    for user in range(USERS):
+        good = scores[user][relevant[user] & ~excluded[user]]
+        bad = scores[user][~relevant[user] & ~excluded[user]]
+        pairs = [(g > b) + 0.5 * (g == b) for g in good for b in bad]
+        if pairs:
+            assert ours[user] == pytest.approx(np.mean(pairs))
+        else:
+            assert np.isnan(ours[user])
+
+
+@few
+@given(seeds)
+def test_recall_and_ndcg_lie_between_0_and_1_and_recall_never_falls(seed: int) -> None:
+    scores, relevant, _ = draw(seed)
+    ranked = top_k(torch.from_numpy(scores), ITEMS)
+    some = relevant.any(axis=1)
+    recall = recall_at_k(ranked, as_sparse(relevant))[some]
+    ndcg = ndcg_at_k(ranked, as_sparse(relevant))[some]
+    assert ((recall >= 0) & (recall <= 1)).all() and ((ndcg >= 0) & (ndcg <= 1 + 1e-12)).all()
+    assert (np.diff(recall, axis=1) >= 0).all()
+    assert (recall[:, -1] == 1).all()
+
+
+def test_nothing_relevant_means_no_score() -> None:
+    ranked = torch.tensor([[0, 1]])
+    nothing = as_sparse(np.zeros((1, 3)))
+    assert np.isnan(recall_at_k(ranked, nothing)).all()
+    assert np.isnan(ndcg_at_k(ranked, nothing)).all()
+    assert np.isnan(auc(torch.rand(1, 3), nothing)).all()
+
+
+def test_bad_rankings_are_named() -> None:
+    scores = torch.rand(2, 3)
+    with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3, the number of items"):
+        top_k(scores, 4)
+    with pytest.raises(ValueError, match="k: 0 is outside"):
+        top_k(scores, 0)
+    excluded = as_sparse(np.array([[0, 0, 0], [1, 1, 0]]))
+    with pytest.raises(ValueError, match="k: 2 is more than the 1 items left for user 1"):
+        top_k(scores, 2, excluded)
+    with pytest.raises(ValueError, match=r"exclude: shape \(2, 4\), but scores have \(2, 3\)"):
+        top_k(scores, 1, as_sparse(np.zeros((2, 4))))

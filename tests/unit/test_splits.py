@@ -1,0 +1,100 @@
+"""The papers' protocols: nothing leaks, nothing is lost, the seed decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import shop
+
+from explainrec_lab.data import Interactions, cold_start, implicit, split
+
+few = settings(max_examples=15, deadline=None)
+seeds = st.integers(0, 30)
+
+
+def pairs(events: Interactions) -> set[tuple[int, int]]:
+    return set(zip(events.user.tolist(), events.item.tolist(), strict=True))
+
+
+@few
+@given(seeds, st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.2, 0.0), (1.0, 0.0, 0.0), (0, 0.5, 0.5)]))
+def test_the_three_parts_are_disjoint_and_together_everything(
+    seed: int, fractions: tuple[float, float, float]
+) -> None:
+    events = shop(seed).interactions
+    parts = split(events, seed, fractions)
+    three = [parts.train, parts.development, parts.test]
+    assert set.union(*map(pairs, three)) == pairs(events)
+    assert sum(map(len, three)) == len(events)
+    for part, share in zip(three, fractions, strict=True):
+        assert abs(len(part) - share * len(events)) <= 1
+
+
+@few
+@given(seeds)
+def test_the_seed_decides_the_split(seed: int) -> None:
+    events = shop(seed).interactions
+    assert pairs(split(events, 1).test) == pairs(split(events, 1).test)
+    assert pairs(split(events, 1).test) != pairs(split(events, 2).test)
+
+
+@few
+@given(seeds, st.floats(0, 1))
+def test_cold_users_have_no_history_and_keep_their_test_events(seed: int, share: float) -> None:
+    parts = split(shop(seed).interactions, seed)
+    cold = cold_start(parts, share, seed)
+    assert len(cold.cold_users) == round(share * len(np.unique(parts.test.user)))
+    assert not set(cold.cold_users) & (set(cold.train.user) | set(cold.development.user))
+    assert pairs(cold.test) == pairs(parts.test)
+    assert set(cold.cold_users) <= set(parts.test.user)
+    warm = {(u, i) for u, i in pairs(parts.train) if u not in set(cold.cold_users)}
+    assert pairs(cold.train) == warm
+
+
+def rated(rows: list[tuple[int, int, int, float]]) -> Interactions:
+    events = pd.DataFrame(rows, columns=["user", "item", "time", "value"])
+    return Interactions.from_frame(events, users=pd.DataFrame({"id": range(3)}), n_items=3)
+
+
+def test_implicit_keeps_the_threshold_itself_and_drops_what_is_below() -> None:
+    events = implicit(rated([(0, 0, 0, 3.0), (0, 1, 0, 2.5), (1, 1, 0, 5.0)]), threshold=3)
+    assert pairs(events) == {(0, 0), (1, 1)}
+
+
+def test_implicit_keeps_the_earliest_event_of_a_pair() -> None:
+    events = implicit(rated([(0, 0, 9, 3.0), (0, 0, 4, 5.0), (0, 0, 1, 1.0)]), threshold=3)
+    assert events.time.tolist() == [4]
+
+
+@few
+@given(st.lists(st.tuples(*[st.integers(0, 2)] * 3, st.floats(1, 5)), max_size=30))
+def test_implicit_feedback_is_the_set_of_pairs_that_reached_the_threshold(
+    rows: list[tuple[int, int, int, float]],
+) -> None:
+    events = rated(rows)
+    kept = implicit(events, 3)
+    good = events.value >= 3
+    assert pairs(kept) == set(zip(events.user[good], events.item[good], strict=True))
+    assert len(kept) == len(pairs(kept))
+
+
+def test_repeated_pairs_may_not_be_split() -> None:
+    with pytest.raises(ValueError, match=r"interactions: 1 repeated .* call implicit\(\) first"):
+        split(rated([(0, 0, 0, 1.0), (0, 0, 1, 1.0), (1, 0, 0, 1.0)]))
+
+
+@pytest.mark.parametrize(
+    "bad", [(0.5, 0.2, 0.2), (1.2, -0.2, 0.0), (0.5, 0.5), (0.4, 0.2, 0.2, 0.2), (np.nan, 0.5, 0.5)]
+)
+def test_bad_fractions_are_named(bad: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"fractions: \(.*\) must be three, non-negative, and sum"):
+        split(shop().interactions, fractions=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, float("nan")])
+def test_a_bad_cold_fraction_is_named(bad: float) -> None:
+    with pytest.raises(ValueError, match=r"fraction: .* is outside 0\.\.1"):
+        cold_start(split(shop().interactions), bad)

@@ -75,7 +75,7 @@ def test_probabilities_are_the_exponentials_of_w_x_over_their_sum(seed: int) -> 
     model, profiles = model_of(dataset, seed=seed), profiles_of(dataset)
     x = model.pool(profiles)
     for user in range(len(profiles)):
-        powers = [math.exp(float(w @ x[user])) for w in model.W]
+        powers = [math.exp(float(w @ x[user].detach())) for w in model.W.detach()]
         oracle = torch.tensor(powers, dtype=torch.float64) / sum(powers)
         assert_close(model.probabilities(profiles)[user].detach(), oracle)
 

@@ -1,0 +1,139 @@
+"""Real data keeps the contracts and has the sizes that its card says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explainrec_lab import data
+from explainrec_lab.data import movielens
+from explainrec_lab.data.completejourney import readable
+from explainrec_lab.reconet import FeatureSpace
+
+
+def movielens_is_here() -> bool:
+    given = os.environ.get("EXPLAINREC_DATA", "")
+    return bool(given) and Path(given, "movielens-1m", "ml-1m.zip").is_file()
+
+
+needs_movielens = pytest.mark.skipif(
+    not movielens_is_here(), reason="EXPLAINREC_DATA is unset or has no movielens-1m/ml-1m.zip"
+)
+
+
+@pytest.fixture(scope="module")
+def films() -> data.Dataset:
+    return data.load("movielens-1m")
+
+
+@pytest.fixture(scope="module")
+def groceries() -> data.Dataset:
+    return data.load("completejourney")
+
+
+@needs_movielens
+def test_movielens_has_its_published_sizes(films: data.Dataset) -> None:
+    events = films.interactions
+    assert (events.n_users, events.n_items, len(events)) == (6040, 3883, 1_000_209)
+    assert np.bincount(events.value.astype(int)).tolist()[1:] == [
+        56_174, 107_557, 261_197, 348_971, 226_310,
+    ]  # fmt: skip
+    assert events.matrix.nnz == len(events)
+    assert np.bincount(events.user).min() == 20
+
+
+@needs_movielens
+def test_a_known_rating_of_movielens_is_read_right(films: data.Dataset) -> None:
+    events, items = films.interactions, films.catalogue.items
+    assert (
+        events.users.original_id[events.user[0]] == 1
+    )  # the file's first line: 1::1193::5::978300760
+    assert items.original_id[events.item[0]] == 1193
+    assert items.title[events.item[0]] == "One Flew Over the Cuckoo's Nest (1975)"
+    assert (events.value[0], events.time[0]) == (5, 978_300_760)
+    assert events.item_features.of(int(events.item[0])) == ["genre: Drama"]
+    assert events.user_features.of(0) == [
+        "gender: woman", "age: under 18", "occupation: K-12 student",
+    ]  # fmt: skip
+
+
+@needs_movielens
+def test_movielens_has_18_genres_and_every_user_three_features(films: data.Dataset) -> None:
+    events = films.interactions
+    assert len(events.item_features) == 18
+    assert len(events.user_features) == 2 + 7 + 21
+    assert set(np.diff(events.user_features.matrix.indptr)) == {3}
+    assert np.diff(events.item_features.matrix.indptr).min() >= 1
+    assert films.catalogue.items.title.str.contains("é").any()  # latin-1 was decoded
+
+
+@needs_movielens
+def test_the_paper_s_protocol_fits_movielens(films: data.Dataset) -> None:
+    positive = data.implicit(films.interactions, threshold=3)
+    assert len(positive) == 348_971 + 226_310 + 261_197
+    parts = data.split(positive, seed=0)
+    sizes = [len(part) / len(positive) for part in (parts.train, parts.development, parts.test)]
+    assert sizes == pytest.approx([0.6, 0.2, 0.2], abs=1e-5)
+    assert FeatureSpace.of(films).m == 3883 + 18 + 30
+    cold = data.cold_start(parts)
+    assert len(cold.cold_users) == round(0.1 * len(np.unique(parts.test.user)))
+
+
+@needs_movielens
+def test_movielens_is_read_from_where_the_environment_points() -> None:
+    assert movielens.path() == Path(os.environ["EXPLAINREC_DATA"], "movielens-1m", "ml-1m.zip")
+    assert data.available().loc["movielens-1m", "on this machine"]
+
+
+def test_the_groceries_have_the_sizes_their_card_says(groceries: data.Dataset) -> None:
+    events = groceries.interactions
+    assert events.n_users == 2469
+    assert 1_000 < events.n_items < 2_000
+    assert 400_000 < len(events) < 460_000
+    assert events.matrix.nnz == len(events)
+    assert np.bincount(events.item, minlength=events.n_items).min() >= 20
+
+
+def test_801_households_told_who_they_are(groceries: data.Dataset) -> None:
+    told = np.diff(groceries.interactions.user_features.matrix.indptr) > 0
+    assert told.sum() == 801
+
+
+def test_every_grocery_has_a_department_and_a_category(groceries: data.Dataset) -> None:
+    features = groceries.interactions.item_features
+    assert set(np.diff(features.matrix.indptr)) == {2}
+    assert {name.split(":")[0] for name in features.names} == {"department", "category"}
+
+
+def test_no_two_groceries_share_a_title_that_people_read(groceries: data.Dataset) -> None:
+    titles = groceries.catalogue.items.title
+    assert titles.str.len().min() > 2
+    assert not titles.str.isupper().any()
+    assert titles.duplicated().mean() < 0.01
+
+
+def test_purchases_lie_in_the_year_of_the_study(groceries: data.Dataset) -> None:
+    days = groceries.interactions.time.astype("datetime64[D]")
+    assert days.min() >= np.datetime64("2016-12-31")
+    assert days.max() <= np.datetime64("2018-01-02")
+    assert groceries.interactions.value.min() >= 1
+
+
+def test_a_bar_that_nothing_reaches_is_named() -> None:
+    with pytest.raises(ValueError, match=r"min_households: 9999 leaves no item; the most is 2\d+"):
+        data.load("completejourney", min_households=9999)
+
+
+@pytest.mark.parametrize(
+    ("shout", "read"),
+    [
+        ("FRZN SS PREMIUM ENTREES/DNRS/N", "Frozen single-serve premium entrees/dinners"),
+        ("POTATO CHIPS", "Potato chips"),
+        ("CKN", "Chicken"),
+    ],
+)
+def test_the_till_s_abbreviations_are_spelled_out(shout: str, read: str) -> None:
+    assert readable(shout) == read

@@ -119,12 +119,16 @@ class Explained(Protocol):
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG figure that notebooks show and pages embed."""
+    """An SVG figure with its caption (HTML), for notebooks and pages."""
 
     svg: str
+    caption: str
 
     def _repr_html_(self) -> str:
-        return f'<div class="lab-drawing">{self.svg}</div>'
+        return (
+            f'<figure class="lab-drawing" style="overflow-x:auto"><figcaption>{self.caption}'
+            f"</figcaption>{self.svg}</figure>"
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class _Flow:
 REST = "rest"
 """Kind of the flow that gathers what is not named."""
 
-WIDTH, LEFT, RIGHT = 640, 290, 450
+WIDTH, LEFT, RIGHT = 700, 320, 480
 TALL = 150
 """Height of the target's bar: the sum of the named relevances, signs aside."""
 TOP, ROW, GAP = 28, 22, 10
@@ -175,7 +179,8 @@ def relevance_flow(
     ]
     whole = f"{total} = {explanation.output:.2f}"
     parts.append(_target(title, whole, bar))
-    return Drawing(_svg(parts, height, _spoken(title, flows, whole)))
+    caption = f"Why <b>{html.escape(title)}</b>? Relevance of the profile's features, {whole}."
+    return Drawing(_svg(parts, height, _spoken(title, flows, whole)), caption)
 
 
 def _flows(table: pd.DataFrame, supporting: int, opposing: int) -> list[_Flow]:
@@ -205,7 +210,7 @@ def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:
     if flow.kind == REST:
         path = f"M{LEFT},{y0:.1f} C{middle},{y0:.1f} {middle},{y1:.1f} {RIGHT},{y1:.1f}"
     look = REST if flow.kind == REST else "supports" if flow.relevance > 0 else "opposes"
-    label = html.escape(textwrap.shorten(flow.label, 32, placeholder=" ..."))
+    label = html.escape(flow.label if len(flow.label) <= 34 else flow.label[:33].rstrip() + "…")
     value = f"{flow.relevance:+.2f}".replace("-", "\N{MINUS SIGN}")
     return (
         f"<g><title>{html.escape(flow.label)} ({flow.kind}): {value}</title>"

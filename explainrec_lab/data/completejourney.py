@@ -163,5 +163,6 @@ def readable(shout: str) -> str:
     text = re.sub(r"\(.*", "", shout.lower())
     text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())
     text = re.sub(r"[a-z]+", lambda word: WORDS.get(word[0], word[0]), text)
+    text = re.sub(r"\s*:\s*", ": ", text)
     text = re.sub(r"\s+", " ", text).removesuffix(" including").strip()
     return (text[:1].upper() + text[1:]) or shout.capitalize()

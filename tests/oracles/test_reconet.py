@@ -272,10 +272,10 @@ def test_behind_a_hidden_layer_the_inputs_and_the_biases_share_the_score(seed: i
     x = model.pool(profile)[0]
     pre_activation = model.hidden(x)
     R = torch.relu(pre_activation) * model.W[4]
-    share = float((model.hidden.bias * R / pre_activation).sum())
-    y = float(model(profile)[0, 4])
+    share = float((model.hidden.bias * R / pre_activation).detach().sum())
+    y = float(model(profile)[0, 4].detach())
     Z = three_steps(model, profile, 4, epsilon=1e-13)
-    assert float(Z.sum()) + share == pytest.approx(y, rel=1e-8, abs=1e-9)
+    assert float(Z.detach().sum()) + share == pytest.approx(y, rel=1e-8, abs=1e-9)
 
 
 @few
@@ -331,7 +331,7 @@ def test_personal_relevance_is_the_shapley_value_against_the_average_user() -> N
         """y_1 when the coalition's features are the user's and the others the average's."""
         present = torch.tensor([k in coalition for k in range(m)])
         share = torch.where(present, own, mean.to(own.dtype))
-        return float(share @ model.Q @ model.W[1])
+        return float((share @ model.Q @ model.W[1]).detach())
 
     explanation = explain(model, profiles.rows(0, 1), 1, reference=mean)
     ours = dict(zip(explanation.features.tolist(), explanation.relevance.tolist(), strict=True))

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from equation_index import Code, Entry, index
-from repository import repository_url
+from explainrec_lab.equations import PAPERS
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from explainrec_lab.equations import PAPERS
+from equation_index import Code, Entry, index
+from repository import repository_url
 
 COLAB_BRANCH = "colab"  # `make colab` writes what belongs on it
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")

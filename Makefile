@@ -33,10 +33,12 @@ test: $(READY)
 	$(RUN) book/_tools/build.py
 	$(RUN) -m pytest tests/notebooks tests/site
 
+lab: unexport EXPLAINREC_PROFILE
 lab: $(READY)
 	$(RUN) -m jupyter lab book
 
-colab: $(READY)
+colab: unexport EXPLAINREC_PROFILE
+lab: $(READY)
 	$(RUN) book/_tools/colab.py
 
 format: $(READY)

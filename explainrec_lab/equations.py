@@ -93,7 +93,8 @@ _RECONET = (
         "§4.3, step 1",
         r"R_i = \sum_j \frac{z_{ji}}{\sum_{i'} (z_{ji'} + b_j)"
         r" + \epsilon \cdot \operatorname{sign}\left(\sum_{i'} (z_{ji'} + b_j)\right)} R_j",
-        "With more layers, each unit hands its relevance down in proportion to what it received.",
+        "With more layers, each unit hands its relevance down in proportion to what it received. "
+        "(As printed; the bias counts once in the book and in the code.)",
     ),
     (
         "relevance-latent",

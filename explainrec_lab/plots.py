@@ -99,7 +99,8 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
     """Write each line's name beside its end, pushed up where two would overlap."""
     low, high = ax.get_ylim()
     floor = -np.inf
-    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: end[1][1]):
+    order = {name: -number for number, name in enumerate(ends)}
+    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: (end[1][1], order[end[0]])):
         floor = max(y, floor + LABEL_STEP * (high - low))
         ax.annotate(f"  {name}", (x, floor), color=colour, va="center", annotation_clip=False)
 
@@ -110,7 +111,8 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
 class Explained(Protocol):
     """What the flow needs to know: the target's activation and a table of relevances."""
 
-    output: float
+    @property
+    def output(self) -> float: ...
 
     def table(self) -> pd.DataFrame:
         """Columns `feature`, `kind` and `relevance`."""
@@ -155,6 +157,7 @@ def relevance_flow(
     supporting: int = 6,
     opposing: int = 3,
     total: str = "activation y",
+    question: str = "Why",
 ) -> Drawing:
     """RecoNet's Figure 5: features on the left flow into the recommended item on the right.
 
@@ -164,7 +167,7 @@ def relevance_flow(
     Args:
         title: the recommended item.
         supporting, opposing: how many ribbons of each sign to name.
-        total: what the relevances sum to.
+        total: what the relevances sum to. question: the first words of the caption.
     """
     flows = _flows(explanation.table(), supporting, opposing)
     named = sum(abs(flow.relevance) for flow in flows if flow.kind != REST) or 1.0
@@ -177,9 +180,12 @@ def relevance_flow(
         _ribbon(flow, TOP + row - (max(ROW, size) + GAP) / 2, end - size / 2, size)
         for flow, row, end, size in zip(flows, rows, ends, thick, strict=True)
     ]
-    whole = f"{total} = {explanation.output:.2f}"
+    whole = f"{total} = {_signed(explanation.output, '')}"
     parts.append(_target(title, whole, bar))
-    caption = f"Why <b>{html.escape(title)}</b>? Relevance of the profile's features, {whole}."
+    caption = (
+        f"{html.escape(question)} <b>{html.escape(title)}</b>? Relevance of the profile's "
+        f"features, {whole}. Dotted: the rest, not to scale."
+    )
     return Drawing(_svg(parts, height, _spoken(title, flows, whole)), caption)
 
 
@@ -211,13 +217,18 @@ def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:
         path = f"M{LEFT},{y0:.1f} C{middle},{y0:.1f} {middle},{y1:.1f} {RIGHT},{y1:.1f}"
     look = REST if flow.kind == REST else "supports" if flow.relevance > 0 else "opposes"
     label = html.escape(flow.label if len(flow.label) <= 34 else flow.label[:33].rstrip() + "…")
-    value = f"{flow.relevance:+.2f}".replace("-", "\N{MINUS SIGN}")
+    value = _signed(flow.relevance)
     return (
         f"<g><title>{html.escape(flow.label)} ({flow.kind}): {value}</title>"
         f'<path class="{look}" d="{path}"/>'
         f'<text class="name {look}" x="{LEFT - 58}" y="{y0 + 5:.1f}">{label}</text>'
         f'<text class="value" x="{LEFT - 8}" y="{y0 + 5:.1f}">{value}</text></g>'
     )
+
+
+def _signed(value: float, plus: str = "+") -> str:
+    """Two decimals with a proper minus sign."""
+    return f"{value:{plus}.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _target(title: str, whole: str, top: float) -> str:
@@ -264,5 +275,5 @@ def _svg(parts: Sequence[str], height: float, label: str) -> str:
         f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{OPPOSES}" '
         f'opacity=".45"/><rect width="3" height="6" fill="{OPPOSES}"/></pattern></defs>'
         f'<text class="head" x="{LEFT - 8}" y="14" text-anchor="end">profile and relevance</text>'
-        f'<text class="head" x="{RIGHT}" y="14">recommendation</text>' + "".join(parts) + "</svg>"
+        f'<text class="head" x="{RIGHT}" y="14">item</text>' + "".join(parts) + "</svg>"
     )

@@ -42,6 +42,11 @@ class Sets:
         ids = torch.from_numpy(matrix.indices.astype(np.int64))
         return cls(ids, torch.from_numpy(matrix.indptr.astype(np.int64)))
 
+    @classmethod
+    def of(cls, ids: Sequence[int]) -> Sets:
+        """One set."""
+        return cls(torch.tensor(list(ids), dtype=torch.int64), torch.tensor([0, len(ids)]))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -185,8 +190,9 @@ class RecoNet(nn.Module):
     @implements("reconet", "pooling")
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
+        sets = profiles.to(self.W.device)
         return F.embedding_bag(
-            profiles.ids, self.Q, profiles.offsets, mode="mean", include_last_offset=True
+            sets.ids, self.Q, sets.offsets, mode="mean", include_last_offset=True
         )
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
@@ -207,7 +213,9 @@ class RecoNet(nn.Module):
 
 @implements("reconet", "removal-survival")
 def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
-    """Chance that at least 1, 2, ..., `longest` entries are removed: 1 / ((r + 1)!)^beta.
+    """Chance that at least n = 1, 2, ..., `longest` entries are removed: 1 / (n!)^beta.
+
+    In the paper's count rank r starts at 0, so that n = r + 1 entries are gone.
 
     Raises:
         ValueError: a negative beta.
@@ -482,8 +490,7 @@ def explain(
 
     Args:
         reference: an average profile, such as `mean_profile` gives. With it, the explanation
-            answers 'what is personal here?': the relevances sum to y_j minus the reference's
-            y_j, and features that everybody has get next to nothing. One-layer model only.
+            answers 'what is personal here?': see `personal_relevance`. One-layer model only.
 
     Raises:
         ValueError: an item outside the catalogue, a batch of several profiles, or a reference
@@ -509,23 +516,29 @@ def explain(
 
 
 def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
-    """The average of I_u / |FS_u| over users: how much of a profile each feature makes up."""
+    """The average of I_u / |FS_u| over the users that have a profile: each feature's share."""
     share = (1 / profiles.sizes.clamp(min=1))[profiles.owners]
-    return torch.zeros(m).index_add(0, profiles.ids, share) / len(profiles)
+    filled = (profiles.sizes > 0).sum().clamp(min=1)
+    return torch.zeros(m).index_add(0, profiles.ids, share) / filled
 
 
 def personal_relevance(
     model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"]
 ) -> Float[Tensor, " m"]:
-    """W_j . q_k (I_u(k) / |FS_u| - reference_k): the Shapley value of feature k of a linear model.
+    """(W_j - mean W) . q_k (I_u(k) / |FS_u| - reference_k): compared with the average twice.
 
-    A feature that the profile lacks has one too: not being there speaks for or against the item.
+    The relevances sum to how far item j lies above the average item, for this user more than for
+    the reference. Both comparisons are needed: adding one vector to all rows of W changes no
+    probability, and changes none of these numbers. In the shares I_u(k) / |FS_u| the score is
+    linear, and these are its Shapley values against the reference. A feature that the profile
+    lacks has one too: not being there speaks for or against the item.
     """
     if model.hidden is not None:
         raise ValueError("reference: only the one-layer model has this closed form")
     own = torch.zeros_like(reference)
     own[profile.ids] = 1 / max(len(profile.ids), 1)
-    return (model.Q @ model.W[item]) * (own - reference)
+    w = model.W[item] - model.W.mean(dim=0)
+    return (model.Q @ w) * (own - reference)
 
 
 def closed_form(q: Float[Tensor, "n d"], w: Float[Tensor, " d"]) -> Float[Tensor, " n"]:
@@ -654,7 +667,7 @@ def explain_many(
 
     by_length = np.argsort(length)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(rank, np.array_split(by_length, -(-users // block))))
+        list(pool.map(rank, np.array_split(by_length, max(1, -(-users // block)))))
     missing = ids == nothing
     ids[missing], relevance[missing] = -1, 0.0
     return ids, relevance

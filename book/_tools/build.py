@@ -138,6 +138,7 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
         "EXPLAINREC_PROFILE": profile,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small matrices: one is fastest
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
+        "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }
     return subprocess.run(command, cwd=tree, env=environment).returncode

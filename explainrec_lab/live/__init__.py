@@ -15,7 +15,10 @@ from typing import Any
 
 import torch
 
+from explainrec_lab.live.controls import explore
 from explainrec_lab.reconet import RecoNet
+
+__all__ = ["Live", "basket", "explore"]
 
 DECIMALS = 4
 """Digits after the point of an exported score."""
@@ -52,8 +55,10 @@ def basket(
 ) -> Live:
     """Tick products and attributes; see what RecoNet recommends and why.
 
-    Scores and relevances are those of the one-layer model relative to a reference profile x:
-    Z_k = W_j . (q_k - x) / |FS_u|, which sum to how far y_j lies above the reference's.
+    Items are ordered, and reasons counted, by how far an item lies above the average item, for
+    what is ticked more than for the reference: Z_k = (W_j - mean W) . (q_k - x) / |FS_u|, with x
+    the vector of the reference. Train the model without item attributes, so that what is ticked
+    is the whole profile.
 
     Args:
         features: ids of the features to offer; the items among them can be recommended.
@@ -70,7 +75,8 @@ def basket(
         raise ValueError("start: holds a feature that is not offered")
     ids = torch.tensor(list(features))
     items = ids[ids < model.space.n_items]
-    P = model.W[items] @ (model.Q[ids] - reference @ model.Q).T
+    W = model.W - model.W.mean(dim=0)
+    P = W[items] @ (model.Q[ids] - reference @ model.Q).T
     shown = list(names) if names is not None else [model.space.names[i] for i in features]
     exported = {
         "features": shown,

@@ -1,11 +1,12 @@
-// One-layer RecoNet relative to a reference: y_j = mean over ticked k of P[j][k], Z_k = P[j][k] / n.
+// One-layer RecoNet, compared with the average household and the average item: the lift of item j
+// is the mean of P[j][k] over the ticked k, and Z_k = P[j][k] / n are its terms.
 const model = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
 const ticked = new Set(model.start);
 let chosen = null;
 
 const relevances = (j) => [...ticked].map((k) => ({feature: k, z: model.P[j][k] / ticked.size}));
-const activation = (j) => relevances(j).reduce((sum, r) => sum + r.z, 0);
-const ranked = () => model.items.map((feature, j) => ({feature, j, y: activation(j)}))
+const lift = (j) => relevances(j).reduce((sum, r) => sum + r.z, 0);
+const ranked = () => model.items.map((feature, j) => ({feature, j, y: lift(j)}))
   .filter((item) => !ticked.has(item.feature)).sort((a, b) => b.y - a.y);
 const signed = (value) => (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2);
 
@@ -47,7 +48,7 @@ function drawReasons(item) {
       element("div", {class: "bar", "aria-hidden": "true"}, fill), element("span", {}, signed(z))];
   }));
   head.textContent = `Why ${model.features[item.feature]}?`;
-  note.textContent = `Together ${signed(item.y)}: that is how far its score lies above the average household's.`;
+  note.textContent = `Together ${signed(item.y)}: that is how far it rises above what the average household would get.`;
 }
 
 function draw() {
@@ -63,12 +64,12 @@ function draw() {
   if (inside) offers.querySelector('[aria-pressed="true"]')?.focus();
   if (item) return drawReasons(item);
   bars.replaceChildren();
-  head.textContent = "Nothing to go by";
+  head.textContent = ticked.size ? "Nothing left" : "Nothing to go by";
   note.textContent = ticked.size ? "Everything is ticked: nothing is left to recommend." : "Tick something that the household bought.";
 }
 
 root.append(element("div", {class: "panes"},
   element("div", {}, element("h4", {}, "A household bought \u2026"), chips),
-  element("div", {}, element("h4", {}, "\u2026 so RecoNet recommends"), offers, head, bars, note)));
+  element("div", {}, element("h4", {}, "\u2026 so these rise most above average"), offers, head, bars, note)));
 root.reconet = {model, ticked, ranked, relevances, draw};
 draw();

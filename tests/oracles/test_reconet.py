@@ -328,14 +328,31 @@ def test_personal_relevance_is_the_shapley_value_against_the_average_user() -> N
     own = indicator(model, profiles.rows(0, 1))[0] / len(profiles[0])
 
     def value(coalition: set[int]) -> float:
-        """y_1 when the coalition's features are the user's and the others the average's."""
+        """How far y_1 lies above the mean item's y, when the coalition's shares are the user's
+        and the others the average's."""
         present = torch.tensor([k in coalition for k in range(m)])
         share = torch.where(present, own, mean.to(own.dtype))
-        return float((share @ model.Q @ model.W[1]).detach())
+        y = (share @ model.Q @ model.W.T).detach()
+        return float(y[1] - y.mean())
 
     explanation = explain(model, profiles.rows(0, 1), 1, reference=mean)
     ours = dict(zip(explanation.features.tolist(), explanation.relevance.tolist(), strict=True))
     np.testing.assert_allclose([ours[k] for k in range(m)], shapley(value, m), atol=1e-12)
+
+
+def test_personal_relevance_does_not_move_when_no_probability_does() -> None:
+    dataset = shop(3)
+    model, profiles = model_of(dataset, d=3), profiles_of(dataset)
+    one, mean = profiles.rows(1, 2), mean_profile(profiles, model.space.m)
+    before, p = explain(model, one, 4, mean), model.probabilities(one).detach()
+    with torch.no_grad():
+        model.W += torch.tensor([0.7, -1.3, 2.1], dtype=model.W.dtype)
+    after = explain(model, one, 4, mean)
+    torch.testing.assert_close(model.probabilities(one).detach(), p)
+    np.testing.assert_allclose(after.output, before.output, atol=1e-6)
+    np.testing.assert_allclose(
+        after.relevance.sort().values, before.relevance.sort().values, atol=1e-6
+    )
 
 
 @few
@@ -344,8 +361,9 @@ def test_personal_relevance_sums_to_what_sets_the_user_apart(seed: int) -> None:
     dataset = shop(seed)
     model, profiles = model_of(dataset, seed=seed), profiles_of(dataset)
     explanation = explain(model, profiles.rows(2, 3), 5, mean_profile(profiles, model.space.m))
-    y = model(profiles).detach()[:, 5]
-    difference = float(y[2] - y.mean())  # the reference is float32
+    y = model(profiles).detach()
+    above = y[:, 5] - y.mean(dim=1)
+    difference = float(above[2] - above.mean())  # the reference is float32
     assert float(explanation.relevance.sum()) == pytest.approx(difference, abs=1e-6)
     assert explanation.output == pytest.approx(difference, abs=1e-6)
 

@@ -81,7 +81,9 @@ def test_the_numbers_shown_add_up_to_the_activation(relevance: list[float]) -> N
     assert sum(value for _, _, value in flows) == pytest.approx(sum(relevance), abs=1e-9)
     (shown,) = svg.findall(".//*[@class='sum']")
     assert shown.text is not None
-    assert float(shown.text.rpartition("=")[2]) == pytest.approx(sum(relevance), abs=0.0051)
+    assert float(shown.text.rpartition("=")[2].replace("\N{MINUS SIGN}", "-")) == pytest.approx(
+        sum(relevance), abs=0.0051
+    )
 
 
 @settings(max_examples=30, deadline=None)

@@ -67,7 +67,13 @@ def overlay(
     masks: Sequence[Bool[ndarray, "height width"]],
     strength: float = 0.55,
 ) -> UInt8[ndarray, "3 height width"]:
-    """The picture with each mask tinted in its own colour of `MASK_COLOURS`."""
+    """The picture with each mask tinted in its own colour of `MASK_COLOURS`.
+
+    Raises:
+        ValueError: more masks than colours.
+    """
+    if len(masks) > len(MASK_COLOURS):
+        raise ValueError(f"masks: {len(masks)}, but there are {len(MASK_COLOURS)} colours")
     tinted = image.astype(np.float64)
     for mask, colour in zip(masks, MASK_COLOURS, strict=False):
         rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)

@@ -400,6 +400,8 @@ def _batches(
     silenced: sparse.csr_array,
     size: int,
 ) -> Iterator[Examples]:
+    if size < 1:
+        raise ValueError(f"batch_size: {size} must be at least 1")
     inputs = sparse.csr_array(sparse.hstack([kept, attributes], format="csr"))
     epoch = Examples(*(Sets.from_matrix(matrix) for matrix in (inputs, targets, silenced)))
     for start in range(0, len(epoch.inputs), size):

@@ -62,6 +62,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
+        part.chmod(0o644)  # mkstemp makes files that only the owner may read
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -3,8 +3,6 @@
 # make help   the rest
 
 PYTHON ?= python3
-EXPLAINREC_PROFILE ?= ci
-export EXPLAINREC_PROFILE
 
 ENV := .venv
 RUN := $(ENV)/bin/python
@@ -33,7 +31,6 @@ test: $(READY)
 	$(RUN) book/_tools/build.py
 	$(RUN) -m pytest tests/notebooks tests/site
 
-lab: unexport EXPLAINREC_PROFILE
 lab: $(READY)
 	$(RUN) -m jupyter lab book
 

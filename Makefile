@@ -34,8 +34,7 @@ test: $(READY)
 lab: $(READY)
 	$(RUN) -m jupyter lab book
 
-colab: unexport EXPLAINREC_PROFILE
-lab: $(READY)
+colab: $(READY)
 	$(RUN) book/_tools/colab.py
 
 format: $(READY)

@@ -53,15 +53,14 @@ def explanations() -> None:
     agreement(model, sets)
 
 
-@torch.inference_mode()
 def latency(model: reconet.RecoNet, sets: reconet.Sets) -> None:
-    """One inference (all items scored, the best taken) and its ranked explanation."""
+    """One recommendation (all items scored, the best new one taken) and its ranked explanation,
+    through the functions that a reader calls."""
     one = sets.rows(100, 101)
 
     def answer() -> None:
-        x = model.pool(one)
-        item = int((x @ model.W.T).argmax())
-        reconet.closed_form(model.Q_items[one.ids], model.W[item]).sort(descending=True)
+        (item,) = reconet.recommend(model, one, k=1)[0].tolist()
+        reconet.explain(model, one, item)
 
     say("inference + explanation", 1e3 * median_seconds(answer, 500), "ms", d=model.W.shape[1])
 

@@ -185,6 +185,9 @@ class RecoNet(nn.Module):
     @property
     def Q(self) -> Float[Tensor, "m d"]:
         """All latent vectors, one a feature, items first."""
+        # without attributes there is nothing to join, and a copy of Q would cost every inference
+        if not len(self.Q_attributes):
+            return self.Q_items
         return torch.cat([self.Q_items, self.Q_attributes])
 
     @implements("reconet", "pooling")
@@ -435,8 +438,7 @@ def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tenso
     Raises:
         ValueError: k is larger than the number of items left, or a batch of several profiles.
     """
-    if len(profile) != 1:
-        raise ValueError(f"profile: got {len(profile)} profiles; recommend for one at a time")
+    _require_one(profile, "recommend for")
     y = model(profile)[0]
     owned = profile.ids[profile.ids < model.space.n_items]
     left = model.space.n_items - len(owned)
@@ -445,6 +447,11 @@ def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tenso
     y[owned] = -torch.inf
     activations, items = y.topk(k)
     return items, activations
+
+
+def _require_one(profile: Sets, do: str) -> None:
+    if len(profile) != 1:
+        raise ValueError(f"profile: got {len(profile)} profiles; {do} one at a time")
 
 
 # --------------------------------------------------------------------------- §4.3 explanation
@@ -499,8 +506,7 @@ def explain(
             for a model with a hidden layer.
     """
     (item,) = check_ids("item", item, model.space.n_items, "item").tolist()
-    if len(profile) != 1:
-        raise ValueError(f"profile: got {len(profile)} profiles; explain one at a time")
+    _require_one(profile, "explain")
     features = profile.ids
     if reference is not None:
         relevance = personal_relevance(model, profile, item, reference)

@@ -7,6 +7,7 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `profil
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def _epoch(
 
 
 def _require_finite(loss: float, epoch: int, batch: int) -> None:
-    if not torch.isfinite(torch.tensor(loss)):
+    if not math.isfinite(loss):
         raise ValueError(
             f"loss is {loss} in epoch {epoch}, batch {batch}: lower learning_rate, or look for "
             "inf or nan in the inputs"

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-PAPERS = {"reconet": "RecoNet (Fusco et al., 2019)"}
+PAPERS = {
+    "lrp": "LRP for explainable recommendations",
+    "reconet": "RecoNet (Fusco et al., 2019)",
+}
 """Short name -> how the page names the paper."""
 
 
@@ -41,6 +44,66 @@ class Equation:
         """Label of the equation in the book: `eq-reconet-pooling`."""
         return f"eq-{self.paper}-{self.name}"
 
+
+_LRP = (
+    (
+        "distance",
+        "A distance for each user",
+        "§2.1, Eq. 1",
+        r"d_u(\mathbf{x}_i, \mathbf{x}_j) = (\mathbf{x}_i - \mathbf{x}_j)\, M(u)\,"
+        r" (\mathbf{x}_i - \mathbf{x}_j)^T",
+        "Two items are as far apart as user u finds the differences of their features important.",
+    ),
+    (
+        "probability",
+        "From a distance to a probability",
+        "§2.1, Eq. 2",
+        r"P_u(r_{ij} \in \mathcal{R}) = \sigma(q - d_u(\mathbf{x}_i, \mathbf{x}_j))"
+        r" = \frac{1}{1 + e^{d_u(\mathbf{x}_i, \mathbf{x}_j) - q}}",
+        "Two items are probably related when their distance is below the learned threshold q.",
+    ),
+    (
+        "objective",
+        "The objective",
+        "§2.2",
+        r"L(M, \Theta, q \mid \mathcal{R}, \mathcal{S}) = \sum_u \Bigl("
+        r"\sum_{r_{ij} \in \mathcal{R}} -\log\bigl(1 + e^{d_u - q}\bigr)"
+        r" + \sum_{r_{ij} \in \mathcal{S}} \bigl(d_u - q"
+        r" - \log(1 + e^{d_u - q})\bigr)\Bigr)",
+        "Related pairs should be likely and sampled unrelated pairs unlikely. (With the signs that "
+        "the log-likelihood asks for; the paper prints others.)",
+    ),
+    (
+        "neuron",
+        "A neuron",
+        "§2.3, Eq. 3",
+        r"x_j = h\Bigl(\sum_i w_{ij}\, x_i\Bigr)",
+        "A neuron adds up weighted inputs and applies an activation function.",
+    ),
+    (
+        "epsilon-rule",
+        "The epsilon rule",
+        "§2.3, Eq. 4",
+        r"R_i^{(l)} = \sum_j \frac{x_i^{(l)} w_{ij}^{(l,l+1)}}{\sum_k x_k^{(l)} w_{kj}^{(l,l+1)}"
+        r" + \epsilon \cdot \operatorname{sign}\bigl(\sum_k x_k^{(l)} w_{kj}^{(l,l+1)}\bigr)}\,"
+        r" R_j^{(l+1)}",
+        "A neuron hands its relevance to its inputs in proportion to what each brought.",
+    ),
+    (
+        "conservation",
+        "Conservation",
+        "§2.3",
+        r"\sum_i R_i^{(1)} = \dots = \sum_j R_j^{(l)} = \dots = g(\mathbf{x})",
+        "No relevance appears or gets lost between the prediction and the pixels.",
+    ),
+    (
+        "recommendation",
+        "Recommendation",
+        "§3.4, Eq. 5",
+        r"\operatorname*{arg\,max}_{j \in C}\; P_u(r_{ij} \in \mathcal{R})",
+        "Recommend the item of category C that is most probably related to the query item.",
+    ),
+)
 
 _RECONET = (
     (
@@ -120,7 +183,11 @@ _RECONET = (
     ),
 )
 
-EQUATIONS = {(eq.paper, eq.name): eq for eq in (Equation("reconet", *row) for row in _RECONET)}
+_ROWS = {"lrp": _LRP, "reconet": _RECONET}
+
+EQUATIONS = {
+    (paper, row[0]): Equation(paper, *row) for paper, rows in _ROWS.items() for row in rows
+}
 """Every equation of the book by (paper, name), in the order of the papers."""
 
 IMPLEMENTATIONS: dict[tuple[str, str], list[Callable[..., Any]]] = {}

@@ -1,0 +1,47 @@
+"""Where two images meet: a difference and a distance that relevance can go through.
+
+Models call `difference(x_i, x_j)` for `x_i - x_j` and mark functions like a squared distance with
+`@homogeneous(2)`. Both compute what they say and nothing else; under `lrp.relevance` the first is
+divided between its two operands by a named split (`rules.py`), and the second hands down
+gradient x input divided by its degree, which is exact for a homogeneous function (Euler).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
+    """`x_i - x_j`, as an operation that `lrp.relevance` can divide between the two."""
+    if has_torch_function((x_i, x_j)):
+        return handle_torch_function(difference, (x_i, x_j), x_i, x_j)
+    return x_i - x_j
+
+
+def homogeneous(degree: int) -> Callable[[Function], Function]:
+    """Mark a function with f(t x) = t^degree f(x) in the tensors that relevance flows through.
+
+    Its relevance is x * (gradient of f) / degree, which sums to f(x) (Euler's theorem).
+    """
+    if degree < 1:
+        raise ValueError(f"degree: {degree} must be at least 1")
+
+    def mark(function: Function) -> Function:
+        @wraps(function)
+        def marked(*args: Any, **kwargs: Any) -> Any:
+            tensors = [arg for arg in args if isinstance(arg, Tensor)]
+            if has_torch_function(tensors):
+                return handle_torch_function(marked, tensors, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        marked.degree = degree  # type: ignore[attr-defined]
+        return marked  # type: ignore[return-value]
+
+    return mark

@@ -1,0 +1,220 @@
+"""The engine against zennit and captum, wherever they are right: same rule, same stabiliser.
+
+Zennit needs a canonizer for batch norms and residual additions. It keeps a batch norm's eps after
+folding it, which shifts its outputs by a few 1e-6; the nets here have a batch-norm eps of 1e-12.
+Captum's gamma and alpha1-beta0 rules keep the bias as it is; those nets have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from explainrec_lab import lrp
+
+zennit = pytest.importorskip("zennit")
+from captum.attr import LRP as CaptumLRP  # noqa: E402
+from captum.attr._utils import lrp_rules as captum_rules  # noqa: E402
+from zennit import canonizers, composites, rules, types  # noqa: E402
+from zennit.core import Stabilizer  # noqa: E402
+from zennit.torchvision import ResNetCanonizer  # noqa: E402
+
+TOLERANCE = 1e-6
+
+
+def assert_close(ours: Tensor, peer: Tensor, relative: float = TOLERANCE) -> None:
+    """The largest difference, relative to the largest value."""
+    assert ours.shape == peer.shape
+    assert float(peer.abs().max()) > 0
+    assert float((ours - peer).abs().max()) <= relative * float(peer.abs().max())
+
+
+def alive(model: nn.Module, biases: bool = True) -> nn.Module:
+    """He's weights, small biases, batch norms with statistics of their own."""
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps = 1e-12
+            nn.init.uniform_(layer.running_var, 0.5, 1.5)
+            nn.init.normal_(layer.running_mean, std=0.1)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+        if getattr(layer, "bias", None) is not None:
+            nn.init.normal_(layer.bias, std=0.1 * biases)
+    return model.double().eval()
+
+
+class SmallVGG(nn.Module):
+    """VGG's plan, narrower and with a small head; `flatten` is a function, as in torchvision."""
+
+    def __init__(self, batch_norm: bool = False, inplace: bool = True) -> None:
+        super().__init__()
+        plan: list[str | int] = [8, "M", 16, "M", 24, 24, "M", 32, 32, "M"]
+        self.features = models.vgg.make_layers(plan, batch_norm)
+        self.avgpool = nn.AdaptiveAvgPool2d((2, 2))
+        self.classifier = nn.Sequential(
+            nn.Linear(128, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, 10)
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(torch.flatten(self.avgpool(self.features(x)), 1))
+
+
+def alexnet() -> nn.Module:
+    """torchvision's AlexNet, but for a head that is small."""
+    with torch.device("meta"):  # 58 million weights that nobody needs
+        model = models.AlexNet(num_classes=10)
+    model.classifier = nn.Sequential(
+        nn.Dropout(), nn.Linear(256 * 36, 64), nn.ReLU(True), nn.Linear(64, 10)
+    )
+    model.features.to_empty(device="cpu")
+    return model
+
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "vgg": SmallVGG,
+    "vgg with batch norm": lambda: SmallVGG(batch_norm=True),
+    "alexnet": alexnet,
+    "resnet18": lambda: models.resnet18(num_classes=10),
+}
+FIRST = {"resnet18": "conv1"}
+LOW, HIGH = -2.5, 2.5
+
+
+def image(size: int = 64) -> Tensor:
+    return torch.rand(2, 3, size, size, dtype=torch.float64) * (HIGH - LOW) + LOW
+
+
+def by_zennit(model: nn.Module, x: Tensor, index: int, composite: Any) -> Tensor:
+    output = model(x).detach()
+    seed = torch.zeros_like(output)
+    seed[:, index] = output[:, index]
+    pixels = x.clone().requires_grad_()
+    with composite.context(model) as hooked:
+        (relevance,) = torch.autograd.grad(hooked(pixels), pixels, seed)
+    return relevance
+
+
+def folding(name: str) -> list[Any]:
+    return [ResNetCanonizer() if name == "resnet18" else canonizers.SequentialMergeBatchNorm()]
+
+
+def everywhere(rule: Any, name: str) -> Any:
+    """A zennit composite: one rule in every weighted layer."""
+    layers = [*composites.layer_map_base(1e-6), (types.Linear, rule)]
+    return composites.LayerMapComposite(layers, canonizers=folding(name))
+
+
+SINGLE: dict[str, tuple[Any, Callable[[], Any]]] = {
+    "epsilon 1e-6": (lrp.Epsilon(1e-6), lambda: rules.Epsilon(1e-6)),
+    "gamma": (lrp.Gamma(0.25), lambda: rules.Gamma(0.25)),
+    "z plus": (lrp.ZPlus(), rules.ZPlus),
+    "alpha 2 beta 1": (lrp.AlphaBeta(2.0, 1.0), lambda: rules.AlphaBeta(2.0, 1.0)),
+    "flat": (lrp.Flat(), rules.Flat),
+    "w squared": (lrp.WSquare(), lambda: rules.WSquare(zero_params="bias")),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("rule", SINGLE)
+def test_one_rule_everywhere_is_zennit_s(name: str, rule: str) -> None:
+    torch.manual_seed(0)
+    model, x = alive(NETS[name]()), image()
+    ours, peer = SINGLE[rule]
+    assert_close(lrp.relevance(model, x, 3, ours), by_zennit(model, x, 3, everywhere(peer(), name)))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_relative_epsilon_is_zennit_s(name: str) -> None:
+    """On weighted layers; zennit gives additions and pooling an absolute stabiliser."""
+    torch.manual_seed(0)
+    model, x = alive(NETS[name]()), image()
+    layer = rules.Epsilon(Stabilizer(0.1, norm_scale=True))
+    ours = lrp.Composite(
+        [(nn.Conv2d, lrp.Epsilon(0.1, relative=True)), (nn.Linear, lrp.Epsilon(0.1, relative=True))]
+    )
+    assert_close(lrp.relevance(model, x, 3, ours), by_zennit(model, x, 3, everywhere(layer, name)))
+
+
+def first_then(first: Any, convolution: Any, name: str) -> Any:
+    return lrp.Composite(
+        [
+            (FIRST.get(name, "features.0"), first),
+            (nn.Conv2d, convolution),
+            (nn.Linear, lrp.Epsilon(1e-6)),
+        ]
+    )
+
+
+def w_squared_first(**settings: Any) -> Any:
+    rule = rules.WSquare(zero_params="bias")
+    layers = [*composites.layer_map_base(1e-6), (types.Convolution, rules.Gamma(0.25)),
+              (nn.Linear, rules.Epsilon(1e-6))]  # fmt: skip
+    return composites.SpecialFirstLayerMapComposite(
+        layer_map=layers, first_map=[(types.Linear, rule)], **settings
+    )
+
+
+COMPOSITES: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
+    "epsilon gamma box": (
+        lambda name: lrp.epsilon_gamma_box(LOW, HIGH),
+        lambda **settings: composites.EpsilonGammaBox(LOW, HIGH, **settings),
+    ),
+    "epsilon plus flat": (
+        lambda name: first_then(lrp.Flat(), lrp.ZPlus(), name),
+        composites.EpsilonPlusFlat,
+    ),
+    "epsilon alpha2 beta1 flat": (
+        lambda name: first_then(lrp.Flat(), lrp.AlphaBeta(2.0, 1.0), name),
+        composites.EpsilonAlpha2Beta1Flat,
+    ),
+    "w squared, gamma, epsilon": (
+        lambda name: first_then(lrp.WSquare(), lrp.Gamma(0.25), name),
+        w_squared_first,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_composite_is_zennit_s(name: str, composite: str) -> None:
+    torch.manual_seed(0)
+    model, x = alive(NETS[name]()), image()
+    ours, peer = COMPOSITES[composite]
+    oracle = by_zennit(model, x, 3, peer(canonizers=folding(name)))
+    assert_close(lrp.relevance(model, x, 3, ours(name)), oracle)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
+def test_epsilon_rule_is_captum_s(batch_norm: bool) -> None:
+    torch.manual_seed(0)
+    model, x = alive(SmallVGG(batch_norm, inplace=False)), image()
+    peer = CaptumLRP(model).attribute(x.clone(), target=3).detach()
+    assert_close(lrp.relevance(model, x, 3, lrp.Epsilon(1e-9)), peer)
+
+
+CAPTUM = {
+    "gamma": (lrp.Gamma(0.25, 1e-9), lambda: captum_rules.GammaRule(0.25)),
+    "z plus": (lrp.ZPlus(1e-9), captum_rules.Alpha1_Beta0_Rule),
+}
+
+
+@pytest.mark.parametrize("rule", CAPTUM)
+def test_rule_is_captum_s_on_positive_images_and_nets_without_biases(rule: str) -> None:
+    torch.manual_seed(0)
+    model, x = alive(SmallVGG(inplace=False), biases=False), image().abs()
+    ours, peer = CAPTUM[rule]
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.rule = peer()
+    oracle = CaptumLRP(model).attribute(x.clone(), target=3).detach()
+    composite = lrp.Composite([(nn.Conv2d, ours), (nn.Linear, lrp.Epsilon(1e-9))])
+    assert_close(lrp.relevance(model, x, 3, composite), oracle)

@@ -1,5 +1,10 @@
-"""Scores: of rankings (`ranking`) and of explanations against the truth (`truth`)."""
+"""Scores: of rankings (`ranking`) and of explanations.
 
-from explainrec_lab.evaluate import ranking, truth
+Explanations are scored against the truth (`truth` asks which attribute, `localisation` which
+pixels), against the model they explain (`faithfulness`), and against a model that has forgotten
+everything (`sanity`).
+"""
 
-__all__ = ["ranking", "truth"]
+from explainrec_lab.evaluate import faithfulness, localisation, ranking, sanity, truth
+
+__all__ = ["faithfulness", "localisation", "ranking", "sanity", "truth"]

@@ -1,0 +1,315 @@
+"""Pixel scores against the known truth: did the relevance fall into the true region?
+
+Source: the scores' usual names are relevance mass and rank accuracy (Arras et al. 2022) and the
+pointing game (Zhang et al. 2018). Only a source with masks can be scored (the boutique).
+
+Maps are `[event, height, width]`, arrays or tensors; `pixel_map` sums the channels away. One rule
+for all scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
+'negative' what speaks against (as a positive number), 'absolute' both. And one rule for ties:
+pixels of equal relevance share their places, so a map without an opinion (uniform, or zero all
+over) gets exactly what a blind guess would get. An event with an empty mask has no truth: nan.
+
+A pair has two images, and their relevance can be ranked in each image or over both (`pair_scores`
+reports all). Whether spoiling the relevant pixels moves the *model* is asked in `faithfulness.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from explainrec_lab.data.contracts import Dataset, check_ids
+from explainrec_lab.evaluate.truth import NO_REASON
+
+SIGNS = ("positive", "negative", "absolute")
+VIEWS = ("source", "target", "pooled")
+"""Where a pair's relevance is ranked: in its first image, its second, or in both together."""
+
+Map = ndarray | Tensor
+
+
+def pixel_map(relevance: Map) -> Float[ndarray, "*event height width"]:
+    """Relevance `[..., channel, height, width]` summed over channels, as a float64 array."""
+    return _array(relevance).sum(axis=-3)
+
+
+# --------------------------------------------------------------------------- scores of one image
+
+
+def relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+    """Share of the relevance that lies inside the mask, in 0..1."""
+    weights, inside = _checked(relevance, mask, sign)
+    total = weights.sum(axis=1)
+    blank = total == 0
+    weights = np.where(blank[:, None], 1.0, weights)
+    share = (weights * inside).sum(axis=1) / weights.sum(axis=1)
+    return np.where(inside.any(axis=1), share, np.nan)
+
+
+def mass_ratio(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+    """Relevance mass over the mask's share of the image: 1 = as a uniform map, higher = denser."""
+    _, inside = _checked(relevance, mask, sign)
+    area = inside.mean(axis=1)
+    return relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
+
+
+def rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+    """Share of the K most relevant pixels that lie inside the mask of K pixels, in 0..1."""
+    weights, inside = _checked(relevance, mask, sign)
+    count = inside.sum(axis=1)
+    ordered = -np.sort(-weights, axis=1)
+    last = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, None], axis=1)
+    above, level = weights > last, weights == last
+    places = count - above.sum(axis=1)
+    shared = places * (level & inside).sum(axis=1) / level.sum(axis=1)
+    found = (above & inside).sum(axis=1) + shared
+    return np.where(count > 0, found / np.maximum(count, 1), np.nan)
+
+
+def pointing_game(
+    relevance: Map, mask: Map, sign: str = "positive", tolerance: float = 0
+) -> Float[ndarray, " event"]:
+    """Whether the most relevant pixel lies in the mask or within `tolerance` pixels of it.
+
+    Of several pixels at the top, the share that does.
+
+    Raises:
+        ValueError: a negative tolerance, beside what all scores check.
+    """
+    weights, _ = _checked(relevance, mask, sign)
+    near = _flat(widened(mask, tolerance))
+    top = weights == weights.max(axis=1, keepdims=True)
+    share = (top & near).sum(axis=1) / top.sum(axis=1)
+    return np.where(near.any(axis=1), share, np.nan)
+
+
+def widened(mask: Map, tolerance: float) -> Bool[ndarray, "*event height width"]:
+    """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
+    masks = _array(mask).astype(bool)
+    if tolerance == 0:
+        return masks
+    grown = [distance_transform_edt(~each) <= tolerance for each in _pictures(masks)]
+    there = masks.any(axis=(-2, -1), keepdims=True)
+    return np.array(grown).reshape(masks.shape) & there
+
+
+def densest_attribute(
+    relevance: Map, masks: Map, sign: str = "positive"
+) -> Float[ndarray, "event attribute"]:
+    """Mean relevance per pixel in each attribute's mask, as scores for `truth.reason_hit_rate`.
+
+    An attribute without pixels scores 0, the least there is.
+
+    Args:
+        masks: bool `[event, attribute, height, width]` (`attribute_masks`).
+    """
+    regions = _array(masks).astype(bool)
+    if regions.ndim != 4:
+        raise ValueError(f"masks: shape {regions.shape}; needs [event, attribute, height, width]")
+    some = np.ones((len(regions), *regions.shape[2:]), bool)
+    weights, _ = _checked(relevance, some, sign)
+    inside = regions.reshape(*regions.shape[:2], -1).astype(np.float64)
+    count = inside.sum(axis=2)
+    return np.einsum("ep,eap->ea", weights, inside) / np.maximum(count, 1)
+
+
+# --------------------------------------------------------------------------- scores of pairs
+
+
+def pair_scores(
+    relevance: Sequence[Map],
+    masks: Bool[ndarray, "pair 2 height width"],
+    sign: str = "positive",
+    tolerance: float = 0,
+) -> pd.DataFrame:
+    """All scores of both images of each pair, and of the two together.
+
+    In the view 'pooled' the pixels of both images compete: an explanation that puts all relevance
+    into one image is punished there, and nowhere else.
+
+    Args:
+        relevance: two maps, `[pair, height, width]` or with channels before the height.
+        masks: the true region in both images (`relation_masks`).
+        tolerance: of the pointing game, in pixels.
+
+    Returns:
+        One row a pair and view: `pair`, `view` (one of `VIEWS`), `area` (share of the pixels that
+        are true), `mass`, `mass_ratio`, `rank_accuracy`, `pointing`. nan where the mask is empty,
+        so that `.groupby("view").mean()` leaves label noise out.
+    """
+    both, truth = _both(relevance, masks)
+    near = widened(truth, tolerance)
+    views = {
+        "source": (both[:, 0], truth[:, 0], near[:, 0]),
+        "target": (both[:, 1], truth[:, 1], near[:, 1]),
+        "pooled": (_joined(both), _joined(truth), _joined(near)),
+    }
+    tables = [_all_scores(*views[view], sign).assign(view=view) for view in VIEWS]
+    scores = pd.concat([table.rename_axis("pair").reset_index() for table in tables])
+    first = ["pair", "view"]
+    return scores[first + [c for c in scores.columns if c not in first]].reset_index(drop=True)
+
+
+def _all_scores(relevance: ndarray, mask: ndarray, near: ndarray, sign: str) -> pd.DataFrame:
+    area = mask.mean(axis=(-2, -1))
+    return pd.DataFrame(
+        {
+            "area": np.where(area > 0, area, np.nan),
+            "mass": relevance_mass(relevance, mask, sign),
+            "mass_ratio": mass_ratio(relevance, mask, sign),
+            "rank_accuracy": rank_accuracy(relevance, mask, sign),
+            "pointing": pointing_game(relevance, near, sign),
+        }
+    )
+
+
+def _both(relevance: Sequence[Map], masks: Map) -> tuple[ndarray, ndarray]:
+    """Maps and masks of both images as `[pair, 2, height, width]`."""
+    truth = _array(masks).astype(bool)
+    maps = [_array(each) for each in relevance]
+    maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
+    if truth.ndim != 4 or truth.shape[1] != 2:
+        raise ValueError(f"masks: shape {truth.shape}; needs [pair, 2, height, width]")
+    if len(maps) != 2 or any(each.shape != truth[:, 0].shape for each in maps):
+        raise ValueError(
+            f"relevance: shapes {[each.shape for each in maps]}; needs two maps of shape "
+            f"{truth[:, 0].shape}, or with channels before the height"
+        )
+    return np.stack(maps, axis=1), truth
+
+
+def _joined(both: Float[ndarray, "pair 2 height width"]) -> Float[ndarray, "pair height wide"]:
+    """Both images of each pair side by side, as one."""
+    return np.concatenate([both[:, 0], both[:, 1]], axis=-1)
+
+
+# --------------------------------------------------------------------------- the truth, gathered
+
+
+def relation_masks(
+    dataset: Dataset, pairs: Any, kind: str = "part"
+) -> Bool[ndarray, "pair 2 height width"]:
+    """The true region of some relations: the reason's mask in the source and in the target.
+
+    Both are empty where no attribute is behind the pair (label noise).
+
+    Args:
+        pairs: positions in `dataset.relations`.
+        kind: 'part' or 'counterfactual' (drawn afresh: slow), as in `Catalogue.mask`.
+
+    Raises:
+        ValueError: a data set without relations or truth, or an unknown pair.
+    """
+    relations, truth, schema = dataset.relations, dataset.truth, dataset.catalogue.schema
+    if relations is None or truth is None or schema is None:
+        raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
+    chosen = check_ids("pairs", pairs, len(relations), "pair")
+    items = np.stack([relations.source[chosen], relations.target[chosen]], axis=1)
+    masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
+    for (row, side), attribute in np.ndenumerate(truth.relation_reason[chosen]):
+        if attribute != NO_REASON:
+            name = schema.attributes[attribute]
+            masks[row, side] = dataset.catalogue.mask(int(items[row, side]), name, kind)
+    return masks
+
+
+def attribute_masks(
+    dataset: Dataset, items: Any, kind: str = "part"
+) -> Bool[ndarray, "item attribute height width"]:
+    """The mask of every attribute of some items; empty where an attribute does not apply.
+
+    Raises:
+        ValueError: a data set without masks, or an unknown item.
+    """
+    catalogue = dataset.catalogue
+    if catalogue.schema is None or catalogue.attributes is None:
+        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no attributes")
+    chosen = check_ids("items", items, len(catalogue), "item")
+    names = catalogue.schema.attributes
+    masks = np.zeros((len(chosen), len(names), *_size(dataset)), dtype=bool)
+    for row, item in enumerate(chosen):
+        for attribute in np.flatnonzero(catalogue.attributes[item] >= 0):
+            masks[row, attribute] = catalogue.mask(int(item), names[attribute], kind)
+    return masks
+
+
+def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "item height width"]]:
+    """Maps that look at no model, to stand beside every score.
+
+    'uniform' has no opinion, 'centre' is `centre_bias`, and 'silhouette' (where the pictures know
+    it: the boutique's do) says only which pixels are the item.
+
+    Raises:
+        ValueError: a data set without pictures, or an unknown item.
+    """
+    chosen = check_ids("items", items, len(dataset.catalogue), "item")
+    height, width = _size(dataset)
+    maps = {"uniform": np.ones((len(chosen), height, width))}
+    maps["centre"] = maps["uniform"] * centre_bias(height, width)
+    silhouette = getattr(dataset.catalogue.images, "silhouette", None)
+    if silhouette is not None:
+        shapes = [silhouette(int(item)) for item in chosen]
+        maps["silhouette"] = np.array(shapes, np.float64).reshape(maps["uniform"].shape)
+    return maps
+
+
+def centre_bias(height: int, width: int, spread: float = 0.25) -> Float[ndarray, "height width"]:
+    """A Gaussian bump in the middle; `spread` is its standard deviation over the image's side."""
+    rows = (np.arange(height) + 0.5) / height - 0.5
+    columns = (np.arange(width) + 0.5) / width - 0.5
+    distance = rows[:, None] ** 2 + columns[None, :] ** 2
+    return np.exp(-distance / (2 * spread**2))
+
+
+def _size(dataset: Dataset) -> tuple[int, int]:
+    """Height and width of the pictures."""
+    images = dataset.catalogue.images
+    if images is None:
+        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no pictures")
+    height, width = np.asarray(images[0]).shape[-2:]
+    return int(height), int(width)
+
+
+# --------------------------------------------------------------------------- at the door
+
+
+def _array(values: Map) -> ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    values = np.asarray(values)
+    return values if values.dtype == bool else values.astype(np.float64)
+
+
+def _pictures(masks: ndarray) -> Bool[ndarray, "picture height width"]:
+    return masks.reshape(-1, *masks.shape[-2:])
+
+
+def _flat(masks: ndarray) -> ndarray:
+    return masks.reshape(len(masks), -1)
+
+
+def _checked(
+    relevance: Map, mask: Map, sign: str
+) -> tuple[Float[ndarray, "event pixel"], Bool[ndarray, "event pixel"]]:
+    """The part of the relevance that counts (never negative) and the mask, both flat."""
+    values, inside = _array(relevance), _array(mask).astype(bool)
+    if values.ndim != 3 or values.shape != inside.shape:
+        raise ValueError(
+            f"relevance and mask: shapes {values.shape} and {inside.shape}; both need "
+            "[event, height, width] (`pixel_map` sums channels)"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("relevance: nan or infinite values among the pixels")
+    if sign not in SIGNS:
+        raise ValueError(f"sign: {sign!r}; choose from {', '.join(SIGNS)}")
+    signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
+    return _flat(np.maximum(signed, 0)), _flat(inside)

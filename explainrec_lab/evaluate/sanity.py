@@ -1,0 +1,103 @@
+"""Sanity checks: an explanation of a trained model must not survive random weights.
+
+Source: Adebayo et al. 2018. `randomised` forgets what a model has learned, as a whole or from the
+output down; `similarity` says how much of a relevance map is left. A map that stays as it was
+shows the picture, not the model. (For random *labels*, train a second model on shuffled ones.)
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import rankdata
+from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def layers_with_weights(model: nn.Module) -> list[str]:
+    """Names of the modules that own parameters, in the order in which they were registered.
+
+    In most networks this is from the input up to the output.
+    """
+    return [name for name, part in model.named_modules() if list(part.parameters(recurse=False))]
+
+
+def randomised(
+    model: Model, generator: torch.Generator | int = 0, *, cascade: int | None = None
+) -> Model:
+    """A copy of the model with new random weights; the model itself stays as it is.
+
+    A module draws its weights as when it was made (`reset_parameters`); parameters of a module
+    without that recipe are shuffled entry by entry.
+
+    Args:
+        generator: or its seed. One seed gives a cascade of n + 1 layers the same first n.
+        cascade: only this many of `layers_with_weights`, from the last one down; None = all.
+
+    Raises:
+        ValueError: a cascade outside 0..number of layers.
+    """
+    names = layers_with_weights(model)[::-1]
+    count = len(names) if cascade is None else cascade
+    if not 0 <= count <= len(names):
+        raise ValueError(f"cascade: {count} is outside 0..{len(names)}, the layers with weights")
+    source = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
+    forgetful = copy.deepcopy(model)
+    for name in names[:count]:
+        seed = int(torch.randint(2**31, (), generator=source, device=source.device))
+        _forget(forgetful.get_submodule(name), seed)
+    return forgetful
+
+
+def _forget(module: nn.Module, seed: int) -> None:
+    """New weights for one module, without a trace in torch's own random state."""
+    parameters = list(module.parameters(recurse=False))
+    devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(seed)
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+            return
+        for parameter in parameters:
+            order = torch.randperm(parameter.numel()).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+
+
+def similarity(
+    first: Tensor | ndarray, second: Tensor | ndarray, *, absolute: bool = False
+) -> Float[ndarray, " event"]:
+    """Spearman's rank correlation of two relevance maps of each event, in -1..1.
+
+    nan where one of the maps is constant: it ranks nothing.
+
+    Args:
+        first, second: `[event, ...]`, of the same shape.
+        absolute: compare strength without sign.
+
+    Raises:
+        ValueError: different shapes, or nan values.
+    """
+    a, b = _flat("first", first), _flat("second", second)
+    if a.shape != b.shape:
+        raise ValueError(f"first and second: shapes {a.shape} and {b.shape} of one event differ")
+    if absolute:
+        a, b = np.abs(a), np.abs(b)
+    ranks = [rankdata(each, axis=1) for each in (a, b)]
+    x, y = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    spread = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return np.where(spread > 0, (x * y).sum(axis=1) / np.where(spread > 0, spread, 1), np.nan)
+
+
+def _flat(name: str, values: Tensor | ndarray) -> Float[ndarray, "event pixel"]:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    array = array.reshape(len(array), -1).astype(np.float64)
+    if np.isnan(array).any():
+        raise ValueError(f"{name}: nan among the values")
+    return array

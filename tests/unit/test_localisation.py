@@ -1,0 +1,217 @@
+"""Claims about `evaluate.localisation`: numbers worked by hand on maps of a few pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from explainrec_lab import data
+from explainrec_lab.data import Catalogue, Dataset, Interactions, Relations, Schema, Truth
+from explainrec_lab.evaluate import localisation as lo
+from explainrec_lab.evaluate import truth
+
+MAP = np.array([[[4.0, 3.0, 0.0], [2.0, 1.0, -6.0]]])
+LEFT = np.array([[[1, 0, 0], [1, 0, 0]]], dtype=bool)
+NOWHERE = np.zeros_like(LEFT)
+
+
+def test_mass_is_the_positive_relevance_inside_over_all():
+    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT), [6 / 10])
+    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT, "absolute"), [6 / 16])
+    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT, "negative"), [0])
+
+
+def test_mass_ratio_divides_by_the_share_of_the_image():
+    np.testing.assert_allclose(lo.mass_ratio(MAP, LEFT), [(6 / 10) / (2 / 6)])
+
+
+def test_rank_accuracy_counts_the_top_k_pixels():
+    np.testing.assert_allclose(lo.rank_accuracy(MAP, LEFT), [1 / 2])  # 4 and 3; 3 is outside
+    np.testing.assert_allclose(lo.rank_accuracy(MAP, ~LEFT), [2 / 4])  # 4 3 2 1: 3 and 1
+    np.testing.assert_allclose(lo.rank_accuracy(MAP, LEFT, "absolute"), [1 / 2])  # 6 and 4
+
+
+def test_rank_accuracy_shares_the_places_of_equal_pixels():
+    flat = np.array([[[5.0, 1.0, 1.0], [1.0, 1.0, 0.0]]])
+    mask = np.array([[[1, 1, 0], [0, 0, 1]]], dtype=bool)
+    # of three places one goes to the 5 (inside), two to four equal pixels, one of them inside
+    np.testing.assert_allclose(lo.rank_accuracy(flat, mask), [(1 + 2 * 1 / 4) / 3])
+
+
+def test_pointing_asks_for_the_top_pixel_and_forgives_a_few_pixels():
+    far = np.zeros((1, 5, 5))
+    far[0, 0, 4] = 1
+    mask = np.zeros((1, 5, 5), bool)
+    mask[0, 0, 0] = True
+    assert lo.pointing_game(far, mask) == 0
+    assert lo.pointing_game(far, mask, tolerance=3.9) == 0
+    assert lo.pointing_game(far, mask, tolerance=4) == 1
+    assert lo.pointing_game(MAP, LEFT) == 1
+
+
+def test_a_widened_mask_is_a_disc_and_empty_stays_empty():
+    mask = np.zeros((2, 5, 5), bool)
+    mask[0, 2, 2] = True
+    assert lo.widened(mask, 1).sum(axis=(1, 2)).tolist() == [5, 0]
+    assert lo.widened(mask, 1.5).sum(axis=(1, 2)).tolist() == [9, 0]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
+def test_a_map_without_an_opinion_gets_what_a_blind_guess_gets(value):
+    blank = np.full(MAP.shape, value)
+    for score in (lo.relevance_mass, lo.rank_accuracy, lo.pointing_game):
+        np.testing.assert_allclose(score(blank, LEFT), [2 / 6])
+    np.testing.assert_allclose(lo.mass_ratio(blank, LEFT), [1])
+
+
+def test_an_empty_mask_has_no_truth():
+    for score in (lo.relevance_mass, lo.mass_ratio, lo.rank_accuracy, lo.pointing_game):
+        assert np.isnan(score(MAP, NOWHERE)).all()
+
+
+def test_the_densest_attribute_has_the_most_relevance_per_pixel():
+    masks = np.zeros((1, 3, 2, 3), bool)
+    masks[0, 0] = LEFT
+    masks[0, 1, 0, 1] = True
+    scores = lo.densest_attribute(MAP, masks)
+    np.testing.assert_allclose(scores, [[3, 3, 0]])
+    applies = np.array([[True, True, False]])
+    assert truth.reason_hit_rate(scores, np.array([0]), applies) == 0.5
+
+
+def test_tensors_and_arrays_score_the_same_and_channels_are_summed():
+    relevance = torch.tensor(MAP, dtype=torch.float32)[:, None].repeat(1, 3, 1, 1) / 3
+    relevance.requires_grad_(True)
+    np.testing.assert_allclose(lo.pixel_map(relevance), MAP, atol=1e-6)
+    np.testing.assert_allclose(
+        lo.relevance_mass(torch.tensor(MAP), torch.tensor(LEFT)), lo.relevance_mass(MAP, LEFT)
+    )
+
+
+def test_pairs_are_scored_in_each_image_and_in_both_together():
+    one_sided = [MAP, np.zeros_like(MAP)]
+    table = lo.pair_scores(one_sided, np.stack([LEFT, LEFT], axis=1)).set_index("view")
+    np.testing.assert_allclose(table.loc["source", "mass"], 6 / 10)
+    np.testing.assert_allclose(table.loc["target", "mass"], 2 / 6)  # no opinion
+    np.testing.assert_allclose(table.loc["pooled", "mass"], 6 / 10)
+    # pooled, K = 4: all four positive pixels are the first image's, two of them inside
+    np.testing.assert_allclose(table.loc["pooled", "rank_accuracy"], 2 / 4)
+    np.testing.assert_allclose(table.area, 2 / 6)
+
+
+def test_the_seam_between_two_images_is_no_neighbourhood():
+    """A tolerance must not reach over from one image into the next."""
+    pointing = [np.zeros((1, 3, 3)), np.zeros((1, 3, 3))]
+    pointing[1][0, 1, 0] = 1  # left edge of the target
+    masks = np.zeros((1, 2, 3, 3), bool)
+    masks[0, 0, 1, 2] = True  # right edge of the source
+    table = lo.pair_scores(pointing, masks, tolerance=1).set_index("view")
+    assert table.loc["pooled", "pointing"] == 0
+    assert np.isnan(table.loc["target", "pointing"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((MAP, LEFT[:, :1]), r"shapes \(1, 2, 3\) and \(1, 1, 3\)"),
+        ((MAP[0], LEFT[0]), "both need"),
+        ((MAP * np.nan, LEFT), "relevance: nan"),
+        ((MAP, LEFT, "both"), "sign: 'both'; choose from positive, negative, absolute"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    for score in (lo.relevance_mass, lo.mass_ratio, lo.rank_accuracy, lo.pointing_game):
+        with pytest.raises(ValueError, match=message):
+            score(*arguments)
+
+
+def test_bad_pairs_and_masks_are_named():
+    with pytest.raises(ValueError, match="tolerance: -1"):
+        lo.pointing_game(MAP, LEFT, tolerance=-1)
+    with pytest.raises(ValueError, match="masks: shape"):
+        lo.pair_scores([MAP, MAP], LEFT)
+    with pytest.raises(ValueError, match="relevance: shapes"):
+        lo.pair_scores([MAP], np.stack([LEFT, LEFT], axis=1))
+    with pytest.raises(ValueError, match="masks: shape"):
+        lo.densest_attribute(MAP, LEFT)
+
+
+# --------------------------------------------------------------------------- the truth, gathered
+
+
+@pytest.fixture(scope="module")
+def shop() -> Dataset:
+    return data.load("boutique", items=120, shoppers=30, size=32)
+
+
+def test_masks_of_relations_are_the_reasons_in_both_images(shop):
+    masks = lo.relation_masks(shop, np.arange(40))
+    assert masks.shape == (40, 2, 32, 32)
+    names = shop.catalogue.schema.attributes
+    for pair in range(40):
+        for side, items in enumerate((shop.relations.source, shop.relations.target)):
+            reason = shop.truth.relation_reason[pair, side]
+            if reason == -1:
+                assert not masks[pair, side].any()
+            else:
+                expected = shop.catalogue.mask(int(items[pair]), names[reason])
+                np.testing.assert_array_equal(masks[pair, side], expected)
+    assert masks.any()
+
+
+def test_masks_of_attributes_are_there_where_they_apply(shop):
+    masks = lo.attribute_masks(shop, [3, 5])
+    assert masks.shape == (2, len(shop.catalogue.schema.attributes), 32, 32)
+    applies = shop.catalogue.attributes[[3, 5]] >= 0
+    assert not masks[~applies].any()
+    assert masks.any(axis=(2, 3)).sum() == applies.sum()
+
+
+def test_reference_maps_look_at_no_model(shop):
+    maps = lo.reference_maps(shop, [0, 7])
+    assert list(maps) == ["uniform", "centre", "silhouette"]
+    assert all(each.shape == (2, 32, 32) for each in maps.values())
+    np.testing.assert_array_equal(maps["silhouette"][1], shop.catalogue.images.silhouette(7))
+    centre = maps["centre"][0]
+    assert centre.argmax() in (15 * 32 + 15, 15 * 32 + 16, 16 * 32 + 15, 16 * 32 + 16)
+    np.testing.assert_allclose(centre, centre.T)
+
+
+def test_an_unknown_pair_or_item_is_named(shop):
+    with pytest.raises(ValueError, match=f"pairs: pair {len(shop.relations)} is not"):
+        lo.relation_masks(shop, [len(shop.relations)])
+    with pytest.raises(ValueError, match="items: item 120 is not"):
+        lo.attribute_masks(shop, [120])
+    with pytest.raises(ValueError, match="items: item 120 is not"):
+        lo.reference_maps(shop, [120])
+
+
+def test_a_dataset_without_pixel_truth_says_so():
+    items = pd.DataFrame({"title": list("ab"), "category": "top"})
+    users = pd.DataFrame({"user_id": [0]})
+    events = Interactions.from_frame(
+        pd.DataFrame({"user": [0], "item": [0]}), users=users, n_items=2
+    )
+    bare = Dataset("bare", Catalogue(items), events)
+    with pytest.raises(ValueError, match="'bare': why its items are related is not known"):
+        lo.relation_masks(bare, [0])
+    with pytest.raises(ValueError, match="'bare': its catalogue has no attributes"):
+        lo.attribute_masks(bare, [0])
+    with pytest.raises(ValueError, match="'bare': its catalogue has no pictures"):
+        lo.reference_maps(bare, [0])
+    schema = Schema({"collar": ("rib", "shirt")})
+    catalogue = Catalogue(
+        items,
+        images=np.zeros((2, 3, 4, 4), np.uint8),
+        attributes=np.zeros((2, 1), np.int64),
+        schema=schema,
+    )
+    one = np.zeros(1, np.int64)
+    known = Truth(np.zeros((1, 1, 2)), one, np.zeros((1, 2), np.int64), one)
+    related = Relations(one, one, one + 1, one, 2, 1)
+    without_masks = Dataset("flat", catalogue, events, related, known)
+    with pytest.raises(ValueError, match="no pixel truth"):
+        lo.relation_masks(without_masks, [0])
+    assert list(lo.reference_maps(without_masks, [0])) == ["uniform", "centre"]

@@ -110,7 +110,7 @@ def grad_cam(
     with _kept_outputs(module) as calls:
         value = _explained(model, leaves, output)
     maps = _one_map_an_image(calls, [leaves[n] for n in images], name)
-    slopes = torch.autograd.grad(value.sum(), calls, allow_unused=True)
+    slopes = torch.autograd.grad(value, calls, torch.ones_like(value), allow_unused=True)
     slopes_of = _one_map_an_image(
         [torch.zeros_like(c) if s is None else s for s, c in zip(slopes, calls, strict=True)],
         [leaves[n] for n in images],
@@ -175,13 +175,19 @@ def _explained(model: Model, inputs: Sequence[Tensor], output: Output) -> Float[
             f"output: gives {shape} for {samples} samples; needs one value a sample. Pass an "
             "index into the last dimension, or a callable from the model's output to [sample]"
         )
+    if not value.requires_grad:
+        raise ValueError(
+            "output: has no gradient; is there a detach() or a no_grad() in the model, or does "
+            "the output not depend on the inputs?"
+        )
     return value
 
 
 def _slopes(value: Tensor, leaves: list[Tensor]) -> list[Tensor | None]:
     """Gradient of each sample's value by each floating input (samples do not meet)."""
     moving = [x for x in leaves if x.requires_grad]
-    found = iter(torch.autograd.grad(value.sum(), moving, materialize_grads=True))
+    ones = torch.ones_like(value)
+    found = iter(torch.autograd.grad(value, moving, ones, materialize_grads=True))
     return [next(found) if x.requires_grad else None for x in leaves]
 
 
@@ -204,10 +210,8 @@ def _module(model: nn.Module, layer: str | nn.Module) -> tuple[nn.Module, str]:
     if not isinstance(model, nn.Module):
         raise ValueError("model: grad_cam needs an nn.Module, whose layers have names")
     named = dict(model.named_modules())
-    if isinstance(layer, str) and layer in named:
-        return named[layer], layer
     for name, module in named.items():
-        if module is layer:
+        if layer is module or layer == name:
             return module, name
     some = ", ".join(name for name, m in named.items() if isinstance(m, nn.Conv2d))
     raise ValueError(f"layer: {layer!r} is not in the model; its convolutions: {some or 'none'}")

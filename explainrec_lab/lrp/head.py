@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -45,3 +46,38 @@ def homogeneous(degree: int) -> Callable[[Function], Function]:
         return marked  # type: ignore[return-value]
 
     return mark
+
+
+def elementwise(function: Function) -> Function:
+    """Mark a function of each number alone, such as a normalisation of pixels.
+
+    Like through an activation, relevance passes it unchanged, whatever constants it adds.
+    """
+
+    @wraps(function)
+    def marked(*args: Any, **kwargs: Any) -> Any:
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if has_torch_function(tensors):
+            return handle_torch_function(marked, tensors, *args, **kwargs)
+        return function(*args, **kwargs)
+
+    marked.elementwise = True  # type: ignore[attr-defined]
+    return marked  # type: ignore[return-value]
+
+
+def shares(split: str, x_i: Tensor, x_j: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
+    """The relevance of a difference x_i - x_j, divided between its two operands.
+
+    Args:
+        split: 'proportional' (to |x_i| and |x_j|), 'midpoint' (half and half) or 'one-sided' (all
+            to the larger one). 'signed', x_i and -x_j in proportion, is the ordinary gradient.
+        relevance: of each component of the difference, `[*x]`.
+    """
+    if split == "midpoint":
+        return relevance / 2, relevance / 2
+    if split == "one-sided":
+        larger = x_i > x_j
+        return relevance * larger, relevance * ~larger
+    total = x_i.abs() + x_j.abs()
+    part = torch.where(total > 0, x_i.abs() / torch.where(total > 0, total, 1.0), 0.5)
+    return relevance * part, relevance * (1 - part)

@@ -1,0 +1,96 @@
+"""Which layer gets which rule: a composite is a plain list of (which layers, which rule).
+
+    Composite([(first_layer, ZBox(0, 1)), (kind("convolution"), Gamma(0.25))], rest=Epsilon(1e-6))
+
+The first selector that says yes decides. `rest` takes what is left, and all sums that have no
+weights of their own: pooling, additions, a batch norm that no convolution feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import Tensor
+
+from explainrec_lab.lrp.rules import Epsilon, Gamma, Layer, Rule, ZBox
+
+Selector = Callable[[Layer], bool]
+KINDS = ("linear", "convolution", "normalisation", "pooling", "addition")
+WEIGHTED = ("linear", "convolution")
+
+
+def kind(*kinds: str) -> Selector:
+    """Layers of these kinds. Raises ValueError for an unknown one."""
+    for name in kinds:
+        if name not in KINDS:
+            raise ValueError(f"kind: {name!r}; choose from {', '.join(KINDS)}")
+    return lambda layer: layer.kind in kinds
+
+
+def named(pattern: str) -> Selector:
+    """Layers whose module has this dotted name; * and ? are wild ('features.*')."""
+    return lambda layer: fnmatchcase(layer.name, pattern)
+
+
+def depth(start: int, stop: int | None = None) -> Selector:
+    """Linear layers and convolutions number start..stop-1, counted from the inputs."""
+    return lambda layer: start <= layer.depth and (stop is None or layer.depth < stop)
+
+
+first_layer: Selector = depth(0, 1)
+"""The linear layers and convolutions that see the explained inputs."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Rules by layer.
+
+    Attributes:
+        table: (selector, rule) pairs; the first that fits decides.
+        rest: the epsilon rule of all other layers.
+    """
+
+    table: Sequence[tuple[Selector, Rule]] = ()
+    rest: Epsilon = Epsilon()
+
+    def rule_of(self, layer: Layer) -> Rule:
+        """The rule of one layer."""
+        for selects, rule in self.table:
+            weighted = layer.kind in WEIGHTED
+            if (weighted or isinstance(rule, Epsilon)) and selects(layer):
+                return rule
+        return self.rest
+
+
+def as_composite(rule: Rule | Composite) -> Composite:
+    """A single rule for every layer with weights; its epsilon for the rest."""
+    if isinstance(rule, Composite):
+        return rule
+    if not isinstance(rule, Rule):
+        raise ValueError(f"rule: {rule!r} is neither a rule nor a Composite")
+    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, rule.relative)
+    return Composite([(kind(*WEIGHTED), rule)], rest)
+
+
+def epsilon_only(epsilon: float = 1e-6) -> Composite:
+    """The paper's choice: the epsilon rule everywhere (Eq. 4)."""
+    return as_composite(Epsilon(epsilon))
+
+
+def epsilon_gamma_box(
+    low: float | Tensor = 0.0,
+    high: float | Tensor = 1.0,
+    *,
+    gamma: float = 0.25,
+    epsilon: float = 1e-6,
+) -> Composite:
+    """z-box for the pixels, gamma for convolutions, epsilon for dense layers."""
+    return Composite(
+        [
+            (first_layer, ZBox(low, high, epsilon=epsilon)),
+            (kind("convolution"), Gamma(gamma, epsilon=epsilon)),
+        ],
+        Epsilon(epsilon),
+    )

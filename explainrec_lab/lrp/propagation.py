@@ -1,0 +1,168 @@
+"""`relevance`: the one door to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainrec_lab.equations import implements
+from explainrec_lab.lrp.composites import Composite, as_composite
+from explainrec_lab.lrp.ledger import Ledger
+from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule
+from explainrec_lab.lrp.trace import Trace
+
+Output = int | Tensor | Callable[[Any], Tensor] | None
+
+
+def relevance(
+    model: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    output: Output = None,
+    rule: Rule | Composite = Epsilon(1e-6),  # noqa: B008 (frozen)
+    *,
+    split: str = "proportional",
+    ledger: bool = False,
+) -> Any:
+    """Layer-wise relevance of the inputs for one output a sample.
+
+    Args:
+        model: any PyTorch program in eval mode; called as `model(*inputs)`.
+        inputs: one tensor or several. Ids that go into an embedding are explained too. What is no
+            tensor is handed on and gets None.
+        output: what to explain: None (the model gives one value a sample), an index into the last
+            dimension, indices `[sample]`, or a function from the model's output to `[sample]`.
+        rule: one rule for all layers with weights, or a composite.
+        split: how a `lrp.difference` is divided between its operands, one of `SPLITS`.
+        ledger: also return where the relevance went.
+
+    Returns:
+        Relevance shaped like the inputs (a tuple for several); with `ledger`, a pair of that and
+        the ledger.
+
+    Raises:
+        ValueError: a model in training mode, NaN or infinite values, an output that is not one
+            value a sample or does not depend on the inputs.
+        UnsupportedOperation: an operation that has no rule; names it and the calling line.
+
+    Source: the LRP paper, §2.3.
+    """
+    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    _check(model, given, split)
+    named = model.named_parameters() if isinstance(model, nn.Module) else ()
+    names = {id(parameter): name for name, parameter in named}
+    trace = Trace(as_composite(rule), split, names, keep_books=ledger)
+    with torch.enable_grad():
+        stand_ins = [
+            trace.explain(x, place) if isinstance(x, Tensor) else x for place, x in enumerate(given)
+        ]
+        with trace:
+            values = _select(model(*stand_ins), output)
+    _check_output(model, given, trace, values)
+    found = _collect(trace, given, values)
+    answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
+    return (answer, _ledger(trace, values, found)) if ledger else answer
+
+
+@implements("lrp", "conservation")
+def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
+    """Where the output went: into the inputs, and what kept them from getting all of it."""
+    assert trace.books is not None
+    accounts = {name: float(amount) for name, amount in trace.books.accounts.items()}
+    return Ledger(
+        output=float(values.detach().double().sum()),
+        inputs=sum(float(r.double().sum()) for r in found if r is not None),
+        biases=accounts.pop("biases", 0.0),
+        epsilon=accounts.pop("epsilon", 0.0),
+        sinks=accounts,
+    )
+
+
+def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor | None]:
+    """The backward pass, and R = x g at every root."""
+    leaves = [root.values for root in trace.roots]
+    gradients = torch.autograd.grad(values, leaves, torch.ones_like(values), allow_unused=True)
+    found: list[Tensor | None] = [
+        torch.zeros(x.shape, device=x.device, dtype=_dtype(x)) if isinstance(x, Tensor) else None
+        for x in given
+    ]
+    for root, g in zip(trace.roots, gradients, strict=True):
+        parts = [] if g is None else [root.values.detach() * g]
+        parts += [] if root.direct is None else [root.direct]
+        for part in parts:
+            if root.owner is not None:
+                found[root.owner] = found[root.owner] + part  # type: ignore[operator]
+            elif trace.books is not None:
+                trace.books(root.account or "biases", part.double().sum())
+    for place, r in enumerate(found):
+        if r is not None and not bool(torch.isfinite(r).all()):
+            raise ValueError(
+                f"relevance of input {place} is not finite: raise epsilon, or use float32"
+            )
+    return found
+
+
+def _dtype(x: Tensor) -> torch.dtype:
+    return x.dtype if x.is_floating_point() else torch.get_default_dtype()
+
+
+def _select(out: Any, output: Output) -> Tensor:
+    """One value a sample."""
+    if callable(output) and not isinstance(output, Tensor):
+        out, output = output(out), None
+    if not isinstance(out, Tensor):
+        raise ValueError(
+            f"output: the model returns a {type(out).__name__}; give a function that picks one "
+            "value a sample from it"
+        )
+    if output is None:
+        if out.dim() > 1 and out.numel() != out.shape[0]:
+            raise ValueError(
+                f"output: the model returns {tuple(out.shape)}; say which of its values to "
+                "explain (an index, or a function)"
+            )
+        return out.reshape(-1)
+    index = torch.as_tensor(output, device=out.device)
+    count = out.shape[-1] if out.dim() else 0
+    if index.is_floating_point() or index.dim() > 1 or not count:
+        raise ValueError(f"output: {output!r} is no index into {tuple(out.shape)}")
+    bad = index[(index < -count) | (index >= count)] if index.dim() else index.reshape(1)
+    if index.dim() == 0 and -count <= int(index) < count:
+        return out[..., int(index)].reshape(-1)
+    if bad.numel():
+        raise ValueError(f"output: index {int(bad[0])} is not in 0..{count - 1}")
+    if out.dim() != 2 or len(index) != len(out):
+        raise ValueError(f"output: {len(index)} indices for an output {tuple(out.shape)}")
+    return out.gather(1, (index % count)[:, None])[:, 0]
+
+
+def _check(model: Any, given: Sequence[Any], split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"split: {split!r}; choose from {', '.join(SPLITS)}")
+    if not any(isinstance(x, Tensor) for x in given):
+        raise ValueError("inputs: there is no tensor among them")
+    for place, x in enumerate(given):
+        if isinstance(x, Tensor) and x.dtype == torch.uint8:
+            raise ValueError(
+                f"inputs: input {place} is uint8; give pixels as floats, such as images / 255"
+            )
+        if isinstance(x, Tensor) and x.is_floating_point() and not bool(torch.isfinite(x).all()):
+            raise ValueError(f"inputs: input {place} has NaN or infinite values")
+    if isinstance(model, nn.Module):
+        busy = [name or "the model" for name, part in model.named_modules() if part.training]
+        if busy:
+            raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")
+
+
+def _check_output(model: Any, given: Sequence[Any], trace: Trace, values: Tensor) -> None:
+    if not trace.carries(values) or not values.requires_grad:
+        raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
+    if bool(torch.isfinite(values).all()):
+        return
+    if isinstance(model, nn.Module):
+        for name, parameter in model.named_parameters():
+            if not bool(torch.isfinite(parameter).all()):
+                raise ValueError(f"model: parameter {name} has NaN or infinite values")
+    raise ValueError("output: the model's output is NaN or infinite for these inputs")

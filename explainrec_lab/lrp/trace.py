@@ -1,0 +1,333 @@
+"""How relevance finds its way through a running program: one ordinary backward pass.
+
+Relevance per unit, g = R / x, travels instead of R. Then ReLU, max-pooling, concatenation and
+reshaping need nothing: the ordinary gradient does what LRP asks. A weighted sum under the epsilon
+rule asks for one number a unit (`Epsilon.scale`), applied by a hook; the other rules replace the
+sum's backward pass by their own. At the inputs, R = x g.
+
+`Trace` watches the functions that a program calls while it runs (a `TorchFunctionMode`), so it
+needs no module hooks, changes no model, and meets functional calls, shared modules and in-place
+operations as what they are: calls. `calls.py` says what each call needs; here is what it works
+with: roots, marks, sums and books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from explainrec_lab.lrp import calls
+from explainrec_lab.lrp import operations as ops
+from explainrec_lab.lrp.calls import UnsupportedOperation, call_site
+from explainrec_lab.lrp.composites import WEIGHTED, Composite
+from explainrec_lab.lrp.rules import Epsilon, Layer, propagate
+
+MARK = "_lrp_mark"
+ZERO_UNITS = "units at zero"
+"""Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on."""
+
+
+@dataclass
+class Root:
+    """A tensor that relevance ends in.
+
+    Attributes:
+        values: a leaf of the autograd graph.
+        owner: position of the explained input that it stands for; None for a constant.
+        account: the ledger's account of a constant; '' = biases.
+        direct: relevance that rules put here without going through g, `[*values]`.
+    """
+
+    values: Tensor
+    owner: int | None = None
+    account: str = ""
+    direct: Tensor | None = None
+
+
+@dataclass
+class Sum:
+    """One weighted sum of the running program, until the backward pass has used it.
+
+    Attributes:
+        layer: what was summed up.
+        values: z, or what ReLU made of it where nothing else looks at z (g is 0 wherever the two
+            differ, and memory is saved); None once used.
+        consumers: how many operations used z.
+        folded: a batch norm took the sum over.
+    """
+
+    layer: Layer
+    values: Tensor | None
+    consumers: int = 0
+    folded: bool = False
+
+    def take(self) -> Tensor:
+        """The values, for the last time."""
+        values, self.values = self.values, None
+        assert values is not None
+        return values
+
+
+@dataclass
+class Mark:
+    """What the trace knows about a tensor that relevance flows through.
+
+    Attributes:
+        depth: linear layers and convolutions between the inputs and it.
+        sum: the weighted sum that made it.
+        root: the root that it is a copy of.
+        gate: it is the output of a gate.
+        presence: for ids: ones whose relevance is that of the ids.
+    """
+
+    trace: Trace
+    depth: int = 0
+    sum: Sum | None = None
+    root: Root | None = None
+    gate: bool = False
+    presence: Tensor | None = None
+
+
+@dataclass
+class Books:
+    """Accounts of absorbed relevance, kept on the device until the end."""
+
+    accounts: dict[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, account: str, amount: Tensor) -> None:
+        amount = amount.detach().double()
+        known = self.accounts.get(account)
+        self.accounts[account] = amount if known is None else known + amount
+
+
+class Propagate(torch.autograd.Function):
+    """Forward: the layer's own output z. Backward: the layer's rule."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, z: Tensor, trace: Trace, found: Sum) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.trace, ctx.found, ctx.root = trace, found, trace.root_of(x)
+        ctx.mark_dirty(z)
+        return z
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None]:
+        (x,) = ctx.saved_tensors
+        return ctx.trace.through_layer(ctx.found, ctx.root, x, g), None, None, None
+
+
+class Trace(TorchFunctionMode):
+    """Builds the graph for one backward pass of relevance while a program runs.
+
+    Args:
+        composite: the rule of each layer.
+        split: how a `head.difference` is divided, one of `rules.SPLITS`.
+        names: id of a parameter -> its dotted name.
+        keep_books: whether to book what is absorbed.
+    """
+
+    def __init__(
+        self, composite: Composite, split: str, names: Mapping[int, str], *, keep_books: bool
+    ) -> None:
+        super().__init__()
+        self.composite, self.split, self.names = composite, split, names
+        self.books = Books() if keep_books else None
+        self.roots: list[Root] = []
+        self.sums: list[Sum] = []
+
+    # --- roots and marks -------------------------------------------------------------------------
+
+    def explain(self, x: Tensor, owner: int) -> Tensor:
+        """A stand-in for input number `owner`, for the program to run on."""
+        if x.is_floating_point():
+            return self.root(x.detach().clone(), owner)
+        ones = torch.ones(x.shape, dtype=torch.get_default_dtype(), device=x.device)
+        root = Root(ones.requires_grad_(), owner)
+        self.roots.append(root)
+        return self.mark(x.detach().clone(), presence=root.values)
+
+    def root(self, values: Tensor, owner: int | None = None, account: str = "") -> Tensor:
+        """A copy of `values` whose relevance is kept under an owner or an account."""
+        root = Root(values.requires_grad_(), owner, account)
+        self.roots.append(root)
+        return self.mark(values.clone(), root=root) if owner is not None else values
+
+    def mark(self, tensor: Tensor, **knowledge: Any) -> Tensor:
+        """Say that relevance flows through a tensor, and what is known about it."""
+        setattr(tensor, MARK, Mark(self, **knowledge))
+        return tensor
+
+    def mark_of(self, tensor: Any) -> Mark | None:
+        """What is known about a tensor, if relevance flows through it in this trace."""
+        mark = getattr(tensor, MARK, None) if isinstance(tensor, Tensor) else None
+        return mark if mark is not None and mark.trace is self else None
+
+    def carries(self, tensor: Any) -> bool:
+        """Whether relevance flows through a tensor of numbers."""
+        mark = self.mark_of(tensor)
+        return mark is not None and mark.presence is None
+
+    def root_of(self, tensor: Tensor) -> Root | None:
+        mark = self.mark_of(tensor)
+        return mark.root if mark is not None else None
+
+    def constant(self, value: Any) -> Any:
+        """A constant as it is added to signals: with a root of its own where books are kept."""
+        if isinstance(value, bool) or not isinstance(value, (Tensor, int, float)):
+            return value
+        if self.carries(value):
+            return value
+        if self.books is None:
+            return value.detach() if isinstance(value, Tensor) else value
+        tensor = torch.as_tensor(value)
+        if tensor.dim() == 0 and not tensor.is_floating_point():
+            tensor = tensor.to(torch.get_default_dtype())
+        if not tensor.is_floating_point():
+            return value
+        return self.root(tensor.detach().clone(), account=self.names.get(id(value), ""))
+
+    # --- sums ------------------------------------------------------------------------------------
+
+    def weighted_sum(self, layer: Layer, run: Any) -> Tensor:
+        """Run a weighted sum and let its rule take over its backward pass."""
+        rule, x = self.composite.rule_of(layer), layer.x
+        depth = layer.depth + int(layer.kind in WEIGHTED)
+        if isinstance(rule, Epsilon):
+            z = run()
+            found = self.remember(layer, z)
+            z.register_hook(partial(self.scale, found, rule))
+        else:
+            with torch.no_grad():
+                z = run()
+            found = self.remember(layer, z)
+            z = Propagate.apply(x, z, self, found)
+        return self.mark(z, depth=depth, sum=found)
+
+    def folded_sum(self, before: Sum, slope: Tensor, shift: Tensor, run: Any, depth: int) -> Tensor:
+        """A batch norm's output as the sum of the layer that feeds it, with other weights."""
+        layer = before.layer
+        before.folded = True
+        bias = shift if layer.bias is None else layer.bias * slope + shift
+        joint = replace(layer, bias=bias)
+        joint.bias_shape = (len(bias), *layer.bias_shape[1:]) if layer.bias_shape else joint.inner
+        if isinstance(self.composite.rule_of(layer), Epsilon):
+            z = self.weighted_sum(joint, run)
+        else:
+            assert layer.weight is not None and layer.out is not None
+            shape = [1] * layer.weight.dim()
+            shape[layer.out] = -1
+            joint.weight = layer.weight * slope.view(shape)
+            z = self.weighted_sum(joint, run)
+        return self.mark(z, depth=depth, sum=self.sums[-1])
+
+    def remember(self, layer: Layer, z: Tensor) -> Sum:
+        found = Sum(layer, z.detach())
+        self.sums.append(found)
+        return found
+
+    def scale(self, found: Sum, rule: Epsilon, g: Tensor) -> Tensor | None:
+        """The epsilon rule, as a hook on the gradient of z."""
+        z = found.take()
+        if found.folded and found.consumers == 1:
+            return None  # the batch norm that follows has done it
+        wide = g.dtype if g.dtype in (torch.float32, torch.float64) else torch.float32
+        scaled, absorbed = rule.scale(g.to(wide), z.to(wide))
+        if self.books is not None:
+            if absorbed is not None:
+                self.books("epsilon", absorbed)
+            if found.layer.bias is not None:
+                shape = found.layer.bias_shape
+                self.books(
+                    "biases", (scaled.sum_to_size(shape) * found.layer.bias.view(shape)).sum()
+                )
+        return scaled.to(g.dtype)
+
+    def through_layer(self, found: Sum, root: Root | None, x: Tensor, g: Tensor) -> Tensor:
+        """Any other rule, as the backward pass of a layer."""
+        z, layer = found.take(), found.layer
+        layer.x = x
+        rule = self.composite.rule_of(layer)
+        if not rule.direct:
+            return propagate(rule, layer, g * z, z, self.books)
+        relevance = propagate(rule, layer, g * z, z, self.books)
+        if root is None:
+            return self.per_unit(relevance, x)
+        root.direct = relevance if root.direct is None else root.direct + relevance
+        return torch.zeros_like(x)
+
+    def book_zero_units(self, g: Tensor, values: Tensor) -> None:
+        """Book what arrives at units whose input is 0 (`values`: their outputs, else 0)."""
+        assert self.books is not None
+        self.books(ZERO_UNITS, (g * values).sum())
+
+    def per_unit(self, relevance: Tensor, x: Tensor) -> Tensor:
+        """R / x where x is not 0; the rest is booked as lost."""
+        zero = x == 0
+        if self.books is not None:
+            self.books(ZERO_UNITS, (relevance * zero).sum())
+        return torch.where(zero, 0.0, relevance / torch.where(zero, 1.0, x))
+
+    def protect(self, tensor: Tensor, spare: Sum | None = None) -> None:
+        """Keep values that are still needed from an operation that writes into `tensor`."""
+        place = tensor.untyped_storage().data_ptr()
+        for found in self.sums:
+            kept = found.values
+            if kept is None or found is spare or kept.untyped_storage().data_ptr() != place:
+                continue
+            found.values = kept.clone()
+
+    # --- the dispatcher --------------------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        call = calls.Call.of(func, args, kwargs or {})
+        known = [tensor for tensor in call.tensors() if self.mark_of(tensor)]
+        if call.name in ops.INERT:
+            return call.run()
+        self._refuse_unseen(call)
+        if not known:
+            with torch.no_grad():
+                return call.run()
+        carriers = [tensor for tensor in known if self.carries(tensor)]
+        if carriers:
+            self._require_gradients(call)
+            self._consume(carriers)
+        marks = [self.mark_of(tensor) for tensor in carriers]
+        call.depth = max((mark.depth for mark in marks if mark), default=0)
+        call.gate = bool(marks) and all(mark.gate for mark in marks if mark)
+        return calls.follow(self, call)
+
+    def _refuse_unseen(self, call: calls.Call) -> None:
+        """Raise for a tensor whose making was hidden from us."""
+        for tensor in call.tensors():
+            hidden = tensor.requires_grad and not tensor.is_leaf and not self.mark_of(tensor)
+            if hidden and not any(root.values is tensor for root in self.roots):
+                raise UnsupportedOperation(
+                    f"{call.name} got a tensor made by {type(tensor.grad_fn).__name__}, which "
+                    f"relevance cannot follow (a custom autograd function or a compiled part?); "
+                    f"called at {call_site()}"
+                )
+
+    def _require_gradients(self, call: calls.Call) -> None:
+        if not torch.is_grad_enabled():
+            raise UnsupportedOperation(
+                f"{call.name} runs without gradients (torch.no_grad, or inside a custom autograd "
+                f"function), which cuts relevance off; called at {call_site()}"
+            )
+
+    def _consume(self, carriers: list[Tensor]) -> None:
+        """Count who uses the weighted sums; restore z where a second user comes after a ReLU."""
+        for tensor in carriers:
+            mark = self.mark_of(tensor)
+            if mark is None or mark.sum is None:
+                continue
+            mark.sum.consumers += 1
+            if mark.sum.consumers > 1 and mark.sum.values is not None:
+                mark.sum.values = tensor.detach()

@@ -142,9 +142,11 @@ def pair_scores(
         tolerance: of the pointing game, in pixels.
 
     Returns:
-        One row a pair and view: `pair`, `view` (one of `VIEWS`), `area` (share of the pixels that
-        are true), `mass`, `mass_ratio`, `rank_accuracy`, `pointing`. nan where the mask is empty,
-        so that `.groupby("view").mean()` leaves label noise out.
+        One row a view and pair, indexed by `pair`: `view` (one of `VIEWS`), `area` (share of the
+        pixels that are true), `mass`, `mass_ratio`, `rank_accuracy`, `pointing`. nan where the
+        mask is empty, so that `.groupby("view", sort=False).mean()` leaves label noise out. Its
+        `mass_ratio` is a mean of ratios, where small regions weigh much; mean `mass` over mean
+        `area` is the steadier ratio of means.
     """
     both, truth = _both(relevance, masks)
     near = widened(truth, tolerance)
@@ -153,10 +155,10 @@ def pair_scores(
         "target": (both[:, 1], truth[:, 1], near[:, 1]),
         "pooled": (_joined(both), _joined(truth), _joined(near)),
     }
-    tables = [_all_scores(*views[view], sign).assign(view=view) for view in VIEWS]
-    scores = pd.concat([table.rename_axis("pair").reset_index() for table in tables])
-    first = ["pair", "view"]
-    return scores[first + [c for c in scores.columns if c not in first]].reset_index(drop=True)
+    tables = [_all_scores(*views[view], sign) for view in VIEWS]
+    for view, table in zip(VIEWS, tables, strict=True):
+        table.insert(0, "view", view)
+    return pd.concat(tables).rename_axis("pair")
 
 
 def _all_scores(relevance: ndarray, mask: ndarray, near: ndarray, sign: str) -> pd.DataFrame:

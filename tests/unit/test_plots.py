@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from toys import model_of, profiles_of, shop
 
 from explainrec_lab import plots
+from explainrec_lab.plots import flow
 from explainrec_lab.reconet import explain
 
 matplotlib.use("Agg")
@@ -48,7 +50,7 @@ def ribbons(svg: ET.Element) -> list[tuple[str, float, float]]:
     for group in svg.iter(f"{SVG}g"):
         path, value = group.find(f"{SVG}path"), group.find(f"{SVG}text[@class='value']")
         assert path is not None and value is not None and value.text
-        right = re.findall(rf"{plots.RIGHT},(-?[\d.]+)", path.attrib["d"])
+        right = re.findall(rf"{flow.RIGHT},(-?[\d.]+)", path.attrib["d"])
         width = float(right[1]) - float(right[0]) if len(right) > 1 else 0.0
         found.append(
             (path.attrib["class"], width, float(value.text.replace("\N{MINUS SIGN}", "-")))
@@ -70,7 +72,7 @@ def test_ribbons_are_as_wide_as_their_relevance(relevance: list[float]) -> None:
     named = [(width, value) for look, width, value in flows if look != "rest"]
     total = sum(abs(value) for _, value in named)
     for width, value in named:
-        assert width == pytest.approx(max(plots.TALL * abs(value) / total, 1), abs=0.11)
+        assert width == pytest.approx(max(flow.TALL * abs(value) / total, 1), abs=0.11)
 
 
 @settings(max_examples=30, deadline=None)
@@ -168,7 +170,7 @@ def test_a_contact_sheet_shows_every_picture_with_its_caption(count: int) -> Non
     shown = [axis for axis in figure.axes if axis.images]
     assert [axis.texts[0].get_text() for axis in shown] == captions
     assert not any(axis.axison for axis in figure.axes)
-    plots.plt.close(figure)
+    plt.close(figure)
 
 
 def test_captions_that_do_not_match_the_pictures_are_named() -> None:

@@ -1,7 +1,6 @@
-"""Figures: results in, picture out. No model logic, one style, readable without colour vision.
+"""The relevance flow (RecoNet, Figure 5): an SVG of our own, with no model logic.
 
-Matplotlib draws curves and contact sheets. The relevance flow (RecoNet, Figure 5) is an SVG of
-our own: crisp at any size, readable by screen readers, and at home in a dark page.
+Crisp at any size, readable by screen readers, and at home in a dark page.
 """
 
 from __future__ import annotations
@@ -10,108 +9,12 @@ import html
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Protocol
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, UInt8
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy import ndarray
 
-SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
-"""Positive and negative relevance: blue and orange differ for every kind of colour vision."""
-
-MASK_COLOURS = ("#e4572e", "#1b6ca8", "#3a8f6b", "#8a5aa8")
-
-
-def use_style() -> None:
-    """Apply the lab's style sheet to matplotlib."""
-    with resources.as_file(resources.files("explainrec_lab") / "lab.mplstyle") as sheet:
-        plt.style.use(sheet)
-
-
-# --------------------------------------------------------------------------- pictures
-
-
-def contact_sheet(
-    images: UInt8[ndarray, "picture 3 height width"],
-    captions: Sequence[str] | None = None,
-    columns: int = 6,
-    inches: float = 1.5,
-) -> Figure:
-    """Pictures side by side, each with a caption below."""
-    if captions is not None and len(captions) != len(images):
-        raise ValueError(f"captions: {len(captions)} for {len(images)} pictures")
-    rows = max(-(-len(images) // columns), 1)
-    extra = 0.42 if captions else 0.05
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * inches, rows * (inches + extra)), squeeze=False
-    )
-    for axis in axes.ravel():
-        axis.axis("off")
-    for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
-        axis.imshow(image.transpose(1, 2, 0), interpolation="lanczos")
-        if captions:
-            wrapped = "\n".join(textwrap.fill(line, 22) for line in captions[number].split("\n"))
-            axis.text(
-                0.5, -0.03, wrapped, transform=axis.transAxes, ha="center", va="top", size=7.5
-            )
-    return figure
-
-
-def overlay(
-    image: UInt8[ndarray, "3 height width"],
-    masks: Sequence[Bool[ndarray, "height width"]],
-    strength: float = 0.55,
-) -> UInt8[ndarray, "3 height width"]:
-    """The picture with each mask tinted in its own colour of `MASK_COLOURS`.
-
-    Raises:
-        ValueError: more masks than colours.
-    """
-    if len(masks) > len(MASK_COLOURS):
-        raise ValueError(f"masks: {len(masks)}, but there are {len(MASK_COLOURS)} colours")
-    tinted = image.astype(np.float64)
-    for mask, colour in zip(masks, MASK_COLOURS, strict=False):
-        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)
-        tinted[:, mask] = (1 - strength) * tinted[:, mask] + strength * rgb[:, None]
-    return tinted.round().astype(np.uint8)
-
-
-# --------------------------------------------------------------------------- curves
-
-
-def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | None = None) -> Axes:
-    """One line for each column of `table` over its index, named at its right end."""
-    ax = ax or plt.subplots(figsize=(7, 3.6))[1]
-    ends = {}
-    for name in table.columns:
-        values = table[name].dropna()
-        (line,) = ax.plot(values.index, values.to_numpy())
-        ends[name] = (values.index[-1], values.iloc[-1], str(line.get_color()))
-    ax.set(xlabel=x, ylabel=y, title=title)
-    _name_ends(ax, ends)
-    return ax
-
-
-LABEL_STEP = 0.075
-"""Least distance between two labels, as a share of the axis's height."""
-
-
-def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
-    """Write each line's name beside its end, pushed up where two would overlap."""
-    low, high = ax.get_ylim()
-    floor = -np.inf
-    order = {name: -number for number, name in enumerate(ends)}
-    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: (end[1][1], order[end[0]])):
-        floor = max(y, floor + LABEL_STEP * (high - low))
-        ax.annotate(f"  {name}", (x, floor), color=colour, va="center", annotation_clip=False)
-
-
-# --------------------------------------------------------------------------- relevance flow
+from explainrec_lab.plots.style import OPPOSES, SUPPORTS
 
 
 class Explained(Protocol):

@@ -1,0 +1,26 @@
+"""Figures: results in, picture out. No model logic, one style, readable without colour vision.
+
+Matplotlib draws contact sheets (`sheets`), curves (`curves`) and relevance on pictures
+(`relevance`). The relevance flow (`flow`) is an SVG of our own.
+"""
+
+from explainrec_lab.plots.curves import curves, perturbation_curves
+from explainrec_lab.plots.flow import Drawing, relevance_flow
+from explainrec_lab.plots.relevance import pair_figure, relevance_map
+from explainrec_lab.plots.sheets import contact_sheet, overlay
+from explainrec_lab.plots.style import MASK_COLOURS, OPPOSES, SUPPORTS, use_style
+
+__all__ = [
+    "MASK_COLOURS",
+    "OPPOSES",
+    "SUPPORTS",
+    "Drawing",
+    "contact_sheet",
+    "curves",
+    "overlay",
+    "pair_figure",
+    "perturbation_curves",
+    "relevance_flow",
+    "relevance_map",
+    "use_style",
+]

@@ -1,0 +1,162 @@
+"""Heatmaps and perturbation curves show what the numbers say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from numpy import ndarray
+
+from explainrec_lab import plots
+from explainrec_lab.evaluate.faithfulness import Curve
+from explainrec_lab.plots import relevance
+
+matplotlib.use("Agg")
+
+IMAGE = np.full((3, 2, 2), 255, np.uint8)
+RELEVANCE = np.array([[2.0, -2.0], [0.0, 1.0]])
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def shown(ax: plt.Axes) -> ndarray:
+    return np.asarray(ax.images[0].get_array())
+
+
+def test_blue_speaks_for_orange_against_and_zero_shows_the_picture() -> None:
+    pixels = shown(plots.relevance_map(IMAGE, RELEVANCE, 2.0))
+    np.testing.assert_allclose(pixels[0, 0], to_rgb(plots.SUPPORTS))
+    np.testing.assert_allclose(pixels[0, 1], to_rgb(plots.OPPOSES))
+    np.testing.assert_allclose(pixels[1, 0], 1)
+    np.testing.assert_allclose(pixels[1, 1], (1 + np.array(to_rgb(plots.SUPPORTS))) / 2)
+
+
+def test_the_picture_is_grey_and_pale_under_its_relevance() -> None:
+    red = np.zeros((3, 2, 2), np.uint8)
+    red[0] = 255
+    pixels = shown(plots.relevance_map(red, np.zeros((2, 2))))
+    assert np.ptp(pixels, axis=-1).max() == pytest.approx(0)
+    assert pixels.min() >= relevance.PALE
+
+
+def test_channels_tensors_and_floats_give_the_same_picture() -> None:
+    spread = torch.tensor(RELEVANCE)[None].repeat(3, 1, 1).div(3).requires_grad_()
+    bright = torch.ones(3, 2, 2)
+    one, other = plots.relevance_map(IMAGE, RELEVANCE), plots.relevance_map(bright, spread)
+    np.testing.assert_allclose(shown(one), shown(other))
+
+
+def test_the_limit_is_robust_and_defined_for_sparse_and_empty_maps() -> None:
+    values = np.ones(1000)
+    values[0] = -500
+    assert relevance.robust_limit(values) == 1
+    sparse = np.zeros(1000)
+    sparse[3] = -7
+    assert relevance.robust_limit(sparse) == 7
+    assert relevance.robust_limit(np.zeros(9)) == 1
+
+
+def test_a_mask_is_outlined_and_an_empty_one_is_not() -> None:
+    mask = np.zeros((2, 2), bool)
+    assert not plots.relevance_map(IMAGE, RELEVANCE, mask=mask).collections
+    mask[0] = True
+    assert plots.relevance_map(IMAGE, RELEVANCE, mask=mask).collections
+
+
+@pytest.mark.parametrize("sides", [2, 3])
+def test_each_pair_has_a_row_of_images_and_maps_on_one_scale(sides: int) -> None:
+    images = [np.stack([IMAGE] * 4)] * sides
+    maps = [np.stack([RELEVANCE] * 4) * (side + 1) for side in range(sides)]
+    masks = np.ones((4, sides, 2, 2), bool)
+    names = ("source", "target", "other")[:sides]
+    figure = plots.pair_figure(images, maps, list("abcd"), masks=masks, names=names)
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert len(drawn) == 4 * 2 * sides
+    titles = [axis.get_title(loc="left") for axis in drawn]
+    assert [title for title in titles if title] == list("abcd")
+    weak, strong = (shown(drawn[column])[1, 1] for column in (1, 3))
+    blue = np.array(to_rgb(plots.SUPPORTS))
+    assert np.abs(strong - blue).sum() < np.abs(weak - blue).sum()
+
+
+def test_a_figure_of_pairs_can_be_saved(tmp_path) -> None:
+    with matplotlib.rc_context():
+        plots.use_style()
+        figure = plots.pair_figure([IMAGE[None]] * 2, [RELEVANCE[None]] * 2, ["also viewed"])
+        figure.savefig(tmp_path / "pair.png")
+    assert (tmp_path / "pair.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((IMAGE, RELEVANCE[:1]), "image and relevance: shapes"),
+        ((IMAGE[:1], RELEVANCE), "image and relevance: shapes"),
+        ((IMAGE, RELEVANCE * np.nan), "relevance: nan"),
+        ((IMAGE, RELEVANCE, 0.0), "limit: 0.0"),
+    ],
+)
+def test_bad_maps_are_named(arguments, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plots.relevance_map(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": []}, "images: none"),
+        ({"relevance": [RELEVANCE[None]]}, "images: 2 a pair, but 1 of relevance"),
+        ({"names": ("one",)}, "and 1 names"),
+        ({"relevance": [np.stack([RELEVANCE] * 2)] * 2}, "pairs; need the same number"),
+        ({"titles": ["a", "b"]}, "titles: 2 for 1 pairs"),
+        ({"masks": np.ones((1, 1, 2, 2), bool)}, "masks: shape"),
+    ],
+)
+def test_bad_rows_are_named(change, message: str) -> None:
+    good = {"images": [IMAGE[None]] * 2, "relevance": [RELEVANCE[None]] * 2}
+    with pytest.raises(ValueError, match=message):
+        plots.pair_figure(**{**good, **change})
+
+
+# --------------------------------------------------------------------------- curves
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    steps = np.arange(6)
+    return {
+        name: Curve(
+            1 - fall * steps[:, None] + rng.normal(size=30), steps * 4, steps / 5, "most"
+        ).table()
+        for name, fall in {"LRP": 0.6, "random order": 0.1}.items()
+    }
+
+
+@pytest.mark.parametrize("y", ["accuracy", "score"])
+@pytest.mark.parametrize("x", ["replaced", "share"])
+def test_every_curve_is_drawn_and_named_at_its_end(x: str, y: str) -> None:
+    curves = tables()
+    ax = plots.perturbation_curves(curves, x=x, y=y)
+    assert [text.get_text().strip() for text in ax.texts] == ["LRP", "random order"]
+    for line, table in zip(ax.lines, curves.values(), strict=True):
+        expected = table.index if x == "replaced" else table["share"]
+        np.testing.assert_allclose(line.get_xdata(), expected)
+        np.testing.assert_allclose(line.get_ydata(), table[y])
+    assert len(ax.collections) == (2 if y == "accuracy" else 0)
+
+
+def test_curves_that_cannot_be_drawn_are_named() -> None:
+    with pytest.raises(ValueError, match="tables: none"):
+        plots.perturbation_curves({})
+    with pytest.raises(ValueError, match="x, y: 'time', 'accuracy'"):
+        plots.perturbation_curves(tables(), x="time")

@@ -43,8 +43,9 @@ def alive(name: str, seed: int = 0) -> nn.Module:
     norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
     for norm in norms:
         norm.train().momentum = 1.0
-    with torch.no_grad():
-        model(image(name, 4))  # every norm now knows its layer's statistics
+    if norms:
+        with torch.no_grad():
+            model(image(name, 16))  # every norm now knows its layer's statistics
     for norm in norms:
         norm.eval().momentum = 0.1
         norm.running_mean += 0.1 * torch.randn_like(norm.running_mean) * norm.running_var.sqrt()

@@ -85,8 +85,10 @@ def pair_figure(
     pictures, maps = [_array(each) for each in images], [_summed(each) for each in relevance]
     _check_rows(pictures, maps, titles, masks, names)
     rows, columns = len(pictures[0]), 2 * len(pictures)
-    size = (columns * inches, rows * (inches + 0.3) + 0.75)
+    size = (columns * inches, rows * (inches + 0.3) + 0.7)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    room = {"h_pad": 0.16, "hspace": 0.0} if titles else {}
+    figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
     for row in range(rows):
         limit = robust_limit(np.concatenate([each[row].ravel() for each in maps]))
         for side, (picture, values) in enumerate(zip(pictures, maps, strict=True)):
@@ -99,7 +101,8 @@ def pair_figure(
         said = names[column // 2] if column % 2 == 0 else "its relevance"
         axis.text(0.5, -0.04, said, transform=axis.transAxes, ha="center", va="top", size=9)
     for title, axis in zip(titles or (), axes[:, 0], strict=False):
-        axis.set_title(title, loc="left", size=10)
+        said = axis.text(0, 1.04, title, transform=axis.transAxes, va="bottom", size=10)
+        said.set(weight="bold", in_layout=False)  # a long title must not widen its column
     _legend(figure, axes)
     return figure
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from explainrec_lab.lrp.trace import Sum, Trace
 
 
-class UnsupportedOperation(ValueError):  # noqa: N818 (named for what its reader asks)
+class UnsupportedOperation(ValueError):
     """The program does something that has no rule; the message names it and the calling line."""
 
 
@@ -35,6 +35,8 @@ class Call:
 
     Attributes:
         name: without underscores, the same for functions, methods and operators.
+        in_place: it changes its first argument.
+        writes: likewise, but that argument is a copy by now.
         depth: linear layers and convolutions between the inputs and its arguments.
         gate: all its signals come out of gates.
     """
@@ -44,6 +46,7 @@ class Call:
     args: list[Any]
     kwargs: dict[str, Any]
     in_place: bool = False
+    writes: bool = False
     depth: int = 0
     gate: bool = False
 
@@ -96,7 +99,7 @@ def parameters(func: Any) -> tuple[str, ...]:
     return tuple(inspect.signature(func).parameters)
 
 
-ESCAPES = frozenset("__float__ __int__ __index__ __complex__".split())
+ESCAPES = frozenset(["__float__", "__int__", "__index__", "__complex__"])
 OPERATORS = {"isub": "sub", "iadd": "add", "imul": "mul", "itruediv": "div", "idiv": "div"}
 OPERATORS |= {"radd": "add", "rmul": "mul", "ipow": "pow", "imatmul": "matmul"}
 
@@ -171,7 +174,7 @@ def follow(trace: Trace, call: Call) -> Any:
         if trace.mark_of(target) is None or result is not target:
             trace.mark(target, depth=call.depth, gate=call.gate)
         return result
-    new = handler(trace, _out_of_place(call))
+    new = handler(trace, _out_of_place(trace, call))
     trace.protect(target)
     mark = trace.mark_of(new)
     target.copy_(new)
@@ -187,10 +190,13 @@ def _spared(trace: Trace, call: Call) -> Sum | None:
     return mark.sum
 
 
-def _out_of_place(call: Call) -> Call:
+def _out_of_place(trace: Trace, call: Call) -> Call:
     """The same call on a copy of what it would overwrite."""
-    target = call.args[0]
-    return replace(call.with_(target, target.clone()), in_place=False)
+    target, mark = call.args[0], trace.mark_of(call.args[0])
+    copy = target.clone()
+    if mark is not None:
+        trace.mark(copy, depth=mark.depth, gate=mark.gate)
+    return replace(call.with_(target, copy), in_place=False, writes=True)
 
 
 def _handler(trace: Trace, call: Call) -> Callable[[Trace, Call], Any] | None:
@@ -421,7 +427,7 @@ def _elementwise(trace: Trace, call: Call) -> Any:
         raise call.refuse("of two tensors that depend on the inputs")
     x = signals[0]
     with torch.no_grad():
-        value = call.with_(x, x.detach()).run()
+        value = call.with_(x, x.detach().clone() if call.writes else x.detach()).run()
     if not isinstance(value, Tensor) or value.shape != x.shape:
         raise call.refuse("it changes the shape")
     call.gate = call.name in ops.GATES
@@ -507,7 +513,7 @@ def _sample_norm(trace: Trace, call: Call) -> Tensor:
         path = path * weight.detach()
     path = trace.weighted_sum(Layer("normalisation", "", call.depth, x), lambda: path)
     if bias is not None:
-        path = path + trace.constant(bias)
+        path = path + trace.constant(bias.detach())
     return _marked(trace, call, Pass.apply(path, value, None))
 
 
@@ -534,7 +540,7 @@ def _ids(trace: Trace, call: Call) -> Any:
     raise call.refuse("of ids that are to be explained")
 
 
-CASTS = frozenset("to long int type type_as".split())
+CASTS = frozenset(["to", "long", "int", "type", "type_as"])
 
 
 def _embedding(trace: Trace, call: Call) -> Tensor:

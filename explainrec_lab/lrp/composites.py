@@ -53,7 +53,7 @@ class Composite:
     """
 
     table: Sequence[tuple[Selector, Rule]] = ()
-    rest: Epsilon = Epsilon()
+    rest: Epsilon = Epsilon()  # noqa: RUF009 (frozen)
 
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""

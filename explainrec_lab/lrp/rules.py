@@ -194,7 +194,7 @@ class AlphaBeta(Rule):
         return found
 
 
-def ZPlus(epsilon: float = 1e-6, relative: bool = False) -> AlphaBeta:  # noqa: N802 (a rule's name)
+def ZPlus(epsilon: float = 1e-6, relative: bool = False) -> AlphaBeta:
     """Positive contributions get everything: alpha-beta with alpha = 1 and beta = 0."""
     return AlphaBeta(1.0, 0.0, epsilon=epsilon, relative=relative)
 

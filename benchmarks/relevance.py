@@ -31,7 +31,7 @@ from torchvision import models
 
 from explainrec_lab import lrp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "oracles"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 LOW, HIGH = -2.5, 2.5
 Method = Callable[[nn.Module, Tensor], Tensor]
 
@@ -238,7 +238,7 @@ PEERS = {"explainrec_lab": by_engine, "captum": by_captum, "zennit": by_zennit}
 
 
 def cases() -> None:
-    import test_lrp_programs as programs
+    from oracles import test_lrp_programs as programs
 
     counts = dict.fromkeys(PEERS, 0)
     table = {name: _piecewise(programs, make) for name, make in programs.PIECEWISE.items()}
@@ -267,7 +267,7 @@ def _with_twin(programs: Any, case: Any) -> tuple[Any, tuple[Tensor, ...], tuple
 
 
 def zoo() -> None:
-    import test_lrp_zoo as families
+    from oracles import test_lrp_zoo as families
 
     for name in [*families.QUICK, *families.SLOW]:
         model, x = families.alive(name), families.image(name)

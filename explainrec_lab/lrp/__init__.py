@@ -8,7 +8,7 @@
 | `rules.py` | the rules, ten lines each |
 | `composites.py` | which layer gets which rule |
 | `head.py` | where two images meet: a difference, a distance |
-| `trace.py`, `calls.py`, `operations.py` | how relevance finds its way through a program |
+| `watch.py`, `calls.py`, `operations.py`, `trace.py` | how relevance finds its way |
 | `ledger.py` | where it went |
 
 Source: the LRP paper, §2.3, and the rules of the field around it.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,9 +20,7 @@ from torch import Tensor
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp import operations as ops
 from explainrec_lab.lrp.rules import Layer
-
-if TYPE_CHECKING:
-    from explainrec_lab.lrp.trace import Sum, Trace
+from explainrec_lab.lrp.trace import Sum, Trace
 
 
 class UnsupportedOperation(ValueError):

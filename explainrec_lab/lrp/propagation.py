@@ -13,6 +13,7 @@ from explainrec_lab.lrp.composites import Composite, as_composite
 from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule
 from explainrec_lab.lrp.trace import Trace
+from explainrec_lab.lrp.watch import Watch
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
 
@@ -58,7 +59,7 @@ def relevance(
         stand_ins = [
             trace.explain(x, place) if isinstance(x, Tensor) else x for place, x in enumerate(given)
         ]
-        with trace:
+        with Watch(trace):
             values = _select(model(*stand_ins), output)
     _check_output(model, given, trace, values)
     found = _collect(trace, given, values)

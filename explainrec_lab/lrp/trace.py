@@ -5,26 +5,20 @@ reshaping need nothing: the ordinary gradient does what LRP asks. A weighted sum
 rule asks for one number a unit (`Epsilon.scale`), applied by a hook; the other rules replace the
 sum's backward pass by their own. At the inputs, R = x g.
 
-`Trace` watches the functions that a program calls while it runs (a `TorchFunctionMode`), so it
-needs no module hooks, changes no model, and meets functional calls, shared modules and in-place
-operations as what they are: calls. `calls.py` says what each call needs; here is what it works
+`watch.py` sees the program's calls, `calls.py` says what each needs, and here is what they work
 with: roots, marks, sums and books.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from explainrec_lab.lrp import calls
-from explainrec_lab.lrp import operations as ops
-from explainrec_lab.lrp.calls import UnsupportedOperation, call_site
 from explainrec_lab.lrp.composites import WEIGHTED, Composite
 from explainrec_lab.lrp.rules import Epsilon, Layer, propagate
 
@@ -122,8 +116,8 @@ class Propagate(torch.autograd.Function):
         return ctx.trace.through_layer(ctx.found, ctx.root, x, g), None, None, None
 
 
-class Trace(TorchFunctionMode):
-    """Builds the graph for one backward pass of relevance while a program runs.
+class Trace:
+    """What one explanation knows: roots, marks, sums and books.
 
     Args:
         composite: the rule of each layer.
@@ -135,7 +129,6 @@ class Trace(TorchFunctionMode):
     def __init__(
         self, composite: Composite, split: str, names: Mapping[int, str], *, keep_books: bool
     ) -> None:
-        super().__init__()
         self.composite, self.split, self.names = composite, split, names
         self.books = Books() if keep_books else None
         self.roots: list[Root] = []
@@ -281,53 +274,3 @@ class Trace(TorchFunctionMode):
             if kept is None or found is spare or kept.untyped_storage().data_ptr() != place:
                 continue
             found.values = kept.clone()
-
-    # --- the dispatcher --------------------------------------------------------------------------
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        call = calls.Call.of(func, args, kwargs or {})
-        known = [tensor for tensor in call.tensors() if self.mark_of(tensor)]
-        if call.name in ops.INERT:
-            return call.run()
-        self._refuse_unseen(call)
-        if not known:
-            with torch.no_grad():
-                return call.run()
-        carriers = [tensor for tensor in known if self.carries(tensor)]
-        if carriers:
-            self._require_gradients(call)
-            self._consume(carriers)
-        marks = [self.mark_of(tensor) for tensor in carriers]
-        call.depth = max((mark.depth for mark in marks if mark), default=0)
-        call.gate = bool(marks) and all(mark.gate for mark in marks if mark)
-        return calls.follow(self, call)
-
-    def _refuse_unseen(self, call: calls.Call) -> None:
-        """Raise for a tensor whose making was hidden from us."""
-        for tensor in call.tensors():
-            hidden = tensor.requires_grad and not tensor.is_leaf and not self.mark_of(tensor)
-            if hidden and not any(root.values is tensor for root in self.roots):
-                raise UnsupportedOperation(
-                    f"{call.name} got a tensor made by {type(tensor.grad_fn).__name__}, which "
-                    f"relevance cannot follow (a custom autograd function or a compiled part?); "
-                    f"called at {call_site()}"
-                )
-
-    def _require_gradients(self, call: calls.Call) -> None:
-        if not torch.is_grad_enabled():
-            raise UnsupportedOperation(
-                f"{call.name} runs without gradients (torch.no_grad, or inside a custom autograd "
-                f"function), which cuts relevance off; called at {call_site()}"
-            )
-
-    def _consume(self, carriers: list[Tensor]) -> None:
-        """Count who uses the weighted sums; restore z where a second user comes after a ReLU."""
-        for tensor in carriers:
-            mark = self.mark_of(tensor)
-            if mark is None or mark.sum is None:
-                continue
-            mark.sum.consumers += 1
-            if mark.sum.consumers > 1 and mark.sum.values is not None:
-                mark.sum.values = tensor.detach()

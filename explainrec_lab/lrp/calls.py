@@ -123,7 +123,7 @@ def call_site() -> str:
     inside = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
     for frame, line in traceback.walk_stack(None):
         if not frame.f_code.co_filename.startswith(inside):
-            return f"{frame.f_code.co_filename}:{line}"
+            return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_qualname})"
     return "an unknown line"
 
 
@@ -529,6 +529,8 @@ def _ids(trace: Trace, call: Call) -> Any:
         rows = call.args[0].detach()[ids]
         presence = mark.presence.view(*ids.shape, *(1,) * (rows.dim() - ids.dim()))
         return _marked(trace, call, rows * presence.to(rows.dtype))
+    if call.name not in ops.MOVES | ops.ADDITIONS:
+        raise call.refuse("of ids that are to be explained; give images as floats")
     result = call.run()
     if call.name in ops.MOVES and isinstance(result, Tensor) and not result.is_floating_point():
         moved = call.with_(ids, mark.presence).run() if call.name not in CASTS else mark.presence

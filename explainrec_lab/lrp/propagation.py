@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from explainrec_lab.equations import implements
 from explainrec_lab.lrp.composites import Composite, as_composite
 from explainrec_lab.lrp.ledger import Ledger
-from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule
+from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule, wide
 from explainrec_lab.lrp.trace import Trace
 from explainrec_lab.lrp.watch import Watch
+
+UNITS = 1024.0
+"""In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it."""
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
 
@@ -63,6 +66,7 @@ def relevance(
             values = _select(model(*stand_ins), output)
     _check_output(model, given, trace, values)
     found = _collect(trace, given, values)
+    trace.close()
     answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
     return (answer, _ledger(trace, values, found)) if ledger else answer
 
@@ -84,14 +88,18 @@ def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Led
 def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor | None]:
     """The backward pass, and R = x g at every root."""
     leaves = [root.values for root in trace.roots]
-    gradients = torch.autograd.grad(values, leaves, torch.ones_like(values), allow_unused=True)
+    start = torch.full_like(values, UNITS if values.dtype == torch.float16 else 1.0)
+    gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
+    factor = 1 / float(start.flatten()[0])
+    if trace.books is not None:
+        trace.books.rescale(factor)
     found: list[Tensor | None] = [
         torch.zeros(x.shape, device=x.device, dtype=_dtype(x)) if isinstance(x, Tensor) else None
         for x in given
     ]
     for root, g in zip(trace.roots, gradients, strict=True):
-        parts = [] if g is None else [root.values.detach() * g]
-        parts += [] if root.direct is None else [root.direct]
+        parts = [] if g is None else [root.values.detach() * g.to(wide(g)) * factor]
+        parts += [] if root.direct is None else [root.direct * factor]
         for part in parts:
             if root.owner is not None:
                 found[root.owner] = found[root.owner] + part  # type: ignore[operator]
@@ -106,7 +114,7 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor 
 
 
 def _dtype(x: Tensor) -> torch.dtype:
-    return x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    return wide(x) if x.is_floating_point() else torch.float64
 
 
 def _select(out: Any, output: Output) -> Tensor:
@@ -121,8 +129,8 @@ def _select(out: Any, output: Output) -> Tensor:
     if output is None:
         if out.dim() > 1 and out.numel() != out.shape[0]:
             raise ValueError(
-                f"output: the model returns {tuple(out.shape)}; say which of its values to "
-                "explain (an index, or a function)"
+                f"output: {tuple(out.shape)} is not one value a sample; give an index, or a "
+                "function that picks one value a sample"
             )
         return out.reshape(-1)
     index = torch.as_tensor(output, device=out.device)

@@ -15,7 +15,7 @@ et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -25,6 +25,11 @@ from explainrec_lab.equations import implements
 
 SPLITS = ("proportional", "signed", "midpoint", "one-sided")
 """Ways to divide a difference's relevance between its two operands (`trace.py`)."""
+
+
+def wide(tensor: Tensor) -> torch.dtype:
+    """The precision to compute relevance in: at least float32."""
+    return tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
 
 
 @dataclass
@@ -90,7 +95,6 @@ def stabilise(z: Tensor, epsilon: float | Tensor) -> Tensor:
     return torch.where(z >= 0, z + epsilon, z - epsilon)
 
 
-@dataclass(frozen=True)
 class Rule:
     """What all rules share: the stabiliser of the denominator.
 
@@ -100,8 +104,8 @@ class Rule:
             paper's epsilon is absolute.
     """
 
-    epsilon: float = field(default=1e-6, kw_only=True)
-    relative: bool = field(default=False, kw_only=True)
+    epsilon: float
+    relative: bool
     direct: ClassVar[bool] = False
     """Whether an input of zero can receive relevance (then R is not a multiple of x)."""
 
@@ -158,6 +162,8 @@ class Gamma(Rule):
     """Contributions of the sum's own sign count 1 + gamma times."""
 
     gamma: float = 0.25
+    epsilon: float = 1e-6
+    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -178,6 +184,8 @@ class AlphaBeta(Rule):
 
     alpha: float = 2.0
     beta: float = 1.0
+    epsilon: float = 1e-6
+    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -196,13 +204,15 @@ class AlphaBeta(Rule):
 
 def ZPlus(epsilon: float = 1e-6, relative: bool = False) -> AlphaBeta:
     """Positive contributions get everything: alpha-beta with alpha = 1 and beta = 0."""
-    return AlphaBeta(1.0, 0.0, epsilon=epsilon, relative=relative)
+    return AlphaBeta(1.0, 0.0, epsilon, relative)
 
 
 @dataclass(frozen=True)
 class Flat(Rule):
     """Every input gets the same: c' = 1."""
 
+    epsilon: float = 1e-6
+    relative: bool = False
     direct: ClassVar[bool] = True
 
     def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
@@ -216,6 +226,8 @@ class Flat(Rule):
 class WSquare(Rule):
     """Every input gets in proportion to its squared weight: c' = w²."""
 
+    epsilon: float = 1e-6
+    relative: bool = False
     direct: ClassVar[bool] = True
 
     def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
@@ -235,6 +247,8 @@ class ZBox(Rule):
 
     low: float | Tensor = 0.0
     high: float | Tensor = 1.0
+    epsilon: float = 1e-6
+    relative: bool = False
     direct: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

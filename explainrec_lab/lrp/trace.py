@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from explainrec_lab.lrp.composites import WEIGHTED, Composite
-from explainrec_lab.lrp.rules import Epsilon, Layer, propagate
+from explainrec_lab.lrp.rules import Epsilon, Layer, propagate, wide
 
 MARK = "_lrp_mark"
 ZERO_UNITS = "units at zero"
@@ -99,6 +99,10 @@ class Books:
         known = self.accounts.get(account)
         self.accounts[account] = amount if known is None else known + amount
 
+    def rescale(self, factor: float) -> None:
+        """Multiply what is booked so far."""
+        self.accounts = {name: amount * factor for name, amount in self.accounts.items()}
+
 
 class Propagate(torch.autograd.Function):
     """Forward: the layer's own output z. Backward: the layer's rule."""
@@ -140,7 +144,7 @@ class Trace:
         """A stand-in for input number `owner`, for the program to run on."""
         if x.is_floating_point():
             return self.root(x.detach().clone(), owner)
-        ones = torch.ones(x.shape, dtype=torch.get_default_dtype(), device=x.device)
+        ones = torch.ones(x.shape, dtype=torch.float64, device=x.device)
         root = Root(ones.requires_grad_(), owner)
         self.roots.append(root)
         return self.mark(x.detach().clone(), presence=root.values)
@@ -184,6 +188,11 @@ class Trace:
         if not tensor.is_floating_point():
             return value
         return self.root(tensor.detach().clone(), account=self.names.get(id(value), ""))
+
+    def close(self) -> None:
+        """Let go of all tensors: marks point here, and a program may keep what it computed."""
+        self.roots.clear()
+        self.sums.clear()
 
     # --- sums ------------------------------------------------------------------------------------
 
@@ -229,8 +238,7 @@ class Trace:
         z = found.take()
         if found.folded and found.consumers == 1:
             return None  # the batch norm that follows has done it
-        wide = g.dtype if g.dtype in (torch.float32, torch.float64) else torch.float32
-        scaled, absorbed = rule.scale(g.to(wide), z.to(wide))
+        scaled, absorbed = rule.scale(g.to(wide(g)), z.to(wide(g)))
         if self.books is not None:
             if absorbed is not None:
                 self.books("epsilon", absorbed)

@@ -136,19 +136,21 @@ class Epsilon(Rule):
         return [Channel(plain, same, relevance)]
 
     @implements("lrp", "epsilon-rule")
-    def scale(self, g: Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+    def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor | None]:
         """The whole rule on relevance per unit, g = R / z: what goes on, and what is absorbed.
 
         R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j) divided by x_i is the ordinary gradient
         g_i = sum_j w_ij g'_j with g'_j = g_j |z_j| / (|z_j| + epsilon). So one number a unit is
         all that sets LRP apart from gradient x input.
 
+        Args:
+            epsilon: what `absorbing` says for the sums z.
+
         Returns:
             g' `[*z]`, and the relevance that epsilon absorbed (one number, None where it is 0).
         """
         if not self.epsilon:
             return g, None
-        epsilon = self.absorbing(z)
         per_unit = g / z.abs().add_(epsilon)
         if isinstance(epsilon, Tensor):
             per_unit = per_unit * epsilon

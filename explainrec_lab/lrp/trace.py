@@ -54,12 +54,20 @@ class Sum:
             differ, and memory is saved); None once used.
         consumers: how many operations used z.
         folded: a batch norm took the sum over.
+        before, shift: of a batch norm that did so: that sum, and the bias of the norm alone.
     """
 
     layer: Layer
     values: Tensor | None
     consumers: int = 0
     folded: bool = False
+    before: Sum | None = None
+    shift: Tensor | None = None
+
+    def bias(self) -> Tensor | None:
+        """The bias of this sum; a batch norm's alone if others use what it was to fold in."""
+        shared = self.before is not None and self.before.consumers > 1
+        return self.shift if shared else self.layer.bias
 
     def take(self) -> Tensor:
         """The values, for the last time."""
@@ -203,7 +211,8 @@ class Trace:
         if isinstance(rule, Epsilon):
             z = run()
             found = self.remember(layer, z)
-            z.register_hook(partial(self.scale, found, rule))
+            epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
+            z.register_hook(partial(self.scale, found, rule, epsilon))
         else:
             with torch.no_grad():
                 z = run()
@@ -220,6 +229,7 @@ class Trace:
         joint.bias_shape = (len(bias), *layer.bias_shape[1:]) if layer.bias_shape else joint.inner
         if isinstance(self.composite.rule_of(layer), Epsilon):
             z = self.weighted_sum(joint, run)
+            self.sums[-1].before, self.sums[-1].shift = before, shift
         else:
             assert layer.weight is not None and layer.out is not None
             shape = [1] * layer.weight.dim()
@@ -233,20 +243,18 @@ class Trace:
         self.sums.append(found)
         return found
 
-    def scale(self, found: Sum, rule: Epsilon, g: Tensor) -> Tensor | None:
+    def scale(self, found: Sum, rule: Epsilon, epsilon: float | Tensor, g: Tensor) -> Tensor | None:
         """The epsilon rule, as a hook on the gradient of z."""
         z = found.take()
         if found.folded and found.consumers == 1:
             return None  # the batch norm that follows has done it
-        scaled, absorbed = rule.scale(g.to(wide(g)), z.to(wide(g)))
+        scaled, absorbed = rule.scale(g.to(wide(g)), z.to(wide(g)), epsilon)
         if self.books is not None:
             if absorbed is not None:
                 self.books("epsilon", absorbed)
-            if found.layer.bias is not None:
-                shape = found.layer.bias_shape
-                self.books(
-                    "biases", (scaled.sum_to_size(shape) * found.layer.bias.view(shape)).sum()
-                )
+            bias, shape = found.bias(), found.layer.bias_shape
+            if bias is not None:
+                self.books("biases", (scaled.sum_to_size(shape) * bias.view(shape)).sum())
         return scaled.to(g.dtype)
 
     def through_layer(self, found: Sum, root: Root | None, x: Tensor, g: Tensor) -> Tensor:

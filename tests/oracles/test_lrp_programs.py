@@ -829,7 +829,7 @@ def test_low_precision_stays_near_double(dtype: torch.dtype) -> None:
         model, x = made(PIECEWISE[case]), image()
         reference = lrp.relevance(model, x, 1, lrp.Epsilon(1e-3))
         ours = lrp.relevance(model.to(dtype), x.to(dtype), 1, lrp.Epsilon(1e-3))
-        assert ours.dtype == dtype
+        assert ours.dtype == torch.float32  # shares of pixels are too small for less
         assert float(F.cosine_similarity(ours.double().flatten(), reference.flatten(), 0)) >= limit
 
 

@@ -56,9 +56,17 @@ def engine(rule: Any, ledger: bool = False) -> Method:
 
 
 def captum_epsilon(model: nn.Module, x: Tensor) -> Tensor:
+    """Captum refuses in-place ReLUs: they are not in place while it runs."""
     from captum.attr import LRP
 
-    return LRP(model).attribute(x.clone(), target=0)
+    relus = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
+    for layer in relus:
+        layer.inplace = False
+    try:
+        return LRP(model).attribute(x.clone(), target=0)
+    finally:
+        for layer in relus:
+            layer.inplace = True
 
 
 def zennit(name: str, *settings: float) -> Method:
@@ -104,8 +112,6 @@ def vgg16() -> nn.Module:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight)
             nn.init.normal_(layer.bias, std=0.01)
-        if isinstance(layer, nn.ReLU):
-            layer.inplace = False  # captum needs it; all methods get the same model
     return model
 
 

@@ -118,8 +118,6 @@ SINGLE: dict[str, tuple[Any, Callable[[], Any]]] = {
     "gamma": (lrp.Gamma(0.25), lambda: rules.Gamma(0.25)),
     "z plus": (lrp.ZPlus(), rules.ZPlus),
     "alpha 2 beta 1": (lrp.AlphaBeta(2.0, 1.0), lambda: rules.AlphaBeta(2.0, 1.0)),
-    "flat": (lrp.Flat(), rules.Flat),
-    "w squared": (lrp.WSquare(), lambda: rules.WSquare(zero_params="bias")),
 }
 
 

@@ -8,12 +8,14 @@
 | `rules.py` | the rules, ten lines each |
 | `composites.py` | which layer gets which rule |
 | `head.py` | where two images meet: a difference, a distance |
+| `bilrp.py` | which region of one image goes with which of another |
 | `watch.py`, `calls.py`, `operations.py`, `trace.py` | how relevance finds its way |
 | `ledger.py` | where it went |
 
 Source: the LRP paper, §2.3, and the rules of the field around it.
 """
 
+from explainrec_lab.lrp.bilrp import bilrp, component_relevance
 from explainrec_lab.lrp.calls import UnsupportedOperation
 from explainrec_lab.lrp.composites import (
     Composite,
@@ -54,6 +56,8 @@ __all__ = [
     "WSquare",
     "ZBox",
     "ZPlus",
+    "bilrp",
+    "component_relevance",
     "depth",
     "difference",
     "elementwise",

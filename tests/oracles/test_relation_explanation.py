@@ -1,0 +1,251 @@
+"""Relevance of a pair against gradients, closed forms and other ways to the same numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from explainrec_lab import lrp, relation
+from explainrec_lab.relation import NEW_USER, RelationModel
+from explainrec_lab.relation.backbone import normalise
+from explainrec_lab.relation.explanation import OF, Places, contrast, explain, mean_M
+from explainrec_lab.relation.metric import METRICS
+
+EXACT = lrp.Epsilon(0.0)
+USERS, KINDS = [0, 2, 1], [3, 0, 1]
+
+
+def model(metric: str = "low rank", biases: bool = False, seed: int = 0) -> RelationModel:
+    """A small model without biases, or with biases everywhere."""
+    network = relation.backbone("vgg11", width=0.05, grid=2, batch_norm=biases, seed=seed)
+    made = RelationModel(network, 3, dimensions=7, metric=metric, rank=3, seed=seed).double()
+    if biases:
+        generator = torch.Generator().manual_seed(seed)
+        for name, values in [*made.named_parameters(), *made.named_buffers()]:
+            if name.endswith(("bias", "running_mean")):
+                values.data = 0.1 * torch.randn(values.shape, generator=generator).double()
+    return made.eval()
+
+
+def pictures(seed: int, pairs: int = 3) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(pairs, 3, 32, 32, dtype=torch.float64, generator=generator)
+
+
+A, B, C = pictures(1), pictures(2), pictures(3)
+
+
+def logits(own: RelationModel, images_i: Tensor, images_j: Tensor) -> Tensor:
+    return own(images_i, images_j, USERS, KINDS).detach()
+
+
+def distances(own: RelationModel, images_i: Tensor, images_j: Tensor) -> Tensor:
+    return own.q.detach()[KINDS] - logits(own, images_i, images_j)
+
+
+def sums(*relevance: Tensor) -> Tensor:
+    return sum(R.sum((1, 2, 3)) for R in relevance)  # type: ignore[return-value]
+
+
+def by_gradient(own: RelationModel, image: Tensor, R_x: Tensor) -> Tensor:
+    """LRP-0 of a network without biases: normalised pixels times the gradient started at R / x."""
+    pixels = normalise(image, own.network.mean, own.network.std).requires_grad_()
+    x = own.head(own.network.pool(own.network.convolutions(pixels)).flatten(1))
+    start = torch.where(x > 0, R_x / x, 0.0).detach()
+    return pixels.detach() * torch.autograd.grad(x, pixels, start)[0]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_relevance_of_both_pictures_sums_to_the_distance(metric: str) -> None:
+    own = model(metric)
+    R_i, R_j = explain(own, A, B, USERS, KINDS, rule=EXACT)
+    assert R_i.shape == R_j.shape == A.shape
+    assert torch.allclose(sums(R_i, R_j), distances(own, A, B), rtol=1e-9)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("split", ["proportional", "one-sided"])
+def test_relevance_is_the_share_of_each_component_carried_to_the_pixels(
+    metric: str, split: str
+) -> None:
+    own = model(metric)
+    x_i, x_j = own.features(A).detach(), own.features(B).detach()
+    delta = x_i - x_j
+    M = torch.stack([own.M(u, k) for u, k in zip(USERS, KINDS, strict=True)]).detach()
+    R_delta = delta * torch.einsum("nab,nb->na", M, delta)
+    share = {"one-sided": (delta > 0).double(), "proportional": x_i / (x_i + x_j)}[split]
+    share = share.nan_to_num(0.5)
+    found = explain(own, A, B, USERS, KINDS, rule=EXACT, split=split)
+    for R, image, R_x in zip(found, (A, B), (share * R_delta, (1 - share) * R_delta), strict=True):
+        assert torch.allclose(R, by_gradient(own, image, R_x), rtol=1e-7, atol=1e-12)
+
+
+def test_the_signed_split_is_half_of_gradient_times_input() -> None:
+    own = model()
+    pixels = [normalise(x, own.network.mean, own.network.std).requires_grad_() for x in (A, B)]
+    maps = [own.network.pool(own.network.convolutions(x)).flatten(1) for x in pixels]
+    d = own.distance(own.head(maps[0]), own.head(maps[1]), USERS, KINDS)
+    gradients = torch.autograd.grad(d.sum(), pixels)
+    found = explain(own, A, B, USERS, KINDS, rule=EXACT, split="signed")
+    for R, x, g in zip(found, pixels, gradients, strict=True):
+        assert torch.allclose(R, x.detach() * g / 2, rtol=1e-8, atol=1e-12)
+
+
+def test_a_logit_gives_the_pictures_minus_the_distance_and_the_sink_q_the_rest() -> None:
+    own = model(biases=True)
+    apart = explain(own, A, B, USERS, KINDS)
+    near, ledger = explain(own, A, B, USERS, KINDS, of="logit", ledger=True)
+    for R, minus in zip(near, apart, strict=True):
+        assert torch.allclose(R, -minus, rtol=1e-9, atol=1e-15)
+    assert ledger.output == pytest.approx(float(logits(own, A, B).sum()))
+    assert ledger.sinks["q"] == pytest.approx(float(own.q.detach()[KINDS].sum()))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_personal_relevance_is_the_users_minus_the_mean_over_users(metric: str) -> None:
+    own = model(metric, biases=True)
+    found = explain(own, A, B, USERS, KINDS, of="personal")
+    mine = explain(own, A, B, USERS, KINDS)
+    everyone = [explain(own, A, B, user, KINDS) for user in range(own.n_users)]
+    for side in (0, 1):
+        mean = torch.stack([each[side] for each in everyone]).mean(dim=0)
+        assert torch.allclose(found[side], mine[side] - mean, rtol=1e-8, atol=1e-12)
+
+
+def test_the_mean_metric_is_no_new_user() -> None:
+    own = model()
+    mean = torch.stack([own.M(u, 1) for u in range(3)]).mean(0)
+    assert torch.allclose(mean_M(own, 1), mean)
+    assert not torch.allclose(mean_M(own, 1), own.M(NEW_USER, 1))
+
+
+def test_a_contrast_is_the_difference_of_two_distances() -> None:
+    own = model(biases=True)
+    (R_i, R_n, R_j), ledger = contrast(own, A, C, B, USERS, KINDS, ledger=True)
+    farther = explain(own, A, C, USERS, KINDS)
+    nearer = explain(own, A, B, USERS, KINDS)
+    close = {"rtol": 1e-8, "atol": 1e-13}
+    assert torch.allclose(R_i, farther[0] - nearer[0], **close)
+    assert torch.allclose(R_n, farther[1], **close)
+    assert torch.allclose(R_j, -nearer[1], **close)
+    gain = logits(own, A, B) - logits(own, A, C)
+    assert ledger.output == pytest.approx(float(gain.sum()))
+    assert "q" not in ledger.sinks
+
+
+def test_a_contrast_of_three_pictures_conserves_exactly() -> None:
+    own = model()
+    found = contrast(own, A, C, B, USERS, KINDS, rule=EXACT)
+    gain = logits(own, A, B) - logits(own, A, C)
+    assert torch.allclose(sums(*found), gain, rtol=1e-8)
+
+
+def test_a_contrast_of_a_picture_with_itself_is_nothing() -> None:
+    R_i, R_n, R_j = contrast(model(), A, B, B, USERS, KINDS)
+    assert float(R_i.abs().max()) < 1e-12
+    assert torch.allclose(R_n, -R_j)
+
+
+@pytest.mark.parametrize("split", lrp.SPLITS)
+def test_a_picture_and_itself_are_apart_by_nothing(split: str) -> None:
+    for R in explain(model(), A, A, USERS, KINDS, split=split):
+        assert float(R.abs().max()) == 0.0
+
+
+@pytest.mark.parametrize("of", OF)
+def test_swapping_the_pictures_swaps_their_relevance(of: str) -> None:
+    own = model(biases=True)
+    R_i, R_j = explain(own, A, B, USERS, KINDS, of=of)
+    S_j, S_i = explain(own, B, A, USERS, KINDS, of=of)
+    assert torch.allclose(R_i, S_i, atol=1e-12) and torch.allclose(R_j, S_j, atol=1e-12)
+
+
+@pytest.mark.parametrize("of", OF)
+def test_pairs_do_not_see_each_other(of: str) -> None:
+    own = model(biases=True)
+    together = explain(own, A, B, USERS, KINDS, of=of)
+    for n in range(3):
+        here = slice(n, n + 1)
+        alone = explain(own, A[here], B[here], USERS[n], KINDS[n], of=of)
+        for R, S in zip(together, alone, strict=True):
+            assert torch.allclose(R[here], S, rtol=1e-8, atol=1e-13)
+
+
+@pytest.mark.parametrize("of", OF)
+@pytest.mark.parametrize("split", lrp.SPLITS)
+def test_the_ledger_closes_with_biases(of: str, split: str) -> None:
+    own = model(biases=True).float()
+    images = A.float(), B.float()
+    _, ledger = explain(own, *images, USERS, KINDS, of=of, split=split, ledger=True)
+    assert abs(ledger.gap) < 1e-4 * max(abs(ledger.output), 1)
+    assert ledger.biases != 0
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("user", [NEW_USER, 0, 2])
+def test_in_a_users_places_the_distance_is_the_ordinary_one(metric: str, user: int) -> None:
+    own = model(metric, biases=True)
+    place = Places(own, user, "also_viewed")
+    d = own.distance(own.features(A), own.features(B), user, "also_viewed")
+    assert torch.allclose((place(A) - place(B)).square().sum(1), d)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_pairs_of_patches_add_up_to_the_signed_relevance(metric: str) -> None:
+    """Own terms minus cross terms, LRP-0, no biases; the default rule would lose some of both."""
+    own, image_i, image_j = model(metric), A[:1], B[:1]
+    place = Places(own, 1, 0)
+    cross = lrp.bilrp(place, image_i, image_j, EXACT, patch=16)
+    alone = lrp.bilrp(place, image_i, image_i, EXACT, patch=16)
+    R_i, _ = explain(own, image_i, image_j, 1, 0, rule=EXACT, split="signed")
+    patches = R_i.sum(1).view(1, 2, 16, 2, 16).sum((2, 4))
+    assert torch.allclose(alone.sum((3, 4)) - cross.sum((3, 4)), patches, rtol=1e-7, atol=1e-12)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"of": "probability"}, "of: 'probability'.*explain the logit"),
+    ({"of": "nothing"}, "of: 'nothing'; choose from distance, logit, personal"),
+    ({"of": "personal", "user": NEW_USER}, "user: NEW_USER"),
+    ({"user": 3}, "user: 3 is not in 0..2"),
+    ({"user": [0, 1]}, "user: 2 of them for 3 pairs"),
+    ({"user": [0, 1], "of": "personal"}, "user: 2 of them for 3 pairs"),
+    ({"kind": "friends"}, "kind: 'friends'"),
+    ({"kind": [0, 1], "of": "logit"}, "kind: 2 of them for 3 pairs"),
+    ({"split": "fair"}, "split: 'fair'"),
+    ({"rule": "epsilon"}, "rule: 'epsilon'"),
+    ({"images_i": A[:2]}, "images_i, images_j: different shapes"),
+    ({"images_i": (A * 255).to(torch.uint8)}, "images_i: dtype torch.uint8"),
+    ({"images_j": B[0]}, "images_j: shape"),
+    ({"images_i": A[:0], "images_j": B[:0]}, "images_i, images_j: no pictures"),
+    ({"images_j": B * torch.nan}, "inputs: input 1 has NaN"),
+    ({"model": model().train()}, "model: .*training mode"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), REFUSED)
+def test_bad_input_is_named(wrong: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"model": model(), "images_i": A, "images_j": B, "user": 0, "kind": 0}
+    with pytest.raises(ValueError, match=message):
+        explain(**(given | wrong))
+
+
+def test_a_contrast_refuses_what_an_explanation_refuses() -> None:
+    with pytest.raises(ValueError, match="images_i, images_n, images_j: different shapes"):
+        contrast(model(), A, C[:1], B, 0, 0)
+    with pytest.raises(ValueError, match="user: 9"):
+        contrast(model(), A, C, B, 9, 0)
+    with pytest.raises(ValueError, match="training mode"):
+        contrast(model().train(), A, C, B, 0, 0)
+
+
+def test_explaining_leaves_the_model_as_it_was() -> None:
+    own = model(biases=True)
+    before = {name: value.clone() for name, value in own.state_dict().items()}
+    explain(own, A, B, 0, 0, of="logit")
+    contrast(own, A, C, B, 0, 0)
+    assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
+    assert all(parameter.grad is None for parameter in own.parameters())
+    assert own.q.requires_grad and not own.training

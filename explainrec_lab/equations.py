@@ -47,6 +47,33 @@ class Equation:
 
 _LRP = (
     (
+        "distance",
+        "A distance for each user",
+        "§2.1, Eq. 1",
+        r"d_u(\mathbf{x}_i, \mathbf{x}_j) = (\mathbf{x}_i - \mathbf{x}_j)\, M(u)\,"
+        r" (\mathbf{x}_i - \mathbf{x}_j)^T",
+        "Two items are as far apart as user u finds the differences of their features important.",
+    ),
+    (
+        "probability",
+        "From a distance to a probability",
+        "§2.1, Eq. 2",
+        r"P_u(r_{ij} \in \mathcal{R}) = \sigma(q - d_u(\mathbf{x}_i, \mathbf{x}_j))"
+        r" = \frac{1}{1 + e^{d_u(\mathbf{x}_i, \mathbf{x}_j) - q}}",
+        "Two items are probably related when their distance is below the learned threshold q.",
+    ),
+    (
+        "objective",
+        "The objective",
+        "§2.2",
+        r"L(M, \Theta, q \mid \mathcal{R}, \mathcal{S}) = \sum_u \Bigl("
+        r"\sum_{r_{ij} \in \mathcal{R}} -\log\bigl(1 + e^{d_u - q}\bigr)"
+        r" + \sum_{r_{ij} \in \mathcal{S}} \bigl(d_u - q"
+        r" - \log(1 + e^{d_u - q})\bigr)\Bigr)",
+        "Related pairs should be likely and sampled unrelated pairs unlikely. (With the signs that "
+        "the log-likelihood asks for; the paper prints others.)",
+    ),
+    (
         "neuron",
         "A neuron",
         "§2.3, Eq. 3",
@@ -68,6 +95,13 @@ _LRP = (
         "§2.3",
         r"\sum_i R_i^{(1)} = \dots = \sum_j R_j^{(l)} = \dots = g(\mathbf{x})",
         "No relevance appears or gets lost between the prediction and the pixels.",
+    ),
+    (
+        "recommendation",
+        "Recommendation",
+        "§3.4, Eq. 5",
+        r"\operatorname*{arg\,max}_{j \in C}\; P_u(r_{ij} \in \mathcal{R})",
+        "Recommend the item of category C that is most probably related to the query item.",
     ),
 )
 

@@ -54,7 +54,44 @@ class RecoNet:
     weight_decay: float
 
 
-PROFILES: dict[str, dict[str, Boutique | RecoNet]] = {
+@dataclass(frozen=True)
+class Relation:
+    """Chapter 1: its boutique, its network, the size of M(u), and the length of training.
+
+    Attributes:
+        pairs: relations drawn for each group and kind; items, size: of the boutique.
+        backbone, width, grid, batch_norm: see `relation.backbone`.
+        weights: to start from: 'boutique' (another shop's labels), 'imagenet' or 'scratch'.
+        epochs_before: passes over the other shop's pictures.
+        network_rate: the network's share of the learning rate.
+        end_to_end: False keeps the network as it is at the start.
+        D, metric, rank: see `relation.UserMetric`.
+        hand: items in a batch.
+        shrinkage: weight decay of the personal part of M(u).
+    """
+
+    name: str
+    items: int
+    pairs: int
+    size: int
+    backbone: str
+    width: float
+    epochs_before: int
+    epochs: int
+    learning_rate: float = 2e-3
+    network_rate: float = 0.1
+    hand: int = 64
+    grid: int = 4
+    batch_norm: bool = True
+    weights: str = "boutique"
+    end_to_end: bool = True
+    D: int = 100
+    metric: str = "low rank"
+    rank: int = 24
+    shrinkage: float = 0.01
+
+
+PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation]] = {
     "boutique": {
         "ci": Boutique("ci", items=300, shoppers=400, size=64),
         "cpu": Boutique("cpu", items=2500, shoppers=1500, size=64),
@@ -65,10 +102,15 @@ PROFILES: dict[str, dict[str, Boutique | RecoNet]] = {
         "cpu": RecoNet("cpu", 128, 120, 128, 1e-2, 0.12),
         "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
     },
+    "relation": {
+        "ci": Relation("ci", 4000, 8000, 64, "vgg11", 0.25, epochs_before=3, epochs=4),
+        "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
+        "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
+    },
 }
 
 
-def profile(chapter: str) -> Boutique | RecoNet:
+def profile(chapter: str) -> Boutique | RecoNet | Relation:
     """The settings of one chapter under the profile in force.
 
     Raises:

@@ -142,6 +142,7 @@ class Trace:
         self, composite: Composite, split: str, names: Mapping[int, str], *, keep_books: bool
     ) -> None:
         self.composite, self.split, self.names = composite, split, names
+        self.parts: dict[int, tuple[str, Tensor]] = {}
         self.books = Books() if keep_books else None
         self.roots: list[Root] = []
         self.sums: list[Sum] = []
@@ -195,12 +196,25 @@ class Trace:
             tensor = tensor.to(torch.get_default_dtype())
         if not tensor.is_floating_point():
             return value
-        return self.root(tensor.detach().clone(), account=self.names.get(id(value), ""))
+        return self.root(tensor.detach().clone(), account=self.name_of(value))
+
+    def name_of(self, value: Any) -> str:
+        """Name of the parameter that a constant is, or is a part of; '' if neither."""
+        return self.names.get(id(value)) or self.parts.get(id(value), ("", value))[0]
+
+    def is_part(self, part: Any, whole: Any) -> None:
+        """Remember that a tensor holds numbers of a parameter, such as a row of it."""
+        if isinstance(part, Tensor) and self.name_of(whole):
+            self.parts[id(part)] = (
+                self.name_of(whole),
+                part,
+            )  # kept alive, so its id stays its own
 
     def close(self) -> None:
         """Let go of all tensors: marks point here, and a program may keep what it computed."""
         self.roots.clear()
         self.sums.clear()
+        self.parts.clear()
 
     # --- sums ------------------------------------------------------------------------------------
 

@@ -36,7 +36,10 @@ class Watch(TorchFunctionMode):
         self._refuse_unseen(call)
         if not known:
             with torch.no_grad():
-                return call.run()
+                result = call.run()
+            if call.name in ops.MOVES:
+                self.trace.is_part(result, call.args[0])
+            return result
         carriers = [tensor for tensor in known if self.trace.carries(tensor)]
         if carriers:
             self._require_gradients(call)

@@ -252,6 +252,19 @@ def test_rule_of_the_first_layer_in_every_layer(name: str) -> None:
         compare(steps, Program(steps), x, getattr(lrp, rule)(**settings), naive.Epsilon())
 
 
+@pytest.mark.parametrize("name", FIRST)
+def test_what_a_unit_of_value_zero_cannot_hold_is_booked(name: str) -> None:
+    """Behind a ReLU these rules give to units that are zero; zennit passes it on, we book it."""
+    settings, rule = FIRST[name]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)).double().eval()
+    x = torch.randn(2, 5, dtype=torch.float64)
+    assert bool((model[:2](x) == 0).any())
+    _, ledger = lrp.relevance(model, x, 1, getattr(lrp, rule)(**settings), ledger=True)
+    assert any(abs(sink) > 1e-3 for sink in ledger.sinks.values())
+    assert abs(ledger.gap) <= 1e-12
+
+
 def test_z_box_takes_bounds_per_channel() -> None:
     """Bounds `[1, channel, 1, 1]`: by hand, one z-box per channel and one more weighted sum."""
     torch.manual_seed(0)

@@ -1,0 +1,104 @@
+"""A distance for each user and kind of relation: M(u) = L L^T, whatever L is.
+
+Source: LRP for explainable recommendations, §2.1, Eq. 1. A product L L^T is positive
+semi-definite, so no distance is negative. L is the sum of a shared factor, one a kind, and a
+personal one, one a user and kind: training shrinks the personal part (`recipe.py`), and a user
+without one, `NEW_USER`, has the shared metric.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from explainrec_lab.lrp import homogeneous
+
+NEW_USER = -1
+"""The user to name for somebody that training never saw: the shared metric, on purpose."""
+
+METRICS = ("full", "low rank", "diagonal")
+
+
+@homogeneous(2)
+def squared_length(delta: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+    """|delta L|^2 = delta M delta^T.
+
+    Args:
+        delta: `[pair, D]`.
+        factor: L, one for all pairs or one a pair: `[D, r]`, `[pair, D, r]`, or the diagonal of a
+            diagonal L as `[1, D]` or `[pair, 1, D]`.
+    """
+    if factor.shape[-2] == 1 and delta.shape[-1] == factor.shape[-1]:
+        z = delta * factor.squeeze(-2)
+    elif factor.ndim == 2:
+        z = delta @ factor
+    else:
+        z = torch.bmm(delta[:, None], factor)[:, 0]
+    return z.square().sum(-1)
+
+
+class UserMetric(nn.Module):
+    """L(u, kind) = shared(kind) + personal(u, kind).
+
+    Args:
+        dimensions: D, the length of a feature vector.
+        n_users, n_kinds: how many of each.
+        metric: 'full' (L is D x D), 'low rank' (D x rank) or 'diagonal'.
+        rank: columns of L under 'low rank'.
+        seed: of the initialisation.
+
+    Raises:
+        ValueError: an unknown metric, or dimensions, a rank or counts below 1.
+    """
+
+    def __init__(
+        self,
+        dimensions: int,
+        n_users: int,
+        n_kinds: int,
+        metric: str = "low rank",
+        rank: int = 24,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        asked = {"dimensions": dimensions, "n_users": n_users, "n_kinds": n_kinds, "rank": rank}
+        for name, value in asked.items():
+            if value < 1:
+                raise ValueError(f"{name}: {value} must be at least 1")
+        if metric not in METRICS:
+            raise ValueError(f"metric: {metric!r}; choose from {', '.join(METRICS)}")
+        self.metric, self.n_users, self.n_kinds = metric, n_users, n_kinds
+        columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
+        shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)
+        generator = torch.Generator().manual_seed(seed)
+        scale = math.sqrt(2 / (shape[0] * shape[1]))
+        self.shared = nn.Parameter(torch.randn(n_kinds, *shape, generator=generator) * scale)
+        personal = torch.randn(n_users, n_kinds, *shape, generator=generator) * scale
+        self.personal = nn.Parameter(0.3 * personal)
+
+    def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Tensor:
+        """L of each (user, kind): `[n, D, r]`, or `[n, 1, D]` for a diagonal metric."""
+        known = (user != NEW_USER)[:, None, None]
+        own = self.personal[user.clamp(min=0), kind]
+        return self.shared[kind] + torch.where(known, own, torch.zeros_like(own))
+
+    def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
+        """M(u) = L L^T of one user and kind."""
+        where = self.shared.device
+        L = self.factor(torch.tensor([user], device=where), torch.tensor([kind], device=where))[0]
+        return L[0].square().diag() if self.metric == "diagonal" else L @ L.T
+
+    def places(self, x: Float[Tensor, "item D"], factor: Tensor) -> Float[Tensor, "n item r"]:
+        """z = x L: in this space the user's distance is the ordinary squared one."""
+        return x * factor if self.metric == "diagonal" else x @ factor
+
+
+def squared_distances(
+    a: Float[Tensor, "*n i r"], b: Float[Tensor, "*n j r"]
+) -> Float[Tensor, "*n i j"]:
+    """|a|^2 + |b|^2 - 2 a.b for all pairs, by one matrix product; never below zero."""
+    lengths = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
+    return (lengths - 2 * a @ b.transpose(-1, -2)).clamp(min=0)

@@ -1,0 +1,175 @@
+"""The relation model: two pictures, a user and a kind of relation in; the logit q - d out.
+
+Source: LRP for explainable recommendations, §2.1 (Eq. 1 and 2) and §2.2. The difference of the
+two feature vectors and the squared length are marked for `lrp`, so that relevance passes through
+them to both pictures. Not here: the loss and training (`examples.py`, `recipe.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from explainrec_lab.data.contracts import RELATION_KINDS
+from explainrec_lab.equations import implements
+from explainrec_lab.lrp import difference
+from explainrec_lab.relation.backbone import Backbone, backbone
+from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
+
+Ids: TypeAlias = int | Sequence[int] | Tensor
+Kinds: TypeAlias = int | str | Sequence[int] | Tensor
+
+
+class RelationModel(nn.Module):
+    """logit = q(kind) - d_u(x_i, x_j), with x a D-dimensional feature of a picture.
+
+    Args:
+        network: pictures -> flat vectors; a VGG-16 by default.
+        n_users: users, or groups of them, with a metric of their own.
+        dimensions: D.
+        metric, rank: form of M(u), see `UserMetric`.
+        non_negative: end the features with a ReLU.
+        seed: of the feature layer and the metric.
+
+    Attributes:
+        q: `[kind]`, the learned thresholds.
+    """
+
+    def __init__(
+        self,
+        network: Backbone | None = None,
+        n_users: int = 1,
+        *,
+        dimensions: int = 100,
+        metric: str = "low rank",
+        rank: int = 24,
+        non_negative: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.metric = UserMetric(dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
+        self.network = network or backbone()
+        self.projection = nn.Linear(self.network.size, dimensions)
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.kaiming_normal_(self.projection.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(self.projection.bias)
+        self.norm = nn.BatchNorm1d(dimensions, affine=False)
+        self.non_negative = non_negative
+        self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return self.projection.out_features
+
+    @property
+    def n_users(self) -> int:
+        return self.metric.n_users
+
+    def features(self, images: Float[Tensor, "item 3 height width"]) -> Float[Tensor, "item D"]:
+        """x of each picture.
+
+        Raises:
+            ValueError: pictures that are not `[item, 3, height, width]`, or not floats in 0..1.
+        """
+        check_images("images", images)
+        return self.head(self.network(images))
+
+    def head(self, flat: Float[Tensor, "item size"]) -> Float[Tensor, "item D"]:
+        """x from the network's flat vectors: the last layer of the features."""
+        x = self.norm(self.projection(flat))
+        return F.relu(x) if self.non_negative else x
+
+    @implements("lrp", "distance")
+    def distance(
+        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
+    ) -> Float[Tensor, " pair"]:
+        """d_u = (x_i - x_j) M(u) (x_i - x_j)^T. Source: §2.1, Eq. 1.
+
+        Args:
+            user: one for all pairs or one a pair; `NEW_USER` has the shared metric.
+            kind: position in `RELATION_KINDS` or its name, one for all pairs or one a pair.
+
+        Raises:
+            ValueError: an unknown user or kind, or features of different shapes.
+        """
+        if x_i.shape != x_j.shape or x_i.ndim != 2:
+            raise ValueError(f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}")
+        factor = self._factor(user, kind, len(x_i))
+        return squared_length(difference(x_i, x_j), factor)
+
+    def forward(
+        self,
+        images_i: Float[Tensor, "pair 3 height width"],
+        images_j: Float[Tensor, "pair 3 height width"],
+        user: Ids,
+        kind: Kinds,
+    ) -> Float[Tensor, " pair"]:
+        """The logit q - d: above zero, the pair is probably related."""
+        check_images("images_i", images_i)
+        check_images("images_j", images_j)
+        if images_i.shape != images_j.shape:
+            shapes = f"{tuple(images_i.shape)} and {tuple(images_j.shape)}"
+            raise ValueError(f"images_i and images_j: different shapes {shapes}")
+        d = self.distance(self.features(images_i), self.features(images_j), user, kind)
+        return self.q[self.kinds(kind)] - d
+
+    @implements("lrp", "probability")
+    def probability(
+        self, images_i: Tensor, images_j: Tensor, user: Ids, kind: Kinds
+    ) -> Float[Tensor, " pair"]:
+        """P_u(related) = sigma(q - d). Source: §2.1, Eq. 2."""
+        return self(images_i, images_j, user, kind).sigmoid()
+
+    def M(self, user: int, kind: int | str) -> Float[Tensor, "D D"]:
+        """M(u) of one user and kind of relation; `NEW_USER` gives the shared one."""
+        return self.metric.matrix(int(self.users(user)), int(self.kinds(kind)))
+
+    def _factor(self, user: Ids, kind: Kinds, pairs: int) -> Tensor:
+        """L: one for all pairs where they agree on user and kind, else one a pair."""
+        users, kinds = self.users(user), self.kinds(kind)
+        for name, ids in (("user", users), ("kind", kinds)):
+            if ids.ndim and len(ids) not in (1, pairs):
+                raise ValueError(f"{name}: {len(ids)} of them for {pairs} pairs")
+        if users.numel() == kinds.numel() == 1:
+            return self.metric.factor(users.reshape(1), kinds.reshape(1))[0]
+        return self.metric.factor(users.expand(pairs), kinds.expand(pairs))
+
+    def users(self, user: Ids) -> Tensor:
+        """Users as a tensor. Raises ValueError for one that the model never met."""
+        users = torch.as_tensor(user, device=self.q.device)
+        check_codes("user", users, NEW_USER, self.n_users, "NEW_USER (-1) has the shared metric")
+        return users
+
+    def kinds(self, kind: Kinds) -> Tensor:
+        """Kinds as a tensor of positions. Raises ValueError for an unknown one."""
+        names = ", ".join(RELATION_KINDS)
+        if isinstance(kind, str):
+            if kind not in RELATION_KINDS:
+                raise ValueError(f"kind: {kind!r}; choose from {names}")
+            kind = RELATION_KINDS.index(kind)
+        kinds = torch.as_tensor(kind, device=self.q.device)
+        check_codes("kind", kinds, 0, len(RELATION_KINDS), names)
+        return kinds
+
+
+def check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> None:
+    """Raise a ValueError that names the first code outside low..count-1."""
+    if codes.is_floating_point() or codes.dtype == torch.bool:
+        raise ValueError(f"{name}: must be whole numbers, got {codes.dtype}")
+    bad = codes[(codes < low) | (codes >= count)]
+    if bad.numel():
+        raise ValueError(f"{name}: {int(bad.flatten()[0])} is not in 0..{count - 1} ({hint})")
+
+
+def check_images(name: str, images: Tensor) -> None:
+    """Raise a ValueError unless these are floating-point pictures of three channels."""
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"{name}: shape {tuple(images.shape)}; needs [item, 3, height, width]")
+    if not images.is_floating_point():
+        raise ValueError(f"{name}: dtype {images.dtype}; needs floats in 0..1, see pixels()")

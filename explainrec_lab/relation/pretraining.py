@@ -1,0 +1,119 @@
+"""What ImageNet is to the paper: weights to start from, learned on another shop's labels.
+
+The paper starts from a network that has learned to classify ImageNet and goes on end to end; a
+laptop cannot. Here the network first learns to name what is on the pictures of *another* boutique
+(a different seed: no item, shopper or relation in common): attributes, category and colour family.
+
+Source: LRP for explainable recommendations, §3.2 ("we use the pre-trained model to only initialize
+the weights"). Not here: learning relations (`examples.py`, `recipe.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+
+from explainrec_lab.data.boutique import goods_of
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images
+from explainrec_lab.relation.backbone import pixels
+from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.training import History, Optimisation, fast_half, fit
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
+
+    pictures: Tensor
+    labels: Int[Tensor, "item question"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def part(self, index: int, count: int) -> Labelled:
+        return Labelled(self.pictures[index::count], self.labels[index::count])
+
+    def to(self, device: torch.device | str) -> Labelled:
+        return Labelled(self.pictures.to(device), self.labels.to(device))
+
+
+class Naming(nn.Module):
+    """One linear classifier a question on the relation model's features."""
+
+    def __init__(self, model: RelationModel, n_classes: list[int]) -> None:
+        super().__init__()
+        self.model, self.n_classes = model, n_classes
+        self.answers = nn.Linear(model.dimensions, sum(n_classes))
+
+    def forward(self, pictures: Tensor) -> tuple[Float[Tensor, "item class"], ...]:
+        with fast_half(pictures.device):
+            flat = self.model.network(pixels(pictures))
+        return self.answers(self.model.head(flat.float())).split(self.n_classes, dim=1)
+
+
+def labels_of(catalogue: Catalogue) -> Int[ndarray, "item question"]:
+    """Class codes of the attributes (-1 = does not apply), the category and the colour family."""
+    goods = goods_of(catalogue)
+    return np.column_stack([goods.attributes, goods.category, goods.colour_family])
+
+
+def naming_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+    """Cross-entropy summed over questions; rare questions weigh as much as common ones."""
+    losses = torch.zeros(len(batch), device=batch.labels.device)
+    for logits, labels in zip(model(batch.pictures), batch.labels.T, strict=True):
+        applies = labels != DOES_NOT_APPLY
+        weight = len(labels) / applies.sum().clamp(min=1)
+        own = F.cross_entropy(logits, labels, ignore_index=DOES_NOT_APPLY, reduction="none")
+        losses = losses + weight * own
+    return losses
+
+
+def pretrain(
+    model: RelationModel,
+    catalogue: Catalogue,
+    epochs: int,
+    learning_rate: float = 2e-3,
+    batch_size: int = 32,
+    seed: int = 0,
+    *,
+    progress: bool = False,
+) -> History:
+    """Teach the network and the feature layer, in place, to name what is on pictures.
+
+    Args:
+        catalogue: of a boutique, better another one than the one to be learned.
+
+    Raises:
+        ValueError: a catalogue without pictures.
+    """
+    if catalogue.images is None:
+        raise ValueError("catalogue: it has no pictures to learn from")
+    labels = labels_of(catalogue)
+    torch.manual_seed(seed)
+    naming = Naming(model, (labels.max(axis=0) + 1).tolist())
+    images = catalogue.images[:]
+
+    def batches(epoch: int) -> Iterator[Labelled]:
+        yield from labelled(images, labels, batch_size, np.random.default_rng([seed, 3, epoch]))
+
+    optimisation = Optimisation(epochs, learning_rate)
+    return fit(naming, batches, naming_losses, optimisation, progress=progress)
+
+
+def labelled(
+    images: Images, labels: ndarray, size: int, rng: np.random.Generator
+) -> Iterator[Labelled]:
+    """All pictures once in random order, half of them mirrored."""
+    order = rng.permutation(len(labels))
+    for ids in np.array_split(order, max(1, len(order) // size)):
+        pictures = torch.as_tensor(images[ids])
+        turned = torch.from_numpy(rng.random(len(ids)) < 0.5)
+        pictures = torch.where(turned[:, None, None, None], pictures.flip(-1), pictures)
+        yield Labelled(pictures, torch.from_numpy(labels[ids]))

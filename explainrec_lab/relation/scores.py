@@ -1,0 +1,98 @@
+"""How often the model is right about pairs of items that it has never seen.
+
+Source: LRP for explainable recommendations, §3.2 and Table 1: accuracy on as many related as
+sampled unrelated pairs, by category of the source, D and kind of relation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab.data.contracts import RELATION_KINDS, Images
+from explainrec_lab.relation.backbone import pixels
+from explainrec_lab.relation.examples import Pairs
+from explainrec_lab.relation.model import RelationModel
+
+NO_PAIRS = "-"
+"""What Table 1 prints where a category has no relations of a kind."""
+
+
+@torch.no_grad()
+def features_of(
+    model: RelationModel, images: Images, items: ndarray, batch: int = 256
+) -> Float[Tensor, "item D"]:
+    """x of some items, `batch` pictures at a time; the model must be in eval mode."""
+    if model.training:
+        raise ValueError("model: it is in training mode; call model.eval() first")
+    device = model.q.device
+    parts = (items[start : start + batch] for start in range(0, len(items), batch))
+    x = [model.features(pixels(images[ids]).to(device)) for ids in parts]
+    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=device)
+
+
+@torch.no_grad()
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+    """q - d of each pair; every picture goes through the network once."""
+    items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
+    x = features_of(model, images, items)
+    i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
+    user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
+    distances = [
+        model.distance(x[i[rows]], x[j[rows]], user[rows], kind[rows])
+        for rows in torch.arange(len(pairs), device=x.device).split(4096)
+    ]
+    d = torch.cat(distances) if distances else x.new_zeros(0)
+    return (model.q[kind] - d).cpu().numpy()
+
+
+def accuracy(
+    predicted: Bool[ndarray, " pair"], true: Bool[ndarray, " pair"], kind: ndarray
+) -> dict[str, float]:
+    """Share of right predictions for each kind of relation; nan where there are no pairs."""
+    right = np.asarray(predicted) == np.asarray(true)
+    return {
+        name: float(right[kind == number].mean()) if (kind == number).any() else float("nan")
+        for number, name in enumerate(RELATION_KINDS)
+    }
+
+
+def table_1(
+    logits: Mapping[int, Float[ndarray, " pair"]], pairs: Pairs, category: ndarray
+) -> pd.DataFrame:
+    """Accuracy in per cent, laid out like the paper's Table 1.
+
+    Args:
+        logits: D -> q - d of each pair by the model of that size.
+        category: `[item]`, names; a pair counts for the category of its source.
+
+    Returns:
+        One row a category and D, one column a kind; '-' where there are no pairs.
+
+    Raises:
+        ValueError: logits that are not one a pair.
+    """
+    rows = {}
+    of_source = np.asarray(category)[pairs.source]
+    for name in sorted(set(np.asarray(category).tolist())):
+        inside = of_source == name
+        for dimensions, values in sorted(logits.items()):
+            if len(values) != len(pairs):
+                raise ValueError(
+                    f"logits: {len(values)} of D = {dimensions} for {len(pairs)} pairs"
+                )
+            own = accuracy(values[inside] > 0, pairs.related[inside], pairs.kind[inside])
+            rows[name, dimensions] = {kind: _percent(share) for kind, share in own.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(rows, names=["category", "D"])
+    return table
+
+
+def _percent(share: float) -> float | str:
+    return NO_PAIRS if np.isnan(share) else round(100 * share, 1)

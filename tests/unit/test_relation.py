@@ -1,0 +1,375 @@
+"""The relation model at its door: what it takes, what it refuses, what it keeps apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from explainrec_lab import profiles, relation
+from explainrec_lab.data import RELATION_KINDS, Relations
+from explainrec_lab.relation import NEW_USER, RelationModel
+from explainrec_lab.relation import backbone as backbone_of
+
+
+def model(**asked: Any) -> RelationModel:
+    network = backbone_of("vgg11", width=0.05, grid=2)
+    torch.manual_seed(0)
+    return RelationModel(network, 3, **({"dimensions": 6, "rank": 2} | asked)).eval()
+
+
+def pictures(count: int = 4, size: int = 32) -> Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def relations(items: int = 60, pairs: int = 900, groups: int = 3) -> Relations:
+    rng = np.random.default_rng(0)
+    source = rng.integers(items, size=pairs)
+    target = (source + rng.integers(1, items, size=pairs)) % items
+    group, kind = rng.integers(groups, size=pairs), rng.integers(4, size=pairs)
+    return Relations(group, source, target, kind, items, groups)
+
+
+# --------------------------------------------------------------------------- the model
+
+
+def test_names_and_positions_of_kinds_mean_the_same() -> None:
+    i, j = pictures(2), pictures(2).flip(0)
+    for number, name in enumerate(RELATION_KINDS):
+        assert torch.equal(model()(i, j, 1, name), model()(i, j, [1, 1], [number, number]))
+
+
+def test_a_new_user_has_the_shared_metric() -> None:
+    own = model()
+    with torch.no_grad():
+        own.metric.personal.zero_()
+    torch.testing.assert_close(own.M(NEW_USER, 0), own.M(2, 0))
+    assert not torch.equal(model().M(NEW_USER, 0), model().M(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda m, x: m(x, x, 3, 0), r"user: 3 is not in 0..2 \(NEW_USER"),
+        (lambda m, x: m(x, x, -2, 0), r"user: -2 is not in 0..2"),
+        (lambda m, x: m(x, x, [0, 1], 0), "user: 2 of them for 4 pairs"),
+        (lambda m, x: m(x, x, 0.5, 0), "user: must be whole numbers"),
+        (lambda m, x: m(x, x, 0, "viewed"), "kind: 'viewed'; choose from also_viewed"),
+        (lambda m, x: m(x, x, 0, 4), r"kind: 4 is not in 0..3"),
+        (lambda m, x: m(x, x[:, :1], 0, 0), r"images_j: shape .* needs \[item, 3"),
+        (lambda m, x: m(x[0], x[0], 0, 0), r"images_i: shape .* needs \[item, 3"),
+        (lambda m, x: m(x, pictures(4, 64), 0, 0), "images_i and images_j: different shapes"),
+        (lambda m, x: m(x, (255 * x).byte(), 0, 0), r"images_j: dtype torch.uint8; .* pixels\(\)"),
+        (lambda m, x: m.distance(x[0, 0], x[0, 0, :2], 0, 0), "x_i and x_j: shapes"),
+    ],
+)
+def test_bad_input_is_named(ask: Callable[..., Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ask(model(), pictures())
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"dimensions": 0}, "dimensions: 0 must be at least 1"),
+        ({"rank": 0}, "rank: 0 must be at least 1"),
+        ({"metric": "cosine"}, "metric: 'cosine'; choose from full, low rank, diagonal"),
+    ],
+)
+def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model(**asked)
+
+
+def test_pixels_are_bytes_in_zero_to_one() -> None:
+    assert relation.pixels(np.full((1, 3, 2, 2), 255, np.uint8)).max() == 1
+    with pytest.raises(ValueError, match=r"dtype torch.float32; pixels\(\) takes uint8"):
+        relation.pixels(torch.zeros(1, 3, 2, 2))
+
+
+# --------------------------------------------------------------------------- backbones
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "googlenet"])
+def test_any_torchvision_classifier_serves(name: str) -> None:
+    network = backbone_of(name, grid=2).eval()
+    with torch.no_grad():
+        assert network(pictures(2, 64)).shape == (2, network.size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"name": "vgg17"}, "name: 'vgg17' is no classifier of torchvision"),
+        ({"name": "vit_b_16"}, "name: this network has no convolutional part"),
+        ({"width": 0.0}, "width: 0.0 must be above 0"),
+        ({"width": 0.5, "name": "resnet18"}, "width: 0.5 is for vgg11, vgg13"),
+        ({"width": 0.5, "weights": "imagenet"}, "from scratch, not 'vgg16', imagenet"),
+        ({"weights": "mine"}, "weights: 'mine'; choose 'imagenet' or None"),
+        ({"width": 0.1, "grid": 0}, "grid: 0 must be at least 1"),
+    ],
+)
+def test_a_bad_backbone_is_named(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        backbone_of(**asked)
+
+
+def test_weights_come_from_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetensors.torch import save_file
+
+    source = backbone_of("squeezenet1_1", seed=5)
+    state = {
+        f"{key}": value.half().contiguous()
+        for key, value in source.convolutions.state_dict().items()
+    }
+    save_file(state, tmp_path / "squeezenet1_1-features.fp16.safetensors")
+    monkeypatch.setenv("EXPLAINREC_WEIGHTS", str(tmp_path))
+    loaded = backbone_of("squeezenet1_1", weights="imagenet").convolutions.state_dict()
+    for key, value in state.items():
+        assert torch.equal(loaded[key], value.float())
+    with pytest.raises(ValueError, match="has neither alexnet-features"):
+        backbone_of("alexnet", weights="imagenet")
+
+
+def test_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"0.weight": torch.zeros(1)}, tmp_path / "squeezenet1_1.fp16.safetensors")
+    monkeypatch.setenv("EXPLAINREC_WEIGHTS", str(tmp_path))
+    with pytest.raises(ValueError, match="does not fit 'squeezenet1_1'"):
+        backbone_of("squeezenet1_1", weights="imagenet")
+
+
+def test_without_a_download_training_starts_from_scratch_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("EXPLAINREC_WEIGHTS", raising=False)
+
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.warns(UserWarning, match="'squeezenet1_1' could not be downloaded"):
+        backbone_of("squeezenet1_1", weights="imagenet")
+
+
+# --------------------------------------------------------------------------- items and pairs
+
+
+def test_tested_relations_join_items_that_training_never_saw() -> None:
+    parts = relation.split_items(relations(), seed=3)
+    train, test = (set(parts.items[name].tolist()) for name in ("train", "test"))
+    assert not train & test
+    tested = parts.relations["test"]
+    assert {*tested.source.tolist(), *tested.target.tolist()} <= test
+    assert sum(len(ids) for ids in parts.items.values()) == 60
+    with pytest.raises(ValueError, match=r"fractions: .* must be three"):
+        relation.split_items(relations(), fractions=(0.5, 0.2, 0.2))
+
+
+def test_pairs_are_balanced_and_unrelated_ones_were_never_recorded() -> None:
+    every = relations()
+    parts = relation.split_items(every)
+    pairs = relation.balanced_pairs(parts, "train", every)
+    assert pairs.related.mean() == 0.5
+    recorded = {
+        (*key, *sorted(ends))
+        for *key, ends in zip(
+            every.group.tolist(),
+            every.kind.tolist(),
+            zip(every.source.tolist(), every.target.tolist(), strict=True),
+            strict=True,
+        )
+    }
+    for pair in np.flatnonzero(~pairs.related):
+        ends = sorted((int(pairs.source[pair]), int(pairs.target[pair])))
+        assert (int(pairs.user[pair]), int(pairs.kind[pair]), *ends) not in recorded
+        assert ends[0] != ends[1]
+    for name in ("user", "kind"):
+        column = getattr(pairs, name)
+        assert np.array_equal(column[pairs.related], column[~pairs.related])
+
+
+def test_hard_pairs_have_the_categories_of_their_kind() -> None:
+    every, category = relations(), np.arange(60) % 3
+    parts = relation.split_items(every)
+    pairs = relation.balanced_pairs(parts, "train", every, category=category)
+    pairs = pairs[~pairs.related]
+    same = category[pairs.source] == category[pairs.target]
+    assert np.array_equal(same, pairs.kind < 2)
+
+
+def test_too_few_items_to_sample_from_are_named() -> None:
+    every = Relations(*(np.array([n]) for n in (0, 0, 1, 0)), 2, 1)
+    parts = relation.split_items(every, fractions=(1.0, 0.0, 0.0))
+    with pytest.raises(ValueError, match="part: 'train' has too few unrelated pairs"):
+        relation.balanced_pairs(parts, "train", every)
+
+
+def hands(size: int = 16) -> relation.Hands:
+    parts = relation.split_items(relations())
+    images = np.random.default_rng(0).integers(255, size=(60, 3, 32, 32), dtype=np.uint8)
+    return relation.Hands(parts.relations["train"], parts.items["train"], images, size)
+
+
+def test_an_epoch_deals_each_item_once_and_the_same_again() -> None:
+    first, again, other = (list(hands()(epoch)) for epoch in (0, 0, 1))
+    assert torch.cat([hand.items for hand in first]).sort().values.tolist() == list(range(42))
+    assert all(torch.equal(a.pictures, b.pictures) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].items, other[0].items)
+
+
+def test_an_epoch_brings_up_every_relation_once_or_twice() -> None:
+    parts = relation.split_items(relations())
+    count = sum(len(hand) for hand in hands()(0))
+    assert len(parts.relations["train"]) <= count <= 2 * len(parts.relations["train"])
+
+
+def test_the_shares_of_processes_are_the_hand() -> None:
+    hand = next(iter(hands()(0)))
+    shares = [hand.part(index, 3) for index in range(3)]
+    assert sum(map(len, shares)) == len(hand)
+    assert torch.stack([share.mine for share in shares]).sum(0).eq(1).all()
+    losses = relation.HandLosses(42)(model(), hand)
+    parts = torch.cat([relation.HandLosses(42)(model(), share) for share in shares])
+    torch.testing.assert_close(parts.sum(), losses.sum())
+
+
+@pytest.mark.parametrize(("size", "message"), [(1, "size: 1 must be at least 2")])
+def test_a_bad_hand_is_named(size: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hands(size)
+
+
+# --------------------------------------------------------------------------- recommendation
+
+
+def shelf(items: int = 9) -> Tensor:
+    return torch.rand(items, 6, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"candidates": torch.tensor([], dtype=torch.long)}, "candidates: the category is empty"),
+        ({"candidates": torch.tensor([9])}, r"candidates: item 9 is not in 0..8"),
+        ({"queries": torch.tensor([-1])}, r"queries: item -1 is not in 0..8"),
+        ({"k": 9}, r"k: 9 is outside 1..8"),
+        ({"k": 0}, r"k: 0 is outside 1..8"),
+        ({"user": 7}, r"user: 7 is not in 0..2"),
+        ({"index": "tree"}, "index: 'tree'; choose from auto, exact, faiss"),
+    ],
+)
+def test_a_bad_recommendation_is_named(asked: dict[str, Any], message: str) -> None:
+    usual = {"queries": torch.tensor([0]), "user": 0, "kind": 0, "candidates": torch.arange(9)}
+    with pytest.raises(ValueError, match=message):
+        relation.recommend(model(), shelf(), **({**usual, "k": 2} | asked))
+
+
+def test_a_query_is_not_recommended_to_itself() -> None:
+    items, _ = relation.recommend(model(), shelf(), torch.arange(9), 0, 0, torch.arange(9), 8)
+    assert not (items == torch.arange(9)[:, None]).any()
+
+
+def test_faiss_is_asked_for_by_name_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="'faiss' is not installed; pip install faiss-cpu"):
+        relation.recommend(
+            model(), shelf(), torch.tensor([0]), 0, 0, torch.arange(9), 2, index="faiss"
+        )
+
+
+# --------------------------------------------------------------------------- scores and recipe
+
+
+def test_table_1_has_a_row_for_each_category_and_size() -> None:
+    every = relations()
+    pairs = relation.balanced_pairs(relation.split_items(every), "train", every)
+    pairs = pairs[~((pairs.source % 2 == 0) & (pairs.kind == 0))]
+    right = np.where(pairs.related, 1.0, -1.0)
+    category = np.where(np.arange(60) % 2, "odd", "even")
+    table = relation.table_1({10: right, 100: -right}, pairs, category)
+    assert list(table.index) == [("even", 10), ("even", 100), ("odd", 10), ("odd", 100)]
+    assert table.loc[("even", 10), "also_viewed"] == "-"
+    assert table.loc[("odd", 10), "also_viewed"] == 100
+    assert table.loc[("odd", 100), "bought_together"] == 0
+    with pytest.raises(ValueError, match=r"logits: 3 of D = 10 for"):
+        relation.table_1({10: right[:3]}, pairs, category)
+
+
+def test_scores_need_a_model_in_eval_mode() -> None:
+    with pytest.raises(ValueError, match=r"model: it is in training mode"):
+        relation.features_of(model().train(), np.zeros((1, 3, 32, 32), np.uint8), np.arange(1))
+
+
+CI = profiles.PROFILES["relation"]["ci"]
+TINY = replace(CI, items=40, pairs=60, width=0.05, epochs_before=1, epochs=2, hand=16, D=5)
+SCRATCH = replace(TINY, weights="scratch")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    return tmp_path / "relation"
+
+
+def test_a_model_is_trained_once_and_read_from_then_on(cache: Path) -> None:
+    first, again = relation.trained(TINY), relation.trained(TINY)
+    assert first.seconds == again.seconds
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
+    assert not again.model.training
+    relation.trained(TINY, seed=1)
+    assert len(list(cache.iterdir())) == 4  # two starts, two models
+    relation.trained(replace(TINY, epochs=1))
+    assert len(list(cache.iterdir())) == 5  # the start is shared
+    relation.trained(TINY, shuffled=True)
+    assert len(list(cache.iterdir())) == 6
+
+
+def test_damaged_weights_are_trained_again(cache: Path) -> None:
+    relation.trained(SCRATCH)
+    (file,) = cache.iterdir()
+    file.write_bytes(b"half a file")
+    relation.trained(SCRATCH)
+    assert file.stat().st_size > 100
+
+
+def test_the_paper_s_baseline_leaves_the_network_alone(cache: Path) -> None:
+    fixed = replace(TINY, end_to_end=False)
+    before, _ = relation.started(fixed, 5)
+    after = relation.trained(fixed).model
+    kept = before.network.state_dict()
+    assert all(torch.equal(kept[name], x) for name, x in after.network.state_dict().items())
+    assert not torch.equal(before.projection.weight, after.projection.weight)
+    moved = relation.trained(TINY).model.network.state_dict()
+    assert any(not torch.equal(kept[name], x) for name, x in moved.items())
+
+
+def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
+    settings = replace(TINY, items=150, epochs_before=8, width=0.1, D=30)
+    model, seconds = relation.started(settings, 5)
+    assert seconds > 0
+    shop = relation.dataset_of(settings).catalogue
+    assert shop.images is not None
+    x = relation.features_of(model, shop.images, np.arange(150)).double()
+    x = torch.cat([x, torch.ones(150, 1)], 1)
+    labels = torch.from_numpy(relation.labels_of(shop)[:, -2])
+    one_hot = torch.eye(3, dtype=torch.float64)[labels]
+    eye = torch.eye(31, dtype=torch.float64)
+    w = torch.linalg.solve(x[:100].T @ x[:100] + eye, x[:100].T @ one_hot[:100])
+    assert ((x[100:] @ w).argmax(1) == labels[100:]).double().mean() > 0.6
+
+
+def test_bad_training_is_named() -> None:
+    with pytest.raises(ValueError, match="others: 0 must be at least 1"):
+        relation.HandLosses(9, 0)

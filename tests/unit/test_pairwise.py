@@ -1,0 +1,81 @@
+"""Pairs of regions: which are drawn, where, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import same_color
+
+from explainrec_lab.plots import OPPOSES, SUPPORTS, pairwise_figure
+from explainrec_lab.plots.pairwise import strongest_pairs
+
+IMAGE = np.zeros((3, 8, 8), np.uint8)
+
+
+def relevance() -> np.ndarray:
+    """Two pairs: (row 0, column 1) with (1, 0), weak and against, and (1, 1) with (0, 0)."""
+    values = np.zeros((2, 2, 2, 2))
+    values[0, 1, 1, 0], values[1, 1, 0, 0] = -1.0, 2.0
+    return values
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left() -> Any:
+    yield
+    plt.close("all")
+
+
+def test_the_strongest_pairs_come_first_and_zeros_never() -> None:
+    assert strongest_pairs(relevance(), 9).tolist() == [[1, 1, 0, 0], [0, 1, 1, 0]]
+    assert strongest_pairs(relevance(), 1).tolist() == [[1, 1, 0, 0]]
+    assert strongest_pairs(np.zeros((2, 2, 2, 2)), 3).shape == (0, 4)
+
+
+def test_lines_join_the_middles_of_their_patches() -> None:
+    ax = pairwise_figure(IMAGE, IMAGE, relevance())
+    against, alike = ax.lines
+    assert alike.get_xdata()[0] == 5.5 and alike.get_ydata().tolist() == [5.5, 1.5]
+    assert against.get_xdata()[0] == 5.5 and against.get_ydata().tolist() == [1.5, 5.5]
+    assert alike.get_xdata()[1] == against.get_xdata()[1] > 8
+
+
+def test_signs_differ_in_colour_and_dashes_and_strength_in_width() -> None:
+    ax = pairwise_figure(IMAGE, IMAGE, torch.tensor(relevance()))
+    against, alike = ax.lines
+    assert same_color(alike.get_color(), SUPPORTS) and same_color(against.get_color(), OPPOSES)
+    assert alike.get_linestyle() == "-" and against.get_linestyle() == "--"
+    assert alike.get_linewidth() == pytest.approx(2 * against.get_linewidth())
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["draw together (1)", "push apart (1)"]
+
+
+def test_a_patch_of_many_pairs_is_marked_once() -> None:
+    ax = pairwise_figure(IMAGE, IMAGE, np.ones((2, 2, 2, 2)), 16)
+    assert len(ax.lines) == 16 and len(ax.patches) == 8
+
+
+def test_nothing_to_draw_is_drawn_as_nothing() -> None:
+    ax = pairwise_figure(IMAGE, IMAGE, np.zeros((2, 2, 2, 2)), title="none", masks=None)
+    assert not ax.lines and ax.get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"image_i": IMAGE[0]}, "image_i: shape"),
+        ({"image_j": np.zeros((3, 8, 4))}, "image_i and image_j: different sizes"),
+        ({"relevance": np.zeros((2, 2))}, "relevance: shape"),
+        ({"relevance": np.zeros((2, 2, 1, 1))}, "relevance: .* same patches"),
+        ({"relevance": np.full((2, 2, 2, 2), np.nan)}, "relevance: nan"),
+        ({"strongest": 0}, "strongest: 0"),
+        ({"masks": np.zeros((8, 8))}, "masks: shape"),
+    ],
+)
+def test_bad_input_is_named(wrong: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"image_i": IMAGE, "image_j": IMAGE, "relevance": relevance()}
+    with pytest.raises(ValueError, match=message):
+        pairwise_figure(**(given | wrong))

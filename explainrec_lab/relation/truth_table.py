@@ -1,0 +1,383 @@
+"""Which explainer finds the reason of a relation? All of them against the boutique's known truth.
+
+    right = right_pairs(dataset, pairs, logits, each=100)
+    table = truth_table(Closeness.of(model, ...), dataset, right)
+    summary(table)
+
+An explainer is a function `(model, images_i, images_j, user, kind) -> (map_i, map_j)`; `METHODS`
+is a plain dict of them, so add yours. `model` is any module with one value a pair, such as a
+`Closeness` or the relation model itself (the logit q - d, as in the paper). Relevance must speak
+*for* the relation where it is positive; only that part is scored (`sign`).
+
+Not here: the scores themselves (`evaluate.localisation`, `evaluate.truth`), and whether the model
+reacts when the pixels are spoilt (`evaluate.faithfulness`).
+
+Source: LRP for explainable recommendations, §2.3 and §3.3, which judges heatmaps by perturbation
+and by eye; the truth, the scores and the other explainers are ours or of the field around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
+
+from explainrec_lab import lrp
+from explainrec_lab.baselines import attribution
+from explainrec_lab.data.boutique.gallery import Gallery
+from explainrec_lab.data.boutique.render import render
+from explainrec_lab.data.boutique.vocabulary import SCHEMA
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations
+from explainrec_lab.evaluate import localisation, truth
+from explainrec_lab.relation.backbone import MEAN, STD, Backbone, pixels
+from explainrec_lab.relation.examples import Pairs, select
+from explainrec_lab.relation.model import RelationModel
+
+Maps: TypeAlias = tuple[Tensor, Tensor]
+"""Relevance of both pictures: `[pair, 3, height, width]` each, or without channels."""
+
+Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Maps]
+"""(model, images_i, images_j, user, kind) -> maps."""
+
+NO_REASON = truth.NO_REASON
+SIDES = ("source", "target")
+MEASURES = ("mass_ratio", "rank_accuracy", "pointing", "densest")
+
+
+# --------------------------------------------------------------------------- explainers
+
+
+def propagated(
+    rule: lrp.Rule | lrp.Composite | Callable[[nn.Module], lrp.Composite],
+) -> Explainer:
+    """Layer-wise relevance by a rule, a composite, or a function from the model to one."""
+
+    def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
+        chosen = rule if isinstance(rule, lrp.Rule | lrp.Composite) else rule(model)
+        return lrp.relevance(lambda *images: model(*images, user, kind), (i, j), rule=chosen)
+
+    return explain
+
+
+def attributed(method: Callable[..., Any], **options: Any) -> Explainer:
+    """An explainer of `baselines.attribution`; an option that is a function gets the model."""
+
+    def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
+        chosen = {name: o(model) if callable(o) else o for name, o in options.items()}
+        map_i, map_j, *_ = method(model, (i, j, user, kind), **chosen)
+        return map_i, map_j
+
+    return explain
+
+
+def blurred(explainer: Explainer, sigma: float = 1.0) -> Explainer:
+    """Relevance summed over channels and spread over a few pixels, so that noise cancels."""
+
+    def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
+        width = 2 * round(3 * sigma) + 1
+        maps = (each.sum(dim=1, keepdim=True) for each in explainer(model, i, j, user, kind))
+        map_i, map_j = (gaussian_blur(each, [width, width], [sigma, sigma]) for each in maps)
+        return map_i, map_j
+
+    return explain
+
+
+def network(model: nn.Module) -> Backbone:
+    """The network that looks at the pictures. Raises ValueError if the model has none."""
+    for part in model.modules():
+        if isinstance(part, Backbone):
+            return part
+    raise ValueError("model: has no relation.Backbone, whose layers the explainer asks for")
+
+
+def last_maps(model: nn.Module) -> nn.Module:
+    """The layer that Grad-CAM looks at: all convolutions, with what follows the last one."""
+    return network(model).convolutions
+
+
+def box() -> lrp.ZBox:
+    """z-box whose bounds are black and white as the first convolution sees them: normalised."""
+    mean, std = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
+    return lrp.ZBox(-mean / std, (1 - mean) / std)
+
+
+def epsilon_gamma_box(gamma: float = 0.25, epsilon: float = 1e-6) -> lrp.Composite:
+    """`lrp.epsilon_gamma_box` for a network that normalises its pixels."""
+    gammas = (lrp.kind("convolution"), lrp.Gamma(gamma, epsilon=epsilon))
+    return lrp.Composite([(lrp.first_layer, box()), gammas], lrp.Epsilon(epsilon))
+
+
+def falling_gamma(model: nn.Module) -> lrp.Composite:
+    """gamma 1, 1/4 and 1/16 in three thirds of the convolutions, epsilon in the dense layer."""
+    third = -(-convolutions(model) // 3)
+    return lrp.Composite(
+        [(lrp.depth(n * third, (n + 1) * third), lrp.Gamma(0.25**n)) for n in range(3)],
+    )
+
+
+def by_depth(model: nn.Module) -> lrp.Composite:
+    """w² at the pixels, gamma up to half of the convolutions, relative epsilon above.
+
+    Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
+    tells one attribute from another: they are left sharp.
+    """
+    half = convolutions(model) // 2
+    return lrp.Composite(
+        [(lrp.first_layer, lrp.WSquare()), (lrp.depth(1, half), lrp.Gamma(0.25))],
+        lrp.Epsilon(0.3, relative=True),
+    )
+
+
+def convolutions(model: nn.Module) -> int:
+    """How many convolutions the network has."""
+    return sum(isinstance(part, nn.Conv2d) for part in network(model).modules())
+
+
+METHODS: dict[str, Explainer] = {
+    "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
+    "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
+    "LRP epsilon-gamma-box": propagated(epsilon_gamma_box()),
+    "LRP gamma falling with depth": propagated(falling_gamma),
+    "LRP z+": propagated(lrp.ZPlus()),
+    "LRP w²-gamma-epsilon": propagated(by_depth),
+    "gradient": attributed(attribution.gradient),
+    "gradient x input": attributed(attribution.gradient_x_input),
+    "integrated gradients": attributed(attribution.integrated_gradients, steps=16),
+    "Grad-CAM": attributed(attribution.grad_cam, layer=last_maps),
+    "random": attributed(attribution.random_map),
+}
+"""The explainers of the table; all but the first are what the paper does not try."""
+
+
+def explained(
+    explainer: Explainer, model: nn.Module, dataset: Dataset, pairs: Pairs, batch: int = 64
+) -> Float[Tensor, "2 pair height width"]:
+    """The maps of both pictures of all pairs, summed over channels, `batch` pairs at a time.
+
+    Raises:
+        ValueError: a model in training mode, or a data set without pictures.
+    """
+    images = dataset.catalogue.images
+    if images is None:
+        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no pictures")
+    if model.training:
+        raise ValueError("model: is in training mode; call model.eval() first")
+    device = next(model.parameters()).device
+    parts = []
+    for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
+        some = pairs[rows]
+        i, j = (pixels(images[items]).to(device) for items in (some.source, some.target))
+        context = (torch.from_numpy(ids).to(device) for ids in (some.user, some.kind))
+        maps = [each.detach() for each in explainer(model, i, j, *context)]
+        parts.append(torch.stack([each.sum(1) if each.ndim == 4 else each for each in maps]))
+    return torch.cat(parts, dim=1).cpu()
+
+
+# --------------------------------------------------------------------------- the table
+
+
+def right_pairs(
+    dataset: Dataset,
+    pairs: Pairs,
+    logits: Float[ndarray, " pair"],
+    each: int | None = None,
+    seed: int = 0,
+) -> Pairs:
+    """Related pairs that the model predicts right and whose reason is known.
+
+    Args:
+        logits: q - d of the pairs (`relation.logits_of`).
+        each: at most so many pairs of each kind, drawn at random; None = all of them.
+
+    Raises:
+        ValueError: a data set without truth, or logits that are not one a pair.
+    """
+    if len(logits) != len(pairs):
+        raise ValueError(f"logits: {len(logits)} for {len(pairs)} pairs")
+    reasons = reasons_of(dataset, pairs)
+    good = pairs.related & (logits > 0) & (reasons != NO_REASON).all(axis=1)
+    rng = np.random.default_rng(seed)
+    chosen = [
+        np.sort(rng.permutation(np.flatnonzero(good & (pairs.kind == kind)))[:each])
+        for kind in range(len(RELATION_KINDS))
+    ]
+    return pairs[np.concatenate(chosen)]
+
+
+def reasons_of(dataset: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
+    """The attribute behind each pair in source and target; -1 = none, or not recorded.
+
+    Raises:
+        ValueError: a data set without truth.
+    """
+    if dataset.truth is None:
+        raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
+    known = dataset.truth.relation_reason[pairs.rows]
+    return np.where(pairs.rows[:, None] >= 0, known, NO_REASON)
+
+
+def truth_table(
+    model: nn.Module,
+    dataset: Dataset,
+    pairs: Pairs,
+    methods: Mapping[str, Explainer] = METHODS,
+    *,
+    references: bool = True,
+    sign: str = "positive",
+    batch: int = 64,
+) -> pd.DataFrame:
+    """All scores of all explainers on all pairs.
+
+    Args:
+        model: what is explained, one value a pair; in eval mode.
+        pairs: with a reason (`right_pairs`).
+        methods: name -> explainer.
+        references: add maps that look at no model: the items' silhouettes and a centre bias.
+        sign: which relevance counts, see `evaluate.localisation`.
+
+    Returns:
+        One row a method, pair and view ('source', 'target', 'pooled'): `method`, `kind`, `pair`,
+        `view`, `area`, `mass`, and `MEASURES`. `densest` says whether the true attribute is the
+        densest of the item's (ties shared); nan in the pooled view, and for an item with a single
+        attribute.
+
+    Raises:
+        ValueError: pairs without a reason, beside what `explained` refuses.
+    """
+    reasons = reasons_of(dataset, pairs)
+    if (reasons == NO_REASON).any():
+        raise ValueError("pairs: some have no reason to find; take `right_pairs`")
+    maps = {
+        name: explained(explainer, model, dataset, pairs, batch).numpy()
+        for name, explainer in methods.items()
+    }
+    maps |= blind_maps(dataset, pairs) if references else {}
+    regions = [localisation.attribute_masks(dataset, i) for i in (pairs.source, pairs.target)]
+    true = localisation.relation_masks(dataset, pairs.rows)
+    tables = [
+        _scored(found, true, regions, reasons, pairs, sign).assign(method=name)
+        for name, found in maps.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def blind_maps(dataset: Dataset, pairs: Pairs) -> dict[str, Float[ndarray, "2 pair height width"]]:
+    """Maps that look at no model: `localisation.reference_maps` of both pictures."""
+    both = [localisation.reference_maps(dataset, items) for items in (pairs.source, pairs.target)]
+    return {name: np.stack([each[name] for each in both]) for name in both[0] if name != "uniform"}
+
+
+def _scored(
+    maps: Float[ndarray, "2 pair height width"],
+    true: ndarray,
+    regions: list[ndarray],
+    reasons: Int[ndarray, "pair 2"],
+    pairs: Pairs,
+    sign: str,
+) -> pd.DataFrame:
+    table = localisation.pair_scores(list(maps), true, sign).reset_index()
+    table["kind"] = np.array(RELATION_KINDS)[pairs.kind[table["pair"]]]
+    table["densest"] = np.nan
+    for side, view in enumerate(SIDES):
+        density = localisation.densest_attribute(maps[side], regions[side], sign)
+        there = np.any(regions[side], axis=(2, 3))
+        hits = hits_of(density, reasons[:, side], np.asarray(there))
+        table.loc[table["view"] == view, "densest"] = hits
+    return table
+
+
+def hits_of(
+    scores: Float[ndarray, "event attribute"], reason: Int[ndarray, " event"], applies: ndarray
+) -> Float[ndarray, " event"]:
+    """`truth.reason_hit_rate` of every event by itself; nan where there is nothing to choose."""
+    events = (slice(n, n + 1) for n in range(len(reason)))
+    return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
+
+
+def summary(table: pd.DataFrame, by: str | list[str] = "method") -> pd.DataFrame:
+    """Means of a truth table, in the order of its methods.
+
+    Args:
+        by: columns that make a row: 'method', or with 'kind' or 'view'.
+
+    Returns:
+        `mass_ratio`, `rank_accuracy`, `pointing` and `densest` over both images (each by itself),
+        `pooled` (the mass ratio of both together) and `pairs`.
+    """
+    alone = table[table["view"] != "pooled"].groupby(by, sort=False)
+    found = alone[list(MEASURES)].mean()
+    both = table[table["view"] == "pooled"].groupby(by, sort=False)["mass_ratio"].mean()
+    found.insert(1, "pooled", both.reindex(found.index))
+    return found.assign(pairs=alone["pair"].nunique())
+
+
+# --------------------------------------------------------------------------- beside the table
+
+
+@torch.no_grad()
+def switch_effects(
+    model: RelationModel, dataset: Dataset, pairs: Pairs
+) -> Float[ndarray, "2 pair attribute"]:
+    """What the model itself goes by: how far d rises when one attribute is drawn differently.
+
+    Each attribute of each item is switched to its other classes, all else staying as it is, and
+    the rise of d is averaged over them (0 where it falls, and where the attribute does not apply).
+    No explainer can be asked for more than to name the attribute that counts most here.
+
+    Raises:
+        ValueError: a data set whose pictures cannot be drawn again.
+    """
+    gallery = dataset.catalogue.images
+    if not isinstance(gallery, Gallery):
+        raise ValueError(f"dataset {dataset.name!r}: its pictures cannot be drawn again")
+    sides = (pairs.source, pairs.target)
+    x = [model.features(pixels(gallery[items]).to(model.q.device)) for items in sides]
+    user, kind = (torch.from_numpy(ids).to(model.q.device) for ids in (pairs.user, pairs.kind))
+    d = model.distance(x[0], x[1], user, kind)
+    effects = np.zeros((2, len(pairs), len(SCHEMA.attributes)))
+    drawn: dict[int, dict[int, Tensor]] = {}
+    for side, row in np.ndindex(2, len(pairs)):
+        item = int(sides[side][row])
+        drawn.setdefault(item, _switched_features(model, gallery, item))
+        for attribute, others in drawn[item].items():
+            partner = x[1 - side][row].expand_as(others)
+            far = model.distance(others, partner, int(user[row]), int(kind[row]))
+            effects[side, row, attribute] = max(float((far - d[row]).mean()), 0.0)
+    return effects
+
+
+def _switched_features(
+    model: RelationModel, gallery: Gallery, item: int
+) -> dict[int, Float[Tensor, "class D"]]:
+    """attribute -> features of the item with each other class of it."""
+    design, found = gallery.designs[item], {}
+    for name, own in design.attributes.items():
+        others = [value for value in SCHEMA.classes[name] if value != own]
+        images = [render(design.switched(name, value), gallery.size).image for value in others]
+        x = model.features(pixels(np.stack(images)).to(model.q.device))
+        found[SCHEMA.attribute(name)] = x
+    return found
+
+
+def shuffled(relations: Relations, seed: int = 0) -> Relations:
+    """Relations without a reason: the targets of each user and kind change places.
+
+    A model trained on them has the right weights for nothing: what an explainer still finds with
+    it does not come from what was learned about relations (Adebayo et al. 2018, label
+    randomisation).
+    """
+    rng = np.random.default_rng(seed)
+    target = relations.target.copy()
+    cell = relations.group * len(RELATION_KINDS) + relations.kind
+    for number in np.unique(cell):
+        rows = np.flatnonzero(cell == number)
+        target[rows] = relations.target[rng.permutation(rows)]
+    return select(replace(relations, target=target), np.flatnonzero(relations.source != target))

@@ -21,7 +21,7 @@ import torch
 
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
-from explainrec_lab.reproduce import reconet_table_1, trained
+from explainrec_lab.reproduce.reconet import reconet_table_1, trained
 
 
 def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:

@@ -79,7 +79,7 @@ class Relation:
     epochs_before: int
     epochs: int
     learning_rate: float = 2e-3
-    network_rate: float = 0.1
+    network_rate: float = 0.3
     hand: int = 64
     grid: int = 4
     batch_norm: bool = True

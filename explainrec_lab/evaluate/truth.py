@@ -12,11 +12,22 @@ attribute there is nothing to explain.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Interactions, check_ids
+from explainrec_lab.data.boutique import goods_of
+from explainrec_lab.data.boutique.relations import eye_of
+from explainrec_lab.data.boutique.vocabulary import CATEGORIES, SCHEMA
+from explainrec_lab.data.contracts import (
+    DOES_NOT_APPLY,
+    RELATION_KINDS,
+    Dataset,
+    Interactions,
+    check_ids,
+)
 
 NO_REASON = -1
 """Code of a purchase or a relation that no single attribute explains."""
@@ -157,3 +168,44 @@ def _shares(predicted: ndarray, applies: ndarray) -> Float[ndarray, "event attri
 def _mean(values: ndarray) -> float:
     """The mean, or nan of nothing (without numpy's warning)."""
     return float(values.mean()) if values.size else float("nan")
+
+
+# --------------------------------------------------------------------------- relations
+
+
+class LabelledPairs(Protocol):
+    """Pairs of items, each with a user and a kind of relation; int64 `[pair]` each."""
+
+    @property
+    def user(self) -> Int[ndarray, " pair"]: ...
+
+    @property
+    def kind(self) -> Int[ndarray, " pair"]: ...
+
+    @property
+    def source(self) -> Int[ndarray, " pair"]: ...
+
+    @property
+    def target(self) -> Int[ndarray, " pair"]: ...
+
+
+def rule_holds(dataset: Dataset, pairs: LabelledPairs, seed: int = 0) -> Bool[ndarray, " pair"]:
+    """Whether pairs obey the boutique's definition of their kind, whatever was recorded.
+
+    Args:
+        pairs: items with a user (a group of shoppers) and a kind of relation.
+        seed: what the boutique was loaded with.
+
+    Raises:
+        ValueError: a data set that is no boutique.
+    """
+    if dataset.name != "boutique" or dataset.relations is None:
+        raise ValueError(f"dataset: {dataset.name!r} has no rule; the boutique has")
+    goods = goods_of(dataset.catalogue)
+    holds = np.zeros(len(pairs.source), dtype=bool)
+    for user in range(dataset.relations.n_groups):
+        eye = eye_of(user, goods, CATEGORIES, SCHEMA, seed)
+        for number, kind in enumerate(RELATION_KINDS):
+            rows = (pairs.user == user) & (pairs.kind == number)
+            holds[rows] = eye.related(kind, pairs.source[rows], pairs.target[rows])
+    return holds

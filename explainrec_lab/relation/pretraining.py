@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images
-from explainrec_lab.relation.backbone import pixels
-from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.relation.backbone import Backbone, pixels
 from explainrec_lab.training import History, Optimisation, fast_half, fit
 
 
@@ -45,17 +44,22 @@ class Labelled:
 
 
 class Naming(nn.Module):
-    """One linear classifier a question on the relation model's features."""
+    """A hidden layer on the network's vectors, then one linear classifier a question."""
 
-    def __init__(self, model: RelationModel, n_classes: list[int]) -> None:
+    def __init__(self, network: Backbone, n_classes: list[int], hidden: int = 100) -> None:
         super().__init__()
-        self.model, self.n_classes = model, n_classes
-        self.answers = nn.Linear(model.dimensions, sum(n_classes))
+        self.network, self.n_classes = network, n_classes
+        self.head = nn.Sequential(
+            nn.Linear(network.size, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, sum(n_classes)),
+        )
 
     def forward(self, pictures: Tensor) -> tuple[Float[Tensor, "item class"], ...]:
         with fast_half(pictures.device):
-            flat = self.model.network(pixels(pictures))
-        return self.answers(self.model.head(flat.float())).split(self.n_classes, dim=1)
+            flat = self.network(pixels(pictures))
+        return self.head(flat.float()).split(self.n_classes, dim=1)
 
 
 def labels_of(catalogue: Catalogue) -> Int[ndarray, "item question"]:
@@ -76,7 +80,7 @@ def naming_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
 
 
 def pretrain(
-    model: RelationModel,
+    network: Backbone,
     catalogue: Catalogue,
     epochs: int,
     learning_rate: float = 2e-3,
@@ -85,7 +89,7 @@ def pretrain(
     *,
     progress: bool = False,
 ) -> History:
-    """Teach the network and the feature layer, in place, to name what is on pictures.
+    """Teach the network, in place, to name what is on pictures.
 
     Args:
         catalogue: of a boutique, better another one than the one to be learned.
@@ -96,8 +100,9 @@ def pretrain(
     if catalogue.images is None:
         raise ValueError("catalogue: it has no pictures to learn from")
     labels = labels_of(catalogue)
-    torch.manual_seed(seed)
-    naming = Naming(model, (labels.max(axis=0) + 1).tolist())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        naming = Naming(network, (labels.max(axis=0) + 1).tolist())
     images = catalogue.images[:]
 
     def batches(epoch: int) -> Iterator[Labelled]:

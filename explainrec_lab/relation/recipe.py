@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
@@ -30,7 +30,7 @@ from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.pretraining import pretrain
 from explainrec_lab.training import History, Optimisation, fast_half, fit
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Part of the cache's key: raise it when the same settings give another model."""
 
 OTHER_SHOP = 1000
@@ -120,12 +120,12 @@ def started(
     """The model as training on relations finds it, and the CPU seconds that it took.
 
     Under `weights="boutique"` the network has learned to name what is on the pictures of another
-    shop (`pretraining.py`); that is cached, so all sizes of M(u) start from the same network.
+    shop (`pretraining.py`). That network is cached: every D and form of M(u) starts from it.
     """
     model = untrained(settings, n_users, seed)
     if settings.weights != "boutique":
         return model, 0.0
-    names = ("backbone", "width", "grid", "batch_norm", "size", "D", "items", "epochs_before")
+    names = ("backbone", "width", "grid", "batch_norm", "size", "items", "epochs_before")
     chosen = {name: value for name, value in asdict(settings).items() if name in names}
     key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
@@ -137,9 +137,11 @@ def started(
         assert other.catalogue.images is not None
         other.catalogue.images[:]  # drawing is not training
         begin = time.process_time()
-        pretrain(model, other.catalogue, settings.epochs_before, seed=seed, progress=progress)
+        pretrain(
+            model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
+        )
         seconds = time.process_time() - begin
-        _write(path, model, seconds)
+        _write(path, model.network, seconds)
     return model, seconds
 
 
@@ -186,7 +188,7 @@ def fixed_features(
     return torch.cat(flat)
 
 
-def _read(path: Path, model: RelationModel) -> float | None:
+def _read(path: Path, model: nn.Module) -> float | None:
     """Load weights from the cache; the CPU seconds that they took, None if there are none."""
     from safetensors import SafetensorError, safe_open
 
@@ -203,7 +205,7 @@ def _read(path: Path, model: RelationModel) -> float | None:
     return seconds
 
 
-def _write(path: Path, model: RelationModel, seconds: float) -> None:
+def _write(path: Path, model: nn.Module, seconds: float) -> None:
     from safetensors.torch import save_file
 
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}

@@ -361,11 +361,11 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
     assert seconds > 0
     shop = relation.dataset_of(settings).catalogue
     assert shop.images is not None
-    x = relation.features_of(model, shop.images, np.arange(150)).double()
+    x = relation.fixed_features(model, shop.images).double()
     x = torch.cat([x, torch.ones(150, 1)], 1)
     labels = torch.from_numpy(relation.labels_of(shop)[:, -2])
     one_hot = torch.eye(3, dtype=torch.float64)[labels]
-    eye = torch.eye(31, dtype=torch.float64)
+    eye = torch.eye(x.shape[1], dtype=torch.float64)
     w = torch.linalg.solve(x[:100].T @ x[:100] + eye, x[:100].T @ one_hot[:100])
     assert ((x[100:] @ w).argmax(1) == labels[100:]).double().mean() > 0.6
 

@@ -1,20 +1,10 @@
-"""The papers' tables on the papers' data, and the record of what we got.
-
-`explainrec reproduce reconet-table-1` runs an experiment and writes its results, with data, seed,
-hardware class, version and date, to `book/reference/results/`. Nothing else writes there. The
-results page puts them beside the papers' numbers.
-"""
+"""RecoNet on the paper's data: Table 1's recall@50 on MovieLens 1M."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import date
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,31 +13,9 @@ from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab import data, reconet, training
-from explainrec_lab._version import __version__
-from explainrec_lab.data.store import whole_file
 from explainrec_lab.evaluate.ranking import recall_at_k, top_k
+from explainrec_lab.reproduce.record import Result
 from explainrec_lab.training import Optimisation
-
-
-@dataclass(frozen=True)
-class Result:
-    """One measured number.
-
-    Attributes:
-        method, data, measure: what was measured, on what, in which unit.
-        settings: hyperparameters; cost: CPU seconds of training.
-    """
-
-    method: str
-    data: str
-    measure: str
-    value: float
-    seed: int
-    cost: float
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-# --------------------------------------------------------------------------- RecoNet, Table 1
 
 ATTRIBUTE_DECAY = {"Q_attributes": 3.0}
 
@@ -153,39 +121,3 @@ def _recall(method: str, value: float, seed: int, cost: float, settings: Any) ->
         d, attributes, optimisation = settings
         settings = {"d": d, "attributes": attributes, **EXAMPLES, **asdict(optimisation)}
     return Result(method, "movielens-1m", "recall@50", value, seed, round(cost, 1), settings)
-
-
-# --------------------------------------------------------------------------- the record
-
-EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {"reconet-table-1": reconet_table_1}
-
-
-def reproduce(name: str, folder: Path, seeds: int = 3) -> Path:
-    """Run one experiment and write its results; each new result is written at once.
-
-    Raises:
-        ValueError: an unknown experiment.
-    """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment: {name!r}; choose from {', '.join(EXPERIMENTS)}")
-    target = folder / f"{name}.json"
-    results: list[dict[str, Any]] = []
-    for result in EXPERIMENTS[name](seeds):
-        results.append(asdict(result))
-        print(f"{result.method}, seed {result.seed}: {result.measure} {result.value:.4f}")
-        record = {"experiment": name, **where(), "results": results}
-        with whole_file(target) as part:
-            part.write_text(json.dumps(record, indent=1) + "\n")
-    return target
-
-
-def where() -> dict[str, Any]:
-    """What the numbers depend on besides data and seed; no name of a machine."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    return {
-        "version": __version__,
-        "date": date.today().isoformat(),
-        "hardware": f"{device}, {os.cpu_count()} cores, {platform.machine()}",
-        "torch": torch.__version__.split("+")[0],
-        "matmul precision": torch.get_float32_matmul_precision(),
-    }

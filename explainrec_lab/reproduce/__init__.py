@@ -1,0 +1,44 @@
+"""The papers' tables and claims, and the record of what we got.
+
+`explainrec reproduce reconet-table-1` runs an experiment and writes its results, with data, seed,
+hardware class, version and date, to `book/reference/results/`. Nothing else writes there. The
+results page puts them beside the papers' numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from explainrec_lab.data.store import whole_file
+from explainrec_lab.reproduce.reconet import reconet_table_1
+from explainrec_lab.reproduce.record import Result, where
+from explainrec_lab.reproduce.relation import relation_feedback, relation_table_1
+
+EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
+    "reconet-table-1": reconet_table_1,
+    "relation-table-1": relation_table_1,
+    "relation-feedback": relation_feedback,
+}
+
+
+def reproduce(name: str, folder: Path, seeds: int = 3) -> Path:
+    """Run one experiment and write its results; each new result is written at once.
+
+    Raises:
+        ValueError: an unknown experiment.
+    """
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment: {name!r}; choose from {', '.join(EXPERIMENTS)}")
+    target = folder / f"{name}.json"
+    results: list[dict[str, Any]] = []
+    for result in EXPERIMENTS[name](seeds):
+        results.append(asdict(result))
+        print(f"{result.method}, seed {result.seed}: {result.measure} {result.value:.4f}")
+        record = {"experiment": name, **where(), "results": results}
+        with whole_file(target) as part:
+            part.write_text(json.dumps(record, indent=1) + "\n")
+    return target

@@ -19,7 +19,6 @@ and by eye; the truth, the scores and the other explainers are ours or of the fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,10 +34,10 @@ from explainrec_lab.baselines import attribution
 from explainrec_lab.data.boutique.gallery import Gallery
 from explainrec_lab.data.boutique.render import render
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
-from explainrec_lab.relation.backbone import MEAN, STD, Backbone, pixels
-from explainrec_lab.relation.examples import Pairs, select
+from explainrec_lab.relation.backbone import Backbone, pixels
+from explainrec_lab.relation.examples import Pairs
 from explainrec_lab.relation.model import RelationModel
 
 Maps: TypeAlias = tuple[Tensor, Tensor]
@@ -103,16 +102,13 @@ def last_maps(model: nn.Module) -> nn.Module:
     return network(model).convolutions
 
 
-def box() -> lrp.ZBox:
-    """z-box whose bounds are black and white as the first convolution sees them: normalised."""
-    mean, std = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
-    return lrp.ZBox(-mean / std, (1 - mean) / std)
+def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
+    """z-box for the pixels, gamma for the convolutions, epsilon for the dense layer.
 
-
-def epsilon_gamma_box(gamma: float = 0.25, epsilon: float = 1e-6) -> lrp.Composite:
-    """`lrp.epsilon_gamma_box` for a network that normalises its pixels."""
-    gammas = (lrp.kind("convolution"), lrp.Gamma(gamma, epsilon=epsilon))
-    return lrp.Composite([(lrp.first_layer, box()), gammas], lrp.Epsilon(epsilon))
+    The box goes from black to white as the first convolution sees them, after normalisation.
+    """
+    eyes = network(model)
+    return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
 
 
 def falling_gamma(model: nn.Module) -> lrp.Composite:
@@ -144,7 +140,7 @@ def convolutions(model: nn.Module) -> int:
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
     "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
-    "LRP epsilon-gamma-box": propagated(epsilon_gamma_box()),
+    "LRP epsilon-gamma-box": propagated(epsilon_gamma_box),
     "LRP gamma falling with depth": propagated(falling_gamma),
     "LRP z+": propagated(lrp.ZPlus()),
     "LRP w²-gamma-epsilon": propagated(by_depth),
@@ -365,19 +361,3 @@ def _switched_features(
         x = model.features(pixels(np.stack(images)).to(model.q.device))
         found[SCHEMA.attribute(name)] = x
     return found
-
-
-def shuffled(relations: Relations, seed: int = 0) -> Relations:
-    """Relations without a reason: the targets of each user and kind change places.
-
-    A model trained on them has the right weights for nothing: what an explainer still finds with
-    it does not come from what was learned about relations (Adebayo et al. 2018, label
-    randomisation).
-    """
-    rng = np.random.default_rng(seed)
-    target = relations.target.copy()
-    cell = relations.group * len(RELATION_KINDS) + relations.kind
-    for number in np.unique(cell):
-        rows = np.flatnonzero(cell == number)
-        target[rows] = relations.target[rng.permutation(rows)]
-    return select(replace(relations, target=target), np.flatnonzero(relations.source != target))

@@ -8,6 +8,7 @@ shows the picture, not the model. (For random *labels*, train a second model on 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +30,11 @@ def layers_with_weights(model: nn.Module) -> list[str]:
 
 
 def randomised(
-    model: Model, generator: torch.Generator | int = 0, *, cascade: int | None = None
+    model: Model,
+    generator: torch.Generator | int = 0,
+    *,
+    cascade: int | None = None,
+    layers: Sequence[str] | None = None,
 ) -> Model:
     """A copy of the model with new random weights; the model itself stays as it is.
 
@@ -38,12 +43,17 @@ def randomised(
 
     Args:
         generator: or its seed. One seed gives a cascade of n + 1 layers the same first n.
-        cascade: only this many of `layers_with_weights`, from the last one down; None = all.
+        cascade: only this many of the layers, from the last one down; None = all.
+        layers: names from the input up to the output; by default `layers_with_weights`, which is
+            right where modules were registered in the order of their use.
 
     Raises:
-        ValueError: a cascade outside 0..number of layers.
+        ValueError: a cascade outside 0..number of layers, or a layer without weights.
     """
-    names = layers_with_weights(model)[::-1]
+    known = layers_with_weights(model)
+    names = (known if layers is None else list(layers))[::-1]
+    if unknown := set(names) - set(known):
+        raise ValueError(f"layers: {sorted(unknown)[0]!r} has no weights of its own in this model")
     count = len(names) if cascade is None else cascade
     if not 0 <= count <= len(names):
         raise ValueError(f"cascade: {count} is outside 0..{len(names)}, the layers with weights")

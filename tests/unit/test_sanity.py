@@ -87,6 +87,14 @@ def test_a_cascade_longer_than_the_model_is_named(net):
         sanity.randomised(net, cascade=5)
 
 
+def test_layers_may_be_named_in_the_order_of_their_use(net):
+    order = ["metric", "low", "norm", "high"]
+    forgotten = changed(net, sanity.randomised(net, cascade=2, layers=order))
+    assert {name.split(".")[0] for name in forgotten} == {"norm", "high"}
+    with pytest.raises(ValueError, match="layers: 'lower' has no weights"):
+        sanity.randomised(net, layers=["lower"])
+
+
 def test_similarity_is_spearmans_of_each_event():
     rng = np.random.default_rng(0)
     a, b = np.round(rng.normal(size=(2, 4, 3, 5, 6)), 1)  # with ties

@@ -8,11 +8,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from explainrec_lab import evaluate, lrp, relation
+from explainrec_lab import evaluate, relation
 from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.profiles import PROFILES, Relation
+from explainrec_lab.relation import truth_table
+from explainrec_lab.relation.closeness import Closeness
 from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
 from explainrec_lab.reproduce.record import Result
 
@@ -28,6 +30,10 @@ MODELS: dict[str, Relation] = {
     "D = 100, full M(u)": replace(CPU, metric="full"),
 }
 """What is compared: the paper's three sizes, its baseline, and the three forms of M(u)."""
+
+
+EXPLAINER = "LRP epsilon, blurred"
+"""Of `truth_table.METHODS`, what localisation is measured with."""
 
 
 def relation_table_1(seeds: int = 3) -> Iterator[Result]:
@@ -84,7 +90,7 @@ def _accuracies(
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
     """Relevance fed back into training against its two controls, at equal training.
 
-    Accuracy against the rule, mean over kinds; relevance mass over area of the epsilon rule on
+    Accuracy against the rule, mean over kinds; relevance mass over area in the true regions of
     related test pairs that are predicted right.
 
     Source: LRP paper, §4.
@@ -122,37 +128,29 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             )
             value = float(np.mean(list(right.values())))
             yield _result(method, "accuracy, rule", value, seed, cost, settings)
-            mass = localisation(model, dataset, test, logits)
-            yield _result(method, "mass over area, epsilon", mass, seed, cost, settings)
+            mass = localisation(model, dataset, parts, test, logits)
+            yield _result(method, f"mass over area, {EXPLAINER}", mass, seed, cost, settings)
 
 
 def localisation(
     model: relation.RelationModel,
     dataset: Dataset,
+    parts: relation.Parts,
     pairs: relation.Pairs,
     logits: np.ndarray,
-    most: int = 400,
 ) -> float:
-    """Absolute relevance mass in the true regions over their area, both pictures, mean."""
-    assert dataset.truth is not None
-    assert dataset.truth.relation_reason is not None
-    assert dataset.catalogue.images is not None
-    explained = pairs.related & (logits > 0)
-    explained &= (dataset.truth.relation_reason[pairs.rows] >= 0).all(axis=1)
-    chosen = pairs[np.flatnonzero(explained)[:most]]
+    """Positive relevance of the closeness in the true regions over their area, both pictures."""
+    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+    assert images is not None
+    items = parts.items["train"]
+    close = Closeness.of(model, images, items, category[items])
+    chosen = truth_table.right_pairs(dataset, pairs, logits, each=100)
     masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
-    ratios = []
-    for rows in np.array_split(np.arange(len(chosen)), max(1, len(chosen) // 50)):
-        some = chosen[rows]
-        images = [
-            relation.pixels(dataset.catalogue.images[ids]) for ids in (some.source, some.target)
-        ]
-        maps = lrp.relevance(model, (*images, some.user, some.kind), rule=lrp.Epsilon())
-        for side in (0, 1):
-            ratios.append(
-                evaluate.localisation.mass_ratio(maps[side], masks[rows, side], sign="absolute")
-            )
-    return float(np.nanmean(np.concatenate(ratios)))
+    maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
+    sides = [
+        evaluate.localisation.mass_ratio(maps[side].numpy(), masks[:, side]) for side in (0, 1)
+    ]
+    return float(np.nanmean(sides))
 
 
 def _result(

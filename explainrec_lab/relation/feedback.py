@@ -9,7 +9,7 @@ training loop over the existing framework". Here a round of it is:
 3. multiply every unit of the maps by its *gain*: its share of the relevance, averaged over pairs
    and images, blended with one.
 
-Source: LRP for explainable recommendations, §4. Not here: what it brings (`reproduce.py`).
+Source: LRP for explainable recommendations, §4. Not here: what it brings (`reproduce/relation.py`).
 """
 
 from __future__ import annotations

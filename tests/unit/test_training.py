@@ -146,6 +146,21 @@ def test_parameters_named_in_own_decay_shrink_by_it_alone() -> None:
     assert model.faded.tolist() == pytest.approx([1 - 0.1 * 0.5] * 3)
 
 
+def test_parameters_named_in_own_rate_move_by_their_share() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fast, self.slow = (nn.Parameter(torch.ones(3)) for _ in range(2))
+
+        def forward(self, batch: Sized) -> Tensor:
+            return (self.fast + self.slow).sum() * torch.ones(len(batch))
+
+    model, plan = Two(), Optimisation(1, 0.1, own_rate={"slow": 0.25}, schedule="constant")
+    fit(model, lambda epoch: [Sized(2)], lambda m, b: m(b), plan)
+    assert model.fast.tolist() == pytest.approx([1 - 0.1] * 3)  # Adam's first step is the rate
+    assert model.slow.tolist() == pytest.approx([1 - 0.025] * 3)
+
+
 class Sized:
     """A batch with a length and nothing else."""
 

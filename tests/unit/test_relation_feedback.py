@@ -1,0 +1,105 @@
+"""Relevance fed back into training, its controls, and the rule that relations are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explainrec_lab import profiles, relation
+from explainrec_lab.evaluate.truth import rule_holds
+from explainrec_lab.relation import feedback
+
+CI = profiles.PROFILES["relation"]["ci"]
+TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, hand=16, D=5, weights="scratch")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> relation.Trained:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    dataset = relation.dataset_of(TINY)
+    assert dataset.relations is not None
+    parts = relation.split_items(dataset.relations)
+    model = relation.untrained(TINY, dataset.relations.n_groups)
+    return relation.Trained(model, dataset, parts, 0.0)
+
+
+def pairs_of(shop: relation.Trained, part: str = "train") -> relation.Pairs:
+    assert shop.dataset.relations is not None
+    return relation.balanced_pairs(shop.parts, part, shop.dataset.relations)
+
+
+def test_shares_of_relevance_sum_to_one_and_ignore_units_that_are_off(
+    shop: relation.Trained,
+) -> None:
+    images = shop.dataset.catalogue.images
+    assert images is not None
+    with torch.no_grad():
+        shop.model.projection.weight[:, :16] = 0  # the first channel of the 4 x 4 map
+    share = feedback.unit_relevance(shop.model, images, pairs_of(shop))
+    assert share.shape == shop.model.network.gain.shape
+    assert float(share.sum()) == pytest.approx(1, abs=1e-4)
+    assert (share >= 0).all()
+    assert float(share[0].sum()) == pytest.approx(0, abs=1e-9)
+
+
+def test_gains_follow_relevance_and_keep_their_mean() -> None:
+    gain, relevance = torch.ones(2, 2, 2), torch.arange(8.0).reshape(2, 2, 2)
+    changed = feedback.fed_back(gain, relevance, 0.5)
+    assert float(changed.mean()) == pytest.approx(1)
+    assert (changed.flatten().diff() >= 0).all()
+    torch.testing.assert_close(feedback.fed_back(gain, relevance, 0.0), gain)
+    spike = torch.zeros(8)
+    spike[0] = 1
+    assert float(feedback.fed_back(torch.ones(8), spike, 1.0, most=3.0).max()) == 8  # all of it
+    with pytest.raises(ValueError, match=r"strength: 2 must be in 0\.\.1"):
+        feedback.fed_back(gain, relevance, 2)
+
+
+@pytest.mark.parametrize("control", feedback.CONTROLS)
+def test_the_outer_loop_changes_the_gains_only_where_it_should(
+    shop: relation.Trained, control: str
+) -> None:
+    dataset, parts = shop.dataset, shop.parts
+    assert dataset.catalogue.images is not None
+    before = shop.model.projection.weight.detach().clone()
+    feedback.train_with_feedback(
+        shop.model,
+        parts.relations["train"],
+        parts.items["train"],
+        dataset.catalogue.images[:],
+        pairs_of(shop),
+        TINY,
+        rounds=2,
+        control=control,
+    )
+    assert not torch.equal(before, shop.model.projection.weight)
+    gain = shop.model.network.gain
+    assert bool((gain == 1).all()) == (control == "none")
+    assert float(gain.mean()) == pytest.approx(1, abs=1e-4)
+
+
+def test_bad_feedback_is_named(shop: relation.Trained) -> None:
+    assert shop.dataset.catalogue.images is not None
+    asked = (shop.parts.relations["train"], shop.parts.items["train"])
+    rest = (shop.dataset.catalogue.images, pairs_of(shop), TINY)
+    with pytest.raises(ValueError, match="control: 'magic'; choose from relevance"):
+        feedback.train_with_feedback(shop.model, *asked, *rest, control="magic")
+    with pytest.raises(ValueError, match=r"rounds: 9 must be in 1..4, the epochs"):
+        feedback.train_with_feedback(shop.model, *asked, *rest, rounds=9)
+
+
+def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: relation.Trained) -> None:
+    dataset = shop.dataset
+    assert dataset.relations is not None
+    assert dataset.truth is not None
+    every = dataset.relations
+    rows = np.arange(len(every))
+    pairs = relation.Pairs(every.group, every.source, every.target, every.kind, rows >= 0, rows)
+    holds = rule_holds(dataset, pairs)
+    assert np.array_equal(holds, dataset.truth.relation_reason[:, 0] >= 0)
+    with pytest.raises(ValueError, match="'other' has no rule; the boutique has"):
+        rule_holds(replace(dataset, name="other"), pairs)

@@ -87,7 +87,7 @@ def pair_figure(
     rows, columns = len(pictures[0]), 2 * len(pictures)
     size = (columns * inches, rows * (inches + 0.3) + 0.7)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    room = {"h_pad": 0.16, "hspace": 0.0} if titles else {}
+    room = {"h_pad": 0.06, "hspace": 0.0} if titles else {}
     figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
     for row in range(rows):
         limit = robust_limit(np.concatenate([each[row].ravel() for each in maps]))
@@ -102,7 +102,8 @@ def pair_figure(
         axis.text(0.5, -0.04, said, transform=axis.transAxes, ha="center", va="top", size=9)
     for title, axis in zip(titles or (), axes[:, 0], strict=False):
         said = axis.text(0, 1.04, title, transform=axis.transAxes, va="bottom", size=10)
-        said.set(weight="bold", in_layout=False)  # a long title must not widen its column
+        said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
+        axis.set_title("M", size=10, alpha=0)  # but every row keeps its height, also when cropped
     _legend(figure, axes)
     return figure
 

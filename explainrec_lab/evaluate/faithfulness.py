@@ -79,6 +79,7 @@ def perturb(
     context: Sequence[Tensor] = (),
     batch: int = 256,
     pixels: tuple[float, float] = (0.0, 1.0),
+    instead: Tensor | Sequence[Tensor] | None = None,
     generator: torch.Generator | int = 0,
 ) -> Curve:
     """Replace patches by uniform noise, `per_step` at a time, and score the pairs after each step.
@@ -102,6 +103,8 @@ def perturb(
         context: further arguments of `score`, `[pair, ...]` each: users, relation kinds.
         batch: pairs scored at a time; changes memory and time only.
         pixels: lowest and highest pixel value of the noise.
+        instead: pictures that the new pixels are taken from, shaped like the images; by default
+            noise, as in the paper. A picture's background is less of a shock to the model.
         generator: of noise and rankings, or its seed.
 
     Raises:
@@ -115,6 +118,8 @@ def perturb(
     _check_rest(order, context, len(pictures[0]), batch, pixels)
     source = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
     noise = [_uniform(picture, pixels, source) for picture in pictures]
+    if instead is not None:
+        noise = _checked_replacement(instead, pictures)
     turns = _turns([_patch_sums(each, patch) for each in maps], order, pooled, source)
     turns = [_on_pixels(turn, patch, each) for turn, each in zip(turns, pictures, strict=True)]
     budget = per_step * torch.arange(steps + 1)
@@ -322,6 +327,17 @@ def _checked_relevance(
     return [
         (each.sum(1) if each.ndim == 4 else each).detach().to(images[0].device) for each in maps
     ]
+
+
+def _checked_replacement(instead: Tensor | Sequence[Tensor], images: list[Tensor]) -> list[Tensor]:
+    """What comes into spoiled patches, one picture for each image."""
+    given = [instead] if isinstance(instead, Tensor) else list(instead)
+    if [each.shape for each in given] != [image.shape for image in images]:
+        raise ValueError(
+            f"instead: shapes {[tuple(each.shape) for each in given]}; needs "
+            f"{[tuple(image.shape) for image in images]}, as the images"
+        )
+    return [each.to(image) for each, image in zip(given, images, strict=True)]
 
 
 def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int, pooled: bool) -> None:

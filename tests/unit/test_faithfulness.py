@@ -45,6 +45,16 @@ def test_pixels_go_one_after_the_other_and_the_most_relevant_goes_first():
     assert gone == [(0, 1), (1, 1), (0, 0), (1, 0)]
 
 
+def test_other_pixels_may_come_in_instead_of_noise():
+    seen: list[tuple[Tensor, ...]] = []
+    instead = torch.arange(12.0).view(1, 3, 2, 2)
+    fa.perturb(recorder(seen), IMAGE, RELEVANCE, patch=1, steps=4, instead=instead)
+    assert torch.equal(seen[-1][0], instead)
+    assert torch.equal(seen[1][0][..., 0, 1], instead[..., 0, 1])
+    with pytest.raises(ValueError, match=r"instead: shapes \[\(1, 3, 2, 1\)\]"):
+        fa.perturb(first_pixel, IMAGE, RELEVANCE, patch=1, steps=1, instead=instead[..., :1])
+
+
 def test_least_relevant_first_is_the_other_way_round():
     seen: list[tuple[Tensor, ...]] = []
     fa.perturb(recorder(seen), IMAGE, RELEVANCE, patch=1, steps=4, order="least")

@@ -33,7 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
 PAGE = ROOT / "_build" / "html"
-CELL_TIMEOUT_SECONDS = 300
+CELL_TIMEOUT_SECONDS = 900
 PROFILES = ("ci", "cpu", "gpu")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
 PAGE_ONLY = {".md", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these

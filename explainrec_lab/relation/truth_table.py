@@ -146,7 +146,7 @@ METHODS: dict[str, Explainer] = {
     "LRP w²-gamma-epsilon": propagated(by_depth),
     "gradient": attributed(attribution.gradient),
     "gradient x input": attributed(attribution.gradient_x_input),
-    "integrated gradients": attributed(attribution.integrated_gradients, steps=16),
+    "integrated gradients": attributed(attribution.integrated_gradients, steps=8),
     "Grad-CAM": attributed(attribution.grad_cam, layer=last_maps),
     "random": attributed(attribution.random_map),
 }

@@ -70,8 +70,8 @@ _LRP = (
         r"\sum_{r_{ij} \in \mathcal{R}} -\log\bigl(1 + e^{d_u - q}\bigr)"
         r" + \sum_{r_{ij} \in \mathcal{S}} \bigl(d_u - q"
         r" - \log(1 + e^{d_u - q})\bigr)\Bigr)",
-        "Related pairs should be likely and sampled unrelated pairs unlikely. (With the signs that "
-        "the log-likelihood asks for; the paper prints others.)",
+        "Related pairs should be likely and sampled unrelated pairs unlikely. (The "
+        "paper's second term is 1 + log(1 + e^(d - q)), where log(1 - P) is meant.)",
     ),
     (
         "neuron",

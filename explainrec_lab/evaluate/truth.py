@@ -197,15 +197,25 @@ def rule_holds(dataset: Dataset, pairs: LabelledPairs, seed: int = 0) -> Bool[nd
         seed: what the boutique was loaded with.
 
     Raises:
-        ValueError: a data set that is no boutique.
+        ValueError: a data set that is no boutique, another seed than its own, or an unknown user,
+            kind or item.
     """
-    if dataset.name != "boutique" or dataset.relations is None:
+    relations, truth = dataset.relations, dataset.truth
+    if dataset.name != "boutique" or relations is None or truth is None:
         raise ValueError(f"dataset: {dataset.name!r} has no rule; the boutique has")
+    check_ids("pairs.user", pairs.user, relations.n_groups, "group")
+    check_ids("pairs.kind", pairs.kind, len(RELATION_KINDS), "kind")
+    for name in ("source", "target"):
+        check_ids(f"pairs.{name}", getattr(pairs, name), relations.n_items, "item")
     goods = goods_of(dataset.catalogue)
     holds = np.zeros(len(pairs.source), dtype=bool)
-    for user in range(dataset.relations.n_groups):
+    for user in range(relations.n_groups):
         eye = eye_of(user, goods, CATEGORIES, SCHEMA, seed)
         for number, kind in enumerate(RELATION_KINDS):
+            known = (relations.group == user) & (relations.kind == number)
+            known &= truth.relation_reason[:, 0] != NO_REASON
+            if not eye.related(kind, relations.source[known], relations.target[known]).all():
+                raise ValueError(f"seed: {seed} is not what this boutique was loaded with")
             rows = (pairs.user == user) & (pairs.kind == number)
             holds[rows] = eye.related(kind, pairs.source[rows], pairs.target[rows])
     return holds

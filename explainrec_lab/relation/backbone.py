@@ -61,6 +61,7 @@ class Backbone(nn.Module):
     Attributes:
         convolutions: torchvision's own modules.
         channels: of the last feature map.
+        origin: 'scratch' or 'imagenet', whichever weights it really has.
         gain: `[channel, grid, grid]`, a factor on the pooled feature map; one unless relevance
             feedback changes it (`feedback.py`).
     """
@@ -75,6 +76,7 @@ class Backbone(nn.Module):
             raise ValueError(f"grid: {grid} must be at least 1")
         self.convolutions = convolutions.to(memory_format=torch.channels_last)  # faster on CPUs
         self.grid = grid
+        self.origin = "scratch"
         self.channels = _channels(convolutions)
         self.pool = nn.AdaptiveAvgPool2d(grid)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
@@ -129,9 +131,10 @@ def backbone(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(name)
-    if weights == "imagenet":
-        _load_imagenet(network, name)
-    return Backbone(_convolutions(network, name), grid)
+    loaded = weights == "imagenet" and _load_imagenet(network, name)
+    found = Backbone(_convolutions(network, name), grid)
+    found.origin = "imagenet" if loaded else "scratch"
+    return found
 
 
 def _narrow_vgg(name: str, width: float, batch_norm: bool, seed: int) -> nn.Sequential:
@@ -189,11 +192,12 @@ def _channels(convolutions: nn.Module) -> int:
 # --------------------------------------------------------------------------- ImageNet weights
 
 
-def _load_imagenet(network: nn.Module, name: str) -> None:
-    """From the folder EXPLAINREC_WEIGHTS, else by torchvision's download; else stay as it is."""
+def _load_imagenet(network: nn.Module, name: str) -> bool:
+    """From the folder EXPLAINREC_WEIGHTS, else by torchvision's download; whether it worked."""
     folder = os.environ.get("EXPLAINREC_WEIGHTS")
     if folder:
-        return _load_file(network, name, Path(folder))
+        _load_file(network, name, Path(folder))
+        return True
     try:
         network.load_state_dict(models.get_model_weights(name)["DEFAULT"].get_state_dict())
     except (URLError, OSError) as error:
@@ -202,6 +206,8 @@ def _load_imagenet(network: nn.Module, name: str) -> None:
             "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
             stacklevel=3,
         )
+        return False
+    return True
 
 
 def _load_file(network: nn.Module, name: str, folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 Source: LRP for explainable recommendations, §2.2 and §3.1. Items, not pairs, are divided into
 training, development and test, so that a tested relation joins two pictures that training never
-saw. The paper's objective has two slips of sign; here it is minus the log-likelihood of related
-pairs R and as many sampled unrelated pairs S:
+saw. The paper prints 1 + log(1 + e^(d - q)) for an unrelated pair, where log(1 - P) is meant; here
+the loss is minus the log-likelihood of related pairs R and as many sampled unrelated pairs S:
 
     loss = sum over R of log(1 + e^(d - q)) + sum over S of log(1 + e^(q - d)).
 
@@ -356,5 +356,9 @@ class HandLosses:
             n_cells, len(hand.items), self.n_items, dtype=torch.bool, device=others.device
         )
         recorded[cell, hand.here, hand.there] = True
+        place = torch.full((self.n_items,), -1, device=others.device)
+        place[hand.items] = torch.arange(len(hand.items), device=others.device)
+        back = place[hand.there] >= 0  # both ends are here: d is symmetric, so the way back is too
+        recorded[cell[back], place[hand.there[back]], hand.items[hand.here[back]]] = True
         itself = hand.items[:, None] == others
         return self.known[others] & ~itself & ~recorded[:, :, others]

@@ -9,6 +9,9 @@ training loop over the existing framework". Here a round of it is:
 3. multiply every unit of the maps by its *gain*: its share of the relevance, averaged over pairs
    and images, blended with one.
 
+The paper gives no formula. A gain is one number for each channel and place of the last maps, the
+same for all pictures; the weights of the convolutions change only by training on.
+
 Source: LRP for explainable recommendations, §4. Not here: what it brings (`reproduce/relation.py`).
 """
 
@@ -122,15 +125,16 @@ def train_with_feedback(
         control: one of `CONTROLS`; the two others tell what relevance itself brings.
 
     Raises:
-        ValueError: an unknown control, or fewer epochs than rounds.
+        ValueError: an unknown control, or rounds that do not divide the epochs.
 
     Source: §4.
     """
     if control not in CONTROLS:
         raise ValueError(f"control: {control!r}; choose from {', '.join(CONTROLS)}")
-    if not 1 <= rounds <= settings.epochs:
-        raise ValueError(f"rounds: {rounds} must be in 1..{settings.epochs}, the epochs")
-    generator = torch.Generator().manual_seed(seed)
+    if rounds < 1 or settings.epochs % rounds:
+        raise ValueError(f"rounds: {rounds} must divide the {settings.epochs} epochs")
+    units = model.network.gain.numel()
+    order = torch.randperm(units, generator=torch.Generator().manual_seed(seed))
     a_round = replace(settings, epochs=settings.epochs // rounds)
     for number in range(rounds):
         train(model, relations, items, images, a_round, seed + 100 * number)
@@ -138,6 +142,5 @@ def train_with_feedback(
             continue
         relevance = unit_relevance(model, images, development)
         if control == "shuffled":
-            order = torch.randperm(relevance.numel(), generator=generator)
             relevance = relevance.flatten()[order].reshape(relevance.shape)
         model.network.gain.copy_(fed_back(model.network.gain, relevance, strength))

@@ -2,8 +2,8 @@
 
 Source: LRP for explainable recommendations, §2.1, Eq. 1. A product L L^T is positive
 semi-definite, so no distance is negative. L is the sum of a shared factor, one a kind, and a
-personal one, one a user and kind: training shrinks the personal part (`recipe.py`), and a user
-without one, `NEW_USER`, has the shared metric.
+personal one, one a user and kind. A user that training never saw, `NEW_USER`, has the shared factor
+and the mean of the personal ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from explainrec_lab.lrp import homogeneous
 
 NEW_USER = -1
-"""The user to name for somebody that training never saw: the shared metric, on purpose."""
+"""The user to name for somebody that training never saw: she has the average factor."""
 
 METRICS = ("full", "low rank", "diagonal")
 
@@ -81,9 +81,11 @@ class UserMetric(nn.Module):
 
     def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Tensor:
         """L of each (user, kind): `[n, D, r]`, or `[n, 1, D]` for a diagonal metric."""
-        known = (user != NEW_USER)[:, None, None]
         own = self.personal[user.clamp(min=0), kind]
-        return self.shared[kind] + torch.where(known, own, torch.zeros_like(own))
+        new = user == NEW_USER
+        if bool(new.any()):
+            own = torch.where(new[:, None, None], self.personal.mean(dim=0)[kind], own)
+        return self.shared[kind] + own
 
     def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
         """M(u) = L L^T of one user and kind."""

@@ -75,7 +75,7 @@ class RelationModel(nn.Module):
         """x of each picture.
 
         Raises:
-            ValueError: pictures that are not `[item, 3, height, width]`, or not floats in 0..1.
+            ValueError: pictures that are not `[item, 3, height, width]`, or not floats.
         """
         check_images("images", images)
         return self.head(self.network(images))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images
+from explainrec_lab.profiles import fabric
 from explainrec_lab.relation.backbone import Backbone, pixels
 from explainrec_lab.training import History, Optimisation, fast_half, fit
 
@@ -109,7 +110,9 @@ def pretrain(
         yield from labelled(images, labels, batch_size, np.random.default_rng([seed, 3, epoch]))
 
     optimisation = Optimisation(epochs, learning_rate)
-    return fit(naming, batches, naming_losses, optimisation, progress=progress)
+    history = fit(naming, batches, naming_losses, optimisation, fabric=fabric(), progress=progress)
+    network.cpu()
+    return history
 
 
 def labelled(

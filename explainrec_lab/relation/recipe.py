@@ -23,7 +23,7 @@ from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
 from explainrec_lab.data.store import cache_dir, content_key, whole_file
-from explainrec_lab.profiles import Relation
+from explainrec_lab.profiles import Relation, fabric
 from explainrec_lab.relation.backbone import backbone, pixels
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
@@ -72,7 +72,10 @@ def trained(
     assert dataset.catalogue.images is not None
     parts = split_items(dataset.relations, seed)
     model = untrained(settings, dataset.relations.n_groups, seed)
-    key = content_key(version=RECIPE_VERSION, seed=seed, shuffled=shuffled, **asdict(settings))
+    chosen = asdict(settings) | {"seed": seed, "shuffled": shuffled}
+    if settings.weights == "imagenet":
+        chosen |= {"origin": model.network.origin}  # a failed download must not be kept as ImageNet
+    key = content_key(version=RECIPE_VERSION, **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
     seconds = _read(path, model)
     if seconds is None:
@@ -129,7 +132,7 @@ def started(
     chosen = {name: value for name, value in asdict(settings).items() if name in names}
     key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
-    seconds = _read(path, model)
+    seconds = _read(path, model.network)
     if seconds is None:
         other = data.load(
             "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
@@ -155,7 +158,7 @@ def train(
     *,
     progress: bool = False,
 ) -> History:
-    """Fit in place by Adam; the personal parts of M(u) decay towards the shared ones.
+    """Fit in place by Adam, on the device of the profile in force; the model comes back to the CPU.
 
     Args:
         items: the training items; `relations` must stay among them.
@@ -170,7 +173,9 @@ def train(
         own_rate={"network": settings.network_rate},
     )
     losses = HandLosses(len(items), seed=seed)
-    return fit(model, hands, losses, optimisation, progress=progress)
+    history = fit(model, hands, losses, optimisation, fabric=fabric(), progress=progress)
+    model.cpu()
+    return history
 
 
 @torch.no_grad()
@@ -182,8 +187,9 @@ def fixed_features(
     model.eval()
     flat = []
     for start in range(0, len(images), batch):
-        with fast_half("cpu"):
-            flat.append(model.network(pixels(images[start : start + batch])).float())
+        pictures = pixels(images[start : start + batch]).to(model.q.device)
+        with fast_half(model.q.device):
+            flat.append(model.network(pictures).float())
     model.train(was_training)
     return torch.cat(flat)
 

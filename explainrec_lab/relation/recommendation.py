@@ -16,7 +16,7 @@ from torch import Tensor
 
 from explainrec_lab.equations import implements
 from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.relation.model import Ids, RelationModel
 
 INDEXES = ("auto", "exact", "faiss")
 LARGE = 100_000
@@ -29,7 +29,7 @@ def recommend(
     model: RelationModel,
     x: Float[Tensor, "item D"],
     queries: Int[Tensor, " query"],
-    user: int,
+    user: Ids,
     kind: int | str,
     candidates: Int[Tensor, " candidate"],
     k: int = 10,
@@ -41,7 +41,7 @@ def recommend(
     Args:
         x: features of all items (`features_of`).
         queries: item ids. A query never recommends itself.
-        user: one user, or `NEW_USER`.
+        user: one for all queries or one a query; `NEW_USER` has the average metric.
         candidates: item ids of a category, each once.
         k: at most the number of candidates, less one where a query is among them.
         index: 'exact', 'faiss', or 'auto'. All give the same answer but for ties.
@@ -50,24 +50,32 @@ def recommend(
         Item ids and probabilities.
 
     Raises:
-        ValueError: an empty category, an unknown item, user, kind or index, or k out of range.
+        ValueError: an empty category, an unknown item, user, kind or index, a candidate given
+            twice, features that are not finite, or k out of range.
 
     Source: §3.4, Eq. 5.
     """
     queries, candidates = (torch.as_tensor(ids, device=x.device) for ids in (queries, candidates))
     _check(x, queries, candidates, k, index)
-    users, kinds = model.users(user).reshape(1), model.kinds(kind).reshape(1)
-    factor = model.metric.factor(users, kinds)[0]
-    z = model.metric.places(x, factor)
-    wanted = min(k + 1, len(candidates))
+    users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
+    if len(users) not in (1, len(queries)):
+        raise ValueError(f"user: {len(users)} of them for {len(queries)} queries")
+    users = users.expand(len(queries))
     use_faiss = index == "faiss" or (index == "auto" and len(candidates) >= LARGE and _faiss())
-    search = _search_faiss if use_faiss else _search
-    d, place = search(z[queries], z[candidates], wanted)
-    items = candidates[place]
-    d = d.masked_fill(items == queries[:, None], torch.inf)
-    order = d.argsort(dim=1, stable=True)[:, :k]
-    probability = (model.q[kinds] - d.gather(1, order)).sigmoid()
-    return items.gather(1, order), probability
+    items = queries.new_empty(len(queries), k)
+    probability = x.new_empty(len(queries), k)
+    for one in users.unique():
+        rows = users == one
+        factor = model.metric.factor(one.reshape(1), kinds)[0]
+        asked, shelf = (model.metric.places(x[ids], factor) for ids in (queries[rows], candidates))
+        search = _search_faiss if use_faiss else _search
+        d, place = search(asked, shelf, min(k + 1, len(candidates)))
+        found = candidates[place]
+        d = d.masked_fill(found == queries[rows, None], torch.inf)
+        order = d.argsort(dim=1, stable=True)[:, :k]
+        items[rows] = found.gather(1, order)
+        probability[rows] = (model.q[kinds] - d.gather(1, order)).sigmoid()
+    return items, probability
 
 
 def _check(x: Tensor, queries: Tensor, candidates: Tensor, k: int, index: str) -> None:
@@ -81,6 +89,11 @@ def _check(x: Tensor, queries: Tensor, candidates: Tensor, k: int, index: str) -
         bad = ids[(ids < 0) | (ids >= len(x))]
         if len(bad):
             raise ValueError(f"{name}: item {int(bad[0])} is not in 0..{len(x) - 1}")
+        broken = ids[~x[ids].isfinite().all(dim=1)]
+        if len(broken):
+            raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
+    if len(candidates.unique()) < len(candidates):
+        raise ValueError("candidates: some item stands there twice")
     most = len(candidates) - int(torch.isin(queries, candidates).any())
     if not 1 <= k <= most:
         raise ValueError(f"k: {k} is outside 1..{most}, the candidates beside the query")

@@ -82,7 +82,7 @@ def test_a_hand_has_the_losses_of_its_pairs_one_by_one() -> None:
     recorded: dict[tuple[int, int], set[tuple[int, int]]] = {}
     columns = (every.group, every.kind, every.source, every.target)
     for u, k, i, j in zip(*(column.tolist() for column in columns), strict=True):
-        here = {(i, j)} if i in inside else {(j, i)} if j in inside else set()
+        here = {(a, b) for a, b in ((i, j), (j, i)) if a in inside}
         recorded.setdefault((u, k), set()).update(here)
     total = 0.0
     for u, k, i, j in zip(*(column.tolist() for column in columns), strict=True):

@@ -45,12 +45,20 @@ def test_names_and_positions_of_kinds_mean_the_same() -> None:
         assert torch.equal(model()(i, j, 1, name), model()(i, j, [1, 1], [number, number]))
 
 
-def test_a_new_user_has_the_shared_metric() -> None:
+def test_a_new_user_has_the_average_factor() -> None:
     own = model()
-    with torch.no_grad():
-        own.metric.personal.zero_()
-    torch.testing.assert_close(own.M(NEW_USER, 0), own.M(2, 0))
-    assert not torch.equal(model().M(NEW_USER, 0), model().M(2, 0))
+    average = own.metric.shared[0] + own.metric.personal[:, 0].mean(dim=0)
+    torch.testing.assert_close(own.M(NEW_USER, 0), average @ average.T)
+    assert not torch.allclose(own.M(NEW_USER, 0), own.M(2, 0))
+
+
+def test_gains_change_the_features() -> None:
+    own = model()
+    before = own.features(pictures())
+    own.network.gain.mul_(
+        torch.linspace(0.2, 1.8, own.network.gain.numel()).view_as(own.network.gain)
+    )
+    assert not torch.allclose(before, own.features(pictures()), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +275,8 @@ def shelf(items: int = 9) -> Tensor:
         ({"k": 0}, r"k: 0 is outside 1..8"),
         ({"user": 7}, r"user: 7 is not in 0..2"),
         ({"index": "tree"}, "index: 'tree'; choose from auto, exact, faiss"),
+        ({"user": [0, 1, 2]}, "user: 3 of them for 1 queries"),
+        ({"candidates": torch.tensor([1, 2, 3, 2])}, "candidates: some item stands there twice"),
     ],
 )
 def test_a_bad_recommendation_is_named(asked: dict[str, Any], message: str) -> None:
@@ -278,6 +288,23 @@ def test_a_bad_recommendation_is_named(asked: dict[str, Any], message: str) -> N
 def test_a_query_is_not_recommended_to_itself() -> None:
     items, _ = relation.recommend(model(), shelf(), torch.arange(9), 0, 0, torch.arange(9), 8)
     assert not (items == torch.arange(9)[:, None]).any()
+
+
+def test_queries_may_have_users_of_their_own() -> None:
+    own, asked = model(), torch.tensor([3, 1, 3, 0])
+    users = [0, 2, NEW_USER, 0]
+    together = relation.recommend(own, shelf(), asked, users, 1, torch.arange(9), 4)
+    for row, (query, user) in enumerate(zip(asked, users, strict=True)):
+        alone = relation.recommend(own, shelf(), query[None], user, 1, torch.arange(9), 4)
+        for all_rows, one in zip(together, alone, strict=True):
+            torch.testing.assert_close(all_rows[row], one[0])
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    broken = shelf().clone()
+    broken[4, 0] = torch.nan
+    with pytest.raises(ValueError, match="x: the features of item 4 are not finite"):
+        relation.recommend(model(), broken, torch.tensor([0]), 0, 0, torch.arange(9), 2)
 
 
 def test_faiss_is_asked_for_by_name_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,8 +359,20 @@ def test_a_model_is_trained_once_and_read_from_then_on(cache: Path) -> None:
     assert len(list(cache.iterdir())) == 4  # two starts, two models
     relation.trained(replace(TINY, epochs=1))
     assert len(list(cache.iterdir())) == 5  # the start is shared
-    relation.trained(TINY, shuffled=True)
+    other = relation.trained(TINY, shuffled=True).model.state_dict()
     assert len(list(cache.iterdir())) == 6
+    assert not torch.equal(
+        first.model.state_dict()["projection.weight"], other["projection.weight"]
+    )
+
+
+def test_the_other_shop_is_learned_from_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, seconds = relation.started(TINY, 5)
+    monkeypatch.setattr("explainrec_lab.relation.recipe.pretrain", None)  # calling it would fail
+    again, recorded = relation.started(TINY, 5)
+    assert recorded == seconds
+    for name, value in first.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name])
 
 
 def test_damaged_weights_are_trained_again(cache: Path) -> None:

@@ -52,9 +52,9 @@ def test_gains_follow_relevance_and_keep_their_mean() -> None:
     assert float(changed.mean()) == pytest.approx(1)
     assert (changed.flatten().diff() >= 0).all()
     torch.testing.assert_close(feedback.fed_back(gain, relevance, 0.0), gain)
-    spike = torch.zeros(8)
-    spike[0] = 1
-    assert float(feedback.fed_back(torch.ones(8), spike, 1.0, most=3.0).max()) == 8  # all of it
+    spike = torch.tensor([90.0, 10, 0, 0, 0, 0, 0, 0])
+    capped = feedback.fed_back(torch.ones(8), spike, 1.0, most=3.0)
+    assert float(capped[0] / capped[1]) == pytest.approx(3 / 0.8)  # 7.2 times the mean counts as 3
     with pytest.raises(ValueError, match=r"strength: 2 must be in 0\.\.1"):
         feedback.fed_back(gain, relevance, 2)
 
@@ -88,8 +88,8 @@ def test_bad_feedback_is_named(shop: relation.Trained) -> None:
     rest = (shop.dataset.catalogue.images, pairs_of(shop), TINY)
     with pytest.raises(ValueError, match="control: 'magic'; choose from relevance"):
         feedback.train_with_feedback(shop.model, *asked, *rest, control="magic")
-    with pytest.raises(ValueError, match=r"rounds: 9 must be in 1..4, the epochs"):
-        feedback.train_with_feedback(shop.model, *asked, *rest, rounds=9)
+    with pytest.raises(ValueError, match="rounds: 3 must divide the 4 epochs"):
+        feedback.train_with_feedback(shop.model, *asked, *rest, rounds=3)
 
 
 def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: relation.Trained) -> None:
@@ -101,5 +101,10 @@ def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: relation
     pairs = relation.Pairs(every.group, every.source, every.target, every.kind, rows >= 0, rows)
     holds = rule_holds(dataset, pairs)
     assert np.array_equal(holds, dataset.truth.relation_reason[:, 0] >= 0)
+    with pytest.raises(ValueError, match="seed: 5 is not what this boutique was loaded with"):
+        rule_holds(dataset, pairs, seed=5)
+    stranger = replace(pairs, user=pairs.user + 5)
+    with pytest.raises(ValueError, match=r"pairs\.user"):
+        rule_holds(dataset, stranger)
     with pytest.raises(ValueError, match="'other' has no rule; the boutique has"):
         rule_holds(replace(dataset, name="other"), pairs)

@@ -102,14 +102,17 @@ def contrast(
     return lrp.relevance(program, images, rule=rule, split=split, ledger=ledger)
 
 
-def default_rule(model: RelationModel) -> Composite:
-    """z-box for the pixels (0..1 after normalisation), gamma for all other layers with weights.
+def default_rule(model: nn.Module) -> Composite:
+    """w² at the pixels, gamma up to half of the convolutions, relative epsilon above.
 
-    Gamma keeps the signs of a distance, which has no negative part of its own, down to the pixels.
+    Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
+    tells one attribute, and one user, from another: they are left sharp.
     """
-    mean, std = model.network.mean, model.network.std
-    box = lrp.ZBox((0 - mean) / std, (1 - mean) / std)
-    return Composite([(lrp.first_layer, box), (lrp.kind("linear", "convolution"), lrp.Gamma())])
+    half = sum(isinstance(part, nn.Conv2d) for part in model.modules()) // 2
+    return Composite(
+        [(lrp.first_layer, lrp.WSquare()), (lrp.depth(1, half), lrp.Gamma(0.25))],
+        lrp.Epsilon(0.3, relative=True),
+    )
 
 
 # --------------------------------------------------------------------------- what is explained

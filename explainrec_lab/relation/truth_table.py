@@ -38,6 +38,7 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.relation.backbone import Backbone, pixels
 from explainrec_lab.relation.examples import Pairs
+from explainrec_lab.relation.explanation import default_rule
 from explainrec_lab.relation.model import RelationModel
 
 Maps: TypeAlias = tuple[Tensor, Tensor]
@@ -119,19 +120,6 @@ def falling_gamma(model: nn.Module) -> lrp.Composite:
     )
 
 
-def by_depth(model: nn.Module) -> lrp.Composite:
-    """w² at the pixels, gamma up to half of the convolutions, relative epsilon above.
-
-    Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
-    tells one attribute from another: they are left sharp.
-    """
-    half = convolutions(model) // 2
-    return lrp.Composite(
-        [(lrp.first_layer, lrp.WSquare()), (lrp.depth(1, half), lrp.Gamma(0.25))],
-        lrp.Epsilon(0.3, relative=True),
-    )
-
-
 def convolutions(model: nn.Module) -> int:
     """How many convolutions the network has."""
     return sum(isinstance(part, nn.Conv2d) for part in network(model).modules())
@@ -143,7 +131,7 @@ METHODS: dict[str, Explainer] = {
     "LRP epsilon-gamma-box": propagated(epsilon_gamma_box),
     "LRP gamma falling with depth": propagated(falling_gamma),
     "LRP z+": propagated(lrp.ZPlus()),
-    "LRP w²-gamma-epsilon": propagated(by_depth),
+    "LRP w²-gamma-epsilon": propagated(default_rule),
     "gradient": attributed(attribution.gradient),
     "gradient x input": attributed(attribution.gradient_x_input),
     "integrated gradients": attributed(attribution.integrated_gradients, steps=8),

@@ -16,11 +16,16 @@ from typing import Any
 from explainrec_lab.data.store import whole_file
 from explainrec_lab.reproduce.reconet import reconet_table_1
 from explainrec_lab.reproduce.record import Result, where
-from explainrec_lab.reproduce.relation import relation_feedback, relation_table_1
+from explainrec_lab.reproduce.relation import (
+    relation_feedback,
+    relation_table_1,
+    relation_truth,
+)
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "reconet-table-1": reconet_table_1,
     "relation-table-1": relation_table_1,
+    "relation-truth": relation_truth,
     "relation-feedback": relation_feedback,
 }
 

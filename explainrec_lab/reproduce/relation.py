@@ -18,8 +18,15 @@ from explainrec_lab.relation.closeness import Closeness
 from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
 from explainrec_lab.reproduce.record import Result
 
-CPU = PROFILES["relation"]["cpu"]
-assert isinstance(CPU, Relation)
+
+def profile(name: str) -> Relation:
+    """Settings of one profile."""
+    found = PROFILES["relation"][name]
+    assert isinstance(found, Relation)
+    return found
+
+
+CPU = profile("cpu")
 
 MODELS: dict[str, Relation] = {
     "D = 10": replace(CPU, D=10, rank=10),
@@ -102,9 +109,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    settings = PROFILES["relation"]["ci"]
-    assert isinstance(settings, Relation)
-    settings = replace(settings, epochs=6)
+    settings = replace(profile("ci"), epochs=6)
     dataset = relation.dataset_of(settings)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None
@@ -164,6 +169,40 @@ def localisation(
         evaluate.localisation.mass_ratio(maps[side].numpy(), masks[:, side]) for side in (0, 1)
     ]
     return float(np.nanmean(sides))
+
+
+def relation_truth(seeds: int = 3) -> Iterator[Result]:
+    """Explainers against the known truth, and three models of which one deserves an explanation.
+
+    75 related test pairs of each kind that the trained model predicts right; the same pairs for a
+    model with random weights and for one that learned from shuffled relations.
+
+    Source: LRP paper, §3.3; the truth is the boutique's.
+    """
+    for seed in range(seeds):
+        learned = relation.trained(CPU, seed)
+        dataset, items = learned.dataset, learned.parts.items["train"][:1000]
+        images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+        assert dataset.relations is not None
+        assert images is not None
+        pairs = relation.balanced_pairs(learned.parts, "test", dataset.relations, seed)
+        logits = relation.logits_of(learned.model, images, pairs)
+        right = truth_table.right_pairs(dataset, pairs, logits, each=75)
+        checks = {
+            "": learned.model,
+            ", random weights": evaluate.sanity.randomised(learned.model, seed).eval(),
+            ", shuffled relations": relation.trained(CPU, seed, shuffled=True).model,
+        }
+        for check, model in checks.items():
+            close = Closeness.of(model, images, items, category[items])
+            methods = truth_table.METHODS
+            if check:
+                methods = {name: each for name, each in methods.items() if "LRP" in name}
+            table = truth_table.truth_table(close, dataset, right, methods, references=not check)
+            for method, row in truth_table.summary(table).iterrows():
+                for measure in ("mass_ratio", "rank_accuracy", "pointing", "densest"):
+                    value = float(row[measure])
+                    yield _result(f"{method}{check}", measure, value, seed, learned.seconds, CPU)
 
 
 def _result(

@@ -15,7 +15,7 @@ et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -333,6 +333,10 @@ def below(bias: Tensor) -> Tensor:
 # --- one layer -----------------------------------------------------------------------------------
 
 
+AT_ONCE = 2**22
+"""Up to so many outputs of a convolution are propagated at once; more go part by part."""
+
+
 def propagate(
     rule: Rule, layer: Layer, relevance: Tensor, z: Tensor, book: Callable[..., Any] | None
 ) -> Tensor:
@@ -346,6 +350,13 @@ def propagate(
         R_i for a `direct` rule, else g_i = R_i / x_i; both `[*x]`.
     """
     assert layer.weight is not None and layer.apply is not None
+    pieces = _pieces(rule, layer, relevance)
+    if pieces > 1:
+        rows = torch.tensor_split(torch.arange(len(relevance)), pieces)
+        some = (slice(int(chosen[0]), int(chosen[-1]) + 1) for chosen in rows)
+        return torch.cat(
+            [propagate(rule, replace(layer, x=layer.x[n]), relevance[n], z[n], book) for n in some]
+        )
     total = torch.zeros_like(layer.x)
     for channel in rule.channels(relevance, z):
         parts = channel.contributions(layer.x, layer.weight)
@@ -362,6 +373,16 @@ def propagate(
         if book is not None:
             _book(book, layer, bias, ratio, sums.detach(), epsilon)
     return total
+
+
+def _pieces(rule: Rule, layer: Layer, relevance: Tensor) -> int:
+    """How many parts of a batch of images to take one after another, so that memory stays small."""
+    bounds = [getattr(rule, name, None) for name in ("low", "high")]
+    shared = all(not isinstance(b, Tensor) or b.dim() < 4 or len(b) == 1 for b in bounds)
+    one_by_one = layer.kind == "convolution" and layer.x.dim() == relevance.dim() == 4 and shared
+    if not one_by_one or len(layer.x) != len(relevance):
+        return 1
+    return max(1, min(len(relevance), relevance.numel() // AT_ONCE))
 
 
 def _sums(layer: Layer, parts: Sequence[Part], bias: Tensor | None) -> tuple[list[Tensor], Tensor]:

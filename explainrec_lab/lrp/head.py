@@ -26,6 +26,19 @@ def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
     return x_i - x_j
 
 
+def _announced(function: Function) -> Function:
+    """The function as one call that whoever watches torch sees whole, not its single operations."""
+
+    @wraps(function)
+    def whole(*args: Any, **kwargs: Any) -> Any:
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if has_torch_function(tensors):
+            return handle_torch_function(whole, tensors, *args, **kwargs)
+        return function(*args, **kwargs)
+
+    return whole  # type: ignore[return-value]
+
+
 def homogeneous(degree: int) -> Callable[[Function], Function]:
     """Mark a function with f(t x) = t^degree f(x) in the tensors that relevance flows through.
 
@@ -35,15 +48,9 @@ def homogeneous(degree: int) -> Callable[[Function], Function]:
         raise ValueError(f"degree: {degree} must be at least 1")
 
     def mark(function: Function) -> Function:
-        @wraps(function)
-        def marked(*args: Any, **kwargs: Any) -> Any:
-            tensors = [arg for arg in args if isinstance(arg, Tensor)]
-            if has_torch_function(tensors):
-                return handle_torch_function(marked, tensors, *args, **kwargs)
-            return function(*args, **kwargs)
-
+        marked = _announced(function)
         marked.degree = degree  # type: ignore[attr-defined]
-        return marked  # type: ignore[return-value]
+        return marked
 
     return mark
 
@@ -54,15 +61,9 @@ def elementwise(function: Function) -> Function:
     Like through an activation, relevance passes it unchanged, whatever constants it adds.
     """
 
-    @wraps(function)
-    def marked(*args: Any, **kwargs: Any) -> Any:
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        if has_torch_function(tensors):
-            return handle_torch_function(marked, tensors, *args, **kwargs)
-        return function(*args, **kwargs)
-
+    marked = _announced(function)
     marked.elementwise = True  # type: ignore[attr-defined]
-    return marked  # type: ignore[return-value]
+    return marked
 
 
 def shares(split: str, x_i: Tensor, x_j: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from explainrec_lab.lrp import elementwise
+from explainrec_lab.training import fast_half
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect."""
@@ -47,6 +49,20 @@ def pixels(images: UInt8[ndarray, "item 3 height width"] | Tensor) -> Float[Tens
     if tensor.dtype != torch.uint8:
         raise ValueError(f"images: dtype {tensor.dtype}; pixels() takes uint8 in 0..255")
     return tensor.float() / 255
+
+
+def half_mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+    """The pictures, half of them mirrored: left and right mean nothing."""
+    turned = torch.from_numpy(rng.random(len(pictures)) < 0.5)
+    return torch.where(turned[:, None, None, None], pictures.flip(-1), pictures)
+
+
+def flat_vectors(
+    network: nn.Module, pictures: UInt8[Tensor, "item 3 h w"]
+) -> Float[Tensor, "item size"]:
+    """A backbone's vectors of uint8 pictures, in bfloat16 on the way where that is faster."""
+    with fast_half(pictures.device):
+        return network(pixels(pictures)).float()
 
 
 @elementwise

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.lrp import homogeneous
+from explainrec_lab.relation.metric import placed
 from explainrec_lab.relation.model import Ids, Kinds, RelationModel
 from explainrec_lab.relation.scores import features_of
 
@@ -80,7 +81,7 @@ class Closeness(nn.Module):
     ) -> Float[Tensor, " pair"]:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         x_i, x_j = self.model.features(images_i), self.model.features(images_j)
-        factor = self.model._factor(user, kind, len(images_i))
+        factor = self.model.factor(user, kind, len(images_i))
         return twice_product(x_i - self.nearest(x_i), x_j - self.nearest(x_j), factor)
 
     def nearest(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:
@@ -98,14 +99,9 @@ def twice_product(a: Tensor, b: Tensor, factor: Tensor) -> Float[Tensor, " pair"
 
     Args:
         a, b: `[pair, D]`.
-        factor: L, in any of the shapes that `metric.squared_length` takes.
+        factor: L, in any of the shapes that `metric.placed` takes.
     """
-    if factor.shape[-2] == 1 and a.shape[-1] == factor.shape[-1]:
-        return 2 * (a * b * factor.squeeze(-2).square()).sum(-1)
-    if factor.ndim == 2:
-        return 2 * ((a @ factor) * (b @ factor)).sum(-1)
-    places = (torch.bmm(x[:, None], factor)[:, 0] for x in (a, b))
-    return 2 * torch.mul(*places).sum(-1)
+    return 2 * (placed(a, factor) * placed(b, factor)).sum(-1)
 
 
 def mean_features(

@@ -30,9 +30,8 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations
 from explainrec_lab.equations import implements
-from explainrec_lab.relation.backbone import pixels
+from explainrec_lab.relation.backbone import flat_vectors, half_mirrored
 from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.training import fast_half
 
 N_KINDS = len(RELATION_KINDS)
 
@@ -265,10 +264,8 @@ class Hands:
 
     def _pictures(self, ids: Int[ndarray, " item"], rng: np.random.Generator) -> Tensor:
         pictures = torch.as_tensor(self.images[ids])
-        if self.flip and pictures.dtype == torch.uint8:
-            turned = torch.from_numpy(rng.random(len(ids)) < 0.5)
-            pictures = torch.where(turned[:, None, None, None], pictures.flip(-1), pictures)
-        return pictures
+        turn = self.flip and pictures.dtype == torch.uint8
+        return half_mirrored(pictures, rng) if turn else pictures
 
 
 # --------------------------------------------------------------------------- the objective
@@ -297,20 +294,19 @@ class HandLosses:
         n_items: how many training items there are.
         others: items sampled for each hand, with which its items are unrelated unless a relation
             says otherwise; None takes all items.
-        half: let the network multiply in bfloat16 where that is faster.
     """
 
-    def __init__(
-        self, n_items: int, others: int | None = 256, *, half: bool = True, seed: int = 0
-    ) -> None:
+    def __init__(self, n_items: int, others: int | None = 256, *, seed: int = 0) -> None:
         if others is not None and others < 1:
             raise ValueError(f"others: {others} must be at least 1, or None for all items")
-        self.n_items, self.others, self.half = n_items, others, half
+        self.n_items, self.others = n_items, others
         self.memory: Tensor | None = None
         self._generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, model: Any, hand: Hand) -> Float[Tensor, " pair"]:
-        x_here = model.head(self._flat(model, hand.pictures))
+        known = hand.pictures.dtype != torch.uint8  # flat vectors already
+        flat = hand.pictures if known else flat_vectors(model.network, hand.pictures)
+        x_here = model.head(flat)
         x_there = self._remember(hand.items, x_here.detach())
         cells, cell = hand.cell.unique(return_inverse=True)
         users, kinds = cells // N_KINDS, cells % N_KINDS
@@ -323,15 +319,6 @@ class HandLosses:
         unrelated = self._unrelated(hand, cell, len(cells), others)
         mean = (of_others * unrelated).sum((1, 2)) / unrelated.sum((1, 2)).clamp(min=1)
         return ((losses + mean[cell]) * self.known[hand.there])[hand.mine]
-
-    def _flat(self, model: Any, pictures: Tensor) -> Float[Tensor, "item size"]:
-        """Flat vectors of pictures; what is no picture is one already."""
-        if pictures.dtype != torch.uint8:
-            return pictures
-        if not self.half:
-            return model.network(pixels(pictures))
-        with fast_half(pictures.device):
-            return model.network(pixels(pictures)).float()
 
     def _remember(self, items: Tensor, x: Tensor) -> Float[Tensor, "item D"]:
         """All feature vectors as far as known (zeros elsewhere), those of this hand as new."""

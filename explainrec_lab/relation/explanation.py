@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from explainrec_lab import lrp
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
-from explainrec_lab.relation.metric import NEW_USER, squared_length
+from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import Ids, Kinds, RelationModel, check_images
 
 OF = ("distance", "logit", "personal")
@@ -108,11 +108,16 @@ def default_rule(model: nn.Module) -> Composite:
     Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
     tells one attribute, and one user, from another: they are left sharp.
     """
-    half = sum(isinstance(part, nn.Conv2d) for part in model.modules()) // 2
+    half = convolutions(model) // 2
     return Composite(
         [(lrp.first_layer, lrp.WSquare()), (lrp.depth(1, half), lrp.Gamma(0.25))],
         lrp.Epsilon(0.3, relative=True),
     )
+
+
+def convolutions(model: nn.Module) -> int:
+    """How many convolutions the model has."""
+    return sum(isinstance(part, nn.Conv2d) for part in model.modules())
 
 
 # --------------------------------------------------------------------------- what is explained
@@ -186,13 +191,6 @@ class Places(nn.Module):
         return placed(self.model.features(images), self.factor)
 
 
-@homogeneous(1)
-def placed(x: Tensor, factor: Tensor) -> Float[Tensor, "item r"]:
-    """x L; like M in a distance, L counts as a weight that takes no rule."""
-    diagonal = factor.shape[0] == 1 != x.shape[1]
-    return x * factor[0] if diagonal else x @ factor
-
-
 @homogeneous(2)
 def quadratic_form(delta: Tensor, M: Tensor) -> Float[Tensor, " pair"]:
     """delta M delta^T, for a symmetric M of any sign, one for all or one a pair."""
@@ -225,11 +223,11 @@ def _program(model: RelationModel, user: Ids, kind: Kinds, of: str, pairs: int) 
 @torch.no_grad()
 def _personal_M(model: RelationModel, user: Ids, kind: Kinds, pairs: int) -> Tensor:
     """M(u) - mean M, one a pair."""
-    model._factor(user, kind, pairs)  # refuses what does not fit the pairs
+    model.factor(user, kind, pairs)  # refuses what does not fit the pairs
     users = model.users(user).expand(pairs).tolist()
     kinds = model.kinds(kind).expand(pairs).tolist()
     if NEW_USER in users:
-        raise ValueError("user: NEW_USER has the shared metric, nothing of it is personal")
+        raise ValueError("user: NEW_USER has the average factor, nothing of it is personal")
     means = {kind: mean_M(model, kind) for kind in set(kinds)}
     own = {each: model.M(*each) - means[each[1]] for each in set(zip(users, kinds, strict=True))}
     return torch.stack([own[each] for each in zip(users, kinds, strict=True)])
@@ -237,7 +235,7 @@ def _personal_M(model: RelationModel, user: Ids, kind: Kinds, pairs: int) -> Ten
 
 @torch.no_grad()
 def _factor(model: RelationModel, user: Ids, kind: Kinds, pairs: int) -> Tensor:
-    return model._factor(user, kind, pairs)
+    return model.factor(user, kind, pairs)
 
 
 def _check_pictures(**images: Tensor) -> None:

@@ -22,22 +22,26 @@ NEW_USER = -1
 METRICS = ("full", "low rank", "diagonal")
 
 
-@homogeneous(2)
-def squared_length(delta: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
-    """|delta L|^2 = delta M delta^T.
+@homogeneous(1)
+def placed(x: Tensor, factor: Tensor) -> Float[Tensor, "pair r"]:
+    """x L: to `lrp`, L is a weight that takes no rule.
 
     Args:
-        delta: `[pair, D]`.
+        x: `[pair, D]`.
         factor: L, one for all pairs or one a pair: `[D, r]`, `[pair, D, r]`, or the diagonal of a
             diagonal L as `[1, D]` or `[pair, 1, D]`.
     """
-    if factor.shape[-2] == 1 and delta.shape[-1] == factor.shape[-1]:
-        z = delta * factor.squeeze(-2)
-    elif factor.ndim == 2:
-        z = delta @ factor
-    else:
-        z = torch.bmm(delta[:, None], factor)[:, 0]
-    return z.square().sum(-1)
+    if factor.shape[-2] == 1 and x.shape[-1] == factor.shape[-1]:
+        return x * factor.squeeze(-2)
+    if factor.ndim == 2:
+        return x @ factor
+    return torch.bmm(x[:, None], factor)[:, 0]
+
+
+@homogeneous(2)
+def squared_length(delta: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+    """|delta L|^2 = delta M delta^T, with L in any of the shapes that `placed` takes."""
+    return placed(delta, factor).square().sum(-1)
 
 
 class UserMetric(nn.Module):

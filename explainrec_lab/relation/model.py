@@ -92,7 +92,7 @@ class RelationModel(nn.Module):
         """d_u = (x_i - x_j) M(u) (x_i - x_j)^T. Source: §2.1, Eq. 1.
 
         Args:
-            user: one for all pairs or one a pair; `NEW_USER` has the shared metric.
+            user: one for all pairs or one a pair; `NEW_USER` has the average factor.
             kind: position in `RELATION_KINDS` or its name, one for all pairs or one a pair.
 
         Raises:
@@ -100,7 +100,7 @@ class RelationModel(nn.Module):
         """
         if x_i.shape != x_j.shape or x_i.ndim != 2:
             raise ValueError(f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}")
-        factor = self._factor(user, kind, len(x_i))
+        factor = self.factor(user, kind, len(x_i))
         return squared_length(difference(x_i, x_j), factor)
 
     def forward(
@@ -127,10 +127,10 @@ class RelationModel(nn.Module):
         return self(images_i, images_j, user, kind).sigmoid()
 
     def M(self, user: int, kind: int | str) -> Float[Tensor, "D D"]:
-        """M(u) of one user and kind of relation; `NEW_USER` gives the shared one."""
+        """M(u) of one user and kind of relation; `NEW_USER` gives that of the average factor."""
         return self.metric.matrix(int(self.users(user)), int(self.kinds(kind)))
 
-    def _factor(self, user: Ids, kind: Kinds, pairs: int) -> Tensor:
+    def factor(self, user: Ids, kind: Kinds, pairs: int) -> Tensor:
         """L: one for all pairs where they agree on user and kind, else one a pair."""
         users, kinds = self.users(user), self.kinds(kind)
         for name, ids in (("user", users), ("kind", kinds)):
@@ -143,7 +143,7 @@ class RelationModel(nn.Module):
     def users(self, user: Ids) -> Tensor:
         """Users as a tensor. Raises ValueError for one that the model never met."""
         users = torch.as_tensor(user, device=self.q.device)
-        check_codes("user", users, NEW_USER, self.n_users, "NEW_USER (-1) has the shared metric")
+        check_codes("user", users, NEW_USER, self.n_users, "NEW_USER (-1) has the average factor")
         return users
 
     def kinds(self, kind: Kinds) -> Tensor:

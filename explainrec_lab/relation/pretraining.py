@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images
 from explainrec_lab.profiles import fabric
-from explainrec_lab.relation.backbone import Backbone, pixels
-from explainrec_lab.training import History, Optimisation, fast_half, fit
+from explainrec_lab.relation.backbone import Backbone, flat_vectors, half_mirrored
+from explainrec_lab.training import History, Optimisation, fit
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,7 @@ class Naming(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> tuple[Float[Tensor, "item class"], ...]:
-        with fast_half(pictures.device):
-            flat = self.network(pixels(pictures))
-        return self.head(flat.float()).split(self.n_classes, dim=1)
+        return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
 
 
 def labels_of(catalogue: Catalogue) -> Int[ndarray, "item question"]:
@@ -121,7 +119,5 @@ def labelled(
     """All pictures once in random order, half of them mirrored."""
     order = rng.permutation(len(labels))
     for ids in np.array_split(order, max(1, len(order) // size)):
-        pictures = torch.as_tensor(images[ids])
-        turned = torch.from_numpy(rng.random(len(ids)) < 0.5)
-        pictures = torch.where(turned[:, None, None, None], pictures.flip(-1), pictures)
+        pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
         yield Labelled(pictures, torch.from_numpy(labels[ids]))

@@ -24,11 +24,11 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
 from explainrec_lab.data.store import cache_dir, content_key, whole_file
 from explainrec_lab.profiles import Relation, fabric
-from explainrec_lab.relation.backbone import backbone, pixels
+from explainrec_lab.relation.backbone import backbone, flat_vectors
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.pretraining import pretrain
-from explainrec_lab.training import History, Optimisation, fast_half, fit
+from explainrec_lab.training import History, Optimisation, fit
 
 RECIPE_VERSION = 3
 """Part of the cache's key: raise it when the same settings give another model."""
@@ -187,9 +187,8 @@ def fixed_features(
     model.eval()
     flat = []
     for start in range(0, len(images), batch):
-        pictures = pixels(images[start : start + batch]).to(model.q.device)
-        with fast_half(model.q.device):
-            flat.append(model.network(pictures).float())
+        pictures = torch.as_tensor(images[start : start + batch]).to(model.q.device)
+        flat.append(flat_vectors(model.network, pictures))
     model.train(was_training)
     return torch.cat(flat)
 

@@ -38,7 +38,7 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.relation.backbone import Backbone, pixels
 from explainrec_lab.relation.examples import Pairs
-from explainrec_lab.relation.explanation import default_rule
+from explainrec_lab.relation.explanation import convolutions, default_rule
 from explainrec_lab.relation.model import RelationModel
 
 Maps: TypeAlias = tuple[Tensor, Tensor]
@@ -118,11 +118,6 @@ def falling_gamma(model: nn.Module) -> lrp.Composite:
     return lrp.Composite(
         [(lrp.depth(n * third, (n + 1) * third), lrp.Gamma(0.25**n)) for n in range(3)],
     )
-
-
-def convolutions(model: nn.Module) -> int:
-    """How many convolutions the network has."""
-    return sum(isinstance(part, nn.Conv2d) for part in network(model).modules())
 
 
 METHODS: dict[str, Explainer] = {
@@ -330,7 +325,8 @@ def switch_effects(
     drawn: dict[int, dict[int, Tensor]] = {}
     for side, row in np.ndindex(2, len(pairs)):
         item = int(sides[side][row])
-        drawn.setdefault(item, _switched_features(model, gallery, item))
+        if item not in drawn:
+            drawn[item] = _switched_features(model, gallery, item)
         for attribute, others in drawn[item].items():
             partner = x[1 - side][row].expand_as(others)
             far = model.distance(others, partner, int(user[row]), int(kind[row]))

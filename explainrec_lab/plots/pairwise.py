@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, rgb
 
 BETWEEN = 0.45
 """Room between the two pictures, as a share of a picture's width."""
@@ -157,21 +157,16 @@ def _legend(ax: Axes, drawn: ndarray) -> None:
 # --------------------------------------------------------------------------- at the door
 
 
-def _array(values: Any) -> ndarray:
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-
-
 def _picture(name: str, image: Any) -> Float[ndarray, "height width 3"]:
     """Channels last, in 0..1."""
-    array = _array(image)
+    array = as_array(image)
     if array.ndim != 3 or array.shape[0] != 3:
         raise ValueError(f"{name}: shape {array.shape}; needs [3, height, width]")
-    scaled = array / 255 if array.dtype == np.uint8 else array
-    return scaled.transpose(1, 2, 0).astype(np.float64).clip(0, 1)
+    return rgb(array)
 
 
 def _checked(pictures: list[ndarray], relevance: Any, strongest: int) -> ndarray:
-    values = _array(relevance).astype(np.float64)
+    values = as_array(relevance).astype(np.float64)
     if pictures[0].shape != pictures[1].shape:
         raise ValueError(
             f"image_i and image_j: different sizes {pictures[0].shape[:2]}, {pictures[1].shape[:2]}"
@@ -192,7 +187,7 @@ def _checked(pictures: list[ndarray], relevance: Any, strongest: int) -> ndarray
 def _regions(masks: Any, pictures: list[ndarray]) -> list[ndarray | None]:
     if masks is None:
         return [None, None]
-    found = _array(masks).astype(bool)
+    found = as_array(masks).astype(bool)
     if found.shape != (2, *pictures[0].shape[:2]):
         raise ValueError(f"masks: shape {found.shape}; needs {(2, *pictures[0].shape[:2])}")
     return [found[0], found[1]]

@@ -20,7 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, rgb
 
 PALE = 0.6
 """How far the grey picture is moved towards white."""
@@ -82,7 +82,7 @@ def pair_figure(
     Raises:
         ValueError: numbers of images, maps, names, titles or masks that do not agree.
     """
-    pictures, maps = [_array(each) for each in images], [_summed(each) for each in relevance]
+    pictures, maps = [as_array(each) for each in images], [_summed(each) for each in relevance]
     _check_rows(pictures, maps, titles, masks, names)
     rows, columns = len(pictures[0]), 2 * len(pictures)
     size = (columns * inches, rows * (inches + 0.3) + 0.7)
@@ -93,9 +93,9 @@ def pair_figure(
         limit = robust_limit(np.concatenate([each[row].ravel() for each in maps]))
         for side, (picture, values) in enumerate(zip(pictures, maps, strict=True)):
             plain, heat = axes[row, 2 * side : 2 * side + 2]
-            plain.imshow(_rgb(picture[row]), interpolation="lanczos")
+            plain.imshow(rgb(picture[row]), interpolation="lanczos")
             plain.axis("off")
-            mask = None if masks is None else _array(masks)[row, side]
+            mask = None if masks is None else as_array(masks)[row, side]
             relevance_map(picture[row], values[row], limit, mask=mask, ax=heat)
     for column, axis in enumerate(axes[-1]):
         said = names[column // 2] if column % 2 == 0 else "its relevance"
@@ -127,7 +127,7 @@ def _legend(figure: Figure, axes: ndarray) -> None:
 
 def _blended(picture: ndarray, strength: ndarray) -> Float[ndarray, "height width 3"]:
     """The pale grey picture under colours as opaque as relevance is strong."""
-    grey = _rgb(picture) @ np.array([0.299, 0.587, 0.114])
+    grey = rgb(picture) @ np.array([0.299, 0.587, 0.114])
     pale = (PALE + (1 - PALE) * grey)[..., None]
     ends = np.where(strength[..., None] >= 0, to_rgb(SUPPORTS), to_rgb(OPPOSES))
     opacity = np.abs(strength).clip(0, 1)[..., None]
@@ -137,24 +137,13 @@ def _blended(picture: ndarray, strength: ndarray) -> Float[ndarray, "height widt
 # --------------------------------------------------------------------------- at the door
 
 
-def _array(values: Any) -> ndarray:
-    """An array of whatever can be one; tensors come from their device."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-
-
-def _rgb(image: ndarray) -> Float[ndarray, "height width 3"]:
-    """Channels last, in 0..1."""
-    scaled = image / 255 if image.dtype == np.uint8 else image
-    return scaled.transpose(1, 2, 0).astype(np.float64).clip(0, 1)
-
-
 def _summed(relevance: Any) -> Float[ndarray, "pair height width"]:
-    values = _array(relevance).astype(np.float64)
+    values = as_array(relevance).astype(np.float64)
     return values.sum(axis=1) if values.ndim == 4 else values
 
 
 def _checked(image: Any, relevance: Any) -> tuple[ndarray, ndarray]:
-    picture, values = _array(image), _array(relevance).astype(np.float64)
+    picture, values = as_array(image), as_array(relevance).astype(np.float64)
     values = values.sum(axis=0) if values.ndim == 3 else values
     if picture.ndim != 3 or picture.shape[0] != 3 or values.shape != picture.shape[1:]:
         raise ValueError(
@@ -184,8 +173,8 @@ def _check_rows(
         raise ValueError(f"images, relevance: {pairs} pairs; need the same number everywhere")
     if titles is not None and len(titles) != pairs[0]:
         raise ValueError(f"titles: {len(titles)} for {pairs[0]} pairs")
-    if masks is not None and _array(masks).shape[:2] != (pairs[0], len(pictures)):
+    if masks is not None and as_array(masks).shape[:2] != (pairs[0], len(pictures)):
         raise ValueError(
-            f"masks: shape {_array(masks).shape}; needs ({pairs[0]}, {len(pictures)}, "
+            f"masks: shape {as_array(masks).shape}; needs ({pairs[0]}, {len(pictures)}, "
             "height, width)"
         )

@@ -53,6 +53,10 @@ class RecoNet:
     learning_rate: float
     weight_decay: float
 
+    def optimisation(self, epochs: int | None = None) -> training.Optimisation:
+        """How `training.fit` shall walk, for the profile's number of epochs or another."""
+        return training.Optimisation(epochs or self.epochs, self.learning_rate, self.weight_decay)
+
 
 @dataclass(frozen=True)
 class Relation:

@@ -76,6 +76,20 @@ def recall_at_k(
     return hits(ranked, relevant).cumsum(axis=1) / np.where(count > 0, count, np.nan)[:, None]
 
 
+def mean_recall(
+    scores: Float[Tensor, "user item"],
+    k: int,
+    relevant: sparse.csr_array,
+    exclude: sparse.csr_array | None = None,
+) -> Float[ndarray, " k"]:
+    """recall@1, ..., recall@k, averaged over the users that have relevant items.
+
+    Args:
+        relevant: binary `[user, item]`, what was held out. exclude: see `top_k`.
+    """
+    return np.nanmean(recall_at_k(top_k(scores, k, exclude), relevant), axis=0)
+
+
 def ndcg_at_k(
     ranked: Int[Tensor, "user k"], relevant: sparse.csr_array
 ) -> Float[ndarray, "user k"]:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab import data, reconet, training
-from explainrec_lab.evaluate.ranking import recall_at_k, top_k
+from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.reproduce.record import Result
 from explainrec_lab.training import Optimisation
 
@@ -92,8 +91,7 @@ def recall_at_50(
 ) -> float:
     """Mean test recall@50 over users; by default, training and development items are left out."""
     known = parts.train.matrix + parts.development.matrix if left_out is None else left_out
-    ranked = top_k(score(sets), 50, known)
-    return float(np.nanmean(recall_at_k(ranked, parts.test.matrix)[:, -1]))
+    return float(mean_recall(score(sets), 50, parts.test.matrix, known)[-1])
 
 
 def baselines(seed: int) -> Iterator[Result]:

@@ -1,0 +1,62 @@
+"""Chapter 2's model: an average of embeddings, a linear softmax over items, and where its votes
+come from.
+
+Paper: Fusco, Vlachos, Vasileiadis, Wardatzky, Schneider, "RecoNet: An Interpretable Neural
+Architecture for Recommender Systems", IJCAI 2019.
+
+    space = reconet.FeatureSpace.of(dataset)
+    model = reconet.RecoNet(space, d=64)
+    reconet.train(model, reconet.RemovedItems(parts.train, space), profiles.profile("reconet"))
+    explanation = reconet.explain(model, space.profile(items=[3, 14]), item=15)
+"""
+
+from explainrec_lab.reconet.bulk import explain_many
+from explainrec_lab.reconet.examples import (
+    Examples,
+    RemovedItems,
+    SingleLabel,
+    cross_entropy,
+    diminishing_removal,
+    removal_survival,
+)
+from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.interpretation import (
+    Explanation,
+    closed_form,
+    epsilon_rule,
+    explain,
+    mean_profile,
+    personal_relevance,
+    recommend,
+    relevance_of_features,
+    relevance_of_latent_factors,
+    relevance_of_pooling,
+    three_steps,
+)
+from explainrec_lab.reconet.model import RecoNet
+from explainrec_lab.reconet.recipe import train
+
+__all__ = [
+    "Examples",
+    "Explanation",
+    "FeatureSpace",
+    "RecoNet",
+    "RemovedItems",
+    "Sets",
+    "SingleLabel",
+    "closed_form",
+    "cross_entropy",
+    "diminishing_removal",
+    "epsilon_rule",
+    "explain",
+    "explain_many",
+    "mean_profile",
+    "personal_relevance",
+    "recommend",
+    "relevance_of_features",
+    "relevance_of_latent_factors",
+    "relevance_of_pooling",
+    "removal_survival",
+    "three_steps",
+    "train",
+]

@@ -1,0 +1,75 @@
+"""The model: an average of latent vectors, and one linear layer over it.
+
+Source: RecoNet, §4.1. `Q` holds one latent vector a *row*, the paper's one a column.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from explainrec_lab.equations import implements
+from explainrec_lab.reconet.features import FeatureSpace, Sets
+
+
+class RecoNet(nn.Module):
+    """y = W x with x the average of the latent vectors of a profile.
+
+    Args:
+        space: which features there are.
+        d: size of the latent vectors.
+        hidden: units of an extra ReLU layer ('RecoNet + Layer'), or None for the paper's best.
+        seed: of the Xavier initialisation.
+
+    Attributes:
+        Q_items, Q_attributes: the rows of Q, apart so that training can treat them differently.
+        W: `[|V|, d]` (or `[|V|, hidden]`).
+    """
+
+    def __init__(
+        self, space: FeatureSpace, d: int = 64, hidden: int | None = None, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if d < 1:
+            raise ValueError(f"d: {d} must be at least 1")
+        generator = torch.Generator().manual_seed(seed)
+        self.space = space
+        Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)
+        self.Q_items = nn.Parameter(Q[: space.n_items].clone())
+        self.Q_attributes = nn.Parameter(Q[space.n_items :].clone())
+        self.hidden = None if hidden is None else nn.Linear(d, hidden)
+        self.W = nn.Parameter(torch.empty(space.n_items, hidden or d))
+        nn.init.xavier_uniform_(self.W, generator=generator)
+        if self.hidden is not None:
+            nn.init.xavier_uniform_(self.hidden.weight, generator=generator)
+            nn.init.zeros_(self.hidden.bias)
+
+    @property
+    def Q(self) -> Float[Tensor, "m d"]:
+        """All latent vectors, one a feature, items first."""
+        # without attributes there is nothing to join, and a copy of Q would cost every inference
+        if not len(self.Q_attributes):
+            return self.Q_items
+        return torch.cat([self.Q_items, self.Q_attributes])
+
+    @implements("reconet", "pooling")
+    def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
+        """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
+        sets = profiles.to(self.W.device)
+        return F.embedding_bag(
+            sets.ids, self.Q, sets.offsets, mode="mean", include_last_offset=True
+        )
+
+    def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
+        """y, the activation of every item, before the softmax."""
+        x = self.pool(profiles)
+        if self.hidden is not None:
+            x = F.relu(self.hidden(x))
+        return x @ self.W.T
+
+    @implements("reconet", "softmax")
+    def probabilities(self, profiles: Sets) -> Float[Tensor, "user item"]:
+        """p = softmax(y). Source: RecoNet, §4.1."""
+        return self(profiles).softmax(dim=1)

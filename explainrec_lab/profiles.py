@@ -64,7 +64,7 @@ class Relation:
 
     Attributes:
         pairs: relations drawn for each group and kind; items, size: of the boutique.
-        backbone, width, grid, batch_norm: see `relation.backbone`.
+        backbone, width, grid, batch_norm: see `vision.backbone`.
         weights: to start from: 'boutique' (another shop's labels), 'imagenet' or 'scratch'.
         epochs_before: passes over the other shop's pictures.
         network_rate: the network's share of the learning rate.

@@ -6,7 +6,6 @@ Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
     learned = relation.trained(settings)
 """
 
-from explainrec_lab.relation.backbone import Backbone, backbone, pixels
 from explainrec_lab.relation.examples import (
     Hand,
     HandLosses,
@@ -32,6 +31,7 @@ from explainrec_lab.relation.recipe import (
 )
 from explainrec_lab.relation.recommendation import recommend
 from explainrec_lab.relation.scores import accuracy, features_of, logits_of, table_1
+from explainrec_lab.vision.backbone import Backbone, backbone, pixels
 
 __all__ = [
     "NEW_USER",

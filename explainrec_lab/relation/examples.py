@@ -30,8 +30,8 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations
 from explainrec_lab.equations import implements
-from explainrec_lab.relation.backbone import flat_vectors, half_mirrored
 from explainrec_lab.relation.metric import squared_distances
+from explainrec_lab.vision.backbone import flat_vectors, half_mirrored
 
 N_KINDS = len(RELATION_KINDS)
 

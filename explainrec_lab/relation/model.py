@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from explainrec_lab.data.contracts import RELATION_KINDS
 from explainrec_lab.equations import implements
 from explainrec_lab.lrp import difference
-from explainrec_lab.relation.backbone import Backbone, backbone
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
+from explainrec_lab.vision.backbone import Backbone, backbone
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor

@@ -11,37 +11,19 @@ the weights"). Not here: learning relations (`examples.py`, `recipe.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_lab.data.boutique import goods_of
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images
+from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.profiles import fabric
-from explainrec_lab.relation.backbone import Backbone, flat_vectors, half_mirrored
 from explainrec_lab.training import History, Optimisation, fit
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
-
-    pictures: Tensor
-    labels: Int[Tensor, "item question"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def part(self, index: int, count: int) -> Labelled:
-        return Labelled(self.pictures[index::count], self.labels[index::count])
-
-    def to(self, device: torch.device | str) -> Labelled:
-        return Labelled(self.pictures.to(device), self.labels.to(device))
+from explainrec_lab.vision.backbone import Backbone, flat_vectors
+from explainrec_lab.vision.labels import Labelled, balanced_losses, labelled
 
 
 class Naming(nn.Module):
@@ -69,13 +51,7 @@ def labels_of(catalogue: Catalogue) -> Int[ndarray, "item question"]:
 
 def naming_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
     """Cross-entropy summed over questions; rare questions weigh as much as common ones."""
-    losses = torch.zeros(len(batch), device=batch.labels.device)
-    for logits, labels in zip(model(batch.pictures), batch.labels.T, strict=True):
-        applies = labels != DOES_NOT_APPLY
-        weight = len(labels) / applies.sum().clamp(min=1)
-        own = F.cross_entropy(logits, labels, ignore_index=DOES_NOT_APPLY, reduction="none")
-        losses = losses + weight * own
-    return losses
+    return balanced_losses(model(batch.pictures), batch.labels)
 
 
 def pretrain(
@@ -111,13 +87,3 @@ def pretrain(
     history = fit(naming, batches, naming_losses, optimisation, fabric=fabric(), progress=progress)
     network.cpu()
     return history
-
-
-def labelled(
-    images: Images, labels: ndarray, size: int, rng: np.random.Generator
-) -> Iterator[Labelled]:
-    """All pictures once in random order, half of them mirrored."""
-    order = rng.permutation(len(labels))
-    for ids in np.array_split(order, max(1, len(order) // size)):
-        pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
-        yield Labelled(pictures, torch.from_numpy(labels[ids]))

@@ -12,23 +12,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
-from explainrec_lab.data.store import cache_dir, content_key, whole_file
+from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.profiles import Relation, fabric
-from explainrec_lab.relation.backbone import backbone, flat_vectors
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.pretraining import pretrain
 from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.vision.backbone import backbone, flat_vectors
+from explainrec_lab.vision.weights import keep, kept
 
 RECIPE_VERSION = 3
 """Part of the cache's key: raise it when the same settings give another model."""
@@ -77,7 +77,7 @@ def trained(
         chosen |= {"origin": model.network.origin}  # a failed download must not be kept as ImageNet
     key = content_key(version=RECIPE_VERSION, **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
-    seconds = _read(path, model)
+    seconds = kept(path, model)
     if seconds is None:
         model, seconds = started(settings, dataset.relations.n_groups, seed, progress=progress)
         relations = parts.relations["train"]
@@ -89,7 +89,7 @@ def trained(
         begin = time.process_time()
         train(model, relations, parts.items["train"], pictures, settings, seed, progress=progress)
         seconds += time.process_time() - begin
-        _write(path, model, seconds)
+        keep(path, model, seconds)
     return Trained(model.eval(), dataset, parts, seconds)
 
 
@@ -132,7 +132,7 @@ def started(
     chosen = {name: value for name, value in asdict(settings).items() if name in names}
     key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
-    seconds = _read(path, model.network)
+    seconds = kept(path, model.network)
     if seconds is None:
         other = data.load(
             "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
@@ -144,7 +144,7 @@ def started(
             model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
         )
         seconds = time.process_time() - begin
-        _write(path, model.network, seconds)
+        keep(path, model.network, seconds)
     return model, seconds
 
 
@@ -191,28 +191,3 @@ def fixed_features(
         flat.append(flat_vectors(model.network, pictures))
     model.train(was_training)
     return torch.cat(flat)
-
-
-def _read(path: Path, model: nn.Module) -> float | None:
-    """Load weights from the cache; the CPU seconds that they took, None if there are none."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in model.state_dict()}
-            seconds = float(file.metadata()["seconds"])
-        model.load_state_dict(state)
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OSError):
-        path.unlink(missing_ok=True)  # damaged: train again
-        return None
-    return seconds
-
-
-def _write(path: Path, model: nn.Module, seconds: float) -> None:
-    from safetensors.torch import save_file
-
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as part:
-        save_file(state, part, metadata={"seconds": str(seconds)})

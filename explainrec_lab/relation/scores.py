@@ -16,9 +16,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import RELATION_KINDS, Images
-from explainrec_lab.relation.backbone import pixels
 from explainrec_lab.relation.examples import Pairs
 from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.vision.backbone import pixels
 
 NO_PAIRS = "-"
 """What Table 1 prints where a category has no relations of a kind."""

@@ -36,10 +36,10 @@ from explainrec_lab.data.boutique.render import render
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
-from explainrec_lab.relation.backbone import Backbone, pixels
 from explainrec_lab.relation.examples import Pairs
 from explainrec_lab.relation.explanation import convolutions, default_rule
 from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.vision.backbone import Backbone, pixels
 
 Maps: TypeAlias = tuple[Tensor, Tensor]
 """Relevance of both pictures: `[pair, 3, height, width]` each, or without channels."""
@@ -95,7 +95,7 @@ def network(model: nn.Module) -> Backbone:
     for part in model.modules():
         if isinstance(part, Backbone):
             return part
-    raise ValueError("model: has no relation.Backbone, whose layers the explainer asks for")
+    raise ValueError("model: has no vision.Backbone, whose layers the explainer asks for")
 
 
 def last_maps(model: nn.Module) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "explainrec_lab"
-GROUND = {"data", "lrp", "evaluate", "training", "equations", "profiles", "baselines"}
+GROUND = {"data", "lrp", "evaluate", "training", "equations", "profiles", "baselines", "vision"}
 CHAPTERS = {"relation", "reconet", "saers"}
 TOP = {"plots", "live", "exercises", "reproduce", "cli"}
 OUTSIDE = {"__init__", "_version"}  # the door opens every room; the version knows none

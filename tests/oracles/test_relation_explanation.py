@@ -10,9 +10,9 @@ from torch import Tensor
 
 from explainrec_lab import lrp, relation
 from explainrec_lab.relation import NEW_USER, RelationModel
-from explainrec_lab.relation.backbone import normalise
 from explainrec_lab.relation.explanation import OF, Places, contrast, explain, mean_M
 from explainrec_lab.relation.metric import METRICS
+from explainrec_lab.vision.backbone import normalise
 
 EXACT = lrp.Epsilon(0.0)
 USERS, KINDS = [0, 2, 1], [3, 0, 1]

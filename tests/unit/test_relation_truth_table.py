@@ -165,7 +165,7 @@ def test_a_model_in_training_mode_or_without_network_is_refused(
     random = truth_table.METHODS["random"]
     with pytest.raises(ValueError, match=r"call model\.eval\(\) first"):
         truth_table.explained(random, model().train(), shop, pairs)
-    with pytest.raises(ValueError, match=r"has no relation\.Backbone"):
+    with pytest.raises(ValueError, match=r"has no vision\.Backbone"):
         truth_table.network(torch.nn.Linear(1, 1))
 
 

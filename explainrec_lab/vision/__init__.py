@@ -1,0 +1,24 @@
+"""What the chapters that look at pictures share: networks, labelled batches, kept weights.
+
+| file | holds |
+|---|---|
+| `backbone.py` | torchvision's networks by name and width, pixels as they want them |
+| `labels.py` | batches of labelled pictures, and a loss in which rare labels count |
+| `weights.py` | trained weights in the cache |
+"""
+
+from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors, half_mirrored, pixels
+from explainrec_lab.vision.labels import Labelled, labelled
+from explainrec_lab.vision.weights import keep, kept
+
+__all__ = [
+    "Backbone",
+    "Labelled",
+    "backbone",
+    "flat_vectors",
+    "half_mirrored",
+    "keep",
+    "kept",
+    "labelled",
+    "pixels",
+]

@@ -1,0 +1,49 @@
+"""The recommenders beside RecoNet: what they refuse, and what they give users without history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from toys import shop
+
+from explainrec_lab import baselines
+from explainrec_lab.data import Interactions
+
+
+def newcomer(events: Interactions, user: int = 0) -> Interactions:
+    """The same events without those of one user."""
+    return events.select(events.user != user)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "message"),
+    [
+        (baselines.DemographicPopularity, {"strength": 0.0}, "strength: 0.0 must be above 0"),
+        (baselines.DemographicPopularity, {"trust": 1.5}, "trust: 1.5 is outside 0..1"),
+    ],
+)
+def test_a_bad_hyperparameter_is_named(
+    method: type[Any], wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        method(**wrong)
+
+
+def test_without_features_demographic_popularity_ranks_as_popularity_does() -> None:
+    events = shop(2).interactions.without_features()
+    ours = baselines.DemographicPopularity().scores(events)
+    counts = baselines.Popularity().scores(events)
+    for row, count in zip(ours, counts, strict=True):
+        assert (count[row.argsort(descending=True)].diff() <= 0).all()
+
+
+def test_a_newcomer_is_judged_by_those_who_share_his_features() -> None:
+    events = newcomer(shop(3, users=60).interactions)
+    rows = baselines.DemographicPopularity(strength=1e-3, trust=1.0).scores(events)
+    features = events.user_features.matrix.toarray()
+    alike = (features[1:] == features[0]).all(axis=1).nonzero()[0] + 1
+    assert len(alike)
+    for user in alike:
+        torch.testing.assert_close(rows[0], rows[user])

@@ -7,6 +7,8 @@ PYTHON ?= python3
 ENV := .venv
 RUN := $(ENV)/bin/python
 READY := $(ENV)/ready
+# a worker a core, one thread each: small products are fastest so
+TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
 .PHONY: help book test env lab colab format clean
 
@@ -27,9 +29,9 @@ book: $(READY)
 
 # Package and house first (fast), then the notebooks and the page, then what came out of them.
 test: $(READY)
-	$(RUN) -m pytest tests --ignore=tests/notebooks --ignore=tests/site
+	$(TEST) tests --ignore=tests/notebooks --ignore=tests/site
 	$(RUN) book/_tools/build.py
-	$(RUN) -m pytest tests/notebooks tests/site
+	$(TEST) tests/notebooks tests/site
 
 lab: $(READY)
 	$(RUN) -m jupyter lab book

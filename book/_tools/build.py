@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
 PAGE = ROOT / "_build" / "html"
 CELL_TIMEOUT_SECONDS = 900
+MOST_WORKERS = 4  # a notebook takes one to two GB
 PROFILES = ("ci", "cpu", "gpu")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
 PAGE_ONLY = {".md", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
@@ -132,6 +133,7 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
     """Execute notebooks in place under pytest; each failing cell is shown. Returns exit code."""
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "-v", "--no-header"]
     command += [f"--nbmake-timeout={CELL_TIMEOUT_SECONDS}", "-p", "no:cacheprovider"]
+    command += ["-n", str(workers(profile, len(stale))), "--dist", "load", "--maxschedchunk", "1"]
     command += [f"--rootdir={tree}", "-c", str(ROOT / "pyproject.toml"), *stale]
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= {
@@ -142,6 +144,13 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }
     return subprocess.run(command, cwd=tree, env=environment).returncode
+
+
+def workers(profile: str, notebooks: int) -> int:
+    """Notebooks that run beside each other: one a core, at most four; one on a GPU."""
+    if profile == "gpu":
+        return 1
+    return max(1, min(int(hardware()["cores"]), MOST_WORKERS, notebooks))
 
 
 def seconds_of(notebook: Path) -> float:
@@ -155,7 +164,7 @@ def seconds_of(notebook: Path) -> float:
     return round((max(stamps) - min(stamps)).total_seconds(), 1) if stamps else 0.0
 
 
-def hardware() -> dict[str, object]:
+def hardware() -> dict[str, int | bool]:
     """What a reader needs to compare run times: how many cores, and whether a GPU was there."""
     try:
         cores = len(os.sched_getaffinity(0))

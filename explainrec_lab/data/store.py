@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pooch
+from filelock import FileLock
 
 SECONDS_A_DAY = 86_400
 
@@ -45,6 +46,17 @@ def content_key(**asked: Any) -> str:
     """A short key that changes whenever anything in `asked` does (JSON-serialisable values)."""
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Only one process at a time makes `path`; the others wait, and find it made.
+
+    Two notebooks that need the same trained model would otherwise both train it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
 
 
 @contextmanager

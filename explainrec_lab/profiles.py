@@ -95,7 +95,38 @@ class Relation:
     shrinkage: float = 0.01
 
 
-PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation]] = {
+@dataclass(frozen=True)
+class Saers:
+    """Chapter 3: its shop, the network that sees attributes, and the model of preferences.
+
+    Attributes:
+        items, shoppers, size: of the boutique whose items are recommended.
+        photos: labelled pictures of another boutique, from which attributes are learned.
+        backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
+            pixels of a cell of the last feature map.
+        epochs, learning_rate, batch_size: of the network.
+        d: size of the embeddings of users and items.
+        preference_epochs: passes over the purchases.
+    """
+
+    name: str
+    items: int
+    shoppers: int
+    size: int
+    photos: int
+    backbone: str
+    width: float
+    stride: int
+    epochs: int
+    d: int
+    preference_epochs: int
+    learning_rate: float = 2e-3
+    batch_size: int = 32
+    batch_norm: bool = True
+    weights: str | None = None
+
+
+PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
     "boutique": {
         "ci": Boutique("ci", items=300, shoppers=400, size=64),
         "cpu": Boutique("cpu", items=2500, shoppers=1500, size=64),
@@ -111,10 +142,15 @@ PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation]] = {
         "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
         "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
     },
+    "saers": {
+        "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20, 10),
+        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 30, 20),
+        "gpu": Saers("gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, 40),
+    },
 }
 
 
-def profile(chapter: str) -> Boutique | RecoNet | Relation:
+def profile(chapter: str) -> Boutique | RecoNet | Relation | Saers:
     """The settings of one chapter under the profile in force.
 
     Raises:

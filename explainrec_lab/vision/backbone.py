@@ -1,9 +1,10 @@
-"""From pixels to a flat vector: the convolutional part of a torchvision network, by its name.
+"""From pixels to feature maps: the convolutional part of a torchvision network, by its name.
 
 Source: LRP for explainable recommendations, §2.2 and §3.2 ("independent of the specific
-architecture"; VGG-16 there). Any torchvision classifier whose convolutions run one after another
-works at full width; VGG-16 also at a fraction of it, which trains from scratch on a laptop.
-Not here: the feature layer, distances (`model.py`, `metric.py`).
+architecture"; VGG-16 there); SAERS, §3.1 ("the network architecture can be arbitrary"; ResNet-50
+there). Any torchvision classifier whose convolutions run one after another works at full width;
+VGGs and ResNets also at a fraction of it, which trains from scratch on a laptop.
+Not here: what the chapters put on top of the maps.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
@@ -37,6 +39,24 @@ VGG_BLOCKS = {
 """Convolutions in each block of the VGG family; a max-pooling stands between two blocks."""
 
 VGG_CHANNELS = (64, 128, 256, 512, 512)
+
+RESNET_BLOCKS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+}
+"""Kind and number of blocks in each stage of the ResNet family."""
+
+RESNET_CHANNELS = (64, 128, 256, 512)
+NARROW = (*VGG_BLOCKS, *RESNET_BLOCKS)
+"""What comes at a fraction of its width."""
+
+HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+"""Layers that may halve the side of a map."""
+
+TRIAL = 64
+"""Side of the picture, in pixels, with which a network is tried out."""
 
 
 def pixels(images: UInt8[ndarray, "item 3 height width"] | Tensor) -> Float[Tensor, "item 3 h w"]:
@@ -93,7 +113,7 @@ class Backbone(nn.Module):
         self.convolutions = convolutions.to(memory_format=torch.channels_last)  # faster on CPUs
         self.grid = grid
         self.origin = "scratch"
-        self.channels = _channels(convolutions)
+        self.channels = _tried(convolutions).shape[1]
         self.pool = nn.AdaptiveAvgPool2d(grid)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
@@ -118,6 +138,7 @@ def backbone(
     weights: str | None = None,
     *,
     grid: int = 4,
+    stride: int | None = None,
     batch_norm: bool = False,
     seed: int = 0,
 ) -> Backbone:
@@ -125,49 +146,107 @@ def backbone(
 
     Args:
         name: torchvision's name of a classifier ('vgg16', 'resnet18', 'densenet121', ...).
-        width: share of VGG-16's channels; others come at full width only.
-        weights: 'imagenet', or None to start from scratch (He initialisation for VGG-16).
+        width: share of a VGG's or ResNet's channels; others come at full width only.
+        weights: 'imagenet', or None to start from scratch (He initialisation for narrow ones).
         grid: side of the feature map that is flattened. VGG-16's last max-pooling is left out, so
             that pictures of 64 pixels keep a 4 x 4 map.
-        batch_norm: put one behind every convolution of a VGG-16 of fractional width.
+        stride: pixels of the picture a cell of the last feature map; halvings at the end of the
+            network are undone until it is reached. None = as the network has it.
+        batch_norm: put one behind every convolution of a VGG of fractional width.
         seed: of the initialisation.
 
     Raises:
-        ValueError: an unknown name, a width outside 0..1, or weights that do not fit.
+        ValueError: an unknown name, a width outside 0..1, a stride that cannot be had, or weights
+            that do not fit.
     """
     if not 0 < width <= 1:
         raise ValueError(f"width: {width} must be above 0 and at most 1")
     if weights not in (None, "imagenet"):
         raise ValueError(f"weights: {weights!r}; choose 'imagenet' or None")
     if width < 1:
-        if name not in VGG_BLOCKS or weights is not None:
-            some = ", ".join(VGG_BLOCKS)
+        if name not in NARROW or weights is not None:
+            some = ", ".join(NARROW)
             raise ValueError(f"width: {width} is for {some} from scratch, not {name!r}, {weights}")
-        return Backbone(_narrow_vgg(name, width, batch_norm, seed), grid)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            plain = name in VGG_BLOCKS
+            layers = _narrow_vgg(name, width, batch_norm) if plain else _narrow_resnet(name, width)
+            _initialise(layers)
+        return Backbone(_at_stride(layers, stride), grid)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(name)
     loaded = weights == "imagenet" and _load_imagenet(network, name)
-    found = Backbone(_convolutions(network, name), grid)
+    found = Backbone(_at_stride(_convolutions(network, name), stride), grid)
     found.origin = "imagenet" if loaded else "scratch"
     return found
 
 
-def _narrow_vgg(name: str, width: float, batch_norm: bool, seed: int) -> nn.Sequential:
+def _narrow_vgg(name: str, width: float, batch_norm: bool) -> nn.Sequential:
     """A VGG's convolutions at a fraction of their channels, without the last pooling."""
     plan: list[int | str] = []
     for count, channels in zip(VGG_BLOCKS[name], VGG_CHANNELS, strict=True):
         plan += [max(1, round(channels * width))] * count + ["M"]
     plan.pop()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers = models.vgg.make_layers(plan, batch_norm=batch_norm)
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-    return layers
+    return models.vgg.make_layers(plan, batch_norm=batch_norm)
+
+
+def _narrow_resnet(name: str, width: float) -> nn.Sequential:
+    """A ResNet's convolutions at a fraction of their channels, stage by stage."""
+    block, counts = RESNET_BLOCKS[name]
+    channels = [max(1, round(each * width)) for each in RESNET_CHANNELS]
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, channels[0], 7, 2, 3, bias=False),
+        nn.BatchNorm2d(channels[0]),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, 1),
+    ]
+    before = channels[0]
+    for planes, count, stride in zip(channels, counts, (1, 2, 2, 2), strict=True):
+        layers.append(_stage(block, before, planes, count, stride))
+        before = planes * block.expansion
+    return nn.Sequential(*layers)
+
+
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck], before: int, planes: int, count: int, stride: int
+) -> nn.Sequential:
+    """One stage of a ResNet; its first block changes the size."""
+    after = planes * block.expansion
+    shortcut = None
+    if stride > 1 or before != after:
+        shortcut = nn.Sequential(
+            nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+        )
+    first = block(before, planes, stride, shortcut)
+    return nn.Sequential(first, *(block(after, planes) for _ in range(count - 1)))
+
+
+def _initialise(layers: nn.Module) -> None:
+    """He's initialisation of all convolutions."""
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _at_stride(convolutions: nn.Module, stride: int | None) -> nn.Module:
+    """The same layers; from the end on, halvings are undone until a cell has `stride` pixels."""
+    if stride is None:
+        return convolutions
+    for part in reversed(list(convolutions.children())):
+        if TRIAL // _tried(convolutions).shape[-1] <= stride:
+            break
+        for layer in part.modules():
+            if isinstance(layer, HALVING) and layer.stride in (2, (2, 2)):
+                layer.stride = (1, 1)
+                if layer.kernel_size in (2, (2, 2)):
+                    layer.kernel_size = (1, 1)  # a pooling of pairs: nothing left to pool
+    reached = TRIAL // _tried(convolutions).shape[-1]
+    if reached != stride:
+        raise ValueError(f"stride: {stride} cannot be had, {reached} can; use a power of 2")
+    return convolutions
 
 
 def _network(name: str) -> nn.Module:
@@ -190,19 +269,19 @@ def _convolutions(network: nn.Module, name: str) -> nn.Module:
     return nn.Sequential(*takewhile(lambda part: not isinstance(part, head), network.children()))
 
 
-def _channels(convolutions: nn.Module) -> int:
-    """Channels of the last feature map, found by trying."""
+def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
+    """The last feature map of an empty picture."""
     was_training = convolutions.training
     convolutions.eval()
     try:
         with torch.no_grad():
-            maps = convolutions(torch.zeros(1, 3, 64, 64))
+            maps = convolutions(torch.zeros(1, 3, TRIAL, TRIAL))
     except (RuntimeError, AssertionError) as error:
         raise ValueError("name: this network has no convolutional part to take") from error
     convolutions.train(was_training)
     if maps.ndim != 4:
         raise ValueError("name: this network has no convolutional part that gives maps")
-    return maps.shape[1]
+    return maps
 
 
 # --------------------------------------------------------------------------- ImageNet weights

@@ -1,0 +1,128 @@
+"""Every picture becomes twelve vectors: what SAERS knows about an item.
+
+Source: SAERS, §3.1, from "after the classification network has converged" to "we can obtain 12
+attribute representation". Which attributes apply is not said there; here the network says it,
+unless the caller knows better (a shop knows its categories).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab.data.contracts import Images
+from explainrec_lab.saers.activation import grad_aam, gradients_of, importance
+from explainrec_lab.saers.network import SemanticExtraction
+from explainrec_lab.saers.regions import (
+    boxes_of,
+    largest_region,
+    region_features,
+    segment,
+    side_of,
+    upsampled,
+)
+from explainrec_lab.vision.backbone import pixels
+
+Locator = Callable[[SemanticExtraction, Tensor, Tensor, Tensor], Tensor]
+"""(network, pictures in 0..1, F, columns) -> boxes `[item, attribute, 4]`."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What the network sees in some pictures.
+
+    Attributes:
+        features: float32 `[item, attribute, m]`, the ROI-pooled vectors; zeros where an attribute
+            does not apply.
+        applies: bool `[item, attribute]`, by the network's own answer or as it was told. A picture
+            without any contrast (the stand-in of a missing photo) has no attribute.
+        boxes: int64 `[item, attribute, 4]`, (y0, x0, y1, x1) in pixels, half open; the whole
+            picture where the map is zero.
+        predicted: int64 `[item, attribute]`, the most likely class, also where it does not apply.
+    """
+
+    features: Float[ndarray, "item attribute m"]
+    applies: Bool[ndarray, "item attribute"]
+    boxes: Int[ndarray, "item attribute 4"]
+    predicted: Int[ndarray, "item attribute"]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def paper_boxes(
+    network: SemanticExtraction, images: Tensor, maps: Tensor, columns: Tensor
+) -> Int[Tensor, "item attribute 4"]:
+    """Grad-AAM, 20 % of its maximum, the box of the largest connected region. Source: §3.1."""
+    alpha = importance(gradients_of(lambda f: network.answers(f)[0], maps, columns))
+    found = upsampled(grad_aam(maps, alpha), side_of(images))
+    return boxes_of(largest_region(segment(found)))
+
+
+def extract(
+    network: SemanticExtraction,
+    images: Images | ndarray | Tensor,
+    *,
+    applies: Bool[ndarray, "item attribute"] | None = None,
+    boxes: Locator = paper_boxes,
+    batch: int = 128,
+) -> Extracted:
+    """Classes, boxes and one vector an attribute for all pictures, on the network's device.
+
+    Args:
+        images: uint8 pictures, in memory or read as they are asked for.
+        applies: which attributes each item has, where that is known.
+        boxes: how to find the boxes.
+        batch: pictures at a time.
+
+    Raises:
+        ValueError: a network in training mode, `applies` of another shape, pictures that are no
+            uint8 `[item, 3, height, width]`.
+    """
+    if network.training:
+        raise ValueError("network: is in training mode; call network.eval() first")
+    shape = (len(images), len(network.n_classes))
+    if applies is not None and np.shape(applies) != shape:
+        raise ValueError(f"applies: shape {np.shape(applies)}; needs {shape}")
+    parts = []
+    for start in range(0, max(len(images), 1), batch):
+        some = slice(start, start + batch)
+        known = None if applies is None else torch.as_tensor(applies[some])
+        parts.append(_extract(network, torch.as_tensor(images[some]), known, boxes))
+    columns = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    return Extracted(*columns)
+
+
+@torch.no_grad()
+def _extract(
+    network: SemanticExtraction, pictures: Tensor, applies: Tensor | None, locate: Locator
+) -> tuple[ndarray, ...]:
+    """The four arrays of `Extracted` for one batch."""
+    if pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise ValueError(f"images: shape {tuple(pictures.shape)}; needs [item, 3, height, width]")
+    device = next(network.parameters()).device
+    images = pixels(pictures).to(device)
+    maps = network.maps(images)
+    classes, there = network.answers(maps)
+    predicted = network.predicted(classes)
+    found = locate(network, images, maps, network.columns(predicted))
+    known = there > 0 if applies is None else applies.to(device).bool()
+    known = known & ~blank(images)[:, None]
+    features = region_features(maps, found, side_of(images)) * known[..., None]
+    return tuple(_array(each) for each in (features, known, found, predicted))
+
+
+def blank(images: Float[Tensor, "item 3 height width"]) -> Bool[Tensor, " item"]:
+    """Pictures of one colour: there is nothing on them."""
+    return (images.amax(dim=(-2, -1)) == images.amin(dim=(-2, -1))).all(dim=1)
+
+
+def _array(values: Any) -> ndarray:
+    return values.detach().cpu().numpy()

@@ -1,0 +1,108 @@
+"""The Semantic Extraction Network from settings to weights: trained once, kept in the cache.
+
+The paper trains it on two labelled data sets and then uses it on a shop without labels. Here the
+labels come from *another* boutique (another seed: no item in common), and the shop whose items are
+recommended is seen for the first time when its pictures are extracted.
+
+Source: SAERS, §3.1 ("we borrow a fine-grained labeled data and pre-train").
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from explainrec_lab import data
+from explainrec_lab.data.boutique.vocabulary import SCHEMA
+from explainrec_lab.data.contracts import Catalogue
+from explainrec_lab.data.store import cache_dir, content_key
+from explainrec_lab.profiles import Saers, fabric
+from explainrec_lab.saers.network import SemanticExtraction, seeing_losses
+from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.vision.backbone import backbone
+from explainrec_lab.vision.labels import Labelled, labelled
+from explainrec_lab.vision.weights import keep, kept
+
+RECIPE_VERSION = 1
+"""Part of the cache's key: raise it when the same settings give another network."""
+
+LABELLED_SHOP = 1000
+"""Added to the seed: the shop whose labels are learned."""
+
+SEEING = ("size", "photos", "backbone", "width", "stride", "batch_norm", "epochs", "learning_rate")
+"""The settings that the network depends on."""
+
+
+def labelled_shop(settings: Saers, seed: int = 0) -> Catalogue:
+    """Pictures with attribute labels: another boutique than the one with the shoppers."""
+    return data.load(
+        "boutique", items=settings.photos, size=settings.size, seed=LABELLED_SHOP + seed
+    ).catalogue
+
+
+def untrained_network(settings: Saers, seed: int = 0) -> SemanticExtraction:
+    """The network of a profile with random weights, or ImageNet's if the profile asks for them."""
+    network = backbone(
+        settings.backbone,
+        settings.width,
+        settings.weights,
+        grid=settings.size // settings.stride,
+        stride=settings.stride,
+        batch_norm=settings.batch_norm,
+        seed=seed,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SemanticExtraction(network, [len(each) for each in SCHEMA.classes.values()])
+
+
+def trained_network(
+    settings: Saers, seed: int = 0, *, progress: bool = False
+) -> SemanticExtraction:
+    """The network of a profile, trained on the first call and read from the cache from then on."""
+    network = untrained_network(settings, seed)
+    chosen = {name: value for name, value in asdict(settings).items() if name in SEEING}
+    key = content_key(version=RECIPE_VERSION, seed=seed, origin=network.network.origin, **chosen)
+    path = cache_dir() / "saers" / f"{key}.safetensors"
+    seconds = kept(path, network)
+    if seconds is None:
+        shop = labelled_shop(settings, seed)
+        assert shop.images is not None
+        shop.images[:]  # drawing is not training
+        begin = time.process_time()
+        train(network, shop, settings, seed, progress=progress)
+        seconds = time.process_time() - begin
+        keep(path, network, seconds)
+    network.seconds = seconds
+    return network.eval()
+
+
+def train(
+    network: SemanticExtraction,
+    catalogue: Catalogue,
+    settings: Saers,
+    seed: int = 0,
+    *,
+    progress: bool = False,
+) -> History:
+    """Fit in place by Adam, on the device of the profile in force; it comes back to the CPU.
+
+    Raises:
+        ValueError: a catalogue without pictures or labels.
+    """
+    if catalogue.images is None or catalogue.attributes is None:
+        raise ValueError("catalogue: needs pictures and attribute labels to learn from")
+    images, labels = catalogue.images[:], catalogue.attributes
+
+    def batches(epoch: int) -> Iterator[Labelled]:
+        rng = np.random.default_rng([seed, 3, epoch])
+        yield from labelled(images, labels, settings.batch_size, rng)
+
+    optimisation = Optimisation(settings.epochs, settings.learning_rate)
+    history = fit(network, batches, seeing_losses, optimisation, fabric=fabric(), progress=progress)
+    network.cpu()
+    return history

@@ -21,7 +21,7 @@ from torch import Tensor
 from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
-from explainrec_lab.data.store import cache_dir, content_key
+from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time
 from explainrec_lab.profiles import Relation, fabric
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
@@ -77,19 +77,22 @@ def trained(
         chosen |= {"origin": model.network.origin}  # a failed download must not be kept as ImageNet
     key = content_key(version=RECIPE_VERSION, **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
-    seconds = kept(path, model)
-    if seconds is None:
-        model, seconds = started(settings, dataset.relations.n_groups, seed, progress=progress)
-        relations = parts.relations["train"]
-        if shuffled:
-            order = np.random.default_rng([seed, 4]).permutation(len(relations))
-            relations = replace(relations, target=relations.target[order])
-        images = dataset.catalogue.images
-        pictures = images[:] if settings.items <= IN_MEMORY else images
-        begin = time.process_time()
-        train(model, relations, parts.items["train"], pictures, settings, seed, progress=progress)
-        seconds += time.process_time() - begin
-        keep(path, model, seconds)
+    with one_at_a_time(path):
+        seconds = kept(path, model)
+        if seconds is None:
+            model, seconds = started(settings, dataset.relations.n_groups, seed, progress=progress)
+            relations = parts.relations["train"]
+            if shuffled:
+                order = np.random.default_rng([seed, 4]).permutation(len(relations))
+                relations = replace(relations, target=relations.target[order])
+            images = dataset.catalogue.images
+            pictures = images[:] if settings.items <= IN_MEMORY else images
+            begin = time.process_time()
+            train(
+                model, relations, parts.items["train"], pictures, settings, seed, progress=progress
+            )
+            seconds += time.process_time() - begin
+            keep(path, model, seconds)
     return Trained(model.eval(), dataset, parts, seconds)
 
 
@@ -132,19 +135,20 @@ def started(
     chosen = {name: value for name, value in asdict(settings).items() if name in names}
     key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
     path = cache_dir() / "relation" / f"{key}.safetensors"
-    seconds = kept(path, model.network)
-    if seconds is None:
-        other = data.load(
-            "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
-        )
-        assert other.catalogue.images is not None
-        other.catalogue.images[:]  # drawing is not training
-        begin = time.process_time()
-        pretrain(
-            model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
-        )
-        seconds = time.process_time() - begin
-        keep(path, model.network, seconds)
+    with one_at_a_time(path):
+        seconds = kept(path, model.network)
+        if seconds is None:
+            other = data.load(
+                "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
+            )
+            assert other.catalogue.images is not None
+            other.catalogue.images[:]  # drawing is not training
+            begin = time.process_time()
+            pretrain(
+                model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
+            )
+            seconds = time.process_time() - begin
+            keep(path, model.network, seconds)
     return model, seconds
 
 

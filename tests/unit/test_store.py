@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from explainrec_lab.data import DataNotFound, store
-from explainrec_lab.data.store import cache_dir, content_key, data_dir, whole_file
+from explainrec_lab.data.store import cache_dir, content_key, data_dir, one_at_a_time, whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -77,6 +78,23 @@ def test_parts_older_than_a_day_are_swept_away(tmp_path: Path) -> None:
     with whole_file(tmp_path / "file.txt") as part:
         part.write_text("new")
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_what_two_ask_for_is_made_by_one(tmp_path: Path) -> None:
+    """Eight threads want the same file; whoever comes first makes it, the rest find it."""
+    target, made = tmp_path / "made.txt", []
+
+    def ask(_: int) -> str:
+        with one_at_a_time(target):
+            if not target.exists():
+                made.append(1)
+                time.sleep(0.05)
+                target.write_text("once")
+        return target.read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {"once"}
+    assert len(made) == 1
 
 
 def test_the_folders_are_the_ones_the_environment_names(

@@ -357,11 +357,11 @@ def test_a_model_is_trained_once_and_read_from_then_on(cache: Path) -> None:
         assert torch.equal(value, again.model.state_dict()[name]), name
     assert not again.model.training
     relation.trained(TINY, seed=1)
-    assert len(list(cache.iterdir())) == 4  # two starts, two models
+    assert len(list(cache.glob("*.safetensors"))) == 4  # two starts, two models
     relation.trained(replace(TINY, epochs=1))
-    assert len(list(cache.iterdir())) == 5  # the start is shared
+    assert len(list(cache.glob("*.safetensors"))) == 5  # the start is shared
     other = relation.trained(TINY, shuffled=True).model.state_dict()
-    assert len(list(cache.iterdir())) == 6
+    assert len(list(cache.glob("*.safetensors"))) == 6
     assert not torch.equal(
         first.model.state_dict()["projection.weight"], other["projection.weight"]
     )
@@ -378,7 +378,7 @@ def test_the_other_shop_is_learned_from_once(cache: Path, monkeypatch: pytest.Mo
 
 def test_damaged_weights_are_trained_again(cache: Path) -> None:
     relation.trained(SCRATCH)
-    (file,) = cache.iterdir()
+    (file,) = cache.glob("*.safetensors")
     file.write_bytes(b"half a file")
     relation.trained(SCRATCH)
     assert file.stat().st_size > 100

@@ -19,7 +19,14 @@ from explainrec_lab.data.contracts import (
 )
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.sources import available, load
-from explainrec_lab.data.splits import Split, cold_start, implicit, split
+from explainrec_lab.data.splits import (
+    Split,
+    cold_items,
+    cold_start,
+    implicit,
+    leave_one_out,
+    split,
+)
 from explainrec_lab.data.store import DataNotFound
 
 __all__ = [
@@ -37,9 +44,11 @@ __all__ = [
     "Split",
     "Truth",
     "available",
+    "cold_items",
     "cold_start",
     "from_frames",
     "implicit",
+    "leave_one_out",
     "load",
     "split",
 ]

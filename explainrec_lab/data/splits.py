@@ -1,6 +1,7 @@
 """The papers' evaluation protocols as functions of interactions and a seed.
 
-Source: RecoNet, §5 (implicit threshold), §5.1 (60-20-20 split), §5.2 (cold-start users).
+Source: RecoNet, §5 (implicit threshold), §5.1 (60-20-20 split), §5.2 (cold-start users); SAERS,
+§4.1 (one record a user held out, twice) and §4.3 (cold items).
 """
 
 from __future__ import annotations
@@ -57,11 +58,7 @@ def split(
     """
     if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
-    if interactions.matrix.nnz != len(interactions):
-        repeats = len(interactions) - interactions.matrix.nnz
-        raise ValueError(
-            f"interactions: {repeats} repeated (user, item) pairs; call implicit() first"
-        )
+    _check_no_repeats(interactions)
     order = np.random.default_rng(seed).permutation(len(interactions))
     first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
     train, development, test = (
@@ -92,3 +89,51 @@ def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
         test=parts.test,
         cold_users=cold,
     )
+
+
+def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> Split:
+    """One random record a user for development, another for test, the others for training.
+
+    Args:
+        least: users with fewer records hold nothing out; all they have is training. (The paper
+            discards users with fewer than 5.)
+
+    Raises:
+        ValueError: `least` below 3 (a user would be left without training), or repeated
+            (user, item) pairs.
+
+    Source: SAERS, §4.1.
+    """
+    if least < 3:
+        raise ValueError(f"least: {least} must be at least 3, one record a part")
+    _check_no_repeats(interactions)
+    rank = _random_rank(interactions.user, np.random.default_rng(seed))
+    counts = np.bincount(interactions.user, minlength=interactions.n_users)
+    rank[counts[interactions.user] < least] = 2
+    train, development, test = rank >= 2, rank == 0, rank == 1
+    return Split(
+        interactions.select(train), interactions.select(development), interactions.select(test)
+    )
+
+
+def cold_items(parts: Split) -> Int[ndarray, " cold"]:
+    """Items that nobody bought in the training data, ascending. Source: SAERS, §4.3."""
+    return np.setdiff1d(np.arange(parts.train.n_items), parts.train.item)
+
+
+def _random_rank(user: Int[ndarray, " event"], rng: np.random.Generator) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... in random order among the events of each user."""
+    order = np.lexsort((rng.random(len(user)), user))
+    grouped = user[order]
+    rank = np.empty(len(user), np.int64)
+    rank[order] = np.arange(len(user)) - np.searchsorted(grouped, grouped)
+    return rank
+
+
+def _check_no_repeats(interactions: Interactions) -> None:
+    """Repeated (user, item) pairs would leak from training into test."""
+    repeats = len(interactions) - interactions.matrix.nnz
+    if repeats:
+        raise ValueError(
+            f"interactions: {repeats} repeated (user, item) pairs; call implicit() first"
+        )

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import shop
 
-from explainrec_lab.data import Interactions, cold_start, implicit, split
+from explainrec_lab.data import (
+    Interactions,
+    cold_items,
+    cold_start,
+    implicit,
+    leave_one_out,
+    split,
+)
 
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 30)
@@ -98,3 +105,44 @@ def test_bad_fractions_are_named(bad: tuple[float, ...]) -> None:
 def test_a_bad_cold_fraction_is_named(bad: float) -> None:
     with pytest.raises(ValueError, match=r"fraction: .* is outside 0\.\.1"):
         cold_start(split(shop().interactions), bad)
+
+
+@few
+@given(seeds)
+def test_leave_one_out_holds_out_one_record_for_each_part(seed: int) -> None:
+    events = shop(seed).interactions
+    parts = leave_one_out(events, seed)
+    three = [parts.train, parts.development, parts.test]
+    assert set.union(*map(pairs, three)) == pairs(events)
+    assert sum(map(len, three)) == len(events)
+    counts = np.bincount(events.user, minlength=events.n_users)
+    for user, count in enumerate(counts):
+        held_out = [int((part.user == user).sum()) for part in three]
+        assert held_out == ([count - 2, 1, 1] if count >= 3 else [count, 0, 0])
+
+
+def test_a_user_with_one_purchase_keeps_it_for_training() -> None:
+    parts = leave_one_out(rated([(0, 0, 0, 1.0), (1, 0, 0, 1.0), (1, 1, 0, 1.0), (1, 2, 0, 1.0)]))
+    assert (0, 0) in pairs(parts.train)
+    assert set(parts.test.user) == set(parts.development.user) == {1}
+
+
+def test_every_record_of_a_user_is_held_out_equally_often() -> None:
+    events = rated([(0, 0, 0, 1.0), (0, 1, 0, 1.0), (0, 2, 0, 1.0)])
+    drawn = [int(leave_one_out(events, seed).test.item[0]) for seed in range(300)]
+    assert np.bincount(drawn).min() > 70
+
+
+@few
+@given(seeds)
+def test_cold_items_are_those_that_training_never_saw(seed: int) -> None:
+    parts = leave_one_out(shop(seed).interactions, seed)
+    cold = cold_items(parts)
+    assert set(cold) == set(range(parts.train.n_items)) - set(parts.train.item)
+
+
+def test_leaving_out_needs_three_records_and_no_repeats() -> None:
+    with pytest.raises(ValueError, match="least: 2 must be at least 3"):
+        leave_one_out(shop().interactions, least=2)
+    with pytest.raises(ValueError, match=r"interactions: 1 repeated .* call implicit\(\) first"):
+        leave_one_out(rated([(0, 0, 0, 1.0), (0, 0, 1, 1.0), (1, 0, 0, 1.0)]))

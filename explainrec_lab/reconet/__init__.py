@@ -15,6 +15,7 @@ from explainrec_lab.reconet.examples import (
     Examples,
     RemovedItems,
     SingleLabel,
+    WithNewcomers,
     cross_entropy,
     diminishing_removal,
     removal_survival,
@@ -34,6 +35,14 @@ from explainrec_lab.reconet.interpretation import (
     three_steps,
 )
 from explainrec_lab.reconet.model import RecoNet
+from explainrec_lab.reconet.naming import (
+    attribute_features,
+    favoured,
+    looked_up,
+    passed_on,
+    relevance_of_all,
+    shares,
+)
 from explainrec_lab.reconet.recipe import train
 
 __all__ = [
@@ -44,19 +53,26 @@ __all__ = [
     "RemovedItems",
     "Sets",
     "SingleLabel",
+    "WithNewcomers",
+    "attribute_features",
     "closed_form",
     "cross_entropy",
     "diminishing_removal",
     "epsilon_rule",
     "explain",
     "explain_many",
+    "favoured",
+    "looked_up",
     "mean_profile",
+    "passed_on",
     "personal_relevance",
     "recommend",
+    "relevance_of_all",
     "relevance_of_features",
     "relevance_of_latent_factors",
     "relevance_of_pooling",
     "removal_survival",
+    "shares",
     "three_steps",
     "train",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -73,8 +74,12 @@ class Examples:
 
     def rows(self, start: int, stop: int) -> Examples:
         """The examples of users start..stop-1."""
-        parts = (sets.rows(start, stop) for sets in (self.inputs, self.targets, self.silenced))
-        return Examples(*parts)
+        return Examples(*(sets.rows(start, stop) for sets in self._sets()))
+
+    def joined(self, more: Examples) -> Examples:
+        """These users, then `more` users."""
+        mine, others = self._sets(), more._sets()
+        return Examples(*(_joined(a, b) for a, b in zip(mine, others, strict=True)))
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
@@ -82,7 +87,10 @@ class Examples:
         return self.rows(edges[index], edges[index + 1])
 
     def to(self, device: torch.device | str) -> Examples:
-        return Examples(*(s.to(device) for s in (self.inputs, self.targets, self.silenced)))
+        return Examples(*(sets.to(device) for sets in self._sets()))
+
+    def _sets(self) -> tuple[Sets, Sets, Sets]:
+        return self.inputs, self.targets, self.silenced
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,73 @@ class RemovedItems:
         attributes, _ = _divide(attributes, rng.random(attributes.nnz) < self.attribute_share)
         silenced = kept if self.silence else sparse.csr_array(history.shape, dtype=np.int8)
         yield from _batches(kept, attributes, removed, silenced, self.batch_size)
+
+
+@dataclass(frozen=True)
+class WithNewcomers:
+    """Other examples, and in each batch some of the users again, as if they had no history.
+
+    The history of such a copy is left out, not thinned out: the input is what she told about
+    herself, and the labels are items that she took. The other examples stay as they were. Users
+    without features are never copied: their input would be empty.
+
+    Attributes:
+        examples: what the copies are added to.
+        share: copies for each example of a batch.
+        attribute_share: chance of one of her features to be left out of the input.
+        labels: labels of a copy, at most; more would let long histories speak for everyone.
+    """
+
+    examples: SingleLabel | RemovedItems
+    share: float = 0.2
+    attribute_share: float = 0.2
+    labels: int = 20
+
+    def __post_init__(self) -> None:
+        if self.share < 0 or not 0 <= self.attribute_share < 1:
+            raise ValueError(
+                f"share, attribute_share: {self.share}, {self.attribute_share}; share must not be "
+                "negative, attribute_share must lie in 0..1 and below 1"
+            )
+        if self.labels < 1:
+            raise ValueError(f"labels: {self.labels} must be at least 1")
+        if not len(self._able):
+            raise ValueError("examples: no user has both a history and a feature to be known by")
+
+    @cached_property
+    def _able(self) -> Int[np.ndarray, " user"]:
+        """Users with a history to ask for and a feature to be known by."""
+        events = self.examples.interactions
+        return np.flatnonzero(
+            (np.diff(events.matrix.indptr) > 0) & (np.diff(events.user_features.matrix.indptr) > 0)
+        )
+
+    def __call__(self, epoch: int) -> Iterator[Examples]:
+        """The batches of one epoch."""
+        rng = np.random.default_rng([self.examples.seed, epoch, 1])
+        for batch in self.examples(epoch):
+            count = int(self.share * len(batch.inputs) + rng.random())
+            yield batch.joined(self._copies(rng.choice(self._able, count), rng))
+
+    def _copies(self, users: Int[np.ndarray, " copy"], rng: np.random.Generator) -> Examples:
+        """These users without their history."""
+        events, space = self.examples.interactions, self.examples.space
+        own, took = events.user_features.matrix[users], events.matrix[users]
+        told, _ = _divide(own, rng.random(own.nnz) < self.attribute_share)
+        few = _rank_in_row(np.diff(took.indptr), rng) < self.labels
+        first = space.m - len(space.user_feature_names)
+        inputs = Sets.from_matrix(told)
+        return Examples(
+            Sets(inputs.ids + first, inputs.offsets),
+            Sets.from_matrix(_divide(took, few)[1]),
+            Sets.from_matrix(sparse.csr_array(took.shape, dtype=np.int8)),
+        )
+
+
+def _joined(first: Sets, second: Sets) -> Sets:
+    """Two lists of sets, one after the other."""
+    offsets = torch.cat([first.offsets, second.offsets[1:] + first.offsets[-1]])
+    return Sets(torch.cat([first.ids, second.ids]), offsets)
 
 
 def _shuffled(

@@ -1,0 +1,117 @@
+"""From the reasons of a recommendation to the attribute of the product that they name.
+
+RecoNet's reasons are features of the *profile*: purchases and attributes. 'What is it about this
+product?' asks for one of the *product's* attributes. Three ways to get there from the same model:
+look up the relevance of those attributes in the profile (`looked_up`), pass the relevance of each
+purchase on to the attributes that it shares with the product (`passed_on`), or ask which classes
+the model's scores favour for this user (`favoured`).
+
+Source: RecoNet, §4.3, up to the relevance of the features; the step from there is not the paper's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy import sparse
+
+from explainrec_lab.baselines.reasons import one_hot
+from explainrec_lab.data.boutique.vocabulary import display
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue
+from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.model import RecoNet
+
+
+def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Int[ndarray, "item attribute"]:
+    """The feature id of each attribute of each item, such as that of 'neckline: V'; -1 = none.
+
+    Raises:
+        ValueError: the catalogue knows no attributes.
+    """
+    if catalogue.attributes is None or catalogue.schema is None:
+        raise ValueError("catalogue: it knows no attributes; the boutique's does")
+    place = {name: space.n_items + k for k, name in enumerate(space.item_features.names)}
+    features = np.full(catalogue.attributes.shape, -1)
+    for a, (attribute, classes) in enumerate(catalogue.schema.classes.items()):
+        names = [f"{display(attribute)}: {display(value)}" for value in classes]
+        ids = np.array([place.get(name, -1) for name in names] + [-1])  # code -1: the last
+        features[:, a] = ids[catalogue.attributes[:, a]]
+    return features
+
+
+def shares(profiles: Sets, m: int) -> Float[ndarray, "user m"]:
+    """I_u / |FS_u|: how much of each profile a feature is. Dense: for small feature spaces."""
+    indptr, ids = profiles.offsets.numpy(), profiles.ids.numpy()
+    ones = np.ones(len(ids), np.float32)
+    held = sparse.csr_array((ones, ids, indptr), shape=(len(profiles), m)).toarray()
+    return held / np.maximum(held.sum(axis=1, keepdims=True), 1)
+
+
+@torch.no_grad()
+def relevance_of_all(
+    model: RecoNet,
+    share: Float[ndarray, "event m"],
+    items: Int[ndarray, " event"],
+    reference: Float[ndarray, " m"] | None = None,
+) -> Float[ndarray, "event m"]:
+    """Z of every feature for one item of each profile, by the closed form.
+
+    Args:
+        share: I_u / |FS_u| of the user of each event.
+        reference: the average of such shares: then `personal_relevance`, else the paper's Z,
+            which is 0 for a feature that the profile lacks.
+    """
+    W = model.W.numpy()
+    if reference is not None:
+        W, share = W - W.mean(axis=0), share - reference
+    return share * (W @ model.Q.numpy().T)[items]
+
+
+def looked_up(
+    relevance: Float[ndarray, "event m"], features: Int[ndarray, "event attribute"]
+) -> Float[ndarray, "event attribute"]:
+    """The relevance of the item's own attributes; -inf where one does not apply."""
+    own = np.take_along_axis(relevance, np.maximum(features, 0), axis=1)
+    return np.where(features < 0, -np.inf, own)
+
+
+def passed_on(
+    relevance: Float[ndarray, "event m"],
+    items: Int[ndarray, " event"],
+    codes: Int[ndarray, "item attribute"],
+    features: Int[ndarray, "item attribute"],
+) -> Float[ndarray, "event attribute"]:
+    """One step further back: purchase v hands its relevance, in equal parts, to the attributes
+    that it shares with the item; each attribute adds what it has itself.
+
+        R_a = Z_a + sum over v that share a with the item of Z_v / (number of attributes shared)
+
+    Nothing is lost but what belongs to purchases that share nothing, and to the features of the
+    user and of other attributes. -inf where an attribute does not apply.
+    """
+    total = looked_up(relevance, features[items])
+    for item in np.unique(items):
+        asked = items == item
+        shared = (codes == codes[item]) & (codes[item] != DOES_NOT_APPLY)
+        part = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1)
+        total[asked] += relevance[asked, : len(codes)] @ part
+    return total
+
+
+@torch.no_grad()
+def favoured(
+    model: RecoNet,
+    share: Float[ndarray, "user m"],
+    reference: Float[ndarray, " m"],
+    codes: Int[ndarray, "item attribute"],
+) -> Float[ndarray, "user attribute class"]:
+    """How far the items of a class rise above the average item, for her more than for the crowd.
+
+    It is the sum of her personal relevances for the average item of that class.
+    """
+    y = (share - reference) @ model.Q.numpy() @ model.W.numpy().T
+    classes = one_hot(codes)
+    mean = np.tensordot(y, classes, axes=1) / np.maximum(classes.sum(axis=0), 1)
+    return np.where(classes.any(axis=0), mean - y.mean(axis=1)[:, None, None], 0.0)

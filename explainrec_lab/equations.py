@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 PAPERS = {
     "lrp": "LRP for explainable recommendations",
     "reconet": "RecoNet (Fusco et al., 2019)",
+    "saers": "SAERS (Hou et al., 2019)",
 }
 """Short name -> how the page names the paper."""
 
@@ -181,9 +182,64 @@ _RECONET = (
         r"{|\text{held-out items}|}",
         "The share of held-out items that the first k recommendations contain.",
     ),
+    (
+        "removal-change",
+        "The change when features go",
+        "§5.4",
+        r"\Delta \hat{y}_c = f_c(x \mid x_k = 0) - f_c(x)",
+        "The score of item c without the k features, minus the score with them.",
+    ),
 )
 
-_ROWS = {"lrp": _LRP, "reconet": _RECONET}
+_SAERS = (
+    (
+        "fusion",
+        "All attributes alike",
+        "§3.2, Eq. 4",
+        r"f(i) = \frac{1}{A} \sum_{k=1}^{A} E^k f_a^k(i)",
+        "The first idea for an item's vector: the average of its attributes' vectors.",
+    ),
+    (
+        "attention",
+        "Attention to attributes",
+        "§3.2, Eq. 5",
+        r"\alpha_{ui}^k = \operatorname{softmax}\bigl(\mathcal{D}(f(u), E^k f_a^k(i))\bigr)"
+        r" = \frac{\exp\bigl(\mathcal{D}(f(u), E^k f_a^k(i))\bigr)}"
+        r"{\sum_{k'=1}^{A} \exp\bigl(\mathcal{D}(f(u), E^{k'} f_a^{k'}(i))\bigr)}",
+        "A small network weighs the attributes of item i for user u.",
+    ),
+    (
+        "attended",
+        "Attributes, weighted",
+        "§3.2, Eq. 6",
+        r"f(i) = \sum_{k=1}^{A} \alpha_{ui}^k\, E^k f_a^k(i)",
+        "The item's vector for user u: its attributes' vectors, weighted by her attention.",
+    ),
+    (
+        "embedding",
+        "And the whole picture",
+        "§3.2, Eq. 7",
+        r"f(i) = \sum_{k=1}^{A} \alpha_{ui}^k\, E^k f_a^k(i) + f_g(i)",
+        "A feature of the whole picture is added for what is in no attribute.",
+    ),
+    (
+        "prediction",
+        "The score",
+        "§3.3, Eq. 8",
+        r"\hat{y}_{ui} = \mathcal{P}(f(u), f(i)) = f(u) \cdot f(i)",
+        "The score is the inner product of the user's vector and the item's.",
+    ),
+    (
+        "bpr",
+        "Pairwise ranking",
+        "§3.3, Eq. 9",
+        r"L = \sum_{(u,i,j) \in \mathcal{D}_S} -\ln \sigma(\hat{y}_{ui} - \hat{y}_{uj})"
+        r" + \lambda \lVert \Theta \rVert^2",
+        "A bought item should score higher than one that was not, with small parameters.",
+    ),
+)
+
+_ROWS = {"lrp": _LRP, "reconet": _RECONET, "saers": _SAERS}
 
 EQUATIONS = {
     (paper, row[0]): Equation(paper, *row) for paper, rows in _ROWS.items() for row in rows

@@ -1,0 +1,239 @@
+"""Rankers that SAERS is compared with: by chance, by popularity, by purchases, by pictures.
+
+Every ranker scores users and items (higher = recommended earlier) and is trained by the same loop
+on the same triples as SAERS. Pictures come in as one vector an item, from a network that is not
+trained further.
+
+Sources: BPR-MF, Rendle et al. (2009); VBPR, He and McAuley (2016); DeepStyle, Liu et al. (2017);
+JRL, Zhang et al. (2017), its image part. The comparison is SAERS, §4.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from explainrec_lab.data.contracts import Interactions, check_ids
+
+USERS_AT_A_TIME = 64
+"""Users whose scores of all items are computed together, to bound the memory."""
+
+
+class Ranker(nn.Module):
+    """What all rankers share: ids that are checked at the door, and scores of everything.
+
+    A ranker computes `forward`; those whose training needs a second loss compute `auxiliary` too.
+    """
+
+    everything: Tensor
+
+    def __init__(self, n_users: int, n_items: int) -> None:
+        super().__init__()
+        self.n_users, self.n_items = n_users, n_items
+        self.register_buffer("everything", torch.arange(n_items), persistent=False)
+
+    def forward(self, users: Int[Tensor, " n"], items: Int[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+        """Scores of c items for each of n users."""
+        raise NotImplementedError
+
+    def auxiliary(self, items: Int[Tensor, "n c"]) -> Float[Tensor, " n"] | float:
+        """A second loss of each training example; none by default."""
+        return 0.0
+
+    @torch.no_grad()
+    def scores(self, users: Any = None) -> Float[Tensor, "user item"]:
+        """Scores of all items for some users, all of them by default.
+
+        Raises:
+            ValueError: an unknown user.
+        """
+        users = np.arange(self.n_users) if users is None else users
+        chosen = torch.from_numpy(check_ids("users", users, self.n_users, "user"))
+        blocks = chosen.to(self.everything.device).split(USERS_AT_A_TIME)
+        return torch.cat([self(block, self.everything.expand(len(block), -1)) for block in blocks])
+
+
+class Random(Ranker):
+    """A fixed random order for each user. Its AUC is 0.5 by definition."""
+
+    order: Tensor
+
+    def __init__(self, n_users: int, n_items: int, seed: int = 0) -> None:
+        super().__init__(n_users, n_items)
+        self.register_buffer("order", torch.rand(n_users, n_items, generator=generator(seed)))
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.order[users].gather(1, items)
+
+
+class PopRank(Ranker):
+    """The same order for everybody: by the number of purchases in the training data."""
+
+    popularity: Tensor
+
+    def __init__(self, train: Interactions) -> None:
+        super().__init__(train.n_users, train.n_items)
+        bought = np.bincount(train.item, minlength=train.n_items)
+        self.register_buffer("popularity", torch.from_numpy(bought).float())
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.popularity[items]
+
+
+class BPRMF(Ranker):
+    """y = b_i + gamma_u . gamma_i: purchases alone, so an item nobody bought has no vector."""
+
+    def __init__(self, n_users: int, n_items: int, d: int, seed: int = 0) -> None:
+        super().__init__(n_users, n_items)
+        check_size("d", d)
+        rng = generator(seed)
+        self.bias = nn.Parameter(torch.zeros(n_items))
+        self.user = table(n_users, d, rng)
+        self.item = table(n_items, d, rng)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.bias[items] + inner(self.user[users], self.item[items])
+
+
+class VBPR(Ranker):
+    """y = b_i + gamma_u . gamma_i + theta_u . E f_i + beta . f_i.
+
+    Half of the d dimensions are learned from purchases (gamma), half see the picture (theta), as
+    in the paper's own comparisons.
+
+    Args:
+        features: one vector an item, not trained.
+    """
+
+    features: Tensor
+
+    def __init__(
+        self, n_users: int, features: Float[Tensor, "item m"], d: int, seed: int = 0
+    ) -> None:
+        super().__init__(n_users, len(check_features(features)))
+        check_size("d", d, least=2)
+        rng = generator(seed)
+        self.register_buffer("features", features)
+        self.bias = nn.Parameter(torch.zeros(self.n_items))
+        self.user, self.item = table(n_users, d // 2, rng), table(self.n_items, d // 2, rng)
+        self.visual_user = table(n_users, d - d // 2, rng)
+        self.E = projection(d - d // 2, features.shape[1], rng)
+        self.visual_bias = nn.Parameter(torch.zeros(features.shape[1]))
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        f = self.features[items]
+        latent = self.bias[items] + inner(self.user[users], self.item[items])
+        return latent + inner(self.visual_user[users], f @ self.E.T) + f @ self.visual_bias
+
+
+class DeepStyle(Ranker):
+    """y = u . (E f_i - l_c(i) + q_i): what is left of a picture when its category is taken away.
+
+    Args:
+        category: int64 `[item]`, 0..categories-1.
+    """
+
+    features: Tensor
+    category: Tensor
+
+    def __init__(
+        self,
+        n_users: int,
+        features: Float[Tensor, "item m"],
+        category: Int[Tensor, " item"],
+        d: int,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_users, len(check_features(features)))
+        check_size("d", d)
+        if category.shape != (self.n_items,):
+            raise ValueError(
+                f"category: shape {tuple(category.shape)}; needs one a picture, ({self.n_items},)"
+            )
+        rng = generator(seed)
+        self.register_buffer("features", features)
+        self.register_buffer("category", category)
+        self.user, self.item = table(n_users, d, rng), table(self.n_items, d, rng)
+        self.of_category = table(int(category.max()) + 1, d, rng)
+        self.E = projection(d, features.shape[1], rng)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        style = self.features[items] @ self.E.T - self.of_category[self.category[items]]
+        return inner(self.user[users], style + self.item[items])
+
+
+class JRL(Ranker):
+    """y = u . v_i, where a decoder must be able to redraw the item's picture vector from v_i.
+
+    The image part of JRL: a squared error of ELU(W2 ELU(W1 v_i)) is trained beside the ranking.
+
+    Args:
+        weight: of the squared error.
+    """
+
+    features: Tensor
+
+    def __init__(
+        self,
+        n_users: int,
+        features: Float[Tensor, "item m"],
+        d: int,
+        weight: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_users, len(check_features(features)))
+        check_size("d", d)
+        rng = generator(seed)
+        self.register_buffer("features", features)
+        self.weight = weight
+        self.user, self.item = table(n_users, d, rng), table(self.n_items, d, rng)
+        self.W1 = projection(2 * d, d, rng)
+        self.W2 = projection(features.shape[1], 2 * d, rng)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        return inner(self.user[users], self.item[items])
+
+    def auxiliary(self, items: Tensor) -> Tensor:
+        redrawn = F.elu(F.elu(self.item[items] @ self.W1.T) @ self.W2.T)
+        return self.weight * (redrawn - self.features[items]).square().mean(dim=(1, 2))
+
+
+# --------------------------------------------------------------------------- parts
+
+
+def inner(users: Float[Tensor, "n d"], items: Float[Tensor, "n c d"]) -> Float[Tensor, "n c"]:
+    """Inner product of each user with each of her c items."""
+    return torch.einsum("nd,ncd->nc", users, items)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def table(rows: int, d: int, rng: torch.Generator) -> nn.Parameter:
+    """Small random vectors, one a row."""
+    return nn.Parameter(0.1 * torch.randn(rows, d, generator=rng))
+
+
+def projection(rows: int, columns: int, rng: torch.Generator) -> nn.Parameter:
+    """A random matrix that keeps the length of what it multiplies."""
+    return nn.Parameter(torch.randn(rows, columns, generator=rng) / columns**0.5)
+
+
+def check_size(name: str, size: int, least: int = 1) -> None:
+    if size < least:
+        raise ValueError(f"{name}: {size} must be at least {least}")
+
+
+def check_features(features: Tensor) -> Float[Tensor, "item m"]:
+    """Return `features` if they are one finite vector an item; else a ValueError."""
+    if features.ndim != 2 or not features.shape[1]:
+        raise ValueError(f"features: shape {tuple(features.shape)}; needs [item, m]")
+    if not torch.isfinite(features).all():
+        raise ValueError("features: not all finite; look at the network that they come from")
+    return features

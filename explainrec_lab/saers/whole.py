@@ -1,0 +1,98 @@
+"""f_g: one feature of the whole picture, for what is not in any attribute.
+
+"We leverage a Siamese CNN architecture based on the AlexNet": both pictures of a triple pass
+through one network, which learns with the preferences. `SiameseFeature` is that, for any backbone;
+`LinearFeature` keeps a network as it is and learns a linear map of its vectors, which costs
+seconds instead of hours. Both map item ids to vectors, and the model cannot tell them apart.
+
+Source: SAERS, §3.2 (Eq. 7) and §3.3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from explainrec_lab.baselines.visual import check_features, check_size, generator, projection
+from explainrec_lab.data.contracts import Images
+from explainrec_lab.saers.network import SemanticExtraction
+from explainrec_lab.vision.backbone import Backbone, flat_vectors, pixels
+
+
+class LinearFeature(nn.Module):
+    """f_g(i) = W g_i with vectors g_i that stay as they are.
+
+    Args:
+        vectors: one an item.
+    """
+
+    vectors: Tensor
+
+    def __init__(self, vectors: Float[Tensor, "item m"], d: int, seed: int = 0) -> None:
+        super().__init__()
+        check_size("d", d)
+        self.register_buffer("vectors", check_features(vectors))
+        self.W = projection(d, vectors.shape[1], generator(seed))
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def forward(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c d"]:
+        return self.vectors[items] @ self.W.T
+
+
+class SiameseFeature(nn.Module):
+    """f_g(i) = W network(picture i): pictures of both items of a triple, one set of weights.
+
+    Args:
+        images: pictures by item id, in memory or read as they are asked for.
+        network: such as `vision.backbone.backbone("alexnet", grid=1)`.
+        batch: pictures at a time where nothing is learned.
+    """
+
+    def __init__(
+        self, images: Images, network: Backbone, d: int, seed: int = 0, batch: int = 256
+    ) -> None:
+        super().__init__()
+        check_size("d", d)
+        self.images, self.network, self.batch = images, network, batch
+        self.W = projection(d, network.size, generator(seed))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def forward(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c d"]:
+        """An item that comes twice in a batch passes the network once."""
+        different, place = items.unique(return_inverse=True)
+        size = len(different) if torch.is_grad_enabled() else self.batch
+        vectors = torch.cat([self._of(part) for part in different.split(size)])
+        return (vectors @ self.W.T)[place]
+
+    def _of(self, items: Int[Tensor, " n"]) -> Float[Tensor, "n size"]:
+        pictures = torch.as_tensor(self.images[items.cpu().numpy()])
+        return flat_vectors(self.network, pictures.to(items.device))
+
+
+@torch.no_grad()
+def pooled_vectors(
+    network: SemanticExtraction, images: Images, batch: int = 128
+) -> Float[Tensor, "item m"]:
+    """Every picture's last feature map, averaged over its cells and standardised over the items.
+
+    What a network that names attributes sees in the picture as a whole: the picture vectors of
+    VBPR, DeepStyle and JRL here, and of `LinearFeature`.
+    """
+    device = next(network.parameters()).device
+    parts = [
+        network.maps(pixels(images[start : start + batch]).to(device)).mean(dim=(2, 3)).cpu()
+        for start in range(0, len(images), batch)
+    ]
+    return standardised(torch.cat(parts))
+
+
+def standardised(vectors: Float[Tensor, "item m"]) -> Float[Tensor, "item m"]:
+    """Mean 0 and variance 1/m in each dimension, so that a vector has length 1 on average."""
+    spread = vectors.std(dim=0, correction=0).clamp(min=1e-6)
+    return (vectors - vectors.mean(dim=0)) / spread / np.sqrt(vectors.shape[1])

@@ -1,0 +1,146 @@
+"""Black-box explainers against definitions, and against what they must find in an average."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from explainrec_lab.baselines import surrogate
+from explainrec_lab.baselines.attribution import integrated_gradients
+
+few = settings(max_examples=12, deadline=None)
+seeds = st.integers(0, 100)
+sizes = st.integers(2, 8)
+
+
+def parts_of_an_average(n: int, seed: int) -> Tensor:
+    return torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 1
+
+
+def average_of(s: Tensor) -> surrogate.BlackBox:
+    """The mean of those numbers of s that the mask keeps; 0 of none."""
+    return lambda masks: masks.double() @ s / masks.double().sum(dim=1).clamp(min=1e-300)
+
+
+@few
+@given(sizes, seeds, st.floats(0, 2))
+def test_the_ridge_is_the_least_squares_line_of_the_weighed_rows(
+    n: int, seed: int, ridge: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    X, y, w = rng.random((30, n)), rng.random(30), rng.random(30) + 0.1
+    slopes, intercept = surrogate.weighted_ridge(*map(torch.from_numpy, (X, y, w)), ridge=ridge)
+    root = np.sqrt(w)[:, None]
+    rows = np.vstack([root * np.hstack([X, np.ones((30, 1))]), np.sqrt(ridge) * np.eye(n, n + 1)])
+    right = np.concatenate([root[:, 0] * y, np.zeros(n)])
+    oracle = np.linalg.lstsq(rows, right, rcond=None)[0]
+    np.testing.assert_allclose([*slopes.tolist(), intercept], oracle, atol=1e-8)
+
+
+@few
+@given(sizes, seeds)
+def test_on_all_masks_lime_finds_the_distance_from_the_average(n: int, seed: int) -> None:
+    """Any weights that depend on the number of features kept: slopes are n A (Z - y / n)."""
+    s = parts_of_an_average(n, seed)
+    masks = surrogate.all_masks(n)[1:]
+    kept = masks.sum(dim=1)
+    by_size = torch.rand(n + 1, generator=torch.Generator().manual_seed(seed)).double() + 0.01
+    w = by_size[kept.long()]
+    slopes, _ = surrogate.weighted_ridge(masks, average_of(s)(masks), w)
+    A = (w * (n - kept)).sum() / (w * kept * (n - kept)).sum()
+    torch.testing.assert_close(slopes, A * (s - s.mean()), atol=1e-9, rtol=1e-9)
+
+
+def test_captum_s_lime_comes_near_what_all_masks_say() -> None:
+    s = parts_of_an_average(10, 3)
+    ours = surrogate.lime(average_of(s), 10, samples=3000, seed=1)
+    masks = surrogate.all_masks(10)[1:]
+    weights = torch.exp(-((1 - (masks.sum(dim=1) / 10).sqrt()) ** 2) / 2)  # cosine to the ones
+    exact, _ = surrogate.weighted_ridge(masks, average_of(s)(masks), weights)
+    assert float((ours - exact).abs().max()) < 0.1 * float(exact.abs().max())
+    at_once = surrogate.lime_at_once(average_of(s), 10, samples=3000, seed=1)
+    torch.testing.assert_close(ours, at_once, atol=1e-5, rtol=1e-4)  # captum's sums are float32
+
+
+@pytest.mark.parametrize("explain", [surrogate.lime_tabular, surrogate.lime_text])
+def test_the_package_lime_ranks_an_average_as_its_parts(explain) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("lime")
+    s = parts_of_an_average(10, 3)
+    slopes = explain(average_of(s), 10, samples=2000)
+    assert spearmanr(slopes, s).statistic > 0.95
+    assert abs(float(slopes.sum())) < 0.2 * float(slopes.abs().sum())
+
+
+@few
+@given(st.integers(1, 5), seeds)
+def test_exact_shapley_values_are_mean_gains_over_all_orders(n: int, seed: int) -> None:
+    table = torch.randn(1 << n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+    def game(masks: Tensor) -> Tensor:
+        return table[(masks.long() << torch.arange(n)).sum(dim=1)]
+
+    oracle = torch.zeros(n, dtype=torch.float64)
+    orders = list(itertools.permutations(range(n)))
+    for order in orders:
+        there = 0
+        for k in order:
+            oracle[k] += (table[there + (1 << k)] - table[there]) / len(orders)
+            there += 1 << k
+    torch.testing.assert_close(surrogate.shapley_exact(game, n), oracle)
+
+
+@few
+@given(sizes, seeds)
+def test_shapley_values_of_an_average_have_a_closed_form(n: int, seed: int) -> None:
+    s = parts_of_an_average(n, seed)
+    harmonic = sum(1 / i for i in range(1, n + 1))
+    slope = 1 + n / (n - 1) * (harmonic - 1)
+    y = s.mean()
+    closed = y / n + slope * (s - y) / n
+    torch.testing.assert_close(surrogate.shapley_exact(average_of(s), n), closed)
+
+
+def test_sampled_shapley_values_come_near_the_exact_ones() -> None:
+    s = parts_of_an_average(6, 2)
+    sampled = surrogate.shapley_sampling(average_of(s), 6, permutations=600)
+    exact = surrogate.shapley_exact(average_of(s), 6)
+    assert float((sampled - exact).abs().max()) < 0.1 * float(exact.abs().max())
+    assert float(sampled.sum()) == pytest.approx(float(s.mean()), rel=1e-4)
+
+
+@few
+@given(sizes, seeds)
+def test_leaving_one_out_gives_the_distance_from_the_average(n: int, seed: int) -> None:
+    s = parts_of_an_average(n, seed)
+    ours = surrogate.leave_one_out(average_of(s), n)
+    torch.testing.assert_close(ours.double(), (s - s.mean()) / (n - 1))
+
+
+@few
+@given(sizes, seeds)
+def test_integrated_gradients_of_a_held_average_are_its_terms(n: int, seed: int) -> None:
+    s = parts_of_an_average(n, seed)
+    ours = integrated_gradients(
+        lambda masks: masks.double() @ s / n, torch.ones(1, n, dtype=torch.float64), steps=3
+    )
+    torch.testing.assert_close(ours[0], s / n)
+
+
+def test_bad_input_is_named() -> None:
+    box = average_of(parts_of_an_average(3, 0))
+    for explain in (surrogate.lime, surrogate.leave_one_out, surrogate.shapley_sampling):
+        with pytest.raises(ValueError, match="n: 0 must be at least 1"):
+            explain(box, 0)
+    with pytest.raises(ValueError, match="samples: 0 must be at least 1"):
+        surrogate.lime(box, 3, samples=0)
+    with pytest.raises(ValueError, match="permutations: -1"):
+        surrogate.shapley_sampling(box, 3, permutations=-1)
+    with pytest.raises(ValueError, match=r"n: 25 features make 2\^25 coalitions; at most 20"):
+        surrogate.shapley_exact(box, 25)

@@ -1,0 +1,266 @@
+"""Two models that learn from comparisons: what a user took should beat items drawn at random.
+
+Factorization machine: an inner product of everything known of the user with everything known of
+the item. Collaborative metric learning: users near the items they took, in one ball. In both, the
+attributes of a user (of an item) have vectors that are added to her (its) own; a user without a
+history has her attributes' vectors alone, and without attributes none.
+
+Sources: Rendle 2010, Eq. 1, trained by the comparison of Rendle et al. 2009 (BPR); Hsieh et al.
+2017, Eq. 2 and 3, without its regularisation of covariances. RecoNet, §5.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from scipy import sparse
+from torch import Tensor, nn
+
+from explainrec_lab.baselines.collaborative import require_positive
+from explainrec_lab.data.contracts import Features, Interactions
+from explainrec_lab.training import Optimisation, fit
+
+# --------------------------------------------------------------------------- the two methods
+
+
+@dataclass(frozen=True)
+class FM:
+    """A factorization machine: see `FactorizationMachine`.
+
+    Attributes:
+        d: length of the vectors. negatives: items drawn for each pair. batch_size: in users.
+    """
+
+    d: int = 64
+    epochs: int = 30
+    learning_rate: float = 5e-3
+    weight_decay: float = 0.1
+    negatives: int = 20
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("d", "negatives", "batch_size"):
+            require_positive(name, getattr(self, name))
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """`seed` is that of the first vectors and of the draws."""
+        model = FactorizationMachine(train, self.d, seed)
+        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        optimisation = Optimisation(self.epochs, self.learning_rate, self.weight_decay)
+        return trained(model, examples, against_all_draws, optimisation)
+
+
+@dataclass(frozen=True)
+class CML:
+    """Collaborative metric learning: see `MetricSpace`.
+
+    Attributes:
+        d: dimensions of the space. margin: by how much a squared distance shall be shorter.
+        negatives: items drawn for each pair. batch_size: in users.
+    """
+
+    d: int = 64
+    margin: float = 0.5
+    epochs: int = 30
+    learning_rate: float = 5e-3
+    negatives: int = 20
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        for name in ("d", "margin", "negatives", "batch_size"):
+            require_positive(name, getattr(self, name))
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """`seed` is that of the first vectors and of the draws."""
+        model = MetricSpace(train, self.d, seed)
+        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        optimisation = Optimisation(self.epochs, self.learning_rate)
+        return trained(model, examples, weighted_hinge(self.margin), optimisation)
+
+
+def trained(
+    model: _Pair,
+    examples: Callable[[int], Iterator[Draws]],
+    losses: Callable[[nn.Module, Draws], Tensor],
+    optimisation: Optimisation,
+) -> Float[Tensor, "user item"]:
+    """The scores of all users after training."""
+    fit(model, examples, losses, optimisation)
+    with torch.no_grad():
+        return model(torch.arange(model.users.count))
+
+
+# --------------------------------------------------------------------------- models
+
+
+class Vectors(nn.Module):
+    """A vector for each owner plus those of the features it has.
+
+    Args:
+        known: owners that have a vector of their own; the others get zeros, not the noise that
+            nothing was learned on.
+    """
+
+    has: Tensor
+
+    def __init__(
+        self, features: Features, d: int, known: Bool[Tensor, " owner"], generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.count = len(known)
+        scale = 0.1 * d**-0.5
+        own = scale * torch.randn(self.count, d, generator=generator)
+        self.own = nn.Parameter(own * known[:, None])
+        self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
+        self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
+
+    def forward(self, owners: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+        return self.own[owners] + self.has[owners] @ self.shared
+
+
+class _Pair(nn.Module):
+    """Users and items with their features, in one space."""
+
+    catalogue: Tensor
+
+    def __init__(self, train: Interactions, d: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        known = torch.from_numpy(np.diff(train.matrix.indptr) > 0)
+        everything = torch.ones(train.n_items, dtype=torch.bool)
+        self.users = Vectors(train.user_features, d, known, generator)
+        self.items = Vectors(train.item_features, d, everything, generator)
+        self.register_buffer("catalogue", torch.arange(train.n_items))
+
+
+class FactorizationMachine(_Pair):
+    """y(x) = sum_p w_p x_p + sum over pairs p < q of <v_p, v_q> x_p x_q.
+
+    x holds ones for the user, her features, the item and its features. Terms that only concern
+    the user change no order of items and are left out.
+
+    Source: Rendle 2010, Eq. 1; its sum over pairs in linear time, Lemma 3.1.
+    """
+
+    def __init__(self, train: Interactions, d: int, seed: int = 0) -> None:
+        super().__init__(train, d, seed)
+        self.w_own = nn.Parameter(torch.zeros(train.n_items))
+        self.w_shared = nn.Parameter(torch.zeros(len(train.item_features)))
+
+    def forward(self, users: Int[Tensor, " user"]) -> Float[Tensor, "user item"]:
+        q = self.items(self.catalogue)
+        has = self.items.has
+        squares = self.items.own.square().sum(1) + has @ self.items.shared.square().sum(1)
+        within = (q.square().sum(1) - squares) / 2  # pairs among the item and its features
+        return self.users(users) @ q.T + self.w_own + has @ self.w_shared + within
+
+
+class MetricSpace(_Pair):
+    """y_ui = -|p_u - q_i|^2, with all vectors inside the unit ball.
+
+    Source: Hsieh et al. 2017, §3.1 and Eq. 5.
+    """
+
+    def forward(self, users: Int[Tensor, " user"]) -> Float[Tensor, "user item"]:
+        p, q = inside_ball(self.users(users)), inside_ball(self.items(self.catalogue))
+        return 2 * p @ q.T - p.square().sum(1)[:, None] - q.square().sum(1)
+
+
+def inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Vectors longer than 1, cut to length 1."""
+    return x / x.norm(dim=1, keepdim=True).clamp(min=1)
+
+
+# --------------------------------------------------------------------------- training
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Some users, all they took, and items drawn for each of these pairs.
+
+    Attributes:
+        rows, items: the pairs taken; a row is a position in `users`.
+        drawn: items to compare with. usable: where the user has not taken the drawn item.
+    """
+
+    users: Int[Tensor, " user"]
+    rows: Int[Tensor, " pair"]
+    items: Int[Tensor, " pair"]
+    drawn: Int[Tensor, "pair draw"]
+    usable: Bool[Tensor, "pair draw"]
+
+    def __len__(self) -> int:
+        """Number of pairs: each has its loss."""
+        return len(self.items)
+
+    def part(self, index: int, count: int) -> Draws:
+        """The share of process `index` of `count`."""
+        pairs = (self.rows, self.items, self.drawn, self.usable)
+        return Draws(self.users, *(field[index::count] for field in pairs))
+
+    def to(self, device: torch.device | str) -> Draws:
+        fields = (self.users, self.rows, self.items, self.drawn, self.usable)
+        return Draws(*(field.to(device) for field in fields))
+
+    def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
+        """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus
+        infinity where the drawn item was taken too."""
+        drawn = y[self.rows[:, None], self.drawn].masked_fill(~self.usable, -torch.inf)
+        return y[self.rows, self.items], drawn
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Epoch -> batches of users in random order; every pair gets `negatives` items of its own."""
+
+    matrix: sparse.csr_array
+    negatives: int
+    batch_size: int
+    seed: int = 0
+
+    def __call__(self, epoch: int) -> Iterator[Draws]:
+        rng = np.random.default_rng([self.seed, epoch])
+        users = rng.permutation(np.flatnonzero(np.diff(self.matrix.indptr)))
+        for start in range(0, len(users), self.batch_size):
+            some = users[start : start + self.batch_size]
+            taken = self.matrix[some].toarray() > 0
+            rows, items = taken.nonzero()
+            drawn = rng.integers(taken.shape[1], size=(len(rows), self.negatives))
+            arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
+            yield Draws(*(torch.from_numpy(array) for array in arrays))
+
+
+def against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
+    """log(1 + sum over the draws of exp(y_drawn - y_taken)).
+
+    With one draw this is BPR, -log sigma(y_taken - y_drawn); with many it is a sampled softmax,
+    in which the hardest draws count most.
+
+    Source: Rendle et al. 2009, §4.1 (BPR-Opt), for one draw.
+    """
+    taken, drawn = draws.of(model(draws.users))
+    return F.softplus(drawn.logsumexp(dim=1) - taken)
+
+
+def weighted_hinge(margin: float) -> Callable[[nn.Module, Draws], Float[Tensor, " pair"]]:
+    """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
+
+    d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the
+    share of drawn items that come closer than it, or further by less than the margin.
+
+    Source: Hsieh et al. 2017, Eq. 2 and 3.
+    """
+
+    def losses(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
+        y = model(draws.users)
+        taken, drawn = draws.of(y)
+        intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
+        rank = intruding * y.shape[1]
+        return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
+
+    return losses

@@ -22,6 +22,14 @@ def newcomer(events: Interactions, user: int = 0) -> Interactions:
     [
         (baselines.DemographicPopularity, {"strength": 0.0}, "strength: 0.0 must be above 0"),
         (baselines.DemographicPopularity, {"trust": 1.5}, "trust: 1.5 is outside 0..1"),
+        (baselines.ItemNeighbours, {"k": 0}, "k: 0 must be above 0"),
+        (baselines.UserNeighbours, {"power": -1.0}, "power: -1.0 must be above 0"),
+        (baselines.OCuLaR, {"clusters": 0}, "clusters: 0 must be above 0"),
+        (baselines.OCuLaR, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
+        (baselines.IALS, {"alpha": -2.0}, "alpha: -2.0 must be above 0"),
+        (baselines.EASE, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
+        (baselines.FM, {"negatives": 0}, "negatives: 0 must be above 0"),
+        (baselines.CML, {"margin": 0.0}, "margin: 0.0 must be above 0"),
     ],
 )
 def test_a_bad_hyperparameter_is_named(

@@ -90,7 +90,7 @@ def attended(
     alpha: Float[Tensor, "*n k"], transferred: Float[Tensor, "*n k d"]
 ) -> Float[Tensor, "*n d"]:
     """f(i) = sum_k alpha^k E^k f_a^k(i). Source: SAERS, Eq. 6."""
-    return (alpha.unsqueeze(-2) @ transferred).squeeze(-2)
+    return (alpha.unsqueeze(-1) * transferred).sum(dim=-2)
 
 
 @implements("saers", "embedding")
@@ -104,7 +104,7 @@ def prediction(
     users: Float[Tensor, "*n d"], items: Float[Tensor, "*n c d"]
 ) -> Float[Tensor, "*n c"]:
     """y = f(u) . f(i) for c items of each user. Source: SAERS, Eq. 8."""
-    return (items @ users.unsqueeze(-1)).squeeze(-1)
+    return (items * users.unsqueeze(-2)).sum(dim=-1)
 
 
 @implements("saers", "bpr")
@@ -147,12 +147,13 @@ class SAERS(Ranker):
         n_users: number of users.
         features: f_a^k, `[item, attribute, m]`. applies: which attributes each item has.
         whole: item ids -> f_g, a `LinearFeature` or `SiameseFeature` of the same d, or None.
-        hidden: units of the attention's first layer; d by default.
+        hidden: units of the attention's first layer.
         fusion: one of `FUSIONS`. masked: see the top of this file.
         bias: learn how popular an item is, as BPR-MF and VBPR do and the paper's model does not.
 
     Attributes:
         attribute: int64 `[item, place]`, which attribute stands in each place of an item.
+        features: `[item * places + place, m]`, what was given of them, and a row of zeros.
 
     Raises:
         ValueError: shapes that do not agree, features that are not finite, an unknown fusion.
@@ -169,7 +170,7 @@ class SAERS(Ranker):
         whole: WholeFeature | None = None,
         d: int = 32,
         *,
-        hidden: int | None = None,
+        hidden: int = 16,
         fusion: str = "attention",
         masked: bool = True,
         bias: bool = False,
@@ -189,7 +190,6 @@ class SAERS(Ranker):
         if fusion != "none":
             self.E = nn.Parameter(torch.randn(self.n_attributes, m, d, generator=rng) / m**0.5)
         if fusion == "attention":
-            hidden = hidden or d
             self.W_user, self.W_attribute = (projection(hidden, d, rng) for _ in range(2))
             self.b_hidden = nn.Parameter(torch.zeros(hidden))
             self.w = nn.Parameter(torch.randn(hidden, generator=rng) / hidden**0.5)
@@ -201,7 +201,8 @@ class SAERS(Ranker):
         lacks = ~applies.gather(1, first)
         self.register_buffer("attribute", first.masked_fill(lacks, NOTHING))
         rows = torch.arange(len(features))[:, None]
-        self.register_buffer("features", features[rows, first])
+        kept = (features[rows, first] * ~lacks[..., None]).flatten(0, 1)
+        self.register_buffer("features", torch.cat([kept, kept.new_zeros(1, kept.shape[1])]))
 
     def transfer(
         self, items: Int[Tensor, "n c"]
@@ -210,20 +211,22 @@ class SAERS(Ranker):
         k = self.attribute[items]
         applies = k != NOTHING
         filled = applies.flatten().nonzero().squeeze(1)
-        own = k.flatten()[filled]
+        own, order = k.flatten()[filled].sort(stable=True)
+        filled = filled[order]
         count = torch.bincount(own, minlength=self.n_attributes)
-        order = own.argsort(stable=True)
-        filled, own = filled[order], own[order]
+        columns = int(count.max()) + 1  # the last column stays empty: a zero for empty places
         within = torch.arange(len(own), device=own.device) - (count.cumsum(0) - count)[own]
-        padded = self.features.new_zeros(
-            self.n_attributes, max(int(count.max()), 1), self.features.shape[-1]
-        )
-        padded[own, within] = self.features[items].flatten(0, -2)[filled]
-        products = (padded @ self.E).flatten(0, 1)
-        row = torch.zeros(k.numel(), dtype=torch.long, device=k.device)
-        row[filled] = own * padded.shape[1] + within
-        transferred = products[row].view(*k.shape, self.d)
-        return transferred * applies.unsqueeze(-1), applies
+        cell = own * columns + within
+        places = k.shape[-1]
+        row = items.flatten()[filled // places] * places + filled % places
+        source = row.new_full((self.n_attributes * columns,), len(self.features) - 1)
+        source[cell] = row
+        sorted_features = self.features.index_select(0, source)
+        products = sorted_features.view(self.n_attributes, columns, -1) @ self.E
+        target = row.new_full((k.numel(),), columns - 1)
+        target[filled] = cell
+        transferred = products.flatten(0, 1).index_select(0, target)
+        return transferred.view(*k.shape, self.d), applies
 
     def parts(self, items: Int[Tensor, "n c"]) -> Parts:
         """Everything about some items that does not depend on a user."""
@@ -243,7 +246,7 @@ class SAERS(Ranker):
         Its first layer is split into the user's half, computed once, and the attributes' half.
         """
         user = (users @ self.W_user.T + self.b_hidden)[:, None, None]
-        logits = F.relu(user + parts.transferred @ self.W_attribute.T) @ self.w
+        logits = F.relu(user + F.linear(parts.transferred, self.W_attribute)) @ self.w
         others = None if self.masked else (F.relu(user[:, :, 0]) @ self.w, self.n_attributes)
         return attention_weights(logits, parts.applies, others)
 

@@ -26,8 +26,8 @@ from explainrec_lab.data.contracts import Interactions
 
 @dataclass(frozen=True)
 class ItemNeighbours:
-    """Item-to-item: score_ui = the sum of c_ji^power over the items j of user u that have i among
-    their `k` nearest.
+    """Item-to-item: score_ui = the sum of c_ij^power over the `k` items j nearest to i, of those
+    that user u took.
 
     Attributes:
         power: above 1, close neighbours count more than many far ones; 1 is the plain cosine.
@@ -43,7 +43,7 @@ class ItemNeighbours:
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Nothing is random."""
         near = nearest(train.matrix, self.k, self.power)
-        return torch.from_numpy((train.matrix @ near).toarray()).float()
+        return torch.from_numpy((train.matrix @ near.T).toarray()).float()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class UserNeighbours:
 def nearest(
     matrix: sparse.csr_array, k: int, power: float = 1.0
 ) -> sparse.csr_array:  # [column, column]
-    """c^power between each column of `matrix` and its `k` nearest others, zero elsewhere."""
+    """Row i: c^power of column i of `matrix` and its `k` nearest others, zero elsewhere."""
     from implicit.nearest_neighbours import CosineRecommender  # slow to import
     from implicit.utils import ParameterWarning
 

@@ -70,11 +70,21 @@ def relevance_of_all(
 
 
 def looked_up(
-    relevance: Float[ndarray, "event m"], features: Int[ndarray, "event attribute"]
+    relevance: Float[ndarray, "event m"],
+    features: Int[ndarray, "event attribute"],
+    share: Float[ndarray, "event m"] | None = None,
 ) -> Float[ndarray, "event attribute"]:
-    """The relevance of the item's own attributes; -inf where one does not apply."""
+    """The relevance of the item's own attributes; -inf where one does not apply.
+
+    Args:
+        share: I_u / |FS_u|. With it, an attribute that the profile lacks gets -inf as well: the
+            paper's Z says nothing about it, which is not the same as 0.
+    """
+    found = features >= 0
     own = np.take_along_axis(relevance, np.maximum(features, 0), axis=1)
-    return np.where(features < 0, -np.inf, own)
+    if share is not None:
+        found &= np.take_along_axis(share, np.maximum(features, 0), axis=1) > 0
+    return np.where(found, own, -np.inf)
 
 
 def passed_on(

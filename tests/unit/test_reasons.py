@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import toys
 from scipy import sparse
 
 from explainrec_lab import data
@@ -108,9 +109,9 @@ def test_attribute_features_are_the_features_that_the_items_have(shop: data.Data
 
 
 def test_a_catalogue_without_attributes_is_refused() -> None:
-    grocer = data.load("completejourney")
+    films = toys.shop()
     with pytest.raises(ValueError, match="catalogue"):
-        attribute_features(grocer.catalogue, FeatureSpace.of(grocer))
+        attribute_features(films.catalogue, FeatureSpace.of(films))
 
 
 def test_relevance_of_many_is_the_relevance_of_each(shop: data.Dataset, model: RecoNet) -> None:
@@ -164,7 +165,9 @@ def test_a_favoured_class_is_her_personal_relevance_for_the_mean_item_of_the_cla
     with_class = np.flatnonzero(codes[:, a] == codes[0, a])
     one = profiles.rows(3, 4)
     mean = torch.stack([personal_relevance(model, one, int(i), reference) for i in with_class])
-    assert taste[3, a, codes[0, a]] == pytest.approx(float(mean.sum(dim=1).mean()), abs=1e-5)
+    assert taste[3, a, codes[0, a]] == pytest.approx(
+        float(mean.detach().sum(dim=1).mean()), abs=1e-5
+    )
 
 
 def test_a_class_that_no_item_has_is_neither_favoured_nor_counted(
@@ -177,8 +180,11 @@ def test_a_class_that_no_item_has_is_neither_favoured_nor_counted(
     assert (reasons.counted(shop.interactions.matrix, codes)[:, :, 0] == 0).all()
 
 
-def test_looking_up_leaves_out_what_does_not_apply() -> None:
-    relevance = np.array([[1.0, 2.0, 3.0]])
+def test_looking_up_leaves_out_what_does_not_apply_and_what_the_profile_lacks() -> None:
+    relevance, share = np.array([[1.0, 2.0, 3.0]]), np.array([[0.0, 0.5, 0.5]])
+    np.testing.assert_array_equal(
+        looked_up(relevance, np.array([[2, -1, 0]]), share), [[3.0, -np.inf, -np.inf]]
+    )
     np.testing.assert_array_equal(
         looked_up(relevance, np.array([[2, -1, 0]])), [[3.0, -np.inf, 1.0]]
     )

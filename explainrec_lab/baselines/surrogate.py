@@ -93,7 +93,7 @@ def lime_at_once(
     masks = torch.randint(0, 2, (samples, n), generator=generator).double()
     distance = 1 - (masks.sum(dim=1) / n).sqrt()  # cosine distance to the full mask
     weights = torch.exp(-(distance**2) / (2 * width**2))
-    return weighted_ridge(masks, black_box(masks).double(), weights, ridge)[0].float()
+    return weighted_ridge(masks, black_box(masks), weights, ridge)[0].float()
 
 
 class WeightedRidge:
@@ -105,7 +105,7 @@ class WeightedRidge:
 
     def fit(self, samples: DataLoader) -> None:
         """Fit to the (masks, scores, weights) of all batches."""
-        masks, scores, weights = (torch.cat(part).double() for part in zip(*samples, strict=True))
+        masks, scores, weights = (torch.cat(part) for part in zip(*samples, strict=True))
         self.slopes, _ = weighted_ridge(masks, scores, weights, self.ridge)
 
     def representation(self) -> Float[Tensor, "1 n"]:
@@ -118,9 +118,10 @@ def weighted_ridge(
     weights: Float[Tensor, " sample"],
     ridge: float = 0.0,
 ) -> tuple[Float[Tensor, " n"], float]:
-    """Slopes b and intercept of the line that minimises
+    """Slopes b and intercept of the line that minimises, in double precision,
     sum w (score - intercept - b . mask)^2 + ridge |b|^2.
     """
+    masks, scores, weights = masks.double(), scores.double(), weights.double()
     share = weights / weights.sum()
     middle, mean = share @ masks, share @ scores
     centred = masks - middle

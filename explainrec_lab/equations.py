@@ -193,6 +193,28 @@ _RECONET = (
 
 _SAERS = (
     (
+        "classification",
+        "Learning to see attributes",
+        "§3.1, Eq. 1",
+        r"L_C = -\sum_{I=1}^{N} \sum_{a=1}^{A} \log\bigl(p(\hat{y}_{Ia} \mid y_{Ia})\bigr)",
+        "The network should find the true class of each attribute of each picture likely.",
+    ),
+    (
+        "importance",
+        "How much a feature map counts",
+        "§3.1, Eq. 2",
+        r"\alpha_t^{a_c} = \frac{1}{Z} \sum_m \sum_n"
+        r" \frac{\partial y^{a_c}}{\partial F_{mn}^t}",
+        "A feature map counts for a class as much as the class's score rises with it, on average.",
+    ),
+    (
+        "grad-aam",
+        "Where an attribute shows",
+        "§3.1, Eq. 3",
+        r"M_{\text{Grad-AAM}}^{a_c} = \operatorname{ReLU}\Bigl(\sum_t \alpha_t^{a_c} F^t\Bigr)",
+        "The attribute is where the feature maps that count for its class are active.",
+    ),
+    (
         "fusion",
         "All attributes alike",
         "§3.2, Eq. 4",

@@ -104,6 +104,7 @@ class Saers:
         photos: labelled pictures of another boutique, from which attributes are learned.
         backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
             pixels of a cell of the last feature map.
+        head: see `saers.network.HEADS`.
         epochs, learning_rate, batch_size: of the network.
         d: size of the embeddings of users and items.
         preference_epochs: passes over the purchases.
@@ -124,6 +125,7 @@ class Saers:
     batch_size: int = 32
     batch_norm: bool = True
     weights: str | None = None
+    head: str = "hidden"
 
 
 PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {

@@ -9,6 +9,7 @@ Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twe
 |---|---|
 | `network.py` | the Semantic Extraction Network and its loss (Eq. 1) |
 | `activation.py` | where an attribute shows: Grad-AAM (Eq. 2, 3) and its relatives |
+| `locating.py` | ways to find an attribute: the paper's, and a better one |
 | `regions.py` | from a map to a box, and from a box to a vector (ROI pooling) |
 | `extraction.py` | all of it at once, for any number of pictures |
 | `recipe.py` | from a profile to trained weights, kept in the cache |
@@ -16,14 +17,27 @@ Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twe
 
 from explainrec_lab.saers.activation import grad_aam, gradients_of, hires_aam, importance
 from explainrec_lab.saers.extraction import Extracted, extract
-from explainrec_lab.saers.network import SemanticExtraction, classification_losses
+from explainrec_lab.saers.locating import OURS, PAPER, Locator, Seen
+from explainrec_lab.saers.network import HEADS, SemanticExtraction, classification_losses
 from explainrec_lab.saers.recipe import labelled_shop, train, trained_network, untrained_network
-from explainrec_lab.saers.regions import boxes_of, largest_region, region_features, segment
+from explainrec_lab.saers.regions import (
+    boxes_of,
+    brightest,
+    largest_region,
+    region_features,
+    segment,
+)
 
 __all__ = [
+    "HEADS",
+    "OURS",
+    "PAPER",
     "Extracted",
+    "Locator",
+    "Seen",
     "SemanticExtraction",
     "boxes_of",
+    "brightest",
     "classification_losses",
     "extract",
     "grad_aam",

@@ -7,7 +7,6 @@ unless the caller knows better (a shop knows its categories).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +17,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Images
-from explainrec_lab.saers.activation import grad_aam, gradients_of, importance
+from explainrec_lab.saers.locating import PAPER, Locator, Seen
 from explainrec_lab.saers.network import SemanticExtraction
-from explainrec_lab.saers.regions import (
-    boxes_of,
-    largest_region,
-    region_features,
-    segment,
-    side_of,
-    upsampled,
-)
+from explainrec_lab.saers.regions import region_features, side_of
 from explainrec_lab.vision.backbone import pixels
-
-Locator = Callable[[SemanticExtraction, Tensor, Tensor, Tensor], Tensor]
-"""(network, pictures in 0..1, F, columns) -> boxes `[item, attribute, 4]`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +33,7 @@ class Extracted:
         applies: bool `[item, attribute]`, by the network's own answer or as it was told. A picture
             without any contrast (the stand-in of a missing photo) has no attribute.
         boxes: int64 `[item, attribute, 4]`, (y0, x0, y1, x1) in pixels, half open; the whole
-            picture where the map is zero.
+            picture where an attribute does not apply or its map is zero.
         predicted: int64 `[item, attribute]`, the most likely class, also where it does not apply.
     """
 
@@ -57,21 +46,12 @@ class Extracted:
         return len(self.features)
 
 
-def paper_boxes(
-    network: SemanticExtraction, images: Tensor, maps: Tensor, columns: Tensor
-) -> Int[Tensor, "item attribute 4"]:
-    """Grad-AAM, 20 % of its maximum, the box of the largest connected region. Source: §3.1."""
-    alpha = importance(gradients_of(lambda f: network.answers(f)[0], maps, columns))
-    found = upsampled(grad_aam(maps, alpha), side_of(images))
-    return boxes_of(largest_region(segment(found)))
-
-
 def extract(
     network: SemanticExtraction,
     images: Images | ndarray | Tensor,
     *,
     applies: Bool[ndarray, "item attribute"] | None = None,
-    boxes: Locator = paper_boxes,
+    locator: Locator = PAPER,
     batch: int = 128,
 ) -> Extracted:
     """Classes, boxes and one vector an attribute for all pictures, on the network's device.
@@ -79,7 +59,7 @@ def extract(
     Args:
         images: uint8 pictures, in memory or read as they are asked for.
         applies: which attributes each item has, where that is known.
-        boxes: how to find the boxes.
+        locator: how to find the boxes, `PAPER` or `OURS`.
         batch: pictures at a time.
 
     Raises:
@@ -95,14 +75,14 @@ def extract(
     for start in range(0, max(len(images), 1), batch):
         some = slice(start, start + batch)
         known = None if applies is None else torch.as_tensor(applies[some])
-        parts.append(_extract(network, torch.as_tensor(images[some]), known, boxes))
+        parts.append(_extract(network, torch.as_tensor(images[some]), known, locator))
     columns = [np.concatenate(each) for each in zip(*parts, strict=True)]
     return Extracted(*columns)
 
 
 @torch.no_grad()
 def _extract(
-    network: SemanticExtraction, pictures: Tensor, applies: Tensor | None, locate: Locator
+    network: SemanticExtraction, pictures: Tensor, applies: Tensor | None, locator: Locator
 ) -> tuple[ndarray, ...]:
     """The four arrays of `Extracted` for one batch."""
     if pictures.ndim != 4 or pictures.shape[1] != 3:
@@ -112,9 +92,9 @@ def _extract(
     maps = network.maps(images)
     classes, there = network.answers(maps)
     predicted = network.predicted(classes)
-    found = locate(network, images, maps, network.columns(predicted))
     known = there > 0 if applies is None else applies.to(device).bool()
     known = known & ~blank(images)[:, None]
+    found = locator(Seen(network, images, maps, network.columns(predicted), known))
     features = region_features(maps, found, side_of(images)) * known[..., None]
     return tuple(_array(each) for each in (features, known, found, predicted))
 

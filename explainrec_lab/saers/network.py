@@ -14,13 +14,20 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import DOES_NOT_APPLY
+from explainrec_lab.equations import implements
 from explainrec_lab.training import fast_half
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.labels import Labelled, balanced_losses
+
+HEADS = ("pooled", "linear", "hidden")
+"""From F to the answers: linear on its mean (a ResNet's own), on all cells, or a hidden layer."""
+
+HIDDEN = 100
+"""Size of the hidden layer."""
 
 
 class SemanticExtraction(nn.Module):
@@ -32,10 +39,10 @@ class SemanticExtraction(nn.Module):
         seconds: CPU seconds of training, once trained.
     """
 
-    def __init__(self, network: Backbone, n_classes: Sequence[int]) -> None:
+    def __init__(self, network: Backbone, n_classes: Sequence[int], head: str = "hidden") -> None:
         super().__init__()
         self.network, self.n_classes = network, list(n_classes)
-        self.head = nn.Linear(network.size, sum(self.n_classes) + len(self.n_classes))
+        self.head = _head(head, network, sum(self.n_classes) + len(self.n_classes))
         self.seconds = 0.0
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel row column"]:
@@ -46,7 +53,7 @@ class SemanticExtraction(nn.Module):
         self, maps: Float[Tensor, "item channel row column"]
     ) -> tuple[Float[Tensor, "item class"], Float[Tensor, "item attribute"]]:
         """Logits of all classes, one attribute after the other, and of 'it applies'."""
-        scores = self.head(maps.flatten(1))
+        scores = self.head(maps)
         classes, applies = scores.split([sum(self.n_classes), len(self.n_classes)], dim=1)
         return classes, applies
 
@@ -76,6 +83,20 @@ class SemanticExtraction(nn.Module):
         return codes + (limits.cumsum(0) - limits)
 
 
+def _head(kind: str, network: Backbone, answers: int) -> nn.Sequential:
+    """From F to the answers. Raises ValueError for an unknown kind."""
+    if kind == "pooled":
+        mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(*mean, nn.Linear(network.channels, answers))
+    if kind == "linear":
+        return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers))
+    if kind != "hidden":
+        raise ValueError(f"head: {kind!r}; choose from {', '.join(HEADS)}")
+    hidden = (nn.Linear(network.size, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU())
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(HIDDEN, answers))
+
+
+@implements("saers", "classification")
 def classification_losses(
     classes: Sequence[Float[Tensor, "item class"]], labels: Int[Tensor, "item attribute"]
 ) -> Float[Tensor, " item"]:
@@ -86,13 +107,27 @@ def classification_losses(
     return balanced_losses(classes, labels)
 
 
-def seeing_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
-    """Eq. 1, and the cross-entropy of 'it applies', for uint8 pictures."""
-    assert isinstance(model, SemanticExtraction)
-    with fast_half(batch.pictures.device):
-        classes, applies = model.answers(model.maps(pixels(batch.pictures)))
-    own = classification_losses(classes.float().split(model.n_classes, dim=1), batch.labels)
-    return own + applying_losses(applies.float(), batch.labels != DOES_NOT_APPLY)
+class Lesson(nn.Module):
+    """The network as training asks it: uint8 pictures in, all answers out."""
+
+    def __init__(self, network: SemanticExtraction) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, pictures: UInt8[Tensor, "item 3 h w"]
+    ) -> tuple[list[Float[Tensor, "item class"]], Float[Tensor, "item attribute"]]:
+        """Logits of the classes, attribute by attribute, and of 'it applies'."""
+        with fast_half(pictures.device):
+            classes, applies = self.network.answers(self.network.maps(pixels(pictures)))
+        return list(classes.float().split(self.network.n_classes, dim=1)), applies.float()
+
+
+def lesson_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+    """Eq. 1, and the cross-entropy of 'it applies'."""
+    classes, applies = model(batch.pictures)
+    own = classification_losses(classes, batch.labels)
+    return own + applying_losses(applies, batch.labels != DOES_NOT_APPLY)
 
 
 def applying_losses(

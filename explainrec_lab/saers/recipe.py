@@ -21,7 +21,7 @@ from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.profiles import Saers, fabric
-from explainrec_lab.saers.network import SemanticExtraction, seeing_losses
+from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
 from explainrec_lab.training import History, Optimisation, fit
 from explainrec_lab.vision.backbone import backbone
 from explainrec_lab.vision.labels import Labelled, labelled
@@ -33,7 +33,17 @@ RECIPE_VERSION = 1
 LABELLED_SHOP = 1000
 """Added to the seed: the shop whose labels are learned."""
 
-SEEING = ("size", "photos", "backbone", "width", "stride", "batch_norm", "epochs", "learning_rate")
+SEEING = (
+    "size",
+    "photos",
+    "backbone",
+    "width",
+    "stride",
+    "head",
+    "batch_norm",
+    "epochs",
+    "learning_rate",
+)
 """The settings that the network depends on."""
 
 
@@ -57,7 +67,8 @@ def untrained_network(settings: Saers, seed: int = 0) -> SemanticExtraction:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SemanticExtraction(network, [len(each) for each in SCHEMA.classes.values()])
+        n_classes = [len(each) for each in SCHEMA.classes.values()]
+        return SemanticExtraction(network, n_classes, settings.head)
 
 
 def trained_network(
@@ -103,6 +114,7 @@ def train(
         yield from labelled(images, labels, settings.batch_size, rng)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
-    history = fit(network, batches, seeing_losses, optimisation, fabric=fabric(), progress=progress)
+    lesson = Lesson(network)
+    history = fit(lesson, batches, lesson_losses, optimisation, fabric=fabric(), progress=progress)
     network.cpu()
     return history

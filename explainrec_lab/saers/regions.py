@@ -42,10 +42,29 @@ def segment(
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold: {threshold} must be at least 0 and below 1")
-    if not bool(torch.isfinite(maps).all()):
-        raise ValueError("maps: nan or infinite values; was the picture or the network damaged?")
+    _check_finite(maps)
     top = maps.amax(dim=(-2, -1), keepdim=True)
     return (maps > threshold * top) | (top <= 0)
+
+
+def brightest(
+    maps: Float[Tensor, "*batch height width"], share: float
+) -> Bool[Tensor, "*batch height width"]:
+    """The fewest pixels that hold `share` of a map's sum; all of them where the map is zero.
+
+    Raises:
+        ValueError: a share outside 0..1, or maps that are negative or not finite.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share: {share} must be above 0 and at most 1")
+    _check_finite(maps)
+    if bool((maps < 0).any()):
+        raise ValueError("maps: negative values; take the positive part first")
+    values, order = maps.flatten(-2).sort(dim=-1, descending=True, stable=True)
+    before = values.cumsum(dim=-1) - values
+    needed = before < share * values.sum(dim=-1, keepdim=True)
+    kept = torch.zeros_like(needed).scatter(-1, order, needed).view(maps.shape)
+    return kept | (maps.amax(dim=(-2, -1), keepdim=True) <= 0)
 
 
 def largest_region(
@@ -102,7 +121,7 @@ def region_features(
     item = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(*boxes.shape[:2], 1)
     inclusive = torch.cat([item, start.flip(-1), stop.flip(-1) - 1], dim=-1)
     found = roi_pool(maps, inclusive.flatten(0, 1).to(maps.dtype), output_size=1)
-    return found.reshape(*boxes.shape[:2], -1)
+    return found.reshape(*boxes.shape[:2], maps.shape[1])
 
 
 def cells_of(
@@ -113,6 +132,11 @@ def cells_of(
     start = boxes[..., :2] * sides[1] // sides[0]
     stop = -(-boxes[..., 2:] * sides[1] // sides[0])
     return start, stop
+
+
+def _check_finite(maps: Tensor) -> None:
+    if not bool(torch.isfinite(maps).all()):
+        raise ValueError("maps: nan or infinite values; was the picture or the network damaged?")
 
 
 def _check_boxes(boxes: Int[Tensor, "item attribute 4"], size: tuple[int, int]) -> None:

@@ -50,7 +50,7 @@ def balanced_losses(
 
     A question that does not apply to an item (label -1) costs nothing there.
     """
-    losses = torch.zeros(len(labels), device=labels.device)
+    losses = torch.zeros(len(labels), device=labels.device, dtype=answers[0].dtype)
     for logits, truth in zip(answers, labels.T, strict=True):
         applies = truth != DOES_NOT_APPLY
         weight = len(truth) / applies.sum().clamp(min=1)

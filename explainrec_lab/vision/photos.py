@@ -1,0 +1,69 @@
+"""Photos in files, read when they are asked for: an `Images` of a catalogue.
+
+A photo that is missing or damaged does not stop a run over a hundred thousand: a blank picture
+stands in for it, and `unreadable` says which and why. What looks at pictures has nothing to see on
+a blank one (`saers.extract` gives it no attribute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image, ImageOps
+
+from explainrec_lab.data.contracts import check_ids
+
+BLANK = 255
+"""Value of the pixels of a stand-in, and of what fills a photo up to a square."""
+
+
+class Photos:
+    """Pictures by item id, each padded to a square of `size` pixels.
+
+    Args:
+        paths: one file an item, in id order.
+        size: pixels of a picture's side.
+
+    Attributes:
+        unreadable: item -> why its photo could not be read, for those tried so far.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], size: int = 224) -> None:
+        if size < 1:
+            raise ValueError(f"size: {size} pixels must be at least 1")
+        self.paths, self.size = [Path(path) for path in paths], size
+        self.unreadable: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
+        """Pictures of one item (an int) or several (a slice or ids)."""
+        if isinstance(items, slice):
+            return self._stack(np.arange(len(self))[items])
+        chosen = check_ids("items", items, len(self), "item")
+        pictures = self._stack(chosen)
+        return pictures[0] if np.ndim(items) == 0 else pictures
+
+    def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
+        pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
+        for row, item in enumerate(items.tolist()):
+            try:
+                pictures[row] = self._read(self.paths[item])
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                self.unreadable[item] = f"{self.paths[item].name}: {error or type(error).__name__}"
+        return pictures
+
+    def _read(self, path: Path) -> UInt8[ndarray, "3 size size"]:
+        with Image.open(path) as photo:
+            upright = ImageOps.exif_transpose(photo).convert("RGB")
+        square = ImageOps.pad(upright, (self.size, self.size), color=(BLANK,) * 3)
+        return np.asarray(square).transpose(2, 0, 1)

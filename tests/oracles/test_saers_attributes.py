@@ -1,0 +1,264 @@
+"""Attributes and their places against independent computations: loops, captum, torchvision."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from torch import Tensor
+
+from explainrec_lab import lrp, saers, vision
+from explainrec_lab.saers import locating
+
+N_CLASSES = [3, 2, 4]
+
+
+def network(head: str = "hidden", grid: int = 4, seed: int = 0) -> saers.SemanticExtraction:
+    """A small network for three attributes, with a batch norm that has seen something."""
+    own = vision.backbone("vgg11", width=0.1, grid=grid, stride=8, batch_norm=True, seed=seed)
+    torch.manual_seed(seed)
+    found = saers.SemanticExtraction(own, N_CLASSES, head)
+    for _ in range(3):
+        found(pictures(8))
+    return found.double().eval()
+
+
+def pictures(count: int = 3, size: int = 32, seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, size, size, generator=generator)
+
+
+def seen(own: saers.SemanticExtraction, images: Tensor, codes: Tensor) -> saers.Seen:
+    maps = own.maps(images).detach()
+    asked = torch.ones_like(codes, dtype=torch.bool)
+    return saers.Seen(own, images, maps, own.columns(codes), asked)
+
+
+CODES = torch.tensor([[0, 1, 3], [2, 0, 0], [1, 1, 2]])
+
+
+# --------------------------------------------------------------------------- Eq. 1
+
+
+@pytest.mark.oracle("saers", "classification")
+def test_the_loss_is_minus_log_p_of_what_applies_and_no_attribute_outweighs_another() -> None:
+    torch.manual_seed(0)
+    classes = [torch.randn(6, k, dtype=torch.float64) for k in N_CLASSES]
+    labels = torch.tensor([[0, 1, -1], [2, 0, -1], [1, -1, 3], [-1, -1, 0], [0, 1, -1], [1, 0, -1]])
+    found = saers.classification_losses(classes, labels)
+    for item in range(6):
+        expected = 0.0
+        for attribute, code in enumerate(labels[item].tolist()):
+            if code >= 0:
+                odds = [math.exp(float(x)) for x in classes[attribute][item]]
+                share = int((labels[:, attribute] >= 0).sum()) / 6
+                expected -= math.log(odds[code] / sum(odds)) / share
+        assert float(found[item]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_with_every_attribute_everywhere_the_loss_is_the_papers() -> None:
+    torch.manual_seed(0)
+    classes = [torch.randn(5, k, dtype=torch.float64) for k in N_CLASSES]
+    labels = torch.stack([torch.randint(k, (5,)) for k in N_CLASSES], dim=1)
+    own = [each.log_softmax(1)[range(5), labels[:, a]] for a, each in enumerate(classes)]
+    paper = -torch.stack(own).sum()
+    torch.testing.assert_close(saers.classification_losses(classes, labels).sum(), paper)
+
+
+# --------------------------------------------------------------------------- Eq. 2 and 3
+
+
+@pytest.mark.parametrize("head", saers.HEADS)
+def test_one_batched_pass_gives_the_gradients_of_every_logit(head: str) -> None:
+    own, images = network(head), pictures().double()
+    maps = own.maps(images).detach()
+    found = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    for item, attribute in np.ndindex(3, 3):
+        leaf = maps[item : item + 1].clone().requires_grad_()
+        logit = own.answers(leaf)[0][0, own.columns(CODES)[item, attribute]]
+        expected = torch.autograd.grad(logit, leaf)[0][0]
+        torch.testing.assert_close(found[item, attribute], expected)
+
+
+@pytest.mark.oracle("saers", "importance")
+def test_of_a_linear_head_alpha_is_the_mean_weight_of_the_channel() -> None:
+    own, images = network("linear"), pictures().double()
+    maps = own.maps(images).detach()
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    weight = own.head[-1].weight.detach().unflatten(1, maps.shape[1:])
+    for item, attribute in np.ndindex(3, 3):
+        of_class = weight[sum(N_CLASSES[:attribute]) + int(CODES[item, attribute])]
+        expected = sum(of_class[:, m, n] for m in range(4) for n in range(4)) / 16
+        torch.testing.assert_close(saers.importance(gradients)[item, attribute], expected)
+
+
+def test_of_a_pooled_head_alpha_is_the_weight_over_the_cells() -> None:
+    own, images = network("pooled"), pictures().double()
+    maps = own.maps(images).detach()
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    expected = own.head[-1].weight.detach()[own.columns(CODES)] / 16
+    torch.testing.assert_close(saers.importance(gradients), expected)
+
+
+def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> None:
+    own, images = network(), pictures().double()
+    maps = own.maps(images).detach()
+    columns, step = own.columns(CODES), 1e-6
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    for channel in (0, 7):
+        moved = [maps.clone(), maps.clone()]
+        moved[0][:, channel] += step
+        moved[1][:, channel] -= step
+        up, down = (own.answers(each)[0].detach().gather(1, columns) for each in moved)
+        slope = (up - down) / (2 * step) / 16
+        torch.testing.assert_close(
+            saers.importance(gradients)[:, :, channel], slope, rtol=1e-4, atol=1e-8
+        )
+
+
+@pytest.mark.oracle("saers", "grad-aam")
+@pytest.mark.parametrize("head", saers.HEADS)
+def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
+    own, images = network(head), pictures().double()
+    columns, maps = own.columns(CODES), own.maps(images).detach()
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    found = saers.grad_aam(maps, saers.importance(gradients))
+    oracle = LayerGradCam(own, own.network.convolutions)
+    for attribute in range(3):
+        expected = oracle.attribute(images, columns[:, attribute], relu_attributions=True)
+        torch.testing.assert_close(found[:, attribute], expected[:, 0].detach())
+
+
+def test_grad_aam_of_a_resnet_is_captums_too() -> None:
+    torch.manual_seed(0)
+    own = saers.SemanticExtraction(vision.backbone("resnet18", 0.1, stride=8), N_CLASSES, "pooled")
+    images = pictures().double()
+    own = own.double().eval()
+    columns, maps = own.columns(CODES), own.maps(images).detach()
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    found = saers.grad_aam(maps, saers.importance(gradients))
+    oracle = LayerGradCam(own, own.network.convolutions)
+    for attribute in range(3):
+        expected = oracle.attribute(images, columns[:, attribute], relu_attributions=True)
+        torch.testing.assert_close(found[:, attribute], expected[:, 0].detach())
+
+
+def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
+    own, images = network("linear"), pictures().double()
+    maps, columns = own.maps(images).detach(), own.columns(CODES)
+    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    signed = torch.einsum("iacrk,icrk->iark", gradients, maps)
+    torch.testing.assert_close(signed.relu(), saers.hires_aam(maps, gradients))
+    logits = own.answers(maps)[0].detach() - own.head[-1].bias.detach()[: sum(N_CLASSES)]
+    torch.testing.assert_close(signed.sum((-2, -1)), logits.gather(1, columns))
+
+
+def test_relevance_maps_are_those_of_one_picture_and_its_mirror_image_at_a_time() -> None:
+    own, images = network(), pictures().double()
+    asked = seen(own, images, CODES)
+    found, rule = locating.relevance_maps(asked).unflatten(0, (3, 3)), locating.default_rule(own)
+    for item, attribute in np.ndindex(3, 3):
+        column = int(asked.columns[item, attribute])
+        both = [images[item : item + 1], images[item : item + 1].flip(-1)]
+        one, other = (lrp.relevance(own, x, column, rule).sum(1) for x in both)
+        expected = locating._blurred(one + other.flip(-1))
+        torch.testing.assert_close(found[item, attribute], expected[0])
+
+
+# --------------------------------------------------------------------------- regions and boxes
+
+
+def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
+    """Connected regions by walking, in reading order of their first pixels."""
+    left, regions = {tuple(p) for p in np.argwhere(mask).tolist()}, []
+    for start in np.argwhere(mask).tolist():
+        if tuple(start) not in left:
+            continue
+        region, edge = set(), [tuple(start)]
+        while edge:
+            y, x = edge.pop()
+            if (y, x) in left:
+                left.remove((y, x))
+                region.add((y, x))
+                edge += [(y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)]
+        regions.append(region)
+    return regions
+
+
+@pytest.mark.parametrize("share", [0.15, 0.4, 0.55, 0.8])
+def test_the_largest_region_is_found_by_walking(share: float) -> None:
+    masks = np.random.default_rng(0).random((40, 12, 11)) < share
+    found = saers.largest_region(torch.from_numpy(masks)).numpy()
+    for mask, own in zip(masks, found, strict=True):
+        regions = flooded(mask)
+        largest = max(regions, key=len) if regions else set()
+        assert {tuple(p) for p in np.argwhere(own).tolist()} == largest
+
+
+def test_boxes_hold_their_pixels_and_nothing_less() -> None:
+    masks = np.random.default_rng(1).random((50, 9, 7)) < 0.06
+    for mask, box in zip(masks, saers.boxes_of(torch.from_numpy(masks)).tolist(), strict=True):
+        rows, columns = np.nonzero(mask)
+        whole = [0, 0, 9, 7]
+        tight = (
+            [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] if len(rows) else whole
+        )
+        assert box == tight
+
+
+def test_the_brightest_pixels_are_the_fewest_that_hold_the_share() -> None:
+    maps = torch.rand(30, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    for values, kept in zip(maps, saers.brightest(maps, 0.5), strict=True):
+        ordered = sorted(values.flatten().tolist(), reverse=True)
+        count = next(n for n in range(31) if sum(ordered[:n]) >= 0.5 * sum(ordered))
+        assert int(kept.sum()) == count
+        assert float(values[kept].min()) == ordered[count - 1]
+
+
+def test_roi_pooling_takes_the_maximum_of_the_cells_that_a_box_touches() -> None:
+    rng = np.random.default_rng(3)
+    maps = torch.from_numpy(rng.normal(size=(4, 5, 8, 8)))
+    corner = rng.integers(0, 60, size=(4, 6, 2))
+    far = np.minimum(corner + rng.integers(1, 40, size=(4, 6, 2)), 64)
+    boxes = torch.from_numpy(np.concatenate([corner, far], axis=-1))
+    found = saers.region_features(maps, boxes, (64, 64))
+    for item, attribute in np.ndindex(4, 6):
+        y0, x0, y1, x1 = boxes[item, attribute].tolist()
+        cells = [
+            maps[item, :, r, c]
+            for r, c in np.ndindex(8, 8)
+            if 8 * r < y1 and 8 * r + 8 > y0 and 8 * c < x1 and 8 * c + 8 > x0
+        ]
+        torch.testing.assert_close(found[item, attribute], torch.stack(cells).amax(0))
+
+
+# --------------------------------------------------------------------------- all of it
+
+
+def test_extraction_is_the_paper_step_by_step() -> None:
+    own = network().float()
+    bytes_ = (255 * pictures(5)).byte()
+    found = saers.extract(own, bytes_.numpy(), applies=np.ones((5, 3), bool), batch=2)
+    oracle = LayerGradCam(own, own.network.convolutions)
+    for item in range(5):
+        x = vision.pixels(bytes_[item : item + 1])
+        logits = own(x).detach().split(N_CLASSES, dim=1)
+        for attribute in range(3):
+            code = int(logits[attribute].argmax())
+            column = sum(N_CLASSES[:attribute]) + code
+            coarse = oracle.attribute(x, column, relu_attributions=True).detach()
+            fine = torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear")[0, 0]
+            regions = flooded((fine > 0.2 * fine.max()).numpy())
+            largest = np.array(sorted(max(regions, key=len))) if regions else None
+            box = [0, 0, 32, 32]
+            if largest is not None:
+                box = [*largest.min(0).tolist(), *(largest.max(0) + 1).tolist()]
+            cells = (slice(box[0] // 8, -(-box[2] // 8)), slice(box[1] // 8, -(-box[3] // 8)))
+            vector = own.maps(x).detach()[0][:, cells[0], cells[1]].amax((1, 2))
+            assert found.predicted[item, attribute] == code
+            assert found.boxes[item, attribute].tolist() == box
+            own_features = found.features[item, attribute]
+            np.testing.assert_allclose(own_features, vector, rtol=1e-4, atol=1e-5)

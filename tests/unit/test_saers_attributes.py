@@ -1,0 +1,205 @@
+"""Attributes and their places at the door: what is taken, what is refused, what is defined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from explainrec_lab import data, saers, vision
+from explainrec_lab.profiles import PROFILES, Saers
+
+SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
+
+
+def network() -> saers.SemanticExtraction:
+    own = vision.backbone("vgg11", width=0.1, grid=4, stride=8, batch_norm=True)
+    torch.manual_seed(0)
+    return saers.SemanticExtraction(own, [3, 2, 4]).eval()
+
+
+def photos(count: int = 4) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+
+
+# --------------------------------------------------------------------------- defined results
+
+
+def test_a_map_without_an_opinion_is_the_whole_picture() -> None:
+    zero = torch.zeros(2, 8, 8)
+    assert saers.segment(zero).all()
+    assert saers.brightest(zero, 0.5).all()
+    assert saers.PAPER.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+    assert saers.OURS.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+
+
+def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
+    one = torch.zeros(1, 16, 16)
+    one[0, 5, 9] = 1.0
+    box = saers.PAPER.frame(one)
+    assert box.tolist() == [[5, 9, 6, 10]]
+    maps = torch.arange(16.0).view(1, 1, 4, 4)
+    assert saers.region_features(maps, box[None], (16, 16)).tolist() == [[[maps[0, 0, 1, 2]]]]
+
+
+def test_of_two_regions_alike_the_first_stays_and_corners_do_not_connect() -> None:
+    mask = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=torch.bool)
+    assert saers.largest_region(mask).tolist() == (mask & (torch.arange(3) == 0)).tolist()
+    assert not saers.largest_region(torch.zeros(2, 3, 3, dtype=torch.bool)).any()
+
+
+def test_an_item_without_an_attribute_has_zeros_and_whole_boxes() -> None:
+    applies = np.array([[True, False, True], [False] * 3, [True] * 3, [False] * 3])
+    for locator in (saers.PAPER, saers.OURS):
+        found = saers.extract(network(), photos(), applies=applies, locator=locator)
+        assert (found.applies == applies).all()
+        assert not found.features[~applies].any()
+        assert found.features[applies].any(axis=1).all()
+        assert (found.boxes[~applies] == [0, 0, 32, 32]).all()
+        assert found.features.dtype == np.float32
+        assert found.predicted.shape == (4, 3)
+
+
+def test_a_blank_picture_has_no_attribute_whatever_it_is_said_to_have() -> None:
+    pictures = photos()
+    pictures[1] = 255
+    pictures[2] = np.array([10, 20, 30])[:, None, None]
+    found = saers.extract(network(), pictures, applies=np.ones((4, 3), bool))
+    assert found.applies.tolist() == [[True] * 3, [False] * 3, [False] * 3, [True] * 3]
+
+
+def test_batches_do_not_matter_and_no_pictures_give_empty_arrays() -> None:
+    applies = np.ones((4, 3), bool)
+    for locator in (saers.PAPER, saers.OURS):
+        all_, some = (
+            saers.extract(network(), photos(), applies=applies, locator=locator, batch=size)
+            for size in (4, 3)
+        )
+        np.testing.assert_allclose(all_.features, some.features, rtol=1e-4, atol=1e-5)
+        none = saers.extract(network(), photos(0), locator=locator)
+        assert none.features.shape == (0, 3, network().network.channels)
+        assert len(none) == 0
+
+
+def test_missing_and_damaged_photos_are_blank_and_told(tmp_path: Path) -> None:
+    whole, cut, gone = (tmp_path / name for name in ("whole.png", "cut.png", "gone.png"))
+    Image.fromarray(photos(1)[0].transpose(1, 2, 0)).save(whole)
+    cut.write_bytes(whole.read_bytes()[:200])
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    pictures = vision.Photos([whole, cut, gone, text], size=32)
+    assert pictures[0].shape == (3, 32, 32)
+    np.testing.assert_array_equal(pictures[0], photos(1)[0])
+    assert (pictures[1:] == 255).all()
+    assert sorted(pictures.unreadable) == [1, 2, 3]
+    assert "gone.png" in pictures.unreadable[2]
+    found = saers.extract(network(), pictures)
+    assert not found.applies[1:].any()
+    with pytest.raises(ValueError, match="items: item 4 is not in this dataset"):
+        pictures[4]
+    with pytest.raises(ValueError, match="size: 0 pixels must be at least 1"):
+        vision.Photos([], size=0)
+
+
+def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
+    Image.new("L", (40, 20), 0).save(tmp_path / "wide.png")
+    picture = vision.Photos([tmp_path / "wide.png"], size=20)[0]
+    assert (picture[:, :5] == 255).all()
+    assert (picture[:, 5:15] == 0).all()
+
+
+# --------------------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda n, x: saers.extract(n.train(), x), "network: is in training mode"),
+        (lambda n, x: saers.extract(n, x[0]), r"images: shape .* needs \[item, 3"),
+        (lambda n, x: saers.extract(n, x / 255), "images: dtype torch.float64"),
+        (lambda n, x: saers.extract(n, x, applies=np.ones((4, 2))), r"applies: shape \(4, 2\)"),
+        (
+            lambda n, x: n.columns(torch.tensor([[0, 2, 0]])),
+            r"codes: 2 is no class of attribute 1 \(0..1\), at item 0",
+        ),
+        (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), "codes: -1 is no class"),
+        (
+            lambda n, x: saers.SemanticExtraction(n.network, [2], "deep"),
+            "head: 'deep'; choose from pooled, linear, hidden",
+        ),
+    ],
+)
+def test_what_a_network_cannot_take_is_named(ask: Callable[..., Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ask(network(), photos())
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda m: saers.segment(m, 1.0), "threshold: 1.0 must be at least 0 and below 1"),
+        (lambda m: saers.segment(m / 0), "maps: nan or infinite values"),
+        (lambda m: saers.brightest(m, 0.0), "share: 0.0 must be above 0 and at most 1"),
+        (lambda m: saers.brightest(m - 1, 0.5), "maps: negative values; take the positive part"),
+        (lambda m: saers.brightest(m / 0, 0.5), "maps: nan or infinite values"),
+    ],
+)
+def test_a_bad_map_or_threshold_is_named(ask: Callable[[Tensor], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ask(torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0, 4), (3, 5, 8, 5), (0, 0, 9, 4), (-1, 0, 4, 4)])
+def test_an_empty_box_or_one_outside_is_named(box: tuple[int, ...]) -> None:
+    boxes = torch.tensor([[[0, 0, 4, 4], box]])
+    with pytest.raises(ValueError, match=r"boxes: .* of item 0, attribute 1, is empty or leaves"):
+        saers.region_features(torch.rand(1, 2, 4, 4), boxes, (8, 8))
+
+
+def test_a_catalogue_without_labels_cannot_teach() -> None:
+    catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
+    blind = replace(catalogue, attributes=None, schema=None)
+    with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
+        saers.train(saers.untrained_network(SMALL), blind, SMALL)
+
+
+# --------------------------------------------------------------------------- the recipe
+
+
+def test_a_trained_network_comes_back_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    monkeypatch.setenv("EXPLAINREC_PROFILE", "ci")
+    first = saers.trained_network(SMALL)
+    again = saers.trained_network(replace(SMALL, items=7, d=3))  # not the network's business
+    assert first.seconds == again.seconds > 0
+    for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    assert not first.training
+    (file,) = (tmp_path / "saers").glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    damaged = saers.trained_network(SMALL)
+    for one, other in zip(first.state_dict().values(), damaged.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_papers_network_has_a_grid_of_seven() -> None:
+    settings = PROFILES["saers"]["gpu"]
+    assert isinstance(settings, Saers)
+    assert settings.backbone == "resnet50"
+    assert settings.size // settings.stride == 7
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50"])
+def test_networks_come_at_any_width_and_stride(name: str) -> None:
+    for stride in (4, 8, 16):
+        own = vision.backbone(name, 0.1, grid=64 // stride, stride=stride).eval()
+        assert own.convolutions(torch.zeros(1, 3, 64, 64)).shape[-2:] == (64 // stride,) * 2

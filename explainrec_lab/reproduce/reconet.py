@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
@@ -34,6 +35,43 @@ EXAMPLES: dict[str, Any] = {
 """How the training examples are made, for all of them."""
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """RecoNet with the call of the recommenders beside it (`baselines.Recommender`).
+
+    Attributes:
+        hidden: units of the extra layer, or None. share, attribute_share: what `RemovedItems`
+            removes. attribute_decay: weight decay of the attributes' vectors.
+    """
+
+    d: int = 128
+    hidden: int | None = None
+    epochs: int = 80
+    learning_rate: float = 1e-2
+    weight_decay: float = 0.12
+    attribute_decay: float = 3.0
+    share: float = 0.5
+    attribute_share: float = 0.3
+
+    def scores(self, train: data.Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """`seed` is that of the first weights and of the examples."""
+        titles = tuple(map(str, range(train.n_items)))
+        space = reconet.FeatureSpace(titles, train.item_features, train.user_features.names)
+        model = reconet.RecoNet(space, self.d, self.hidden, seed)
+        examples = reconet.RemovedItems(
+            train, space, self.share, self.attribute_share, batch_size=128, seed=seed
+        )
+        decay = {"Q_attributes": self.attribute_decay}
+        optimisation = Optimisation(self.epochs, self.learning_rate, self.weight_decay, decay)
+        training.fit(model, examples, reconet.cross_entropy, optimisation)
+        with torch.no_grad():
+            return model(space.profiles(train))
+
+
+TUNED: dict[str, Any] = {}
+"""method -> the best trial of `explainrec reproduce reconet-search`."""
+
+
 def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
     """Recall@50 on MovieLens 1M: rating >= 3, random 60/20/20, the training history as input,
     training and development items out of the ranking, averaged over users.
@@ -41,19 +79,34 @@ def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
     Source: RecoNet, §5.1 and Table 1.
     """
     for seed in range(seeds):
-        for method in RECIPES:
-            model, parts, cost = trained(method, seed)
-            sets = model.space.profiles(parts.train)
-            value = recall_at_50(model, sets, parts)
-            yield _recall(method, value, seed, cost, RECIPES[method])
-            if method == "RecoNet":
-                yield from other_masks(model, sets, parts, seed)
-        yield from baselines(seed)
+        for method, settings in TUNED.items():
+            parts = likes(seed, attributes=method.endswith(", attributes"))
+            start = time.process_time()
+            scores = settings.scores(parts.train, seed)
+            cost = time.process_time() - start
+            for left_out, matrix in masks(method, parts).items():
+                value = float(mean_recall(scores, 50, parts.test.matrix, matrix)[-1])
+                yield _result(method + left_out, value, seed, cost, asdict(settings))
+                cost = 0.0
 
 
-def likes(seed: int, attributes: bool) -> data.Split:
-    """The paper's split of MovieLens 1M. Source: RecoNet, §5 and §5.1."""
-    events = data.implicit(data.load("movielens-1m").interactions, threshold=3)
+def masks(method: str, parts: data.Split) -> dict[str, sparse.csr_array]:
+    """What may not be recommended: training and development items; for RecoNet also fewer."""
+    train = parts.train.matrix
+    usual = {"": train + parts.development.matrix}
+    if method != "RecoNet":
+        return usual
+    fewer = {"only training items": train, "nothing": sparse.csr_array(train.shape)}
+    return usual | {f", {name} left out": matrix for name, matrix in fewer.items()}
+
+
+def likes(seed: int, attributes: bool, source: str = "movielens-1m") -> data.Split:
+    """The paper's split of MovieLens 1M, or the same of another source: three stars, or three
+    baskets, make a like.
+
+    Source: RecoNet, §5 and §5.1.
+    """
+    events = data.implicit(data.load(source).interactions, threshold=3)
     return data.split(events if attributes else events.without_features(), seed)
 
 
@@ -69,53 +122,5 @@ def trained(method: str, seed: int) -> tuple[reconet.RecoNet, data.Split, float]
     return model, parts, time.process_time() - start
 
 
-def other_masks(
-    model: reconet.RecoNet, sets: reconet.Sets, parts: data.Split, seed: int
-) -> Iterator[Result]:
-    """The same trained model, ranked with fewer items left out."""
-    train = parts.train.matrix
-    for method, left_out in {
-        "only training items": train,
-        "nothing": sparse.csr_array(train.shape),
-    }.items():
-        value = recall_at_50(model, sets, parts, left_out)
-        yield _recall(f"RecoNet, {method} left out", value, seed, 0.0, RECIPES["RecoNet"])
-
-
-@torch.no_grad()
-def recall_at_50(
-    score: Callable[[reconet.Sets], Tensor],
-    sets: reconet.Sets,
-    parts: data.Split,
-    left_out: sparse.csr_array | None = None,
-) -> float:
-    """Mean test recall@50 over users; by default, training and development items are left out."""
-    known = parts.train.matrix + parts.development.matrix if left_out is None else left_out
-    return float(mean_recall(score(sets), 50, parts.test.matrix, known)[-1])
-
-
-def baselines(seed: int) -> Iterator[Result]:
-    """Popularity, and iALS from the library `implicit` (extra `benchmark`)."""
-    from implicit.als import AlternatingLeastSquares
-
-    parts = likes(seed, attributes=False)
-    matrix = parts.train.matrix
-    sets = reconet.Sets.from_matrix(matrix)
-    popularity = torch.from_numpy(matrix.sum(axis=0)).float()
-    value = recall_at_50(lambda s: popularity.expand(len(s), -1), sets, parts)
-    yield _recall("popularity", value, seed, 0.0, {})
-    start = time.process_time()
-    tuned = {"factors": 128, "alpha": 10, "regularization": 100, "iterations": 15}
-    als = AlternatingLeastSquares(**tuned, random_state=seed)
-    als.fit(sparse.csr_matrix(matrix), show_progress=False)
-    cost = time.process_time() - start
-    scores = torch.from_numpy(als.user_factors @ als.item_factors.T)
-    value = recall_at_50(lambda _: scores, sets, parts)
-    yield _recall("iALS", value, seed, cost, tuned)
-
-
-def _recall(method: str, value: float, seed: int, cost: float, settings: Any) -> Result:
-    if isinstance(settings, tuple):
-        d, attributes, optimisation = settings
-        settings = {"d": d, "attributes": attributes, **EXAMPLES, **asdict(optimisation)}
+def _result(method: str, value: float, seed: int, cost: float, settings: Any) -> Result:
     return Result(method, "movielens-1m", "recall@50", value, seed, round(cost, 1), settings)

@@ -2,6 +2,8 @@
 
     python benchmarks/reconet.py recall        # recall@50 and training cost, three seeds
     python benchmarks/reconet.py explanations  # latency, bulk, agreement of the three routes
+    python benchmarks/reconet.py removal       # how fast removal curves of all users are
+    python benchmarks/reconet.py lime          # agreement with LIME and Shapley values, and cost
 
 One JSON line a result. Protocol: rating >= 3, random 60/20/20, the training history as input,
 training and development items out of the ranking, recall@50 averaged over users.
@@ -21,7 +23,9 @@ import torch
 
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
+from explainrec_lab.reconet import removal
 from explainrec_lab.reproduce.reconet import reconet_table_1, trained
+from explainrec_lab.reproduce.reconet_removal import first_items, reconet_lime
 
 
 def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
@@ -95,6 +99,27 @@ def _difference(model: reconet.RecoNet, one: reconet.Sets) -> float:
     return max(float((closed - other).abs().max()) for other in (by_gradient, steps)) / largest
 
 
+def removals() -> None:
+    """Curves of all users, k = 0..50, for the one-layer model: relevances, turns, changes."""
+    model, parts, _ = trained("RecoNet, attributes", 0)
+    sets = model.space.profiles(parts.train)
+    items = first_items(model, sets, parts)
+
+    def curve() -> None:
+        Z = removal.relevance_of_profiles(model, sets, items)
+        removal.remove(model, sets, items, removal.turns(sets, Z))
+
+    say("removal curve", median_seconds(curve, 5), "s", users=len(sets))
+
+
+def lime(seeds: int) -> None:
+    """The agreement and cost that `explainrec reproduce reconet-lime` records, medians."""
+    results = list(reconet_lime(seeds))
+    for method, measure in dict.fromkeys((r.method, r.measure) for r in results):
+        own = [r.value for r in results if (r.method, r.measure) == (method, measure)]
+        say(measure, statistics.median(own), "s" if "seconds" in measure else "1", method=method)
+
+
 def median_seconds(action: Callable[[], object], repeats: int) -> float:
     def once() -> float:
         start = time.perf_counter()
@@ -106,7 +131,7 @@ def median_seconds(action: Callable[[], object], repeats: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["recall", "explanations"])
+    parser.add_argument("what", choices=["recall", "explanations", "removal", "lime"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of torch, while training")
     parser.add_argument(
@@ -117,7 +142,12 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # its first use imports for seconds
-    recall(asked.seeds) if asked.what == "recall" else explanations()
+    {
+        "recall": lambda: recall(asked.seeds),
+        "explanations": explanations,
+        "removal": removals,
+        "lime": lambda: lime(asked.seeds),
+    }[asked.what]()
 
 
 if __name__ == "__main__":

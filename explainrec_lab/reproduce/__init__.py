@@ -15,6 +15,7 @@ from typing import Any
 
 from explainrec_lab.data.store import whole_file
 from explainrec_lab.reproduce.reconet import reconet_table_1
+from explainrec_lab.reproduce.reconet_removal import reconet_lime, reconet_removal
 from explainrec_lab.reproduce.record import Result, where
 from explainrec_lab.reproduce.relation import (
     relation_feedback,
@@ -24,6 +25,8 @@ from explainrec_lab.reproduce.relation import (
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "reconet-table-1": reconet_table_1,
+    "reconet-removal": reconet_removal,
+    "reconet-lime": reconet_lime,
     "relation-table-1": relation_table_1,
     "relation-truth": relation_truth,
     "relation-feedback": relation_feedback,

@@ -12,12 +12,13 @@ Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twe
 | `locating.py` | ways to find an attribute: the paper's, and a better one |
 | `regions.py` | from a map to a box, and from a box to a vector (ROI pooling) |
 | `extraction.py` | all of it at once, for any number of pictures |
+| `box_table.py` | are the boxes right? |
 | `recipe.py` | from a profile to trained weights, kept in the cache |
 """
 
 from explainrec_lab.saers.activation import grad_aam, gradients_of, hires_aam, importance
-from explainrec_lab.saers.extraction import Extracted, extract
-from explainrec_lab.saers.locating import OURS, PAPER, Locator, Seen
+from explainrec_lab.saers.extraction import Extracted, extract, look
+from explainrec_lab.saers.locating import OURS, PAPER, Boxer, Locator, Mapper, Seen
 from explainrec_lab.saers.network import HEADS, SemanticExtraction, classification_losses
 from explainrec_lab.saers.recipe import labelled_shop, train, trained_network, untrained_network
 from explainrec_lab.saers.regions import (
@@ -32,8 +33,10 @@ __all__ = [
     "HEADS",
     "OURS",
     "PAPER",
+    "Boxer",
     "Extracted",
     "Locator",
+    "Mapper",
     "Seen",
     "SemanticExtraction",
     "boxes_of",
@@ -46,6 +49,7 @@ __all__ = [
     "importance",
     "labelled_shop",
     "largest_region",
+    "look",
     "region_features",
     "segment",
     "train",

@@ -8,11 +8,10 @@ unless the caller knows better (a shop knows its categories).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -66,8 +65,6 @@ def extract(
         ValueError: a network in training mode, `applies` of another shape, pictures that are no
             uint8 `[item, 3, height, width]`.
     """
-    if network.training:
-        raise ValueError("network: is in training mode; call network.eval() first")
     shape = (len(images), len(network.n_classes))
     if applies is not None and np.shape(applies) != shape:
         raise ValueError(f"applies: shape {np.shape(applies)}; needs {shape}")
@@ -75,34 +72,45 @@ def extract(
     for start in range(0, max(len(images), 1), batch):
         some = slice(start, start + batch)
         known = None if applies is None else torch.as_tensor(applies[some])
-        parts.append(_extract(network, torch.as_tensor(images[some]), known, locator))
+        parts.append(_arrays(look(network, torch.as_tensor(images[some]), known), locator))
     columns = [np.concatenate(each) for each in zip(*parts, strict=True)]
     return Extracted(*columns)
 
 
 @torch.no_grad()
-def _extract(
-    network: SemanticExtraction, pictures: Tensor, applies: Tensor | None, locator: Locator
-) -> tuple[ndarray, ...]:
-    """The four arrays of `Extracted` for one batch."""
+def look(
+    network: SemanticExtraction,
+    pictures: UInt8[ndarray, "item 3 height width"] | Tensor,
+    applies: Bool[ndarray, "item attribute"] | Tensor | None = None,
+) -> Seen:
+    """One batch through the network: F, the most likely classes, and which attributes apply.
+
+    Raises:
+        ValueError: a network in training mode, or pictures that are no uint8
+            `[item, 3, height, width]`.
+    """
+    if network.training:
+        raise ValueError("network: is in training mode; call network.eval() first")
     if pictures.ndim != 4 or pictures.shape[1] != 3:
         raise ValueError(f"images: shape {tuple(pictures.shape)}; needs [item, 3, height, width]")
     device = next(network.parameters()).device
     images = pixels(pictures).to(device)
     maps = network.maps(images)
     classes, there = network.answers(maps)
-    predicted = network.predicted(classes)
-    known = there > 0 if applies is None else applies.to(device).bool()
-    known = known & ~blank(images)[:, None]
-    found = locator(Seen(network, images, maps, network.columns(predicted), known))
-    features = region_features(maps, found, side_of(images)) * known[..., None]
-    return tuple(_array(each) for each in (features, known, found, predicted))
+    asked = there > 0 if applies is None else torch.as_tensor(applies).to(device).bool()
+    asked = asked & ~blank(images)[:, None]
+    return Seen(network, images, maps, network.predicted(classes), asked)
+
+
+@torch.no_grad()
+def _arrays(seen: Seen, locator: Locator) -> tuple[ndarray, ...]:
+    """The four arrays of `Extracted` for one batch."""
+    boxes = locator(seen)
+    features = region_features(seen.maps, boxes, side_of(seen.images)) * seen.asked[..., None]
+    found = (features, seen.asked, boxes, seen.predicted)
+    return tuple(each.detach().cpu().numpy() for each in found)
 
 
 def blank(images: Float[Tensor, "item 3 height width"]) -> Bool[Tensor, " item"]:
     """Pictures of one colour: there is nothing on them."""
     return (images.amax(dim=(-2, -1)) == images.amin(dim=(-2, -1))).all(dim=1)
-
-
-def _array(values: Any) -> ndarray:
-    return values.detach().cpu().numpy()

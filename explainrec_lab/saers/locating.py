@@ -43,15 +43,20 @@ class Seen:
     Attributes:
         images: pixels in 0..1.
         maps: F.
-        columns: the logit to explain, for each attribute.
+        predicted: the class to locate, for each attribute.
         asked: which attributes to locate.
     """
 
     network: SemanticExtraction
     images: Float[Tensor, "item 3 height width"]
     maps: Float[Tensor, "item channel row column"]
-    columns: Int[Tensor, "item attribute"]
+    predicted: Int[Tensor, "item attribute"]
     asked: Bool[Tensor, "item attribute"]
+
+    @property
+    def columns(self) -> Int[Tensor, "item attribute"]:
+        """The logits of these classes among all."""
+        return self.network.columns(self.predicted)
 
 
 Mapper = Callable[[Seen], Float[Tensor, "asked height width"]]

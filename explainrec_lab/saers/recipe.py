@@ -19,7 +19,7 @@ import torch
 from explainrec_lab import data
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import Catalogue
-from explainrec_lab.data.store import cache_dir, content_key
+from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time
 from explainrec_lab.profiles import Saers, fabric
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
 from explainrec_lab.training import History, Optimisation, fit
@@ -79,15 +79,16 @@ def trained_network(
     chosen = {name: value for name, value in asdict(settings).items() if name in SEEING}
     key = content_key(version=RECIPE_VERSION, seed=seed, origin=network.network.origin, **chosen)
     path = cache_dir() / "saers" / f"{key}.safetensors"
-    seconds = kept(path, network)
-    if seconds is None:
-        shop = labelled_shop(settings, seed)
-        assert shop.images is not None
-        shop.images[:]  # drawing is not training
-        begin = time.process_time()
-        train(network, shop, settings, seed, progress=progress)
-        seconds = time.process_time() - begin
-        keep(path, network, seconds)
+    with one_at_a_time(path):
+        seconds = kept(path, network)
+        if seconds is None:
+            shop = labelled_shop(settings, seed)
+            assert shop.images is not None
+            shop.images[:]  # drawing is not training
+            begin = time.process_time()
+            train(network, shop, settings, seed, progress=progress)
+            seconds = time.process_time() - begin
+            keep(path, network, seconds)
     network.seconds = seconds
     return network.eval()
 

@@ -34,7 +34,7 @@ def pictures(count: int = 3, size: int = 32, seed: int = 1) -> Tensor:
 def seen(own: saers.SemanticExtraction, images: Tensor, codes: Tensor) -> saers.Seen:
     maps = own.maps(images).detach()
     asked = torch.ones_like(codes, dtype=torch.bool)
-    return saers.Seen(own, images, maps, own.columns(codes), asked)
+    return saers.Seen(own, images, maps, codes, asked)
 
 
 CODES = torch.tensor([[0, 1, 3], [2, 0, 0], [1, 1, 2]])

@@ -22,6 +22,7 @@ from explainrec_lab.reproduce.relation import (
     relation_table_1,
     relation_truth,
 )
+from explainrec_lab.reproduce.saers_boxes import saers_boxes
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "reconet-table-1": reconet_table_1,
@@ -30,6 +31,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "relation-table-1": relation_table_1,
     "relation-truth": relation_truth,
     "relation-feedback": relation_feedback,
+    "saers-boxes": saers_boxes,
 }
 
 

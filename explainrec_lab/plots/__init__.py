@@ -5,6 +5,7 @@ Matplotlib draws contact sheets (`sheets`), curves (`curves`), relevance on pict
 relevance flow (`flow`) is an SVG of our own.
 """
 
+from explainrec_lab.plots.boxes import box_figure, draw_box
 from explainrec_lab.plots.curves import curves, perturbation_curves
 from explainrec_lab.plots.flow import Drawing, relevance_flow
 from explainrec_lab.plots.pairwise import pairwise_figure
@@ -22,9 +23,11 @@ __all__ = [
     "OPPOSES",
     "SUPPORTS",
     "Drawing",
+    "box_figure",
     "change_distributions",
     "contact_sheet",
     "curves",
+    "draw_box",
     "explanations_abreast",
     "overlay",
     "pair_figure",

@@ -1,0 +1,43 @@
+"""Boxes on pictures: they stand where they should, and what does not fit is named."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from explainrec_lab import plots
+
+PICTURES = np.full((2, 3, 8, 8), 128, np.uint8)
+MAPS = {"one": np.random.default_rng(0).random((2, 8, 8)), "other": np.zeros((2, 8, 8))}
+BOXES = {name: np.array([[1, 2, 5, 8], [0, 0, 8, 8]]) for name in MAPS}
+
+
+def test_a_box_lies_on_the_edges_of_its_pixels() -> None:
+    axis = plots.draw_box((1, 2, 5, 8), plt.subplots()[1])
+    (outline,) = axis.patches
+    assert isinstance(outline, Rectangle)
+    assert outline.get_xy() == (1.5, 0.5)
+    assert (outline.get_width(), outline.get_height()) == (6, 4)
+    plt.close("all")
+
+
+def test_each_method_has_a_column_with_its_box() -> None:
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0, 2:4, 2:4] = True
+    figure = plots.box_figure(PICTURES, MAPS, BOXES, ["a", "b"], masks=masks)
+    axes = np.array(figure.axes).reshape(2, 3)
+    assert [axis.get_title() for axis in axes[0]] == ["", "one", "other"]
+    assert [[len(axis.patches) for axis in row] for row in axes] == [[0, 1, 1], [0, 1, 1]]
+    plt.close("all")
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(ValueError, match=r"box: \(3, 0, 3, 4\) is empty"):
+        plots.draw_box((3, 0, 3, 4), plt.subplots()[1])
+    with pytest.raises(ValueError, match=r"maps of \['one', 'other'\], boxes of \['one'\]"):
+        plots.box_figure(PICTURES, MAPS, {"one": BOXES["one"]}, ["a", "b"])
+    with pytest.raises(ValueError, match="1 titles for 2 pictures"):
+        plots.box_figure(PICTURES, MAPS, BOXES, ["a"])
+    plt.close("all")

@@ -1,8 +1,8 @@
 """Figures: results in, picture out. No model logic, one style, readable without colour vision.
 
 Matplotlib draws contact sheets (`sheets`), curves (`curves`), relevance on pictures
-(`relevance`), pairs of regions (`pairwise`) and what removal does to a score (`removal`). The
-relevance flow (`flow`) is an SVG of our own.
+(`relevance`), boxes (`boxes`), pairs of regions (`pairwise`) and what removal does to a score
+(`removal`). The relevance flow (`flow`) is an SVG of our own.
 """
 
 from explainrec_lab.plots.boxes import box_figure, draw_box

@@ -106,8 +106,7 @@ class Saers:
             pixels of a cell of the last feature map.
         head: see `saers.network.HEADS`.
         epochs, learning_rate, batch_size: of the network.
-        d: size of the embeddings of users and items.
-        preference_epochs: passes over the purchases.
+        d: size of the embeddings of users and items; `saers.line_up.TUNED` holds the rest.
     """
 
     name: str
@@ -120,7 +119,6 @@ class Saers:
     stride: int
     epochs: int
     d: int
-    preference_epochs: int
     learning_rate: float = 2e-3
     batch_size: int = 32
     batch_norm: bool = True
@@ -145,9 +143,9 @@ PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
         "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
     },
     "saers": {
-        "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20, 10),
-        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 30, 20),
-        "gpu": Saers("gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, 40),
+        "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20),
+        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 30),
+        "gpu": Saers("gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100),
     },
 }
 

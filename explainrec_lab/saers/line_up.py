@@ -1,0 +1,137 @@
+"""The models that are compared, by the names of the paper's figures and tables.
+
+| name | what it goes by |
+|---|---|
+| Random, PopRank, BPR-MF | nothing, popularity, purchases |
+| VBPR, DeepStyle, JRL | purchases, and one vector a picture |
+| SAFo | attribute features, all alike (Eq. 4) |
+| VBPR + SAF | VBPR, whose picture vectors are joined by the attribute features |
+| SAERS - SAF | the feature of the whole picture alone |
+| SAERS | Eq. 7, attention over the attributes that apply |
+| SAERS, all twelve | the same with the paper's softmax |
+| SAERS, a sum | no attention: the attributes' terms are added, and an item bias |
+| SAERS, classes | attention, to the classes that the network names instead of its regions |
+| SAERS, ours | both: a sum over named classes, and an item bias |
+
+Source: SAERS, §4.2 and §4.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
+from explainrec_lab.saers.learning import fit_ranker
+from explainrec_lab.saers.preference import SAERS
+from explainrec_lab.saers.shop import Shop
+from explainrec_lab.saers.whole import LinearFeature, standardised
+from explainrec_lab.training import History
+
+Maker = Callable[[Shop, int, int], Ranker]
+"""(shop, d, seed) -> an untrained model."""
+
+
+def saers(
+    shop: Shop, d: int, seed: int = 0, *, features: Tensor | None = None, **options: Any
+) -> SAERS:
+    """SAERS on what the network saw, with a trained map of the pooled picture as f_g.
+
+    Args:
+        features: instead of the shop's attribute features.
+        options: see `SAERS`.
+    """
+    if features is None:
+        features = torch.from_numpy(shop.found.features)
+    applies = torch.from_numpy(shop.found.applies)
+    whole = LinearFeature(shop.vectors, d, seed) if options.pop("whole", True) else None
+    return SAERS(shop.n_users, scaled(features), applies, whole, d, seed=seed, **options)
+
+
+def scaled(features: Tensor) -> Tensor:
+    """The same features, of which those that are not zero have length 1 on average."""
+    return features / features.norm(dim=-1)[features.abs().sum(dim=-1) > 0].mean()
+
+
+def class_features(shop: Shop) -> Tensor:
+    """The class that the network names, as zeros and a one: `[item, attribute, class]`.
+
+    A region's vector carries everything that is in the region, colours too. A class carries what
+    its name says and nothing else.
+    """
+    predicted = torch.from_numpy(shop.found.predicted)
+    named = torch.nn.functional.one_hot(predicted).float()
+    return named * torch.from_numpy(shop.found.applies).unsqueeze(-1)
+
+
+def joined_vectors(shop: Shop) -> Tensor:
+    """Picture vectors and the mean of the attribute features, side by side (VBPR + SAF)."""
+    mean = torch.from_numpy(shop.found.features).mean(dim=1)
+    return torch.cat([shop.vectors, standardised(mean)], dim=1)
+
+
+MODELS: dict[str, Maker] = {
+    "Random": lambda shop, d, seed: Random(shop.n_users, len(shop.vectors), seed),
+    "PopRank": lambda shop, d, seed: PopRank(shop.parts.train),
+    "BPR-MF": lambda shop, d, seed: BPRMF(shop.n_users, len(shop.vectors), d, seed),
+    "VBPR": lambda shop, d, seed: VBPR(shop.n_users, shop.vectors, d, seed),
+    "DeepStyle": lambda shop, d, seed: DeepStyle(
+        shop.n_users, shop.vectors, shop.category, d, seed
+    ),
+    "JRL": lambda shop, d, seed: JRL(shop.n_users, shop.vectors, d, seed=seed),
+    "SAFo": lambda shop, d, seed: saers(shop, d, seed, fusion="average", whole=False),
+    "VBPR + SAF": lambda shop, d, seed: VBPR(shop.n_users, joined_vectors(shop), d, seed),
+    "SAERS - SAF": lambda shop, d, seed: saers(shop, d, seed, fusion="none"),
+    "SAERS": lambda shop, d, seed: saers(shop, d, seed),
+    "SAERS, all twelve": lambda shop, d, seed: saers(shop, d, seed, masked=False),
+    "SAERS, a sum": lambda shop, d, seed: saers(shop, d, seed, fusion="sum", bias=True),
+    "SAERS, classes": lambda shop, d, seed: saers(shop, d, seed, features=class_features(shop)),
+    "SAERS, ours": lambda shop, d, seed: saers(
+        shop, d, seed, features=class_features(shop), fusion="sum", bias=True
+    ),
+}
+"""Name -> how it is made; see the top of this file."""
+
+UNTRAINED = ("Random", "PopRank")
+"""Models with nothing to learn by gradient."""
+
+TUNED: dict[str, dict[str, Any]] = {
+    name: {"epochs": epochs, "learning_rate": rate, "regularizer": regularizer}
+    for name, epochs, rate, regularizer in (
+        ("BPR-MF", 20, 3e-3, 1e-4),
+        ("VBPR", 15, 5e-3, 1e-5),
+        ("DeepStyle", 15, 5e-3, 1e-5),
+        ("JRL", 15, 5e-3, 1e-5),
+        ("SAFo", 15, 5e-3, 1e-5),
+        ("VBPR + SAF", 15, 5e-3, 1e-5),
+        ("SAERS - SAF", 15, 5e-3, 1e-5),
+        ("SAERS", 15, 5e-3, 1e-5),
+        ("SAERS, all twelve", 15, 5e-3, 1e-5),
+        ("SAERS, a sum", 15, 5e-3, 1e-5),
+        ("SAERS, classes", 15, 5e-3, 1e-5),
+        ("SAERS, ours", 15, 5e-3, 1e-5),
+    )
+}
+"""How each learns best, by AUC on development purchases: the same grid for all (d = 30, `cpu`)."""
+
+
+def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
+    """An untrained model by its name. Raises ValueError for an unknown one."""
+    if name not in MODELS:
+        raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
+    return MODELS[name](shop, d, seed)
+
+
+def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[Ranker, History]:
+    """A model by its name, trained on the shop's training purchases.
+
+    Args:
+        how: for `learning.fit_ranker`; what is not given comes from `TUNED`.
+    """
+    model = make(name, shop, d, seed)
+    if name in UNTRAINED:
+        return model, History()
+    return model, fit_ranker(model, shop.parts.train, seed=seed, **TUNED[name] | how)

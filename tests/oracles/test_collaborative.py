@@ -113,6 +113,22 @@ def test_only_the_nearest_neighbours_count(seed: int) -> None:
             np.testing.assert_allclose(found[user].numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+@few
+@given(seeds)
+def test_an_item_is_scored_by_its_own_nearest_items(seed: int) -> None:
+    events = shop(seed, users=40, items=12).interactions
+    taken = events.matrix.toarray()
+    found = baselines.ItemNeighbours(k=3).scores(events)
+    for item in range(events.n_items):
+        alike = np.array(
+            [cosine(taken[:, item], taken[:, j]) if j != item else -1 for j in range(12)]
+        )
+        third, fourth = np.sort(alike)[::-1][2:4]
+        if third > fourth + 1e-9:
+            expected = taken @ (alike * (alike >= third))
+            np.testing.assert_allclose(found[:, item].numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
 # --------------------------------------------------------------------------- least squares
 
 

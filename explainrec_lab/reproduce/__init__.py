@@ -15,7 +15,9 @@ from typing import Any
 
 from explainrec_lab.data.store import whole_file
 from explainrec_lab.reproduce.reconet import reconet_table_1
+from explainrec_lab.reproduce.reconet_cold import reconet_cold_start
 from explainrec_lab.reproduce.reconet_removal import reconet_lime, reconet_removal
+from explainrec_lab.reproduce.reconet_truth import reconet_truth
 from explainrec_lab.reproduce.record import Result, where
 from explainrec_lab.reproduce.relation import (
     relation_feedback,
@@ -23,11 +25,16 @@ from explainrec_lab.reproduce.relation import (
     relation_truth,
 )
 from explainrec_lab.reproduce.saers_boxes import saers_boxes
+from explainrec_lab.reproduce.search import reconet_search, reconet_search_households
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
+    "reconet-search": reconet_search,
+    "reconet-search-households": reconet_search_households,
     "reconet-table-1": reconet_table_1,
     "reconet-removal": reconet_removal,
     "reconet-lime": reconet_lime,
+    "reconet-cold-start": reconet_cold_start,
+    "reconet-truth": reconet_truth,
     "relation-table-1": relation_table_1,
     "relation-truth": relation_truth,
     "relation-feedback": relation_feedback,

@@ -106,11 +106,11 @@ def _scored(
 ) -> Iterator[pd.DataFrame]:
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue
+    masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
     assert catalogue.images is not None
     assert catalogue.attributes is not None
     assert catalogue.schema is not None
     labels = catalogue.attributes[items]
-    masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
     there = masks.any(dim=-1).any(dim=-1)
     seen = look(network, catalogue.images[items], there)
     true = masks[there]

@@ -1,0 +1,100 @@
+"""The live model in the book: the trained one, on the chapter's page and on the front page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page
+from scipy import sparse
+
+from explainrec_lab import live, reconet
+from explainrec_lab.data.contracts import Features
+
+CHAPTER, FRONT = "book/reconet/live.html", "book/index.html"
+FEW = 5
+
+STATE = """() => { const {state, now} = document.querySelector('.lab-live').live;
+  return {chosen: state.chosen, order: now.order.slice(0, 10), item: now.shown.item,
+    relevance: now.relevances.map(({feature, z}) => [feature, z])} }"""
+
+MEDIAN = """async (clicks) => { const times = [];
+  for (let n = 0; n < 3 * clicks.length; n += 1) {
+    const [group, place] = clicks[n % clicks.length];
+    const buttons = document.querySelectorAll(`.lab-live ${group}`);
+    const start = performance.now();
+    buttons[place % buttons.length].click();
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] }"""
+
+
+@pytest.fixture(params=[CHAPTER, FRONT])
+def page(browser: Browser, site: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    opened = browser.new_page()
+    opened.goto((site / request.param).as_uri())
+    opened.wait_for_selector(".lab-live .offers button")
+    yield opened
+    opened.close()
+
+
+def shipped(page: Page) -> dict:
+    """What the page was sent, not what it made of it."""
+    selector = ".lab-live script[type='application/json']"
+    return json.loads(page.locator(selector).text_content() or "")
+
+
+def space_of(packed: dict) -> reconet.FeatureSpace:
+    """The feature space, from names and what each item brings."""
+    items, own, names = packed["items"], packed["own"], packed["names"]
+    pairs = [(i, a - items) for i, brought in enumerate(packed["brings"]) for a in brought]
+    owner, attribute = np.array(pairs).T
+    ones = np.ones(len(pairs), np.int8)
+    matrix = sparse.csr_array((ones, (owner, attribute)), shape=(items, own - items))
+    features = Features(tuple(names[items:own]), matrix)
+    return reconet.FeatureSpace(tuple(names[:items]), features, tuple(names[own:]))
+
+
+def test_the_trained_model_answers_as_python_does(page: Page) -> None:
+    packed = shipped(page)
+    space = space_of(packed)
+    model = live.unpack(packed, space).double()
+    raw = np.frombuffer(base64.b64decode(packed["reference"]), "<f4")
+    reference = torch.from_numpy(raw.astype(np.float64))
+    rng = np.random.default_rng(0)
+    for _ in range(FEW):
+        page.get_by_role("button", name="clear").click()
+        for k in rng.choice(packed["items"], rng.integers(1, 9), replace=False):
+            page.get_by_role("combobox").fill(space.names[k])
+            page.keyboard.press("Enter")
+        page.locator(".offers button").nth(int(rng.integers(5))).click()
+        now = page.evaluate(STATE)
+        sets = space.profile([k for k in now["chosen"] if k < space.n_items])
+        explained = reconet.explain(model, sets, now["item"], reference)
+        ours = dict(zip(explained.features.tolist(), explained.relevance.tolist(), strict=True))
+        assert dict(now["relevance"]) == pytest.approx(ours, abs=1e-5)
+        for offer in now["order"]:
+            output = reconet.explain(model, sets, offer["item"], reference).output
+            assert offer["score"] == pytest.approx(output, abs=1e-5)
+
+
+def test_the_model_is_light_enough(page: Page) -> None:
+    assert len(live.written(shipped(page)).encode()) <= live.LARGEST
+
+
+def test_the_chapter_has_all_controls_and_the_front_page_few(page: Page) -> None:
+    asks = page.locator(".lab-live .ask").count()
+    assert asks == (CHAPTER in page.url)
+
+
+def test_a_click_is_answered_at_once(page: Page) -> None:
+    """Recommendations, households and chips; two frames included. Generous, for busy machines."""
+    groups = (".offers button", ".starts button:not(.quiet)", ".offers button", ".chips button")
+    clicks = [[group, place] for place in range(3) for group in groups]
+    assert page.evaluate(MEDIAN, clicks) < 250

@@ -70,11 +70,18 @@ class Recipe:
 
 TUNED: dict[str, Any] = {
     "popularity": baselines.Popularity(),
+    "popularity, attributes": baselines.DemographicPopularity(),
+    "item-to-item": baselines.ItemNeighbours(),
+    "user-to-user": baselines.UserNeighbours(),
     "OCuLaR": baselines.OCuLaR(iterations=100),
-    "factorization machine": baselines.FM(d=120, epochs=20, learning_rate=0.0235),
+    "factorization machine": baselines.FM(
+        d=120, epochs=20, learning_rate=0.0235, weight_decay=0.689, negatives=26
+    ),
     "CML": baselines.CML(epochs=15),
     "RecoNet": Recipe(),
     "RecoNet + Layer": Recipe(hidden=128, epochs=60),
+    "iALS": baselines.IALS(),
+    "EASE": baselines.EASE(regularisation=596.0),
 }
 """method -> the best trial of `explainrec reproduce reconet-search`."""
 

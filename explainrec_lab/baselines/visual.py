@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import Interactions, check_ids
 
-USERS_AT_A_TIME = 64
-"""Users whose scores of all items are computed together, to bound the memory."""
+USERS_AT_A_TIME = 16
+"""Users whose scores of all items are computed together: what they need fits in a cache."""
 
 
 class Ranker(nn.Module):

@@ -153,7 +153,7 @@ class SAERS(Ranker):
 
     Attributes:
         attribute: int64 `[item, place]`, which attribute stands in each place of an item.
-        features: `[item * places + place, m]`, what was given of them, and a row of zeros.
+        features: `[item * places + place, m]`, what was given of them.
 
     Raises:
         ValueError: shapes that do not agree, features that are not finite, an unknown fusion.
@@ -201,8 +201,7 @@ class SAERS(Ranker):
         lacks = ~applies.gather(1, first)
         self.register_buffer("attribute", first.masked_fill(lacks, NOTHING))
         rows = torch.arange(len(features))[:, None]
-        kept = (features[rows, first] * ~lacks[..., None]).flatten(0, 1)
-        self.register_buffer("features", torch.cat([kept, kept.new_zeros(1, kept.shape[1])]))
+        self.register_buffer("features", features[rows, first].flatten(0, 1))
 
     def transfer(
         self, items: Int[Tensor, "n c"]
@@ -213,19 +212,16 @@ class SAERS(Ranker):
         filled = applies.flatten().nonzero().squeeze(1)
         own, order = k.flatten()[filled].sort(stable=True)
         filled = filled[order]
-        count = torch.bincount(own, minlength=self.n_attributes)
-        columns = int(count.max()) + 1  # the last column stays empty: a zero for empty places
-        within = torch.arange(len(own), device=own.device) - (count.cumsum(0) - count)[own]
-        cell = own * columns + within
         places = k.shape[-1]
         row = items.flatten()[filled // places] * places + filled % places
-        source = row.new_full((self.n_attributes * columns,), len(self.features) - 1)
-        source[cell] = row
-        sorted_features = self.features.index_select(0, source)
-        products = sorted_features.view(self.n_attributes, columns, -1) @ self.E
-        target = row.new_full((k.numel(),), columns - 1)
-        target[filled] = cell
-        transferred = products.flatten(0, 1).index_select(0, target)
+        groups = self.features.index_select(0, row).split(
+            torch.bincount(own, minlength=self.n_attributes).tolist()
+        )
+        products = [f @ E_k for f, E_k in zip(groups, self.E.unbind(), strict=True)]
+        nothing = self.E.new_zeros(1, self.d)  # for empty places
+        target = torch.full((k.numel(),), len(row), device=k.device)
+        target[filled] = torch.arange(len(row), device=k.device)
+        transferred = torch.cat([*products, nothing]).index_select(0, target)
         return transferred.view(*k.shape, self.d), applies
 
     def parts(self, items: Int[Tensor, "n c"]) -> Parts:

@@ -91,7 +91,7 @@ def average_features(model: SAERS, items: Any = None) -> Float[Tensor, "attribut
         items: which items count, such as those of the training data; all by default.
     """
     chosen = slice(None) if items is None else check_ids("items", items, model.n_items, "item")
-    features = model.features[:-1].view(*model.attribute.shape, -1)[chosen].flatten(0, 1)
+    features = model.features.view(*model.attribute.shape, -1)[chosen].flatten(0, 1)
     attribute = model.attribute[chosen].flatten()
     there = attribute != NOTHING
     total = features.new_zeros(model.n_attributes, features.shape[1])

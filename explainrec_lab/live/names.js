@@ -3,7 +3,7 @@
 // Small letters without accents and apostrophes: "Crème brûlée" and "creme brulee" are one.
 const plain = (text) => text.toLowerCase().normalize("NFKD").replace(/[\p{M}'\u2019]/gu, "")
   .replace(/[^\p{L}\p{N}+]+/gu, " ").trim();
-const stem = (word) => (word.length > 3 ? word.replace(/(?<!s)s$/, "") : word);
+const stem = (word) => (word.length > 3 ? word.replace(/([^s])s$/, "$1") : word);
 const wordsOf = (text) => plain(text).split(" ").filter(Boolean).map(stem);
 
 function indexed(names) {

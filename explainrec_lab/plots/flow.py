@@ -50,7 +50,8 @@ class Drawing:
 
 
 SWITCH = (
-    ".lab-drawing .narrow{display:none}@container (max-width:539px)"
+    ".lab-drawing figcaption{margin-bottom:.6rem}.lab-drawing .narrow{display:none}"
+    "@container (max-width:539px)"
     "{.lab-drawing .wide{display:none}.lab-drawing .narrow{display:block}}"
 )
 """Which of the two drawings shows: it depends on the room that the figure has."""

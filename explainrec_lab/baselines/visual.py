@@ -54,7 +54,11 @@ class Ranker(nn.Module):
         """
         users = np.arange(self.n_users) if users is None else users
         chosen = torch.from_numpy(check_ids("users", users, self.n_users, "user"))
-        blocks = chosen.to(self.everything.device).split(USERS_AT_A_TIME)
+        return self.of_everything(chosen.to(self.everything.device))
+
+    def of_everything(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n item"]:
+        """Scores of all items. Rankers that can do it in one product do."""
+        blocks = users.split(USERS_AT_A_TIME)
         return torch.cat([self(block, self.everything.expand(len(block), -1)) for block in blocks])
 
 
@@ -70,6 +74,9 @@ class Random(Ranker):
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.order[users].gather(1, items)
 
+    def of_everything(self, users: Tensor) -> Tensor:
+        return self.order[users]
+
 
 class PopRank(Ranker):
     """The same order for everybody: by the number of purchases in the training data."""
@@ -83,6 +90,9 @@ class PopRank(Ranker):
 
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.popularity[items]
+
+    def of_everything(self, users: Tensor) -> Tensor:
+        return self.popularity.expand(len(users), -1)
 
 
 class BPRMF(Ranker):
@@ -98,6 +108,9 @@ class BPRMF(Ranker):
 
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.bias[items] + inner(self.user[users], self.item[items])
+
+    def of_everything(self, users: Tensor) -> Tensor:
+        return self.user[users] @ self.item.T + self.bias
 
 
 class VBPR(Ranker):
@@ -129,6 +142,11 @@ class VBPR(Ranker):
         f = self.features[items]
         latent = self.bias[items] + inner(self.user[users], self.item[items])
         return latent + inner(self.visual_user[users], f @ self.E.T) + f @ self.visual_bias
+
+    def of_everything(self, users: Tensor) -> Tensor:
+        latent = self.user[users] @ self.item.T + self.bias
+        visual = self.visual_user[users] @ (self.features @ self.E.T).T
+        return latent + visual + self.features @ self.visual_bias
 
 
 class DeepStyle(Ranker):
@@ -166,6 +184,10 @@ class DeepStyle(Ranker):
         style = self.features[items] @ self.E.T - self.of_category[self.category[items]]
         return inner(self.user[users], style + self.item[items])
 
+    def of_everything(self, users: Tensor) -> Tensor:
+        style = self.features @ self.E.T - self.of_category[self.category]
+        return self.user[users] @ (style + self.item).T
+
 
 class JRL(Ranker):
     """y = u . v_i, where a decoder must be able to redraw the item's picture vector from v_i.
@@ -201,6 +223,9 @@ class JRL(Ranker):
     def auxiliary(self, items: Tensor) -> Tensor:
         redrawn = F.elu(F.elu(self.item[items] @ self.W1.T) @ self.W2.T)
         return self.weight * (redrawn - self.features[items]).square().mean(dim=(1, 2))
+
+    def of_everything(self, users: Tensor) -> Tensor:
+        return self.user[users] @ self.item.T
 
 
 # --------------------------------------------------------------------------- parts

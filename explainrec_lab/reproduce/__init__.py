@@ -24,6 +24,7 @@ from explainrec_lab.reproduce.relation import (
     relation_table_1,
     relation_truth,
 )
+from explainrec_lab.reproduce.saers import saers_ablation, saers_auc, saers_truth
 from explainrec_lab.reproduce.saers_boxes import saers_boxes
 from explainrec_lab.reproduce.search import reconet_search, reconet_search_households
 
@@ -39,6 +40,9 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "relation-truth": relation_truth,
     "relation-feedback": relation_feedback,
     "saers-boxes": saers_boxes,
+    "saers-auc": saers_auc,
+    "saers-ablation": saers_ablation,
+    "saers-truth": saers_truth,
 }
 
 

@@ -101,18 +101,18 @@ UNTRAINED = ("Random", "PopRank")
 TUNED: dict[str, dict[str, Any]] = {
     name: {"epochs": epochs, "learning_rate": rate, "regularizer": regularizer}
     for name, epochs, rate, regularizer in (
-        ("BPR-MF", 20, 3e-3, 1e-4),
-        ("VBPR", 15, 5e-3, 1e-5),
-        ("DeepStyle", 15, 5e-3, 1e-5),
-        ("JRL", 15, 5e-3, 1e-5),
-        ("SAFo", 15, 5e-3, 1e-5),
-        ("VBPR + SAF", 15, 5e-3, 1e-5),
-        ("SAERS - SAF", 15, 5e-3, 1e-5),
-        ("SAERS", 15, 5e-3, 1e-5),
-        ("SAERS, all twelve", 15, 5e-3, 1e-5),
-        ("SAERS, a sum", 15, 5e-3, 1e-5),
-        ("SAERS, classes", 15, 5e-3, 1e-5),
-        ("SAERS, ours", 15, 5e-3, 1e-5),
+        ("BPR-MF", 20, 1e-2, 1e-4),
+        ("VBPR", 20, 1e-2, 1e-4),
+        ("DeepStyle", 20, 1e-2, 1e-5),
+        ("JRL", 20, 1e-2, 1e-4),
+        ("SAFo", 20, 1e-2, 1e-5),
+        ("VBPR + SAF", 20, 1e-2, 1e-4),
+        ("SAERS - SAF", 20, 1e-2, 1e-5),
+        ("SAERS", 20, 1e-2, 1e-5),
+        ("SAERS, all twelve", 20, 1e-2, 1e-5),
+        ("SAERS, a sum", 20, 1e-2, 1e-5),
+        ("SAERS, classes", 20, 1e-2, 1e-5),
+        ("SAERS, ours", 20, 1e-2, 1e-4),
     )
 }
 """How each learns best, by AUC on development purchases: the same grid for all (d = 30, `cpu`)."""

@@ -18,9 +18,8 @@ drawn (`sampling`) is elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -34,7 +33,6 @@ from explainrec_lab.baselines.visual import (
     projection,
     table,
 )
-from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.equations import implements
 from explainrec_lab.saers.whole import LinearFeature, SiameseFeature
 
@@ -266,13 +264,10 @@ class SAERS(Ranker):
     def forward(self, users: Int[Tensor, " n"], items: Int[Tensor, "n c"]) -> Float[Tensor, "n c"]:
         return self.match(self.user[users], self.parts(items))
 
-    @torch.no_grad()
-    def scores(self, users: Any = None) -> Float[Tensor, "user item"]:
-        """Scores of all items for some users, all of them by default; items are prepared once."""
-        users = np.arange(self.n_users) if users is None else users
-        chosen = torch.from_numpy(check_ids("users", users, self.n_users, "user"))
+    def of_everything(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n item"]:
+        """Scores of all items, which are prepared once for all users."""
         parts = self.parts(self.everything[None])
-        blocks = self.user[chosen.to(self.user.device)].split(USERS_AT_A_TIME)
+        blocks = self.user[users].split(USERS_AT_A_TIME)
         return torch.cat([self.match(block, parts) for block in blocks])
 
 

@@ -10,13 +10,13 @@ function indexed(names) {
   return names.map((name, feature) => ({feature, text: plain(name), words: wordsOf(name)}));
 }
 
-// Features with a word that starts like each word of the query. Whole words, first words and short
-// names come first; of equals, what more households buy.
+// Features with a word that starts like each word of the query. The whole name, whole words and
+// first words come first; of equals, what more households buy.
 function search(index, query, among = () => true) {
   const asked = wordsOf(query);
   const text = plain(query);
   const fit = ({words, text: own}) => asked.reduce((sum, a) => sum + (words.includes(a) ? 2 : 1), 0)
-    + (words[0] === asked[0] ? 1 : 0) + (own === text ? 100 : 0) - words.length / 10;
+    + (words[0] === asked[0] ? 1 : 0) + (own === text ? 100 : 0);
   return index
     .filter(({feature, words}) => among(feature)
       && asked.every((a) => words.some((word) => word.startsWith(a))))

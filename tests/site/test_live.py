@@ -6,6 +6,7 @@ package's own functions, in double precision.
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ def made(compact: bool = False) -> live.Live:
 def oracle() -> tuple[reconet.RecoNet, torch.Tensor]:
     """What the page computes with, in double precision: the model and the average profile."""
     packed = made().model
-    reference = np.frombuffer(live.export.base64.b64decode(packed["reference"]), "<f4")
+    reference = np.frombuffer(base64.b64decode(packed["reference"]), "<f4")
     return live.unpack(packed, shop()).double(), torch.from_numpy(reference.astype(np.float64))
 
 

@@ -62,6 +62,10 @@ def test_the_same_model_gives_the_same_text(model, reference) -> None:
     assert len(texts) == 1
 
 
+def test_a_notebook_without_html_gets_a_short_line(model, reference) -> None:
+    assert len(repr(live.recommender(model, reference))) < 120
+
+
 def test_a_household_is_written_as_features(model, reference) -> None:
     told = model.space.user_feature_names[1]
     packed = live.pack(model, reference, [live.Household("me", [2, 0], [told])])

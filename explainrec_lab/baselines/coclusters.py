@@ -118,7 +118,8 @@ def improved(
     s = taken.products(F, G).clamp(min=SMALLEST)
     n = F * (taken.filled(1 / -torch.expm1(-s)) @ G)
     t = G.sum(dim=0)
-    return (-t + (t**2 + 8 * regularisation * n).sqrt()) / (4 * regularisation)
+    # the root (-t + sqrt(...)) / (4 regularisation), without the difference that may round below 0
+    return 2 * n / (t + (t**2 + 8 * regularisation * n).sqrt()).clamp(min=SMALLEST)
 
 
 def objective(

@@ -1,0 +1,101 @@
+"""The shop as rankers see it, and the models by their names, on a shop of a few seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explainrec_lab import saers
+from explainrec_lab.profiles import Saers
+from explainrec_lab.reproduce.saers import hit_rate, longer, references, shuffled
+from explainrec_lab.saers import shop as shops
+from explainrec_lab.saers.line_up import MODELS, TUNED, UNTRAINED, learn, make, scaled
+from explainrec_lab.saers.preference import SAERS
+from explainrec_lab.saers.shop import Shop, open_shop
+
+TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPLAINREC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("EXPLAINREC_PROFILE", "ci")
+        return open_shop(TINY, network=saers.untrained_network(TINY).eval())
+
+
+def test_what_the_network_saw_is_kept_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    network = saers.untrained_network(TINY).eval()
+    first = open_shop(TINY, network=network)
+    monkeypatch.setattr(shops, "extract", lambda *_: pytest.fail("looked again"))
+    again = open_shop(TINY, seed=1, purchases=5, network=network)
+    for name, value in vars(first.found).items():
+        assert np.array_equal(value, getattr(again.found, name))
+    assert torch.equal(first.vectors, again.vectors)
+    assert again.dataset.interactions.matrix.sum() == 5 * TINY.shoppers
+
+
+def test_a_damaged_memory_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    network = saers.untrained_network(TINY).eval()
+    first = open_shop(TINY, network=network)
+    (file,) = (tmp_path / "saers").glob("*.npz")
+    file.write_bytes(b"half a file")
+    again = open_shop(TINY, network=network)
+    assert np.array_equal(first.found.features, again.found.features)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_can_be_made_and_learns(name: str, shop: Shop) -> None:
+    assert name in UNTRAINED or name in TUNED
+    model, history = learn(name, shop, 6, **({} if name in UNTRAINED else {"epochs": 2}))
+    scores = model.scores()
+    assert scores.shape == (TINY.shoppers, TINY.items)
+    assert torch.isfinite(scores).all()
+    assert len(history.loss) == (0 if name in UNTRAINED else 2)
+
+
+def test_an_unknown_model_is_named(shop: Shop) -> None:
+    with pytest.raises(ValueError, match="name: 'GPT'; choose from Random, PopRank, BPR-MF"):
+        make("GPT", shop, 6)
+
+
+def test_class_features_are_a_one_at_the_named_class(shop: Shop) -> None:
+    named = saers.class_features(shop)
+    assert torch.equal(named.sum(dim=-1) > 0, torch.from_numpy(shop.found.applies))
+    item, attribute = named.sum(dim=-1).nonzero(as_tuple=True)
+    classes = named[item, attribute].argmax(dim=-1).numpy()
+    assert np.array_equal(classes, shop.found.predicted[item.numpy(), attribute.numpy()])
+
+
+def test_scaled_features_have_length_one_on_average() -> None:
+    features = torch.zeros(4, 2, 3)
+    features[:2, 0] = torch.rand(2, 3) * 100
+    assert float(scaled(features)[:2, 0].norm(dim=-1).mean()) == pytest.approx(1)
+
+
+def test_shuffled_features_stay_among_items_with_the_same_attributes(shop: Shop) -> None:
+    named = saers.class_features(shop)
+    other = shuffled(named, shop.found.applies, seed=0)
+    assert torch.equal(named.sum(dim=-1), other.sum(dim=-1))
+    assert not torch.equal(named, other)
+
+
+def test_longer_histories_take_fewer_epochs_and_more_steps() -> None:
+    assert longer({"epochs": 20}, 8)["epochs"] == 20
+    assert longer({"epochs": 20}, 32)["epochs"] == 10
+    assert longer({"epochs": 1}, 64)["epochs"] == 1
+
+
+def test_hit_rates_lie_between_0_and_1_whatever_the_network_missed(shop: Shop) -> None:
+    model, _ = learn("SAERS, ours", shop, 6, epochs=1)
+    assert isinstance(model, SAERS)
+    for how in saers.EXPLAINERS:
+        assert 0 <= hit_rate(model, shop, how) <= 1
+    assert 0 < references(shop)["guessing"] < 1

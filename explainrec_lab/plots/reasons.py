@@ -63,7 +63,8 @@ def reasons_sheet(rows: Sequence[Reason], inches: float = 1.25) -> Figure:
     for line, row in zip(axes, rows, strict=True):
         for axis, picture, box in zip(line, row.history, row.history_boxes, strict=False):
             _boxed(axis, picture, box)
-        line[0].text(-0.08, 0.5, row.name, transform=line[0].transAxes, rotation=90, va="center")
+        place = {"transform": line[0].transAxes, "ha": "right", "va": "center"}
+        line[0].text(-0.05, 0.5, row.name, rotation=90, **place)
         _boxed(line[n + 1], row.picture, row.box)
         text = "\n".join(row.words)
         line[n + 2].text(0.03, 0.5, text, va="center", size=9, color=INK, linespacing=1.5)

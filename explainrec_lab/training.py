@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from explainrec_lab.data.store import whole_file
+from explainrec_lab.data.store import one_at_a_time, whole_file
 
 
 class Batch(Protocol):
@@ -234,3 +234,51 @@ def _restore(path: Path | None, model: nn.Module, optimiser: Any, schedule: Any)
             f"checkpoint: {path} is damaged or of another model: delete it or name another file"
         ) from error
     return History(state["loss"], state["notes"])
+
+
+# --------------------------------------------------------------------------- trained once
+
+
+def kept(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
+    """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
+
+    Several processes may ask for the same file: one learns, the others wait and read.
+
+    Args:
+        path: a safetensors file in the cache; a damaged one is learned anew.
+        learn: trains `model` in place and returns the CPU seconds that it took.
+
+    Returns:
+        The CPU seconds of the training, also when it took place earlier.
+    """
+    with one_at_a_time(path):
+        seconds = _read(path, model)
+        if seconds is None:
+            seconds = learn()
+            _write(path, model, seconds)
+    return seconds
+
+
+def _read(path: Path, model: nn.Module) -> float | None:
+    """Load weights from the cache; the CPU seconds that they took, None if there are none."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            state = {name: file.get_tensor(name) for name in model.state_dict()}
+            seconds = float(file.metadata()["seconds"])
+        model.load_state_dict(state)
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OSError):
+        path.unlink(missing_ok=True)
+        return None
+    return seconds
+
+
+def _write(path: Path, model: nn.Module, seconds: float) -> None:
+    from safetensors.torch import save_file
+
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as part:
+        save_file(state, part, metadata={"seconds": str(seconds)})

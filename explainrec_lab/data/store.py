@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pooch
 from filelock import FileLock
+from scipy import sparse
 
 SECONDS_A_DAY = 86_400
 
@@ -46,6 +48,16 @@ def content_key(**asked: Any) -> str:
     """A short key that changes whenever anything in `asked` does (JSON-serialisable values)."""
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest(*matrices: sparse.csr_array) -> str:
+    """A short key that changes with any entry of these matrices."""
+    seen = hashlib.sha256()
+    for matrix in matrices:
+        seen.update(repr(matrix.shape).encode())
+        for part in (matrix.indptr, matrix.indices, matrix.data):
+            seen.update(np.ascontiguousarray(part).astype(np.int64).tobytes())
+    return seen.hexdigest()[:16]
 
 
 @contextmanager

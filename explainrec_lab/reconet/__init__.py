@@ -5,8 +5,7 @@ Paper: Fusco, Vlachos, Vasileiadis, Wardatzky, Schneider, "RecoNet: An Interpret
 Architecture for Recommender Systems", IJCAI 2019.
 
     space = reconet.FeatureSpace.of(dataset)
-    model = reconet.RecoNet(space, d=64)
-    reconet.train(model, reconet.RemovedItems(parts.train, space), profiles.profile("reconet"))
+    model = reconet.trained(parts.train, space, profiles.profile("reconet"))
     explanation = reconet.explain(model, space.profile(items=[3, 14]), item=15)
 """
 
@@ -43,7 +42,7 @@ from explainrec_lab.reconet.naming import (
     relevance_of_all,
     shares,
 )
-from explainrec_lab.reconet.recipe import train
+from explainrec_lab.reconet.recipe import train, trained
 
 __all__ = [
     "Examples",
@@ -75,4 +74,5 @@ __all__ = [
     "shares",
     "three_steps",
     "train",
+    "trained",
 ]

@@ -5,14 +5,54 @@ The loop itself is `training.fit`; the examples are §4.2's (`examples`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 
 from explainrec_lab import profiles, training
-from explainrec_lab.reconet.examples import Examples, cross_entropy
+from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.store import cache_dir, content_key, digest
+from explainrec_lab.reconet.examples import Examples, RemovedItems, cross_entropy
+from explainrec_lab.reconet.features import FeatureSpace
 from explainrec_lab.reconet.model import RecoNet
+
+RECIPE_VERSION = 1
+"""Part of the cache's key: raise it when the same settings give another model."""
+
+
+def trained(
+    interactions: Interactions,
+    space: FeatureSpace,
+    settings: profiles.RecoNet,
+    *,
+    hidden: int | None = None,
+    seed: int = 0,
+) -> RecoNet:
+    """The chapter's model, trained on the first call and read from the cache from then on.
+
+    Its examples are `RemovedItems`: half of each history at a time.
+
+    Args:
+        interactions: what to learn from. space: the features that the model may see.
+        hidden: units of an extra layer, as in `RecoNet`.
+    """
+    model = RecoNet(space, settings.d, hidden, seed)
+    examples = RemovedItems(interactions, space, batch_size=settings.batch_size, seed=seed)
+    seen = (interactions.matrix, interactions.user_features.matrix, space.item_features.matrix)
+    key = content_key(
+        version=RECIPE_VERSION, seed=seed, hidden=hidden, seen=digest(*seen), **asdict(settings)
+    )
+
+    def learn() -> float:
+        begin = time.process_time()
+        train(model, examples, settings)
+        return time.process_time() - begin
+
+    training.kept(cache_dir() / "reconet" / f"{key}.safetensors", model, learn)
+    return model.eval()
 
 
 def train(

@@ -21,14 +21,13 @@ from torch import Tensor
 from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
-from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time
+from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.profiles import Relation, fabric
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.pretraining import pretrain
-from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.training import History, Optimisation, fit, kept
 from explainrec_lab.vision.backbone import backbone, flat_vectors
-from explainrec_lab.vision.weights import keep, kept
 
 RECIPE_VERSION = 3
 """Part of the cache's key: raise it when the same settings give another model."""
@@ -68,31 +67,29 @@ def trained(
             explanations depend on what was learned.
     """
     dataset = dataset_of(settings)
-    assert dataset.relations is not None
-    assert dataset.catalogue.images is not None
-    parts = split_items(dataset.relations, seed)
-    model = untrained(settings, dataset.relations.n_groups, seed)
+    images, recorded = dataset.catalogue.images, dataset.relations
+    assert recorded is not None
+    assert images is not None
+    parts = split_items(recorded, seed)
+    model = untrained(settings, recorded.n_groups, seed)
     chosen = asdict(settings) | {"seed": seed, "shuffled": shuffled}
     if settings.weights == "imagenet":
         chosen |= {"origin": model.network.origin}  # a failed download must not be kept as ImageNet
     key = content_key(version=RECIPE_VERSION, **chosen)
-    path = cache_dir() / "relation" / f"{key}.safetensors"
-    with one_at_a_time(path):
-        seconds = kept(path, model)
-        if seconds is None:
-            model, seconds = started(settings, dataset.relations.n_groups, seed, progress=progress)
-            relations = parts.relations["train"]
-            if shuffled:
-                order = np.random.default_rng([seed, 4]).permutation(len(relations))
-                relations = replace(relations, target=relations.target[order])
-            images = dataset.catalogue.images
-            pictures = images[:] if settings.items <= IN_MEMORY else images
-            begin = time.process_time()
-            train(
-                model, relations, parts.items["train"], pictures, settings, seed, progress=progress
-            )
-            seconds += time.process_time() - begin
-            keep(path, model, seconds)
+
+    def learn() -> float:
+        begun, seconds = started(settings, recorded.n_groups, seed, progress=progress)
+        model.load_state_dict(begun.state_dict())
+        relations = parts.relations["train"]
+        if shuffled:
+            order = np.random.default_rng([seed, 4]).permutation(len(relations))
+            relations = replace(relations, target=relations.target[order])
+        pictures = images[:] if settings.items <= IN_MEMORY else images
+        begin = time.process_time()
+        train(model, relations, parts.items["train"], pictures, settings, seed, progress=progress)
+        return seconds + time.process_time() - begin
+
+    seconds = kept(cache_dir() / "relation" / f"{key}.safetensors", model, learn)
     return Trained(model.eval(), dataset, parts, seconds)
 
 
@@ -134,22 +131,20 @@ def started(
     names = ("backbone", "width", "grid", "batch_norm", "size", "items", "epochs_before")
     chosen = {name: value for name, value in asdict(settings).items() if name in names}
     key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
-    path = cache_dir() / "relation" / f"{key}.safetensors"
-    with one_at_a_time(path):
-        seconds = kept(path, model.network)
-        if seconds is None:
-            other = data.load(
-                "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
-            )
-            assert other.catalogue.images is not None
-            other.catalogue.images[:]  # drawing is not training
-            begin = time.process_time()
-            pretrain(
-                model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
-            )
-            seconds = time.process_time() - begin
-            keep(path, model.network, seconds)
-    return model, seconds
+
+    def learn() -> float:
+        other = data.load(
+            "boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed
+        )
+        assert other.catalogue.images is not None
+        other.catalogue.images[:]  # drawing is not training
+        begin = time.process_time()
+        pretrain(
+            model.network, other.catalogue, settings.epochs_before, seed=seed, progress=progress
+        )
+        return time.process_time() - begin
+
+    return model, kept(cache_dir() / "relation" / f"{key}.safetensors", model.network, learn)
 
 
 def train(

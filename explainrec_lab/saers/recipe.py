@@ -19,13 +19,12 @@ import torch
 from explainrec_lab import data
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import Catalogue
-from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time
+from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.profiles import Saers, fabric
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
-from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.training import History, Optimisation, fit, kept
 from explainrec_lab.vision.backbone import backbone
 from explainrec_lab.vision.labels import Labelled, labelled
-from explainrec_lab.vision.weights import keep, kept
 
 RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another network."""
@@ -78,18 +77,16 @@ def trained_network(
     network = untrained_network(settings, seed)
     chosen = {name: value for name, value in asdict(settings).items() if name in SEEING}
     key = content_key(version=RECIPE_VERSION, seed=seed, origin=network.network.origin, **chosen)
-    path = cache_dir() / "saers" / f"{key}.safetensors"
-    with one_at_a_time(path):
-        seconds = kept(path, network)
-        if seconds is None:
-            shop = labelled_shop(settings, seed)
-            assert shop.images is not None
-            shop.images[:]  # drawing is not training
-            begin = time.process_time()
-            train(network, shop, settings, seed, progress=progress)
-            seconds = time.process_time() - begin
-            keep(path, network, seconds)
-    network.seconds = seconds
+
+    def learn() -> float:
+        shop = labelled_shop(settings, seed)
+        assert shop.images is not None
+        shop.images[:]  # drawing is not training
+        begin = time.process_time()
+        train(network, shop, settings, seed, progress=progress)
+        return time.process_time() - begin
+
+    network.seconds = kept(cache_dir() / "saers" / f"{key}.safetensors", network, learn)
     return network.eval()
 
 

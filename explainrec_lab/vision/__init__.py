@@ -1,17 +1,15 @@
-"""What the chapters that look at pictures share: networks, labelled batches, kept weights.
+"""What the chapters that look at pictures share: networks and labelled batches.
 
 | file | holds |
 |---|---|
 | `backbone.py` | torchvision's networks by name and width, pixels as they want them |
 | `labels.py` | batches of labelled pictures, and a loss in which rare labels count |
 | `photos.py` | photos in files, damaged ones included |
-| `weights.py` | trained weights in the cache |
 """
 
 from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors, half_mirrored, pixels
 from explainrec_lab.vision.labels import Labelled, labelled
 from explainrec_lab.vision.photos import Photos
-from explainrec_lab.vision.weights import keep, kept
 
 __all__ = [
     "Backbone",
@@ -20,8 +18,6 @@ __all__ = [
     "backbone",
     "flat_vectors",
     "half_mirrored",
-    "keep",
-    "kept",
     "labelled",
     "pixels",
 ]

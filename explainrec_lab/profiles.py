@@ -55,7 +55,8 @@ class RecoNet:
 
     def optimisation(self, epochs: int | None = None) -> training.Optimisation:
         """How `training.fit` shall walk, for the profile's number of epochs or another."""
-        return training.Optimisation(epochs or self.epochs, self.learning_rate, self.weight_decay)
+        chosen = self.epochs if epochs is None else epochs
+        return training.Optimisation(chosen, self.learning_rate, self.weight_decay)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,14 @@ def top_k(
         exclude: binary `[user, item]`, what may not be recommended (a user's own history).
 
     Raises:
-        ValueError: k outside 1..items, or more than a user's items that are not excluded.
+        ValueError: k outside 1..items, or more than a user's items that are not excluded; a score
+            that is not a number.
     """
+    _check_numbers(scores)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k: {k} is outside 1..{scores.shape[1]}, the number of items")
     if exclude is not None:
+        exclude = _entries(exclude)
         left = _left(scores, exclude)
         if left.min(initial=k) < k:
             user = int(left.argmin())
@@ -42,6 +45,22 @@ def top_k(
     return scores.topk(k).indices
 
 
+def _check_numbers(scores: Float[Tensor, "user item"]) -> None:
+    missing = scores.isnan()
+    if missing.any():
+        count = int(missing.sum())
+        raise ValueError(f"scores: {count} of {scores.numel()} are nan; did the training diverge?")
+
+
+def _entries(matrix: sparse.csr_array) -> sparse.csr_array:
+    """The same matrix without stored zeros, which `indices` and `indptr` would count."""
+    if np.all(matrix.data):
+        return matrix
+    matrix = matrix.copy()
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def _left(scores: Float[Tensor, "user item"], exclude: sparse.csr_array) -> Int[ndarray, " user"]:
     """How many items of each user are not excluded."""
     if exclude.shape != tuple(scores.shape):
@@ -51,7 +70,7 @@ def _left(scores: Float[Tensor, "user item"], exclude: sparse.csr_array) -> Int[
 
 def hits(ranked: Int[Tensor, "user k"], relevant: sparse.csr_array) -> Float[ndarray, "user k"]:
     """1 where a ranked item is in the user's relevant set, else 0."""
-    items = ranked.cpu().numpy()
+    items, relevant = ranked.cpu().numpy(), _entries(relevant)
     columns = relevant.shape[1]
     owners = np.repeat(np.arange(len(items)), np.diff(relevant.indptr))
     pairs = np.sort(owners * columns + relevant.indices)
@@ -72,6 +91,7 @@ def recall_at_k(
 
     Source: RecoNet, §5.1.
     """
+    relevant = _entries(relevant)
     count = np.diff(relevant.indptr).astype(np.float64)
     return hits(ranked, relevant).cumsum(axis=1) / np.where(count > 0, count, np.nan)[:, None]
 
@@ -101,7 +121,7 @@ def ndcg_at_k(
     """
     discount = 1 / np.log2(np.arange(2, ranked.shape[1] + 2))
     gained = (hits(ranked, relevant) * discount).cumsum(axis=1)
-    count = np.diff(relevant.indptr)
+    count = np.diff(_entries(relevant).indptr)
     ideal = np.cumsum(discount)[
         np.minimum(count[:, None], np.arange(1, ranked.shape[1] + 1)).clip(1) - 1
     ]
@@ -121,8 +141,14 @@ def auc(
     Returns:
         One value a user; nan where she has no relevant or no irrelevant item.
 
+    Raises:
+        ValueError: a score that is not a number.
+
     Source: SAERS, §4.1.
     """
+    _check_numbers(scores)
+    relevant = _entries(relevant)
+    exclude = exclude if exclude is None else _entries(exclude)
     result = np.full(len(scores), np.nan)
     for user, row in enumerate(scores.cpu().numpy()):
         candidate = np.ones(len(row), bool)

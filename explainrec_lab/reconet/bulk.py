@@ -50,6 +50,8 @@ def explain_many(
         raise ValueError(f"best: {best} must be at least 1")
     check_ids("items", items.ravel(), model.space.n_items, "item")
     users, n = items.shape
+    if not items.size or not len(profiles.ids):  # nobody to explain to, or nothing to explain by
+        return np.full((users, n, best), -1), np.zeros((users, n, best), np.float32)
     wanted, row = np.unique(items, return_inverse=True)
     nothing = model.space.m  # one more column, for the padding of short profiles
     P = (model.W[torch.from_numpy(wanted)] @ F.pad(model.Q, (0, 0, 0, 1)).T).float()

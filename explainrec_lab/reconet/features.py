@@ -76,7 +76,7 @@ class FeatureSpace:
     @classmethod
     def of(cls, dataset: Dataset, interactions: Interactions | None = None) -> FeatureSpace:
         """The space of a dataset; `interactions` may carry fewer features than the dataset's."""
-        events = interactions or dataset.interactions
+        events = dataset.interactions if interactions is None else interactions
         names = tuple(dataset.catalogue.items["title"].astype(str))
         return cls(names, events.item_features, events.user_features.names)
 

@@ -23,6 +23,9 @@ class RecoNet(nn.Module):
         hidden: units of an extra ReLU layer ('RecoNet + Layer'), or None for the paper's best.
         seed: of the Xavier initialisation.
 
+    Raises:
+        ValueError: `d` or `hidden` below 1.
+
     Attributes:
         Q_items, Q_attributes: the rows of Q, apart so that training can treat them differently.
         W: `[|V|, d]` (or `[|V|, hidden]`).
@@ -34,6 +37,8 @@ class RecoNet(nn.Module):
         super().__init__()
         if d < 1:
             raise ValueError(f"d: {d} must be at least 1")
+        if hidden is not None and hidden < 1:
+            raise ValueError(f"hidden: {hidden} must be at least 1; None is the model without it")
         generator = torch.Generator().manual_seed(seed)
         self.space = space
         Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)

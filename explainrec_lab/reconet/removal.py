@@ -78,9 +78,16 @@ def change_from_relevance(
 
     Held: -sum Z_S. Renormalised: (k y - n sum Z_S) / (n - k). Both fall as sum Z_S grows, so no
     k features lower the score further than the k most relevant.
+
+    Raises:
+        ValueError: an unknown `average`, or, renormalised, a removal that leaves nothing.
     """
     _check_choice("average", average, AVERAGES)
-    return -Z_removed if average == "held" else (k * y - n * Z_removed) / (n - k)
+    if average == "held":
+        return -Z_removed
+    if bool((torch.as_tensor(n) <= torch.as_tensor(k)).any()):
+        raise ValueError(f"k: {k} of n = {n} features leave nothing to average; choose k < n")
+    return (k * y - n * Z_removed) / (n - k)
 
 
 def score_of_masks(
@@ -202,9 +209,12 @@ def relevance_of_profiles(
     The three steps always come to Z_k = g . q_k / |FS_u|, with g = W_j for the one-layer model and
     g_i = R_i / x_i, by the epsilon rule, with a hidden layer.
 
+    Raises:
+        ValueError: items that are not one of the catalogue for each profile.
+
     Source: RecoNet, §4.3.
     """
-    W = model.W[torch.as_tensor(items)]
+    W = model.W[_one_item_each(model, profiles, items)]
     g = W
     if model.hidden is not None:
         z = model.hidden(model.pool(profiles))
@@ -295,10 +305,7 @@ def remove(
         raise ValueError(f"steps: {steps} must be at least 1")
     if turn.shape != tuple(profiles.ids.shape):
         raise ValueError(f"turn: shape {turn.shape}; needs one for each of {len(profiles.ids)}")
-    chosen = torch.as_tensor(items)
-    if chosen.shape != (len(profiles),):
-        raise ValueError(f"items: shape {tuple(chosen.shape)}; needs one for each profile")
-    check_ids("items", chosen.numpy(), model.space.n_items, "item")
+    chosen = _one_item_each(model, profiles, items)
     walk = _accumulated if model.hidden is None else _run_again
     scores = np.stack(list(walk(model, profiles, chosen, turn, steps, average)))
     scores[1:][_gone(profiles, turn, steps)[:-1] == 0] = np.nan
@@ -358,6 +365,14 @@ def _mean(total: np.ndarray, left: np.ndarray, sizes: np.ndarray, average: str) 
     """Sum over what is left, divided as the convention says; nan when nothing is left."""
     divisor = left if average == "renormalised" else sizes
     return np.where(left > 0, total, np.nan) / np.maximum(divisor, 1)
+
+
+def _one_item_each(model: RecoNet, profiles: Sets, items: Int[Tensor, " user"]) -> Tensor:
+    chosen = torch.as_tensor(items)
+    if chosen.shape != (len(profiles),):
+        raise ValueError(f"items: shape {tuple(chosen.shape)}; needs one for each profile")
+    check_ids("items", chosen.cpu().numpy(), model.space.n_items, "item")
+    return chosen
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -14,35 +14,33 @@ from pathlib import Path
 from typing import Any
 
 from explainrec_lab.data.store import whole_file
-from explainrec_lab.reproduce.reconet import reconet_table_1
-from explainrec_lab.reproduce.reconet_cold import reconet_cold_start
-from explainrec_lab.reproduce.reconet_removal import reconet_lime, reconet_removal
-from explainrec_lab.reproduce.reconet_truth import reconet_truth
-from explainrec_lab.reproduce.record import Result, where
-from explainrec_lab.reproduce.relation import (
-    relation_feedback,
-    relation_table_1,
-    relation_truth,
+from explainrec_lab.reproduce import (
+    reconet,
+    reconet_cold,
+    reconet_removal,
+    reconet_truth,
+    relation,
+    saers,
+    saers_boxes,
+    search,
 )
-from explainrec_lab.reproduce.saers import saers_ablation, saers_auc, saers_truth
-from explainrec_lab.reproduce.saers_boxes import saers_boxes
-from explainrec_lab.reproduce.search import reconet_search, reconet_search_households
+from explainrec_lab.reproduce.record import Result, where
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
-    "reconet-search": reconet_search,
-    "reconet-search-households": reconet_search_households,
-    "reconet-table-1": reconet_table_1,
-    "reconet-removal": reconet_removal,
-    "reconet-lime": reconet_lime,
-    "reconet-cold-start": reconet_cold_start,
-    "reconet-truth": reconet_truth,
-    "relation-table-1": relation_table_1,
-    "relation-truth": relation_truth,
-    "relation-feedback": relation_feedback,
-    "saers-boxes": saers_boxes,
-    "saers-auc": saers_auc,
-    "saers-ablation": saers_ablation,
-    "saers-truth": saers_truth,
+    "reconet-search": search.reconet_search,
+    "reconet-search-households": search.reconet_search_households,
+    "reconet-table-1": reconet.reconet_table_1,
+    "reconet-removal": reconet_removal.reconet_removal,
+    "reconet-lime": reconet_removal.reconet_lime,
+    "reconet-cold-start": reconet_cold.reconet_cold_start,
+    "reconet-truth": reconet_truth.reconet_truth,
+    "relation-table-1": relation.relation_table_1,
+    "relation-truth": relation.relation_truth,
+    "relation-feedback": relation.relation_feedback,
+    "saers-boxes": saers_boxes.saers_boxes,
+    "saers-auc": saers.saers_auc,
+    "saers-ablation": saers.saers_ablation,
+    "saers-truth": saers.saers_truth,
 }
 
 

@@ -120,6 +120,31 @@ def test_nothing_relevant_means_no_score() -> None:
     assert np.isnan(auc(torch.rand(1, 3), nothing)).all()
 
 
+@few
+@given(seeds)
+def test_a_stored_zero_is_no_entry(seed: int) -> None:
+    scores, relevant, excluded = draw(seed)
+    excluded[:, 4:] = False
+    relevant &= ~excluded
+    zeros = [sparse.csr_array(np.ones((USERS, ITEMS), np.float32)) for _ in range(2)]
+    for matrix, mask in zip(zeros, (relevant, excluded), strict=True):
+        matrix.data[:] = mask.ravel()
+    clean, given_scores = [as_sparse(relevant), as_sparse(excluded)], torch.from_numpy(scores)
+    ranked = top_k(given_scores, 4, zeros[1])
+    assert torch.equal(ranked, top_k(given_scores, 4, clean[1]))
+    for score in (hits, recall_at_k, ndcg_at_k):
+        np.testing.assert_array_equal(score(ranked, zeros[0]), score(ranked, clean[0]))
+    np.testing.assert_array_equal(auc(given_scores, *zeros), auc(given_scores, *clean))
+    assert zeros[0].nnz == zeros[1].nnz == USERS * ITEMS, "the caller's own matrices stay"
+
+
+def test_scores_that_are_not_numbers_are_named() -> None:
+    scores = torch.tensor([[0.1, torch.nan, 0.3], [torch.nan, 0.0, -torch.inf]])
+    for ask in (lambda: top_k(scores, 1), lambda: auc(scores, as_sparse(np.eye(2, 3)))):
+        with pytest.raises(ValueError, match="scores: 2 of 6 are nan"):
+            ask()
+
+
 def test_bad_rankings_are_named() -> None:
     scores = torch.rand(2, 3)
     with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3, the number of items"):

@@ -59,3 +59,11 @@ def test_the_cpu_profile_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) 
     fabric = profiles.fabric()
     assert fabric.device.type == "cpu"
     assert fabric.world_size == 1
+
+
+def test_a_number_of_epochs_of_one_s_own_is_taken_as_it_is() -> None:
+    chapter = profiles.PROFILES["reconet"]["ci"]
+    assert chapter.optimisation().epochs == chapter.epochs
+    assert chapter.optimisation(3).epochs == 3
+    with pytest.raises(ValueError, match="epochs: 0 must be at least 1"):
+        chapter.optimisation(0)

@@ -30,9 +30,10 @@ def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tenso
         items, activations: both `[k]`, best first.
 
     Raises:
-        ValueError: k is larger than the number of items left, or a batch of several profiles.
+        ValueError: k is larger than the number of items left, or the profile is empty, holds an
+            unknown feature or is a batch of several.
     """
-    _require_one(profile, "recommend for")
+    _require_one(profile, model.space.m, "recommend for")
     y = model(profile)[0]
     owned = profile.ids[profile.ids < model.space.n_items]
     left = model.space.n_items - len(owned)
@@ -43,9 +44,12 @@ def recommend(model: RecoNet, profile: Sets, k: int = 10) -> tuple[Tensor, Tenso
     return items, activations
 
 
-def _require_one(profile: Sets, do: str) -> None:
+def _require_one(profile: Sets, m: int, do: str, may_be_empty: bool = False) -> None:
     if len(profile) != 1:
         raise ValueError(f"profile: got {len(profile)} profiles; {do} one at a time")
+    if not len(profile.ids) and not may_be_empty:
+        raise ValueError("profile: it is empty, and all items score alike; give a feature at least")
+    check_ids("profile", profile.ids.cpu(), m, "feature")
 
 
 # --------------------------------------------------------------------------- relevance
@@ -96,11 +100,15 @@ def explain(
             answers 'what is personal here?': see `personal_relevance`. One-layer model only.
 
     Raises:
-        ValueError: an item outside the catalogue, a batch of several profiles, or a reference
-            for a model with a hidden layer.
+        ValueError: an item outside the catalogue; a batch of several profiles, one with an unknown
+            feature, or, without a reference, an empty one; a reference that is not one number a
+            feature, or for a model with a hidden layer.
     """
     (item,) = check_ids("item", item, model.space.n_items, "item").tolist()
-    _require_one(profile, "explain")
+    _require_one(profile, model.space.m, "explain", may_be_empty=reference is not None)
+    if reference is not None and reference.shape != (model.space.m,):
+        shape, m = tuple(reference.shape), model.space.m
+        raise ValueError(f"reference: shape {shape}; needs one number for each of {m} features")
     features = profile.ids
     if reference is not None:
         relevance = personal_relevance(model, profile, item, reference)

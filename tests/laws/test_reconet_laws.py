@@ -16,6 +16,7 @@ from explainrec_lab.reconet import (
     FeatureSpace,
     RecoNet,
     RemovedItems,
+    Sets,
     SingleLabel,
     cross_entropy,
     diminishing_removal,
@@ -234,9 +235,17 @@ def test_bad_profiles_are_named() -> None:
         space.profile(["Film 1"])  # type: ignore[list-item]
 
 
+def test_a_space_without_events_has_the_features_of_those_events() -> None:
+    dataset = shop()
+    nothing = dataset.interactions.without_features().select([])
+    assert FeatureSpace.of(dataset, nothing).m == dataset.interactions.n_items
+
+
 def test_a_model_without_dimensions_is_refused() -> None:
     with pytest.raises(ValueError, match="d: 0 must be at least 1"):
         RecoNet(FeatureSpace.of(shop()), d=0)
+    with pytest.raises(ValueError, match="hidden: 0 must be at least 1; None"):
+        RecoNet(FeatureSpace.of(shop()), hidden=0)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
@@ -310,8 +319,8 @@ def test_a_feature_that_the_profile_lacks_is_called_no_such_feature() -> None:
     model, profiles = model_of(dataset), profiles_of(dataset)
     table = explain(model, profiles.rows(0, 1), 3, mean_profile(profiles, model.space.m)).table()
     own = {model.space.names[k] for k in profiles[0].tolist()}
-    for feature in table.feature:
-        assert feature in own or feature.removeprefix("no ") in set(model.space.names) - own
+    said = {name.removeprefix("no ") for name in table.feature if name.startswith("no ")}
+    assert said == set(model.space.names) - own
 
 
 def test_an_empty_profile_still_has_a_personal_explanation() -> None:
@@ -322,7 +331,8 @@ def test_an_empty_profile_still_has_a_personal_explanation() -> None:
     relevance = explain(model, nobody, 2, mean_profile(profiles, model.space.m)).relevance
     mean_y = model(profiles).detach().mean(dim=0)
     assert float(relevance.sum()) == pytest.approx(float(mean_y.mean() - mean_y[2]), abs=1e-6)
-    assert explain(model, nobody, 2).output == 0
+    with pytest.raises(ValueError, match="profile: it is empty"):
+        explain(model, nobody, 2)
 
 
 def test_bad_questions_to_an_explanation_are_named() -> None:
@@ -337,6 +347,8 @@ def test_bad_questions_to_an_explanation_are_named() -> None:
         recommend(model, profiles, 1)
     with pytest.raises(ValueError, match="reference: only the one-layer model"):
         explain(deep, one, 1, reference=mean)
+    with pytest.raises(ValueError, match=r"reference: shape \(3,\); needs one number for each of"):
+        explain(model, one, 1, reference=mean[:3])
     items = np.zeros((12, 1), np.int64)
     with pytest.raises(ValueError, match="model: only the one-layer model"):
         explain_many(deep, profiles, items)
@@ -346,3 +358,29 @@ def test_bad_questions_to_an_explanation_are_named() -> None:
         explain_many(model, profiles, items[:3])
     with pytest.raises(ValueError, match="best: 0 must be at least 1"):
         explain_many(model, profiles, items, best=0)
+
+
+@pytest.mark.parametrize("hidden", [None, 3])
+def test_profiles_without_or_with_unknown_features_are_named(hidden: int | None) -> None:
+    model = model_of(shop(), hidden=hidden)
+    m = model.space.m
+    for ask in (lambda p: recommend(model, p, 3), lambda p: explain(model, p, 1)):
+        with pytest.raises(ValueError, match="profile: it is empty, and all items score alike"):
+            ask(Sets.of([]))
+        for bad in (m, -1):
+            with pytest.raises(
+                ValueError, match=rf"profile: feature {bad} is not .* \(0\.\.{m - 1}"
+            ):
+                ask(Sets.of([0, bad]))
+
+
+def test_without_users_or_without_features_there_are_no_reasons() -> None:
+    dataset = shop()
+    model = model_of(dataset)
+    ids, relevance = explain_many(
+        model, profiles_of(dataset).rows(0, 0), np.zeros((0, 2), np.int64), best=4
+    )
+    assert ids.shape == relevance.shape == (0, 2, 4)
+    ids, relevance = explain_many(model, Sets.of([]), np.array([[0, 1]]), best=4)
+    assert (ids == -1).all() and (relevance == 0).all()
+    assert ids.shape == relevance.shape == (1, 2, 4)

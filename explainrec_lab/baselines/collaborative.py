@@ -36,6 +36,12 @@ def require_positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: {value} must be above 0")
 
 
+def require_not_negative(name: str, value: float) -> None:
+    """Raise a ValueError unless `value` is zero or above."""
+    if not value >= 0:
+        raise ValueError(f"{name}: {value} must be 0 or above")
+
+
 def require_share(name: str, value: float) -> None:
     """Raise a ValueError unless `value` lies in 0..1."""
     if not 0 <= value <= 1:

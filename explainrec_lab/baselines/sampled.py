@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from torch import Tensor, nn
 
-from explainrec_lab.baselines.collaborative import require_positive
+from explainrec_lab.baselines.collaborative import require_not_negative, require_positive
 from explainrec_lab.data.contracts import Features, Interactions
 from explainrec_lab.training import Optimisation, fit
 
@@ -44,8 +44,9 @@ class FM:
     batch_size: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("d", "negatives", "batch_size"):
+        for name in ("d", "epochs", "learning_rate", "negatives", "batch_size"):
             require_positive(name, getattr(self, name))
+        require_not_negative("weight_decay", self.weight_decay)
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """`seed` is that of the first vectors and of the draws."""
@@ -72,7 +73,7 @@ class CML:
     batch_size: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("d", "margin", "negatives", "batch_size"):
+        for name in ("d", "margin", "epochs", "learning_rate", "negatives", "batch_size"):
             require_positive(name, getattr(self, name))
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:

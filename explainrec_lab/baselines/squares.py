@@ -1,4 +1,4 @@
-"""Two methods of least squares that RecoNet's Table 1 leaves out, and that it should have met.
+"""Two methods of least squares that RecoNet's Table 1 leaves out: iALS and EASE.
 
 iALS factorises R with little weight on the zeros (the library `implicit`'s). EASE predicts each
 item from all others by one ridge regression, in closed form. Neither admits attributes here; a
@@ -27,11 +27,12 @@ from explainrec_lab.data.contracts import Interactions
 class IALS:
     """score_ui = <x_u, y_i>, of the smallest sum over all pairs of w_ui (r_ui - <x_u, y_i>)^2.
 
-    w_ui is 1 + alpha for what a user took and 1 for everything else; the squared lengths of
-    all vectors are added, times `regularisation`.
+    w_ui is alpha for what a user took and 1 for everything else (1 + alpha in Hu et al.); the
+    squared lengths of all vectors are added, times `regularisation`.
 
     Attributes:
-        factors: length of the vectors. sweeps: over users and items in turn.
+        alpha: weight of a pair that was taken, beside 1. factors: length of the vectors.
+        sweeps: over users and items in turn.
     """
 
     factors: int = 128

@@ -3,12 +3,14 @@
 On MovieLens 1M for the recorded table, and on the households of the Complete Journey, with short
 trainings, for the page that builds the table before the reader's eyes.
 
-The first trial of a method is a setting that was known to work; the others draw each
-hyperparameter at random between its ends, uniformly in its logarithm. A trial learns
-from the training part of the first split and is judged by recall@50 on the development part,
-training items left out. The test part is not looked at. The search goes without attributes, and
-what it finds is used with them too. The best settings stand in
-`explainrec_lab.reproduce.reconet.TUNED`.
+The first trial of a method is a setting that was known to work (RecoNet's after a longer search
+than the others'); the others draw each hyperparameter at random between its ends, uniformly in
+its logarithm. Epochs are drawn for RecoNet on MovieLens alone. A trial learns from the training
+part of the first split and is judged by recall@50 on the development part, training items left
+out. That split's test part is not looked at; those of other splits share likes with this
+development part. The search goes without attributes, and what it finds is used with them too:
+RecoNet's settings for attributes are not searched. The best settings stand in
+`explainrec_lab.reproduce.reconet.TUNED` and `TUNED_HOUSEHOLDS`.
 
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """
@@ -28,7 +30,8 @@ from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.reproduce.reconet import Recipe, likes
 from explainrec_lab.reproduce.record import Result
 
-TRIALS = 2
+TRIALS = {"movielens-1m": 2, "completejourney": 3}
+"""source -> trials of each method."""
 
 Range = tuple[float, float]
 
@@ -140,7 +143,7 @@ def reconet_search_households(seeds: int = 1) -> Iterator[Result]:
 
 def _search(source: str, spaces: Spaces) -> Iterator[Result]:
     plain, rich = (likes(0, attributes, source) for attributes in (False, True))
-    for trial in range(TRIALS):
+    for trial in range(TRIALS[source]):
         for method, (known, space) in spaces.items():
             settings = drawn(method, known, space, trial)
             yield tried(source, method, settings, rich if method in NEED else plain, trial)

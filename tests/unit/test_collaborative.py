@@ -29,6 +29,9 @@ def newcomer(events: Interactions, user: int = 0) -> Interactions:
         (baselines.IALS, {"alpha": -2.0}, "alpha: -2.0 must be above 0"),
         (baselines.EASE, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
         (baselines.FM, {"negatives": 0}, "negatives: 0 must be above 0"),
+        (baselines.FM, {"epochs": 0}, "epochs: 0 must be above 0"),
+        (baselines.FM, {"weight_decay": -1.0}, "weight_decay: -1.0 must be 0 or above"),
+        (baselines.CML, {"learning_rate": 0.0}, "learning_rate: 0.0 must be above 0"),
         (baselines.CML, {"margin": 0.0}, "margin: 0.0 must be above 0"),
     ],
 )

@@ -69,7 +69,7 @@ function flowsOf(app) {
   const {model, now, compact} = app;
   const named = now.relevances.map((found) => ({
     ...found,
-    name: (found.present ? "" : "no ") + model.names[found.feature],
+    name: found.word + model.names[found.feature],
     kind: kind(model, found.feature),
   }));
   return gather(named, compact ? 4 : 6, compact ? 1 : 3);

@@ -64,16 +64,19 @@ function ranked(model, profile, compared) {
 // Z_k = W_j . q_k / |FS_u|, for the features of the profile.
 function plainRelevance(model, profile, j) {
   return profile.map((k) =>
-    ({feature: k, present: true, z: dot(model.Q[k], model.W[j]) / profile.length}));
+    ({feature: k, word: "", z: dot(model.Q[k], model.W[j]) / profile.length}));
 }
 
 // Z_k = (W_j - mean W) . q_k (I_u(k) / |FS_u| - average share of k), for all features there are.
+// The word says whether the profile lacks feature k, or has less of it than the average.
 function personalRelevance(model, profile, j) {
   const own = new Set(profile);
   const w = minus(model.W[j], model.meanW);
   return model.Q.map((q, k) => {
-    const share = own.has(k) ? 1 / profile.length : 0;
-    return {feature: k, present: own.has(k), z: dot(q, w) * (share - model.reference[k])};
+    const share = own.has(k) ? Math.fround(1 / profile.length) : 0;
+    const more = share - model.reference[k];
+    const word = own.has(k) ? (more < 0 ? "less " : "") : "no ";
+    return {feature: k, word, z: dot(q, w) * more};
   });
 }
 

@@ -64,6 +64,8 @@ class Explanation:
             epsilon rule absorb).
         features: ids in the model's `FeatureSpace`, `[n]`. relevance: Z, `[n]`.
         present: whether the profile holds the feature; all true without a reference.
+        below: whether it holds the feature with a smaller share than the reference has; all false
+            without one. Such a feature counts as one that is partly missing.
     """
 
     space: FeatureSpace
@@ -72,14 +74,17 @@ class Explanation:
     features: Int[Tensor, " n"]
     relevance: Float[Tensor, " n"]
     present: Bool[Tensor, " n"]
+    below: Bool[Tensor, " n"]
 
     def table(self) -> pd.DataFrame:
-        """One row a feature: its name ('no ...' if the profile lacks it), kind and relevance."""
+        """One row a feature: its name, kind and relevance. The name begins with 'no' if the
+        profile lacks the feature, with 'less' if it has less of it than the reference."""
         ids = self.features.tolist()
-        word = ["" if there else "no " for there in self.present.tolist()]
+        held = zip(self.present.tolist(), self.below.tolist(), strict=True)
+        words = ["no " if not there else "less " if below else "" for there, below in held]
         return pd.DataFrame(
             {
-                "feature": [no + self.space.names[i] for no, i in zip(word, ids, strict=True)],
+                "feature": [word + self.space.names[i] for word, i in zip(words, ids, strict=True)],
                 "kind": [self.space.kind(i) for i in ids],
                 "relevance": self.relevance.tolist(),
             }
@@ -122,7 +127,10 @@ def explain(
     order = relevance.argsort(descending=True)
     features = features[order]
     present = torch.isin(features, profile.ids)
-    return Explanation(model.space, item, output, features, relevance[order], present)
+    below = torch.zeros_like(present)
+    if reference is not None:
+        below = present & (1 / max(len(profile.ids), 1) < reference[features])
+    return Explanation(model.space, item, output, features, relevance[order], present, below)
 
 
 def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
@@ -141,7 +149,10 @@ def personal_relevance(
     the reference. Both comparisons are needed: adding one vector to all rows of W changes no
     probability, and changes none of these numbers. In the shares I_u(k) / |FS_u| the score is
     linear, and these are its Shapley values against the reference. A feature that the profile
-    lacks has one too: not being there speaks for or against the item.
+    lacks has one too: not being there speaks for or against the item. So does a feature that the
+    profile holds with a smaller share than the reference, 1 / |FS_u| < reference_k, as common
+    features are in long profiles: the sign is turned, and what supports the item appears against
+    it, because the household has *less* of it than the reference.
     """
     if model.hidden is not None:
         raise ValueError("reference: only the one-layer model has this closed form")

@@ -92,21 +92,28 @@ def passed_on(
     items: Int[ndarray, " event"],
     codes: Int[ndarray, "item attribute"],
     features: Int[ndarray, "item attribute"],
+    share: Float[ndarray, "event m"],
 ) -> Float[ndarray, "event attribute"]:
     """One step further back: purchase v hands its relevance, in equal parts, to the attributes
     that it shares with the item; each attribute adds what it has itself.
 
-        R_a = Z_a + sum over v that share a with the item of Z_v / (number of attributes shared)
+        R_a = Z_a + sum over v in V(u) that share a with the item of
+                    Z_v / (number of attributes shared)
 
-    Nothing is lost but what belongs to purchases that share nothing, and to the features of the
-    user and of other attributes. -inf where an attribute does not apply.
+    Lost is what belongs to purchases that share nothing, and to the features of the user and of
+    other attributes; with personal relevance, also what belongs to items that she did not buy.
+    -inf where an attribute does not apply.
+
+    Args:
+        share: I_u / |FS_u| of the user of each event: V(u) is where an item's is above 0.
     """
     total = looked_up(relevance, features[items])
+    bought = np.where(share > 0, relevance, 0.0)[:, : len(codes)]
     for item in np.unique(items):
         asked = items == item
         shared = (codes == codes[item]) & (codes[item] != DOES_NOT_APPLY)
         part = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1)
-        total[asked] += relevance[asked, : len(codes)] @ part
+        total[asked] += bought[asked] @ part
     return total
 
 

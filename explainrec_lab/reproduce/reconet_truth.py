@@ -85,15 +85,16 @@ def from_model(
     share = reconet.shares(profiles, model.space.m)
     mean = reconet.mean_profile(profiles, model.space.m).numpy()
     features = reconet.attribute_features(shop.catalogue, model.space)
-    Z = reconet.relevance_of_all(model, share[events.user], events.item)
-    personal = reconet.relevance_of_all(model, share[events.user], events.item, mean)
+    hers = share[events.user]
+    Z = reconet.relevance_of_all(model, hers, events.item)
+    personal = reconet.relevance_of_all(model, hers, events.item, mean)
     own = features[events.item]
     taste = reconet.favoured(model, share, mean, codes)
     return {
-        "Z": reconet.looked_up(Z, own, share[events.user]),
+        "Z": reconet.looked_up(Z, own, hers),
         "personal": reconet.looked_up(personal, own),
-        "Z, passed on": reconet.passed_on(Z, events.item, codes, features),
-        "personal, passed on": reconet.passed_on(personal, events.item, codes, features),
+        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, hers),
+        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, hers),
         "favoured class": reasons.for_purchases(taste, events.user, events.item, codes),
     }
 

@@ -323,6 +323,24 @@ def test_a_feature_that_the_profile_lacks_is_called_no_such_feature() -> None:
     assert said == set(model.space.names) - own
 
 
+def test_a_feature_with_a_smaller_share_than_the_reference_is_called_less() -> None:
+    dataset = shop()
+    model, profile = model_of(dataset), profiles_of(dataset).rows(0, 1)
+    share, held = 1 / len(profile.ids), profile.ids.tolist()
+    reference = torch.full((model.space.m,), 0.5 * share)
+    reference[held[0]] = 2 * share
+    explanation = explain(model, profile, 3, reference)
+    names = dict(zip(explanation.features.tolist(), explanation.table().feature, strict=True))
+    for k, name in enumerate(model.space.names):
+        word = "less " if k == held[0] else "" if k in held else "no "
+        assert names[k] == word + name
+    pull = (model.Q @ (model.W[3] - model.W.mean(dim=0))).detach()
+    for k, z in zip(explanation.features.tolist(), explanation.relevance.tolist(), strict=True):
+        turned = names[k].startswith(("less ", "no "))
+        assert z * float(pull[k]) * (-1 if turned else 1) >= 0
+    assert not explain(model, profile, 3).below.any()
+
+
 def test_an_empty_profile_still_has_a_personal_explanation() -> None:
     dataset = shop()
     model, profiles = model_of(dataset), profiles_of(dataset)

@@ -105,7 +105,8 @@ def page(browser: Browser, site: Path) -> Iterator[Page]:
 NOW = """() => { const {state, now, model} = document.querySelector('.lab-live').live;
   return {chosen: state.chosen, compared: state.compared, profile: now.profile,
     order: now.order.map(({item, score}) => [item, score]), item: now.shown?.item,
-    relevance: now.relevances.map(({feature, z}) => [feature, z])} }"""
+    relevance: now.relevances.map(({feature, z}) => [feature, z]),
+    words: now.relevances.map(({feature, word}) => word + model.names[feature])} }"""
 
 
 def state(page: Page) -> dict:
@@ -151,6 +152,8 @@ def agree(page: Page) -> None:
     theirs = dict(now["relevance"])
     assert theirs.keys() == ours.keys()
     assert list(theirs.values()) == pytest.approx([ours[k] for k in theirs], abs=1e-5)
+    called = dict(zip(explained.features.tolist(), explained.table().feature, strict=True))
+    assert now["words"] == [called[k] for k in theirs]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -133,10 +133,20 @@ def test_a_purchase_passes_its_relevance_on_in_equal_parts_to_what_it_shares() -
     codes = np.array([[0, 1, 2], [0, 1, 0], [0, 0, -1], [1, 0, 0]])
     features = np.array([[4, 5, 6], [4, 5, 7], [4, 8, -1], [9, 8, 7]])
     relevance = np.array([[0.0, 8.0, 3.0, 100.0, 0.1, 0.2, 0.3, 50.0, 50.0, 50.0]])
-    named = passed_on(relevance, np.array([0]), codes, features)
+    every = np.full((1, 10), 0.1)
+    named = passed_on(relevance, np.array([0]), codes, features, every)
     np.testing.assert_allclose(named, [[0.1 + 4.0 + 3.0, 0.2 + 4.0, 0.3]])
-    named = passed_on(relevance, np.array([2]), codes, features)  # its third does not apply
+    named = passed_on(relevance, np.array([2]), codes, features, every)  # no third
     np.testing.assert_allclose(named, [[0.1 + 0.0 + 8.0 + 1.5, 50.0 + 1.5 + 100.0, -np.inf]])
+
+
+def test_only_her_purchases_pass_relevance_on() -> None:
+    codes = np.array([[0, 1], [0, 0], [0, 1]])
+    features = np.array([[3, 4], [3, -1], [3, 4]])
+    relevance = np.array([[8.0, 5.0, 100.0, 0.1, 0.2]])  # the asked item is the third
+    share = np.array([[0.5, 0.0, 0.0, 0.25, 0.25]])
+    named = passed_on(relevance, np.array([2]), codes, features, share)
+    np.testing.assert_allclose(named, [[0.1 + 4.0, 0.2 + 4.0]])
 
 
 def test_passing_on_loses_nothing_but_purchases_that_share_nothing(
@@ -145,8 +155,9 @@ def test_passing_on_loses_nothing_but_purchases_that_share_nothing(
     profiles = model.space.profiles(shop.interactions)
     items, codes = np.arange(25) % 40, shop.catalogue.attributes
     features = attribute_features(shop.catalogue, model.space)
-    relevance = relevance_of_all(model, shares(profiles, model.space.m), items)
-    named = passed_on(relevance, items, codes, features)
+    share = shares(profiles, model.space.m)
+    relevance = relevance_of_all(model, share, items)
+    named = passed_on(relevance, items, codes, features, share)
     for row, item in enumerate(items):
         own = features[item][features[item] >= 0]
         shares_one = ((codes == codes[item]) & (codes[item] >= 0)).any(axis=1)

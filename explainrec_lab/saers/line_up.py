@@ -115,7 +115,8 @@ TUNED: dict[str, dict[str, Any]] = {
         ("SAERS, ours", 20, 1e-2, 1e-4),
     )
 }
-"""How each learns best, by AUC on development purchases: the same grid for all (d = 30, `cpu`)."""
+"""How each learns: the best of one grid by AUC on development purchases (d = 30, `cpu`). SAERS's
+variants and VBPR + SAF were not searched; they inherit SAERS's and VBPR's settings."""
 
 
 def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:

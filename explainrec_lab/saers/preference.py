@@ -7,7 +7,7 @@ with the user (Eq. 8), learned from triples (Eq. 9).
 
 Two things are ours. The paper's softmax runs over all twelve attributes, also over those that an
 item lacks; with `masked` these get no attention. And `fusion="sum"` leaves attention out: the score
-is a plain sum over attributes, so that its terms explain it. `explanation.py` says why.
+is a plain sum over attributes, so that its terms explain it. `reasons.py` says why.
 
 An item without any attribute has only its whole picture.
 

@@ -107,7 +107,7 @@ def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> 
     if least < 3:
         raise ValueError(f"least: {least} must be at least 3, one record a part")
     _check_no_repeats(interactions)
-    rank = _random_rank(interactions.user, np.random.default_rng(seed))
+    rank = random_rank(interactions.user, np.random.default_rng(seed))
     counts = np.bincount(interactions.user, minlength=interactions.n_users)
     rank[counts[interactions.user] < least] = 2
     train, development, test = rank >= 2, rank == 0, rank == 1
@@ -121,12 +121,22 @@ def cold_items(parts: Split) -> Int[ndarray, " cold"]:
     return np.setdiff1d(np.arange(parts.train.n_items), parts.train.item)
 
 
-def _random_rank(user: Int[ndarray, " event"], rng: np.random.Generator) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... in random order among the events of each user."""
-    order = np.lexsort((rng.random(len(user)), user))
-    grouped = user[order]
-    rank = np.empty(len(user), np.int64)
-    rank[order] = np.arange(len(user)) - np.searchsorted(grouped, grouped)
+def random_rank(owner: Int[ndarray, " event"], rng: np.random.Generator) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... in random order among the events of each owner."""
+    return rank_in_order(owner, np.lexsort((rng.random(len(owner)), owner)))
+
+
+def rank_in_order(
+    owner: Int[ndarray, " event"], order: Int[ndarray, " event"]
+) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... among the events of each owner, as they stand in `order`.
+
+    Args:
+        order: a permutation that brings each owner's events together, owners ascending.
+    """
+    grouped = owner[order]
+    rank = np.empty(len(owner), np.int64)
+    rank[order] = np.arange(len(owner)) - np.searchsorted(grouped, grouped)
     return rank
 
 

@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import Features, Interactions
+from explainrec_lab.data.splits import random_rank
 from explainrec_lab.equations import implements
 from explainrec_lab.reconet.features import FeatureSpace, Sets
 
@@ -264,11 +265,7 @@ def _divide(
 
 def _rank_in_row(sizes: np.ndarray, rng: np.random.Generator) -> Int[np.ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
-    rows = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((rng.random(len(rows)), rows))
-    rank = np.empty(len(rows), np.int64)
-    rank[order] = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return rank
+    return random_rank(np.repeat(np.arange(len(sizes)), sizes), rng)
 
 
 def _one_each(matrix: sparse.csr_array, rng: np.random.Generator) -> sparse.csr_array:

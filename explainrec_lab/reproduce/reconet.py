@@ -21,7 +21,6 @@ ATTRIBUTE_DECAY = {"Q_attributes": 3.0}
 
 RECIPES: dict[str, tuple[int, bool, Optimisation]] = {
     "RecoNet": (128, False, Optimisation(80, 1e-2, 0.12)),
-    "RecoNet, short training": (64, False, Optimisation(25, 2e-2, 0.05)),
     "RecoNet, attributes": (128, True, Optimisation(100, 1e-2, 0.13, ATTRIBUTE_DECAY)),
 }
 """method -> (d, with attributes, optimisation), tuned on development data."""
@@ -145,13 +144,19 @@ def likes(seed: int, attributes: bool, source: str = "movielens-1m") -> data.Spl
     return data.split(events if attributes else events.without_features(), seed)
 
 
-def trained(method: str, seed: int) -> tuple[reconet.RecoNet, data.Split, float]:
-    """A RecoNet by one of `RECIPES`, its split and the CPU seconds of its training."""
+def trained(
+    method: str, seed: int, layer: bool = False
+) -> tuple[reconet.RecoNet, data.Split, float]:
+    """A RecoNet by one of `RECIPES`, its split and the CPU seconds of its training.
+
+    Args:
+        layer: 'RecoNet + Layer', with as many hidden units as dimensions.
+    """
     d, attributes, optimisation = RECIPES[method]
     parts = likes(seed, attributes)
     space = reconet.FeatureSpace.of(data.load("movielens-1m"), parts.train)
     start = time.process_time()
-    model = reconet.RecoNet(space, d, seed=seed)
+    model = reconet.RecoNet(space, d, hidden=d if layer else None, seed=seed)
     examples = reconet.RemovedItems(parts.train, space, **EXAMPLES, seed=seed)
     training.fit(model, examples, reconet.cross_entropy, optimisation)
     return model, parts, time.process_time() - start

@@ -14,6 +14,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab import baselines, data, reconet, training
+from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.reproduce.reconet import ATTRIBUTE_DECAY, TUNED, likes
 from explainrec_lab.reproduce.record import Result
@@ -155,7 +156,7 @@ def _told(
     cold, rng = parts.cold_users, np.random.default_rng(seed)
     events = whole.train.select(np.isin(whole.train.user, cold))
     events = events.select(rng.permutation(len(events)))
-    rank = _rank_of_event(events.user)
+    rank = rank_in_order(events.user, np.argsort(events.user, kind="stable"))
     for n in TOLD:
         known = events.select(rank < n)
         scores = scores_of(model, known, cold)
@@ -164,12 +165,3 @@ def _told(
         if n == 0:
             surprise = -scores.log_softmax(dim=1)[parts.test.matrix[cold].nonzero()].mean()
             yield Result(method, "movielens-1m", "cold cross-entropy", float(surprise), seed, 0.0)
-
-
-def _rank_of_event(user: Int[ndarray, " event"]) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... for each user's events, in the order in which they stand."""
-    order = np.argsort(user, kind="stable")
-    _, first, count = np.unique(user[order], return_index=True, return_counts=True)
-    rank = np.empty(len(user), np.int64)
-    rank[order] = np.arange(len(user)) - np.repeat(first, count)
-    return rank

@@ -15,12 +15,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from explainrec_lab import data, reconet, training
+from explainrec_lab import data, reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.effect import compare
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
-from explainrec_lab.reproduce.reconet import EXAMPLES, RECIPES, likes, trained
+from explainrec_lab.reproduce.reconet import RECIPES, trained
 from explainrec_lab.reproduce.record import Result
 
 REMOVED = (1, 2, 5, 10, 20, 50)
@@ -45,7 +45,8 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
     """
     for seed in range(seeds):
         for method in ("RecoNet", "RecoNet, attributes", LAYER):
-            model, parts, cost = with_layer(seed) if method == LAYER else trained(method, seed)
+            base = "RecoNet" if method == LAYER else method
+            model, parts, cost = trained(base, seed, layer=method == LAYER)
             sets = model.space.profiles(parts.train)
             items = first_items(model, sets, parts)
             found = _changes(model, sets, items, seed)
@@ -59,18 +60,6 @@ def settings_of(method: str) -> dict[str, Any]:
     """How the model behind a method's rows is trained; Table 1's were tuned anew, later."""
     d, _, optimisation = RECIPES["RecoNet" if method == LAYER else method]
     return {"d": d, "hidden": d if method == LAYER else None, **asdict(optimisation)}
-
-
-def with_layer(seed: int) -> tuple[reconet.RecoNet, data.Split, float]:
-    """'RecoNet + Layer': as many hidden units as dimensions, trained as the plain model."""
-    d, attributes, optimisation = RECIPES["RecoNet"]
-    parts = likes(seed, attributes)
-    space = reconet.FeatureSpace.of(data.load("movielens-1m"), parts.train)
-    start = time.process_time()
-    model = reconet.RecoNet(space, d, hidden=d, seed=seed)
-    examples = reconet.RemovedItems(parts.train, space, **EXAMPLES, seed=seed)
-    training.fit(model, examples, reconet.cross_entropy, optimisation)
-    return model, parts, time.process_time() - start
 
 
 @torch.no_grad()

@@ -222,7 +222,7 @@ class JRL(Ranker):
 
     def auxiliary(self, items: Tensor) -> Tensor:
         redrawn = F.elu(F.elu(self.item[items] @ self.W1.T) @ self.W2.T)
-        return self.weight * (redrawn - self.features[items]).square().mean(dim=(1, 2))
+        return self.weight * (redrawn - self.features[items]).square().sum(dim=2).mean(dim=1)
 
     def of_everything(self, users: Tensor) -> Tensor:
         return self.user[users] @ self.item.T

@@ -22,6 +22,7 @@ from explainrec_lab.reproduce import (
     relation,
     saers,
     saers_boxes,
+    saers_search,
     search,
 )
 from explainrec_lab.reproduce.record import Result, where
@@ -38,6 +39,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "relation-truth": relation.relation_truth,
     "relation-feedback": relation.relation_feedback,
     "saers-boxes": saers_boxes.saers_boxes,
+    "saers-search": saers_search.saers_search,
     "saers-auc": saers.saers_auc,
     "saers-ablation": saers.saers_ablation,
     "saers-truth": saers.saers_truth,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from explainrec_lab import data
 from explainrec_lab.baselines.visual import Ranker
+from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.sampled import Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.profiles import PROFILES, Saers
@@ -21,6 +24,8 @@ from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers
 from explainrec_lab.saers.preference import SAERS
 from explainrec_lab.saers.reasons import EXPLAINERS
 from explainrec_lab.saers.shop import Shop, open_shop
+from explainrec_lab.saers.whole import pooled_vectors
+from explainrec_lab.vision.backbone import backbone
 
 
 def profile(name: str) -> Saers:
@@ -32,19 +37,42 @@ def profile(name: str) -> Saers:
 
 CPU = profile("cpu")
 
-COMPARED = ("Random", "PopRank", "BPR-MF", "VBPR", "DeepStyle", "JRL", "SAERS", "SAERS, ours")
+IMAGENET: dict[str, dict[str, Any]] = {
+    "VBPR, ImageNet": TUNED["VBPR"],
+    "DeepStyle, ImageNet": TUNED["DeepStyle"],
+    "JRL, ImageNet": TUNED["JRL"],
+}
+"""The paper's rivals as it ran them, with vectors of a network that saw no attribute labels; their
+settings, searched like `line_up.TUNED`."""
+
+SETTINGS = TUNED | IMAGENET
+
+COMPARED = (
+    *("Random", "PopRank", "BPR-MF"),
+    *("VBPR", "DeepStyle", "JRL"),
+    *IMAGENET,
+    *("SAERS", "SAERS, ours"),
+)
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
 DIMENSIONS = (10, 30, 50, 100)
 CUTS = (5, 10, 20, 50)
+IMAGENET_SIDE = 224
+"""Pixels of the pictures that ImageNet's networks learned on."""
+
 COLD_NEGATIVES = 150
 """Fewer than the paper's 500: the shop has some 300 items that nobody bought in training."""
+
+SHUFFLED = "SAERS, ours, shuffled features"
 
 EXPLAINED = {
     "SAERS": ("attention", "contribution", "swap"),
     "SAERS, all twelve": ("attention", "contribution", "swap"),
-    "SAERS, a sum": ("contribution",),
+    "SAERS, with bias": ("attention", "contribution", "swap"),
+    "SAERS, a sum": ("contribution", "swap"),
+    "SAERS, a sum with bias": ("contribution", "swap"),
     "SAERS, classes": ("attention", "contribution", "swap"),
     "SAERS, ours": ("contribution", "swap"),
+    SHUFFLED: ("contribution", "swap"),
 }
 """Model -> the answers that are scored. Weights of a sum are all alike, so they answer nothing."""
 
@@ -64,7 +92,7 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
         for d in DIMENSIONS:
             for method in COMPARED:
                 model, seconds = learned(method, shop, d, seed)
-                settings = {"d": d, **TUNED.get(method, {})}
+                settings = {"d": d, **SETTINGS.get(method, {})}
                 for scenario, some in drawn.items():
                     for measure, value in scores_of(model, some).items():
                         name = f"{measure}, {scenario}"
@@ -108,11 +136,29 @@ def scores_of(model: Ranker, drawn: Contests) -> dict[str, float]:
     }
 
 
-def learned(method: str, shop: Shop, d: int, seed: int) -> tuple[Ranker, float]:
-    """A model as the profile trains it, and the CPU seconds that it took."""
+def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, float]:
+    """A model with its settings or others, and the CPU seconds that its training took."""
+    if method in IMAGENET:
+        shop = replace(shop, vectors=imagenet_vectors(CPU))
     start = time.process_time()
-    model, _ = learn(method, shop, d, seed=seed)
+    how = SETTINGS.get(method, {}) | how
+    model, _ = learn(method.removesuffix(", ImageNet"), shop, d, seed=seed, **how)
     return model, time.process_time() - start
+
+
+@cache
+def imagenet_vectors(settings: Saers) -> Tensor:
+    """What a ResNet-18 that knows only ImageNet sees in the pictures of a profile's boutique.
+
+    Raises:
+        DataNotFound: its weights are not here and could not be downloaded.
+    """
+    network = backbone("resnet18", weights="imagenet").eval()
+    if network.origin != "imagenet":
+        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
+    assert images is not None
+    return pooled_vectors(network, images, size=IMAGENET_SIDE)
 
 
 # --------------------------------------------------------------------------- the reason
@@ -132,7 +178,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 auc = float(sampled_auc(model.scores(), everything).mean())
                 settings = {"purchases": purchases}
                 yield _result(method, "AUC, all items", auc, seed, seconds, settings)
-                for how in EXPLAINED.get(method, ("contribution",)):
+                for how in EXPLAINED[method]:
                     rate = hit_rate(model, shop, how)
                     yield _result(method, f"hit rate, {how}", rate, seed, seconds, settings)
             for reference, rate in references(shop).items():
@@ -141,8 +187,8 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
 
 
 def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, SAERS, float]]:
-    """Trained models of `EXPLAINED` and the control, with their CPU seconds."""
-    for method in (*EXPLAINED, SHUFFLED):
+    """Trained models of `EXPLAINED`, with their CPU seconds."""
+    for method in EXPLAINED:
         how = longer(TUNED["SAERS, ours" if method == SHUFFLED else method], purchases)
         start = time.process_time()
         if method == SHUFFLED:
@@ -154,9 +200,6 @@ def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, SAERS,
             assert isinstance(trained, SAERS)
             model = trained
         yield method, model, time.process_time() - start
-
-
-SHUFFLED = "SAERS, ours, shuffled features"
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

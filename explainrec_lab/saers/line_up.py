@@ -9,9 +9,11 @@
 | SAERS - SAF | the feature of the whole picture alone |
 | SAERS | Eq. 7, attention over the attributes that apply |
 | SAERS, all twelve | the same with the paper's softmax |
-| SAERS, a sum | no attention: the attributes' terms are added, and an item bias |
+| SAERS, with bias | the same as SAERS, and how popular an item is |
+| SAERS, a sum | no attention: the attributes' terms are added |
+| SAERS, a sum with bias | both |
 | SAERS, classes | attention, to the classes that the network names instead of its regions |
-| SAERS, ours | both: a sum over named classes, and an item bias |
+| SAERS, ours | a sum over named classes, with bias |
 
 Source: SAERS, §4.2 and §4.4.
 """
@@ -87,7 +89,9 @@ MODELS: dict[str, Maker] = {
     "SAERS - SAF": lambda shop, d, seed: saers(shop, d, seed, fusion="none"),
     "SAERS": lambda shop, d, seed: saers(shop, d, seed),
     "SAERS, all twelve": lambda shop, d, seed: saers(shop, d, seed, masked=False),
-    "SAERS, a sum": lambda shop, d, seed: saers(shop, d, seed, fusion="sum", bias=True),
+    "SAERS, with bias": lambda shop, d, seed: saers(shop, d, seed, bias=True),
+    "SAERS, a sum": lambda shop, d, seed: saers(shop, d, seed, fusion="sum"),
+    "SAERS, a sum with bias": lambda shop, d, seed: saers(shop, d, seed, fusion="sum", bias=True),
     "SAERS, classes": lambda shop, d, seed: saers(shop, d, seed, features=class_features(shop)),
     "SAERS, ours": lambda shop, d, seed: saers(
         shop, d, seed, features=class_features(shop), fusion="sum", bias=True
@@ -110,14 +114,14 @@ TUNED: dict[str, dict[str, Any]] = {
         ("SAERS - SAF", 20, 1e-2, 1e-5),
         ("SAERS", 20, 1e-2, 1e-5),
         ("SAERS, all twelve", 20, 1e-2, 1e-5),
+        ("SAERS, with bias", 20, 1e-2, 1e-5),
         ("SAERS, a sum", 20, 1e-2, 1e-5),
+        ("SAERS, a sum with bias", 20, 1e-2, 1e-5),
         ("SAERS, classes", 20, 1e-2, 1e-5),
         ("SAERS, ours", 20, 1e-2, 1e-4),
     )
 }
-"""How each learns: the best of one grid by AUC on development purchases (d = 30, `cpu`). SAERS's
-variants and VBPR + SAF were not searched; they inherit SAERS's and VBPR's settings,
-but for ours, which has a larger weight decay."""
+"""How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""
 
 
 def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:

@@ -18,7 +18,7 @@ import torch
 
 from explainrec_lab import data
 from explainrec_lab.data.boutique.vocabulary import SCHEMA
-from explainrec_lab.data.contracts import Catalogue
+from explainrec_lab.data.contracts import Catalogue, Schema
 from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.profiles import Saers, fabric
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
@@ -53,8 +53,14 @@ def labelled_shop(settings: Saers, seed: int = 0) -> Catalogue:
     ).catalogue
 
 
-def untrained_network(settings: Saers, seed: int = 0) -> SemanticExtraction:
-    """The network of a profile with random weights, or ImageNet's if the profile asks for them."""
+def untrained_network(
+    settings: Saers, seed: int = 0, schema: Schema = SCHEMA
+) -> SemanticExtraction:
+    """The network of a profile with random weights, or ImageNet's if the profile asks for them.
+
+    Args:
+        schema: what it shall see; by default the boutique's attributes.
+    """
     network = backbone(
         settings.backbone,
         settings.width,
@@ -66,7 +72,7 @@ def untrained_network(settings: Saers, seed: int = 0) -> SemanticExtraction:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        n_classes = [len(each) for each in SCHEMA.classes.values()]
+        n_classes = [len(each) for each in schema.classes.values()]
         return SemanticExtraction(network, n_classes, settings.head)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -77,18 +78,27 @@ class SiameseFeature(nn.Module):
 
 @torch.no_grad()
 def pooled_vectors(
-    network: SemanticExtraction, images: Images, batch: int = 128
+    network: SemanticExtraction | Backbone,
+    images: Images,
+    batch: int = 128,
+    *,
+    size: int | None = None,
 ) -> Float[Tensor, "item m"]:
     """Every picture's last feature map, averaged over its cells and standardised over the items.
 
-    What a network that names attributes sees in the picture as a whole: the picture vectors of
-    VBPR, DeepStyle and JRL here, and of `LinearFeature`.
+    Of a network that names attributes: what it sees in the picture as a whole, the picture vectors
+    of VBPR, DeepStyle and JRL here, and of `LinearFeature`.
+
+    Args:
+        size: pixels of a side to which pictures are brought first, such as the network is used to.
     """
     device = next(network.parameters()).device
-    parts = [
-        network.maps(pixels(images[start : start + batch]).to(device)).mean(dim=(2, 3)).cpu()
-        for start in range(0, len(images), batch)
-    ]
+    parts = []
+    for start in range(0, len(images), batch):
+        some = pixels(images[start : start + batch]).to(device)
+        if size is not None:
+            some = F.interpolate(some, size=(size, size), mode="bilinear", antialias=True)
+        parts.append(network.maps(some).mean(dim=(2, 3)).cpu())
     return standardised(torch.cat(parts))
 
 

@@ -9,8 +9,19 @@ import pytest
 import torch
 
 from explainrec_lab import saers
+from explainrec_lab.data.store import DataNotFound
+from explainrec_lab.evaluate import truth
 from explainrec_lab.profiles import Saers
-from explainrec_lab.reproduce.saers import hit_rate, longer, references, shuffled
+from explainrec_lab.reproduce import saers as experiments
+from explainrec_lab.reproduce.saers import (
+    EXPLAINED,
+    SETTINGS,
+    hit_rate,
+    learned,
+    longer,
+    references,
+    shuffled,
+)
 from explainrec_lab.saers import shop as shops
 from explainrec_lab.saers.line_up import MODELS, TUNED, UNTRAINED, learn, make, scaled
 from explainrec_lab.saers.preference import SAERS
@@ -93,9 +104,77 @@ def test_longer_histories_take_fewer_epochs_and_more_steps() -> None:
     assert longer({"epochs": 1}, 64)["epochs"] == 1
 
 
-def test_hit_rates_lie_between_0_and_1_whatever_the_network_missed(shop: Shop) -> None:
+def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
     model, _ = learn("SAERS, ours", shop, 6, epochs=1)
     assert isinstance(model, SAERS)
-    for how in saers.EXPLAINERS:
-        assert 0 <= hit_rate(model, shop, how) <= 1
-    assert 0 < references(shop)["guessing"] < 1
+    events, true = shop.parts.test, shop.dataset.truth
+    labels = shop.dataset.catalogue.attributes
+    assert true is not None
+    assert labels is not None
+    bought = shop.dataset.interactions
+    reasons = dict(
+        zip(zip(bought.user, bought.item, strict=True), true.purchase_reason, strict=True)
+    )
+    for how in ("attention", "contribution", "swap"):
+        hits = []
+        for user, item in zip(events.user, events.item, strict=True):
+            own = np.flatnonzero(labels[item] >= 0)
+            reason = reasons[user, item]
+            if reason < 0 or len(own) < 2:
+                continue
+            answer = saers.EXPLAINERS[how](model, [user], [item])[0, own]
+            if np.isnan(answer).all():  # the network saw none of them
+                hits.append(1 / len(own))
+            else:
+                best = own[answer == np.nanmax(answer)]
+                hits.append((reason in best) / len(best))
+        assert hit_rate(model, shop, how) == pytest.approx(np.mean(hits))
+
+
+def test_references_are_what_counting_by_hand_gives(shop: Shop) -> None:
+    found = references(shop)
+    events = shop.parts.test
+    reason = truth.purchase_reasons(shop.dataset, events)
+    applies = truth.applies_to(shop.dataset, events)
+    counted = (reason >= 0) & (applies.sum(axis=1) > 1)
+    assert found["guessing"] == pytest.approx(np.mean(1 / applies[counted].sum(axis=1)))
+    before = truth.purchase_reasons(shop.dataset, shop.parts.train)
+    frequency = np.bincount(before[before >= 0], minlength=applies.shape[1])
+    most = np.where(applies[counted], frequency, -1)
+    top = most == most.max(axis=1, keepdims=True)
+    hit = top[np.arange(len(top)), reason[counted]] / top.sum(axis=1)
+    assert found["most frequent reason"] == pytest.approx(hit.mean())
+
+
+def test_every_model_that_is_explained_has_settings() -> None:
+    for method in EXPLAINED:
+        assert method == experiments.SHUFFLED or method in SETTINGS
+
+
+def test_vectors_of_another_network_reach_the_model(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = torch.rand(TINY.items, 3)
+    monkeypatch.setattr(experiments, "imagenet_vectors", lambda settings: other)
+    model, seconds = learned("VBPR, ImageNet", shop, 6, 0, epochs=1)
+    assert torch.equal(model.features, other)  # type: ignore[arg-type]
+    assert seconds > 0
+    own, _ = learned("VBPR", shop, 6, 0, epochs=1)
+    assert torch.equal(own.features, shop.vectors)  # type: ignore[arg-type]
+
+
+def test_without_imagenet_weights_the_rivals_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        experiments, "backbone", lambda *_, **__: saers.untrained_network(TINY).network
+    )
+    with pytest.raises(DataNotFound, match="EXPLAINREC_WEIGHTS"):
+        experiments.imagenet_vectors.__wrapped__(TINY)
+
+
+def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) -> None:
+    network = saers.untrained_network(TINY).eval()
+    images = shop.dataset.catalogue.images
+    assert images is not None
+    same, larger = (saers.pooled_vectors(network, images, size=size) for size in (64, 96))
+    assert torch.allclose(same, shop.vectors, atol=1e-5)
+    assert not torch.allclose(larger, shop.vectors, atol=1e-2)

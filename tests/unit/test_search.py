@@ -1,4 +1,4 @@
-"""The search behind RecoNet's Table 1: fair, repeatable, and the tables use what it found."""
+"""The searches behind the tables: fair, repeatable, and the tables use what they found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from machine import ROOT
 
 from explainrec_lab.reproduce.reconet import TABLE, TUNED, TUNED_HOUSEHOLDS
+from explainrec_lab.reproduce.saers import SETTINGS
+from explainrec_lab.reproduce.saers_search import points
 from explainrec_lab.reproduce.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 
 
@@ -97,3 +99,12 @@ def test_the_recorded_table_has_the_rows_and_settings_of_the_code() -> None:
     assert set(rows["method"][~masked]) == set(TABLE)
     for method, settings in zip(rows["method"][~masked], rows["settings"][~masked], strict=True):
         assert settings == asdict(TABLE[method])
+
+
+def test_saers_and_its_rivals_had_the_same_grid_and_use_its_best_point() -> None:
+    rows = recorded("saers-search")
+    assert set(rows["method"]) == set(SETTINGS)
+    for method, own in rows.groupby("method"):
+        tried = [{k: v for k, v in each.items() if k != "d"} for each in own["settings"]]
+        assert tried == list(points())
+        assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]

@@ -146,7 +146,9 @@ PROFILES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
     "saers": {
         "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20),
         "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 32),
-        "gpu": Saers("gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100),
+        "gpu": Saers(
+            "gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, head="pooled"
+        ),
     },
 }
 

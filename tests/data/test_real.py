@@ -12,16 +12,19 @@ from explainrec_lab import data
 from explainrec_lab.data import movielens
 from explainrec_lab.data.completejourney import readable
 from explainrec_lab.reconet import FeatureSpace
+from explainrec_lab.vision import Photos
 
 
-def movielens_is_here() -> bool:
+def needs(file: str) -> pytest.MarkDecorator:
+    """Skip where the folder of real data lacks this file."""
     given = os.environ.get("EXPLAINREC_DATA", "")
-    return bool(given) and Path(given, "movielens-1m", "ml-1m.zip").is_file()
+    here = bool(given) and Path(given, file).is_file()
+    return pytest.mark.skipif(not here, reason=f"EXPLAINREC_DATA is unset or has no {file}")
 
 
-needs_movielens = pytest.mark.skipif(
-    not movielens_is_here(), reason="EXPLAINREC_DATA is unset or has no movielens-1m/ml-1m.zip"
-)
+needs_movielens = needs("movielens-1m/ml-1m.zip")
+needs_products = needs("fashion-product-images/fashion-product-images-dataset.zip")
+needs_hm = needs("hm/h-and-m-personalized-fashion-recommendations.zip")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,62 @@ def test_the_paper_s_protocol_fits_movielens(films: data.Dataset) -> None:
 def test_movielens_is_read_from_where_the_environment_points() -> None:
     assert movielens.path() == Path(os.environ["EXPLAINREC_DATA"], "movielens-1m", "ml-1m.zip")
     assert data.available().loc["movielens-1m", "on this machine"]
+
+
+@pytest.fixture(scope="module")
+def products() -> data.Dataset:
+    return data.load("fashion-product-images", size=32)
+
+
+@pytest.fixture(scope="module")
+def fashion() -> data.Dataset:
+    return data.load("hm", size=32)
+
+
+@needs_products
+def test_every_class_of_the_products_has_enough_of_them(products: data.Dataset) -> None:
+    schema, labels = products.catalogue.schema, products.catalogue.attributes
+    assert schema is not None and labels is not None
+    assert len(schema.classes["Neck"]) == 5
+    assert {"Neck", "Sleeve Length", "Collar", "Toe Shape", "Fastening"} <= set(schema.attributes)
+    assert "No Sleeves" not in schema.classes["Sleeve Length"]
+    for column, classes in zip(labels.T, schema.classes.values(), strict=True):
+        counts = np.bincount(column[column >= 0], minlength=len(classes))
+        assert len(classes) >= 2 and counts.min() >= 15
+        assert (np.diff(counts) <= 0).all()  # the largest class comes first
+
+
+@needs_products
+def test_product_files_and_photos_can_be_read(products: data.Dataset) -> None:
+    catalogue = products.catalogue
+    assert (catalogue.items.product_file == "read").mean() > 0.99
+    assert isinstance(catalogue.images, Photos)
+    some = catalogue.images[np.arange(0, len(catalogue), len(catalogue) // 40)]
+    assert some.shape[1:] == (3, 32, 32) and not catalogue.images.unreadable
+    assert some.std(axis=(1, 2, 3)).min() > 5  # a picture, and no blank
+
+
+@needs_hm
+def test_customers_of_h_and_m_have_five_articles_or_more(fashion: data.Dataset) -> None:
+    events = fashion.interactions
+    assert np.bincount(events.user).min() >= 5
+    assert events.matrix.nnz == len(events)
+    assert events.value.min() >= 1
+    days = events.time.astype("datetime64[D]")
+    assert days.min() >= np.datetime64("2018-09-20") and days.max() <= np.datetime64("2020-09-22")
+    parts = data.leave_one_out(events, least=5)
+    assert len(parts.test) == len(parts.development) == events.n_users
+
+
+@needs_hm
+def test_articles_of_h_and_m_have_photos_words_and_groups(fashion: data.Dataset) -> None:
+    items, images = fashion.catalogue.items, fashion.catalogue.images
+    assert items.original_id.str.fullmatch(r"\d{10}").all()
+    assert items.group.str.startswith("Garment").mean() > 0.5
+    assert items.description.notna().mean() > 0.95
+    assert isinstance(images, Photos)
+    some = images[np.arange(0, len(items), len(items) // 40)]
+    assert not images.unreadable and some.std(axis=(1, 2, 3)).min() > 1
 
 
 def test_the_groceries_have_the_sizes_their_card_says(groceries: data.Dataset) -> None:

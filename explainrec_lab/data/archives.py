@@ -1,0 +1,131 @@
+"""Zip archives from outside, read where they lie: nothing is unpacked, and no size is believed.
+
+A member is read whole into memory, but only if it says that it is small enough; more than it says
+is never inflated. Nothing here knows what the members mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from explainrec_lab.data.contracts import check_columns
+from explainrec_lab.data.store import DataNotFound
+
+MEGABYTE = 2**20
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way."""
+
+
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
+"""How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive, for as long as the block lasts.
+
+    Raises:
+        DataNotFound: there is no such file.
+        ValueError: it is no whole zip archive.
+    """
+    if not path.is_file():
+        raise DataNotFound(f"{path.name} is not in the folder {path.parent}")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path} is not a whole zip archive: fetch it again") from error
+    with archive:
+        yield archive
+
+
+def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> bytes:
+    """One member of the archive.
+
+    Args:
+        most: bytes; a member that would inflate to more is not read.
+
+    Raises:
+        FileNotFoundError: the archive has no such member.
+        ValueError: the member is too large or damaged.
+    """
+    size = _size(archive, name)
+    if size > most:
+        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")
+    try:
+        return archive.read(name)
+    except DAMAGED as error:
+        raise ValueError(f"{name}: damaged ({error})") from error
+
+
+def table(
+    archive: zipfile.ZipFile,
+    name: str,
+    columns: Sequence[str],
+    *,
+    most: int = 8192 * MEGABYTE,
+    commas: bool = False,
+) -> pd.DataFrame:
+    """Columns of a CSV file in the archive, as text; empty cells are missing.
+
+    Args:
+        most: bytes, as in `contents`.
+        commas: the last column may hold commas without quotes.
+
+    Raises:
+        ValueError: no such file, a damaged one, or a missing column.
+    """
+    where = Path(archive.filename or "").name
+    try:
+        size = _size(archive, name)
+        if size > most:
+            raise ValueError(f"inflates to {size} bytes, more than {most}")
+        with archive.open(name) as file:
+            found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
+    except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
+        raise ValueError(f"{where}: {name} cannot be read ({error}); fetch it again") from error
+    check_columns(f"{where}: {name}", found, columns)
+    return found[list(columns)]
+
+
+def _lenient(file: IO[bytes]) -> pd.DataFrame:
+    """A CSV file in which cells beyond the last column belong to it."""
+    rows = csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))
+    header = next(rows, [])
+    last = max(len(header) - 1, 0)
+    cells = [[*row[:last], ",".join(row[last:])] for row in rows if row]
+    return pd.DataFrame(cells, columns=header, dtype=object).replace("", None)
+
+
+def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    """A JSON object in the archive.
+
+    Raises:
+        FileNotFoundError: the archive has no such member.
+        ValueError: it is damaged, too large, or something else than an object.
+    """
+    try:
+        found = json.loads(contents(archive, name, MEGABYTE))
+    except RecursionError as error:
+        raise ValueError(f"{name}: nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: holds no object")
+    return found
+
+
+def _size(archive: zipfile.ZipFile, name: str) -> int:
+    """Bytes that a member says it has. Raises FileNotFoundError where it is missing."""
+    try:
+        return archive.getinfo(name).file_size
+    except KeyError:
+        raise FileNotFoundError(f"{name}: not in the archive") from None

@@ -1,0 +1,94 @@
+"""H&M: two years of purchases in a fashion shop, with a photo of each article.
+
+File: `hm/h-and-m-personalized-fashion-recommendations.zip` under the data folder, as Kaggle gives
+it: `articles.csv`, `transactions_train.csv`, `images/<first 3 digits>/<article_id>.jpg`. Getting
+it needs an account there and consent to the competition's terms, so nothing is downloaded here.
+Source: H&M Personalized Fashion Recommendations, Kaggle, 2022; terms: non-commercial.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from explainrec_lab.data.archives import opened, table
+from explainrec_lab.data.contracts import Catalogue, Dataset
+from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.store import DataNotFound, data_dir
+
+PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
+
+MIN_PURCHASES = 5
+"""Customers with fewer articles are left out, as in SAERS, §4.1."""
+
+ARTICLES = {
+    "article_id": "item",
+    "prod_name": "title",
+    "product_type_name": "category",
+    "product_group_name": "group",
+    "colour_group_name": "colour",
+    "detail_desc": "description",
+}
+PURCHASES = {"customer_id": "user", "article_id": "item", "t_dat": "day"}
+
+
+def path() -> Path:
+    """Where the archive belongs."""
+    return data_dir() / "hm" / "h-and-m-personalized-fashion-recommendations.zip"
+
+
+def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
+    """Customers x articles; each pair once, with its first day and `value`, how often.
+
+    Time is in days since 1970. Items have the columns `group`, `colour` and `description`; item
+    features: group and colour. Photos are read from the archive when they are asked for.
+
+    Args:
+        size: pixels of a picture's side.
+        min_purchases: leave out customers who bought fewer different articles.
+
+    Raises:
+        DataNotFound: the archive is not here; the message is the steps that bring it.
+        ValueError: a damaged archive, a missing file or column in it, a date that is none, a
+            purchase of an unknown article, or nobody with so many purchases.
+    """
+    from explainrec_lab.vision.photos import Photos
+
+    archive = path()
+    if not archive.is_file():
+        raise DataNotFound(
+            f"hm: download the archive from {PAGE} (needs an account and consent to the terms) "
+            f"and put it, as it is, at {archive}; EXPLAINREC_DATA names the folder above `hm`"
+        )
+    with opened(archive) as file:
+        articles = table(file, "articles.csv", list(ARTICLES)).rename(columns=ARTICLES)
+        purchases = table(file, "transactions_train.csv", list(PURCHASES))
+    found = from_frames(
+        _events(purchases.rename(columns=PURCHASES), min_purchases),
+        items=articles.assign(category=articles.category.fillna("-")),
+        item_columns={"group": "group", "colour": "colour"},
+        name="hm",
+    )
+    names = [f"images/{item[:3]}/{item}.jpg" for item in articles.item]
+    return Dataset(
+        found.name,
+        Catalogue(found.catalogue.items, Photos(names, size, archive=archive)),
+        found.interactions,
+    )
+
+
+def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
+    """One row a customer and article, of customers with enough articles."""
+    try:
+        day = pd.to_datetime(purchases.day, format="%Y-%m-%d").astype("datetime64[s]")
+    except ValueError as error:
+        raise ValueError(f"transactions_train.csv: t_dat: {error}") from None
+    time = day.astype("int64") // 86_400
+    grouped = purchases.assign(time=time).groupby(["user", "item"])["time"]
+    events = grouped.agg(time="min", value="size").reset_index()
+    count = events.groupby("user")["item"].transform("size")
+    if not (count >= min_purchases).any():
+        most = 0 if count.empty else int(count.max())
+        raise ValueError(f"min_purchases: {min_purchases} leaves no customer; the most is {most}")
+    return events[count >= min_purchases].reset_index(drop=True)

@@ -1,0 +1,351 @@
+"""Photos and tables in zip archives from outside: damaged, missing, swollen, of another layout."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainrec_lab import data, vision
+from explainrec_lab.data import DataNotFound, archives, fashion_products, hm
+
+STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
+STYLES += "productDisplayName\n"
+ARTICLES = "article_id,product_code,prod_name,product_type_name,product_group_name,"
+ARTICLES += "colour_group_name,detail_desc\n"
+INSIDE = "fashion-dataset"
+
+
+def jpeg(shade: int = 90) -> bytes:
+    """A small photo, higher than wide."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (12, 16), (shade, shade, shade)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def product(**attributes: object) -> bytes:
+    return json.dumps({"data": {"articleAttributes": attributes}}).encode()
+
+
+def zipped(path: Path, files: Mapping[str, bytes | str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, contents in files.items():
+            opened.writestr(name, contents)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder."""
+    monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path))
+    return tmp_path
+
+
+def some_products(**changed: bytes | str | None) -> dict[str, bytes | str]:
+    """Six products with necks and sleeves; members can be exchanged, or left out by None."""
+    necks = ["Round Neck", "Round Neck", "Round Neck", "V-Neck", "V-Neck", "Boat Neck"]
+    sleeves = ["No Sleeves", "Sleeveless", "Long Sleeves", "Long Sleeves", "NA", None]
+    lines = [f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee {id}" for id in range(6)]
+    files: dict[str, bytes | str | None] = {f"{INSIDE}/styles.csv": STYLES + "\n".join(lines)}
+    for id, (neck, sleeve) in enumerate(zip(necks, sleeves, strict=True)):
+        named = {"Neck": neck, "Pattern": "Solid", "Sleeve Length": sleeve}
+        files[f"{INSIDE}/styles/{id}.json"] = product(**named)
+        files[f"{INSIDE}/images/{id}.jpg"] = jpeg(30 * id)
+    files |= {f"{INSIDE}/{name}": value for name, value in changed.items()}
+    return {name: value for name, value in files.items() if value is not None}
+
+
+def some_purchases(**changed: str | None) -> dict[str, bytes | str]:
+    """Ann buys three articles, one of them twice; Bo buys one."""
+    articles = [f"010000000{k},1,Top {k},Top,Garment Upper body,Red,Has a v-neck." for k in (1, 2)]
+    articles += ["0200000003,2,Sock,Socks,Socks & Tights,Blue,"]
+    bought = ["2018-09-20,ann,0100000001", "2018-09-22,ann,0100000001"]
+    bought += ["2018-09-21,ann,0100000002", "2018-09-21,ann,0200000003"]
+    bought += ["2018-09-21,bo,0100000002"]
+    files: dict[str, bytes | str | None] = {
+        "articles.csv": ARTICLES + "\n".join(articles),
+        "transactions_train.csv": "t_dat,customer_id,article_id\n" + "\n".join(bought),
+        "images/010/0100000001.jpg": jpeg(),
+    }
+    return {name: value for name, value in (files | changed).items() if value is not None}
+
+
+# --------------------------------------------------------------------------- photos
+
+
+def test_photos_of_an_archive_are_the_photos_in_files(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(40))
+    archive = zipped(tmp_path / "shop.zip", {"images/a.jpg": jpeg(40)})
+    in_archive = vision.Photos(["images/a.jpg"], 20, archive=archive)
+    np.testing.assert_array_equal(in_archive[:], vision.Photos([tmp_path / "a.jpg"], 20)[:])
+    again = pickle.loads(pickle.dumps(in_archive))
+    np.testing.assert_array_equal(again[0], in_archive[0])
+
+
+def bomb() -> bytes:
+    """A picture that says it has ten thousand million pixels."""
+    whole = bytearray(jpeg())
+    start = whole.index(b"\xff\xc0") + 5  # height and width stand here
+    whole[start : start + 4] = b"\xff\xff\xff\xff"
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"),
+    [
+        (jpeg()[:-200], "Truncated File Read|truncated"),
+        (b"", "cannot identify"),
+        (b"<html>", "cannot identify"),
+        (bomb(), "decompression bomb"),
+        (None, "not in the archive"),
+    ],
+    ids=["cut", "empty", "no picture", "bomb", "missing"],
+)
+def test_a_bad_photo_is_blank_and_told_and_its_neighbours_are_read(
+    tmp_path: Path, stored: bytes | None, why: str
+) -> None:
+    files = {"good.jpg": jpeg()} | ({} if stored is None else {"bad.jpg": stored})
+    archive = zipped(tmp_path / "shop.zip", files)
+    photos = vision.Photos(["bad.jpg", "good.jpg"], 16, archive=archive)
+    pictures = photos[:]
+    assert (pictures[0] == 255).all() and (pictures[1] != 255).any()
+    assert list(photos.unreadable) == [0]
+    assert photos.unreadable[0].startswith("bad.jpg: ")
+    assert re.search(why, photos.unreadable[0])
+
+
+def test_a_member_that_would_swell_is_not_inflated(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "shop.zip", {"huge.jpg": bytes(40 * archives.MEGABYTE)})
+    photos = vision.Photos(["huge.jpg"], 16, archive=archive)
+    assert (photos[0] == 255).all()
+    assert "inflates to 41943040 bytes" in photos.unreadable[0]
+
+
+def test_a_member_whose_bytes_were_turned_is_told(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "shop.zip", {"a.jpg": jpeg()})
+    whole = bytearray(archive.read_bytes())
+    whole[60:90] = bytes(255 - byte for byte in whole[60:90])
+    archive.write_bytes(whole)
+    photos = vision.Photos(["a.jpg"], 16, archive=archive)
+    assert (photos[0] == 255).all() and "damaged" in photos.unreadable[0]
+
+
+def test_an_archive_that_is_gone_or_cut_stops_the_run(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "shop.zip", {"a.jpg": jpeg()})
+    photos = vision.Photos(["a.jpg"], 16, archive=archive)
+    archive.write_bytes(archive.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"shop\.zip is not a whole zip archive"):
+        photos[0]
+    archive.unlink()
+    with pytest.raises(DataNotFound, match=r"shop\.zip is not in the folder"):
+        photos[0]
+
+
+# --------------------------------------------------------------------------- labelled products
+
+
+def load_products(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
+    zipped(fashion_products.path(), files)
+    return data.load("fashion-product-images", **({"size": 16, "min_products": 2} | size))
+
+
+def test_labels_and_pictures_of_products_are_read(folder: Path) -> None:
+    found = load_products(folder, some_products())
+    catalogue = found.catalogue
+    assert catalogue.schema is not None and catalogue.attributes is not None
+    assert catalogue.schema.classes == {
+        "Neck": ("Round Neck", "V-Neck"),  # a lonely boat neck is no class
+        "Sleeve Length": ("Long Sleeves", "Sleeveless"),  # two names of one class are merged
+    }
+    assert catalogue.attributes[:, 0].tolist() == [0, 0, 0, 1, 1, -1]
+    assert catalogue.attributes[:, 1].tolist() == [1, 1, 0, 0, -1, -1]  # NA and null are missing
+    assert set(catalogue.items.product_file) == {"read"}
+    assert catalogue.images is not None and catalogue.images[2].mean() == pytest.approx(
+        (60 * 12 + 255 * 4) / 16, abs=6
+    )
+    assert (len(found.interactions), found.interactions.n_users) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "state"),
+    [
+        (None, "missing"),
+        (b"{", "damaged"),
+        (b"\xff\xfe", "damaged"),
+        (b"[1]", "damaged"),
+        (b"[" * 100_000, "damaged"),
+        (b'{"data": 3}', "read"),
+        (b'{"data": {"articleAttributes": []}}', "read"),
+        (b'{"data": {"articleAttributes": "Neck"}}', "damaged"),
+        (product(Neck=7), "read"),
+        (product(Neck="Ruff"), "read"),
+        (b" " * (2 * archives.MEGABYTE), "damaged"),
+    ],
+    ids=[
+        "missing",
+        "cut",
+        "no text",
+        "a list",
+        "deep",
+        "no data",
+        "no attributes",
+        "no object",
+        "a number",
+        "unknown class",
+        "swollen",
+    ],
+)
+def test_a_bad_product_file_leaves_its_product_without_labels(
+    folder: Path, stored: bytes | None, state: str
+) -> None:
+    files = some_products(**{"styles/1.json": stored})
+    catalogue = load_products(folder, files).catalogue
+    assert catalogue.attributes is not None
+    assert catalogue.attributes[1].tolist() == [-1] * catalogue.attributes.shape[1]
+    assert catalogue.items.product_file.tolist() == ["read", state, *["read"] * 4]
+    assert (catalogue.attributes[0] != -1).any()
+
+
+def test_of_necks_only_the_five_largest_classes_stay(folder: Path) -> None:
+    necks = {f"Neck {k}": k + 1 for k in range(7)}
+    lines, files = [], {}
+    for neck, count in necks.items():
+        for _ in range(count):
+            id = len(lines)
+            lines.append(f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee")
+            files[f"{INSIDE}/styles/{id}.json"] = product(Neck=neck)
+    files[f"{INSIDE}/styles.csv"] = (STYLES + "\n".join(lines)).encode()
+    schema = load_products(folder, files, min_products=1).catalogue.schema
+    assert schema is not None
+    assert schema.classes["Neck"] == ("Neck 6", "Neck 5", "Neck 4", "Neck 3", "Neck 2")
+
+
+def test_no_class_is_frequent_enough(folder: Path) -> None:
+    catalogue = load_products(folder, some_products(), min_products=100).catalogue
+    assert catalogue.schema is not None and catalogue.schema.attributes == ()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_name_with_commas_stays_whole(folder: Path, place: int) -> None:
+    lines = [f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee" for id in range(2)]
+    lines[place] += ", long, red"
+    files = some_products(**{"styles.csv": STYLES + "\n".join(lines)})
+    items = load_products(folder, files).catalogue.items
+    assert items.title[place] == "Tee, long, red" and items.title[1 - place] == "Tee"
+    assert items.original_id.tolist() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("styles", "told"),
+    [
+        (None, r"fashion-dataset/styles\.csv cannot be read .*not in the archive"),
+        ("", "missing column id, productDisplayName"),
+        ("id,gender\n1,Men", "missing column productDisplayName, articleType, baseColour"),
+        (STYLES + "1,,,,,,,,,a\n1,,,,,,,,,b", "id '1' is missing or repeated"),
+        (STYLES + ",,,,,,,,,a", "id None is missing or repeated"),
+    ],
+    ids=["missing", "empty", "column", "repeated", "no id"],
+)
+def test_a_bad_table_of_products_is_named(folder: Path, styles: str | None, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        load_products(folder, some_products(**{"styles.csv": styles}))
+
+
+# --------------------------------------------------------------------------- purchases
+
+
+def load_purchases(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
+    zipped(hm.path(), files)
+    return data.load("hm", **({"size": 16, "min_purchases": 1} | size))
+
+
+def test_purchases_are_distinct_pairs_with_the_first_day_and_how_often(folder: Path) -> None:
+    found = load_purchases(folder, some_purchases())
+    events = found.interactions
+    assert (events.n_users, events.n_items, len(events)) == (2, 3, 4)
+    assert events.users.original_id.tolist() == ["ann", "bo"]
+    assert events.value.tolist() == [2, 1, 1, 1]
+    assert events.time[0] == np.datetime64("2018-09-20").astype(int)
+    items = found.catalogue.items
+    assert items.original_id.tolist()[0] == "0100000001"  # the zero in front stays
+    assert items.category.tolist() == ["Top", "Top", "Socks"]
+    assert events.item_features.of(2) == ["group: Socks & Tights", "colour: Blue"]
+
+
+def test_an_article_without_a_photo_is_blank_and_told(folder: Path) -> None:
+    photos = load_purchases(folder, some_purchases()).catalogue.images
+    assert isinstance(photos, vision.Photos)
+    assert (photos[:][1:] == 255).all()
+    assert photos.unreadable == {
+        1: "0100000002.jpg: images/010/0100000002.jpg: not in the archive",
+        2: "0200000003.jpg: images/020/0200000003.jpg: not in the archive",
+    }
+
+
+def test_a_customer_with_one_purchase_is_left_out_or_only_learned_from(folder: Path) -> None:
+    few = load_purchases(folder, some_purchases(), min_purchases=3).interactions
+    assert few.users.original_id.tolist() == ["ann"]
+    parts = data.leave_one_out(load_purchases(folder, some_purchases()).interactions)
+    assert parts.train.history(1).tolist() == [1]
+    assert set(parts.test.user) == {0}
+
+
+def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match="min_purchases: 4 leaves no customer; the most is 3"):
+        load_purchases(folder, some_purchases(), min_purchases=4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"articles.csv": None}, r"articles\.csv cannot be read .*not in the archive"),
+        ({"articles.csv": "article_id,prod_name\n1,a"}, "missing column product_type_name"),
+        ({"transactions_train.csv": "t_dat,article_id\n"}, "missing column customer_id"),
+        (
+            {"transactions_train.csv": "t_dat,customer_id,article_id\nmonday,ann,0100000001"},
+            r"t_dat: time data .monday.",
+        ),
+        (
+            {"transactions_train.csv": "t_dat,customer_id,article_id\n2020-01-01,ann,7"},
+            "events: item '7' is not in the table of items",
+        ),
+        ({"transactions_train.csv": "t_dat,customer_id,article_id\n"}, "leaves no customer"),
+    ],
+    ids=["no articles", "article column", "customer column", "date", "unknown article", "nothing"],
+)
+def test_bad_tables_of_a_shop_are_named(
+    folder: Path, changed: dict[str, str | None], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        load_purchases(folder, some_purchases(**changed))
+
+
+# --------------------------------------------------------------------------- not here
+
+
+@pytest.mark.parametrize("name", ["fashion-product-images", "hm"])
+def test_a_missing_archive_is_answered_with_the_steps(folder: Path, name: str) -> None:
+    with pytest.raises(DataNotFound, match=rf"{name}: download the archive from https://www\.k"):
+        data.load(name)
+    assert not data.available().loc[name, "on this machine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("fashion-product-images", fashion_products.path), ("hm", hm.path)]
+)
+def test_something_else_under_the_archive_s_name_is_told(
+    folder: Path, name: str, path: Callable[[], Path]
+) -> None:
+    path().parent.mkdir()
+    path().write_bytes(b"<html>Please log in</html>")
+    with pytest.raises(ValueError, match="is not a whole zip archive: fetch it again"):
+        data.load(name)

@@ -23,6 +23,7 @@ from explainrec_lab.reproduce import (
     saers,
     saers_boxes,
     saers_search,
+    saers_siamese,
     search,
 )
 from explainrec_lab.reproduce.record import Result, where
@@ -42,6 +43,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "saers-search": saers_search.saers_search,
     "saers-auc": saers.saers_auc,
     "saers-ablation": saers.saers_ablation,
+    "saers-siamese": saers_siamese.saers_siamese,
     "saers-truth": saers.saers_truth,
 }
 

@@ -25,7 +25,7 @@ from explainrec_lab.saers.preference import SAERS
 from explainrec_lab.saers.reasons import EXPLAINERS
 from explainrec_lab.saers.shop import Shop, open_shop
 from explainrec_lab.saers.whole import pooled_vectors
-from explainrec_lab.vision.backbone import backbone
+from explainrec_lab.vision.backbone import Backbone, backbone
 
 
 def profile(name: str) -> Saers:
@@ -148,17 +148,23 @@ def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ran
 
 @cache
 def imagenet_vectors(settings: Saers) -> Tensor:
-    """What a ResNet-18 that knows only ImageNet sees in the pictures of a profile's boutique.
-
-    Raises:
-        DataNotFound: its weights are not here and could not be downloaded.
-    """
-    network = backbone("resnet18", weights="imagenet").eval()
-    if network.origin != "imagenet":
-        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    """What a ResNet-18 that knows only ImageNet sees in the pictures of a profile's boutique."""
+    network = of_imagenet("resnet18").eval()
     images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
     assert images is not None
     return pooled_vectors(network, images, size=IMAGENET_SIDE)
+
+
+def of_imagenet(name: str, **options: Any) -> Backbone:
+    """A network with ImageNet's weights; `options` of `vision.backbone`.
+
+    Raises:
+        DataNotFound: they are not here and could not be downloaded.
+    """
+    network = backbone(name, weights="imagenet", **options)
+    if network.origin != "imagenet":
+        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    return network
 
 
 # --------------------------------------------------------------------------- the reason

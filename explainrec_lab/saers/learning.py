@@ -5,7 +5,7 @@ Source: SAERS, §3.3 (Eq. 9, Adam) and §4.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxtyping import Float
@@ -37,6 +37,7 @@ def fit_ranker(
     learning_rate: float,
     regularizer: float,
     batch_size: int = 256,
+    own_rate: Mapping[str, float] | None = None,
     seed: int = 0,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
     progress: bool = False,
@@ -45,6 +46,8 @@ def fit_ranker(
 
     Args:
         regularizer: lambda of Eq. 9.
+        own_rate: start of a parameter's name -> multiple of the learning rate, for a network that
+            was trained before.
         seed: of the triples.
         after_epoch, progress: see `training.fit`.
 
@@ -62,7 +65,7 @@ def fit_ranker(
         model,
         Triples(train, batch_size, seed),
         ranking_losses(regularizer),
-        training.Optimisation(epochs, learning_rate),
+        training.Optimisation(epochs, learning_rate, own_rate=own_rate or {}),
         fabric=profiles.fabric(),
         after_epoch=after_epoch,
         progress=progress,

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
 from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.preference import SAERS
+from explainrec_lab.saers.preference import SAERS, WholeFeature
 from explainrec_lab.saers.shop import Shop
 from explainrec_lab.saers.whole import LinearFeature, standardised
 from explainrec_lab.training import History
@@ -38,19 +38,35 @@ Maker = Callable[[Shop, int, int], Ranker]
 
 
 def saers(
-    shop: Shop, d: int, seed: int = 0, *, features: Tensor | None = None, **options: Any
+    shop: Shop,
+    d: int,
+    seed: int = 0,
+    *,
+    features: Tensor | None = None,
+    whole: WholeFeature | bool = True,
+    **options: Any,
 ) -> SAERS:
-    """SAERS on what the network saw, with a trained map of the pooled picture as f_g.
+    """SAERS on what the network saw.
 
     Args:
         features: instead of the shop's attribute features.
+        whole: f_g; True for a trained map of the pooled picture, False for none.
         options: see `SAERS`.
     """
     if features is None:
         features = torch.from_numpy(shop.found.features)
     applies = torch.from_numpy(shop.found.applies)
-    whole = LinearFeature(shop.vectors, d, seed) if options.pop("whole", True) else None
-    return SAERS(shop.n_users, scaled(features), applies, whole, d, seed=seed, **options)
+    if whole is True:
+        whole = LinearFeature(shop.vectors, d, seed)
+    return SAERS(
+        shop.n_users,
+        scaled(features),
+        applies,
+        None if whole is False else whole,
+        d,
+        seed=seed,
+        **options,
+    )
 
 
 def scaled(features: Tensor) -> Tensor:

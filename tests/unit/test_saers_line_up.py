@@ -168,7 +168,7 @@ def test_without_imagenet_weights_the_rivals_are_refused(monkeypatch: pytest.Mon
         experiments, "backbone", lambda *_, **__: saers.untrained_network(TINY).network
     )
     with pytest.raises(DataNotFound, match="EXPLAINREC_WEIGHTS"):
-        experiments.imagenet_vectors.__wrapped__(TINY)
+        experiments.of_imagenet("resnet18")
 
 
 def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) -> None:
@@ -178,3 +178,19 @@ def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) 
     same, larger = (saers.pooled_vectors(network, images, size=size) for size in (64, 96))
     assert torch.allclose(same, shop.vectors, atol=1e-5)
     assert not torch.allclose(larger, shop.vectors, atol=1e-2)
+
+
+def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
+    images = shop.dataset.catalogue.images
+    assert images is not None
+    moved = []
+    for rate in (1.0, 1e-3):
+        network = saers.untrained_network(TINY).network
+        before = network.convolutions[0].weight.detach().clone()  # type: ignore[index]
+        feature = saers.SiameseFeature(images, network, 6)
+        model = saers.line_up.saers(shop, 6, whole=feature, fusion="none")
+        how = saers.TUNED["SAERS - SAF"] | {"epochs": 1}
+        saers.fit_ranker(model, shop.parts.train, own_rate={"whole.network": rate}, **how)
+        after = network.convolutions[0].weight.detach()  # type: ignore[index]
+        moved.append(float((after - before).norm()))
+    assert 0 < moved[1] < 0.1 * moved[0]

@@ -22,6 +22,7 @@ from explainrec_lab.reproduce import (
     relation,
     saers,
     saers_boxes,
+    saers_photos,
     saers_search,
     saers_siamese,
     search,
@@ -45,6 +46,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     "saers-ablation": saers.saers_ablation,
     "saers-siamese": saers_siamese.saers_siamese,
     "saers-truth": saers.saers_truth,
+    "saers-photos": saers_photos.saers_photos,
 }
 
 

@@ -98,13 +98,18 @@ def _head(kind: str, network: Backbone, answers: int) -> nn.Sequential:
 
 @implements("saers", "classification")
 def classification_losses(
-    classes: Sequence[Float[Tensor, "item class"]], labels: Int[Tensor, "item attribute"]
+    classes: Sequence[Float[Tensor, "item class"]],
+    labels: Int[Tensor, "item attribute"],
+    weights: Sequence[Float[Tensor, " class"]] | None = None,
 ) -> Float[Tensor, " item"]:
     """-log p of the true classes, summed over the attributes that apply; rare ones weigh more.
 
+    Args:
+        weights: of the classes of each attribute; all 1 by default.
+
     Source: SAERS, Eq. 1, with weights.
     """
-    return balanced_losses(classes, labels)
+    return balanced_losses(classes, labels, weights)
 
 
 class Lesson(nn.Module):
@@ -123,10 +128,12 @@ class Lesson(nn.Module):
         return list(classes.float().split(self.network.n_classes, dim=1)), applies.float()
 
 
-def lesson_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
-    """Eq. 1, and the cross-entropy of 'it applies'."""
+def lesson_losses(
+    model: nn.Module, batch: Labelled, weights: Sequence[Float[Tensor, " class"]] | None = None
+) -> Float[Tensor, " item"]:
+    """Eq. 1, perhaps with weights of classes, and the cross-entropy of 'it applies'."""
     classes, applies = model(batch.pictures)
-    own = classification_losses(classes, batch.labels)
+    own = classification_losses(classes, batch.labels, weights)
     return own + applying_losses(applies, batch.labels != DOES_NOT_APPLY)
 
 

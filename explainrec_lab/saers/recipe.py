@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from explainrec_lab.profiles import Saers, fabric
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
 from explainrec_lab.training import History, Optimisation, fit, kept
 from explainrec_lab.vision.backbone import backbone
-from explainrec_lab.vision.labels import Labelled, labelled
+from explainrec_lab.vision.labels import Labelled, class_weights, labelled
 
 RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another network."""
@@ -102,9 +103,13 @@ def train(
     settings: Saers,
     seed: int = 0,
     *,
+    balanced: bool = False,
     progress: bool = False,
 ) -> History:
     """Fit in place by Adam, on the device of the profile in force; it comes back to the CPU.
+
+    Args:
+        balanced: all classes of an attribute count alike, however rare they are.
 
     Raises:
         ValueError: a catalogue without pictures or labels.
@@ -118,7 +123,11 @@ def train(
         yield from labelled(images, labels, settings.batch_size, rng)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
-    lesson = Lesson(network)
-    history = fit(lesson, batches, lesson_losses, optimisation, fabric=fabric(), progress=progress)
+    lesson, on = Lesson(network), fabric()
+    weights = class_weights(labels, network.n_classes) if balanced else None
+    if weights is not None:
+        weights = [each.to(on.device) for each in weights]
+    losses = partial(lesson_losses, weights=weights)
+    history = fit(lesson, batches, losses, optimisation, fabric=on, progress=progress)
     network.cpu()
     return history

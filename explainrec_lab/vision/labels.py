@@ -44,16 +44,35 @@ def labelled(
 
 
 def balanced_losses(
-    answers: Sequence[Float[Tensor, "item class"]], labels: Int[Tensor, "item question"]
+    answers: Sequence[Float[Tensor, "item class"]],
+    labels: Int[Tensor, "item question"],
+    weights: Sequence[Float[Tensor, " class"]] | None = None,
 ) -> Float[Tensor, " item"]:
     """Cross-entropy summed over questions; rare questions weigh as much as common ones.
 
     A question that does not apply to an item (label -1) costs nothing there.
+
+    Args:
+        weights: of the classes of each question; all 1 by default.
     """
+    if weights is None:
+        weights = [logits.new_ones(logits.shape[1]) for logits in answers]
     losses = torch.zeros(len(labels), device=labels.device, dtype=answers[0].dtype)
-    for logits, truth in zip(answers, labels.T, strict=True):
+    for logits, truth, each in zip(answers, labels.T, weights, strict=True):
         applies = truth != DOES_NOT_APPLY
-        weight = len(truth) / applies.sum().clamp(min=1)
-        own = F.cross_entropy(logits, truth, ignore_index=DOES_NOT_APPLY, reduction="none")
-        losses = losses + weight * own
+        rarity = len(truth) / applies.sum().clamp(min=1)
+        own = F.cross_entropy(logits, truth, each, ignore_index=DOES_NOT_APPLY, reduction="none")
+        losses = losses + rarity * own
     return losses
+
+
+def class_weights(
+    labels: Int[ndarray, "item question"], n_classes: Sequence[int]
+) -> list[Float[Tensor, " class"]]:
+    """Weights with which the classes of a question count alike; 1 on average over its labels."""
+    weights = []
+    for column, count in zip(labels.T, n_classes, strict=True):
+        found = np.bincount(column[column != DOES_NOT_APPLY], minlength=count)
+        there = np.maximum(found, 1)  # a class without examples has no loss to weigh
+        weights.append(torch.from_numpy(found.sum() / (max((found > 0).sum(), 1) * there)).float())
+    return weights

@@ -116,6 +116,14 @@ def without_colour(title: str, colour: object) -> str:
     return " ".join(word for word in re.findall(r"\w+", title.lower()) if word not in words)
 
 
+def untrained(schema: Schema, seed: int = 0) -> SemanticExtraction:
+    """A network that knows ImageNet alone. Raises DataNotFound where its weights are not here."""
+    network = untrained_network(SETTINGS, seed, schema)
+    if network.network.origin != (SETTINGS.weights or "scratch"):
+        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    return network.eval()
+
+
 def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
     """A network that saw these products; trained once, then read from the cache.
 
@@ -123,9 +131,7 @@ def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
         DataNotFound: ImageNet's weights are not here.
     """
     assert learned.schema is not None and learned.images is not None
-    network = untrained_network(SETTINGS, seed, learned.schema)
-    if network.network.origin != (SETTINGS.weights or "scratch"):
-        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    network = untrained(learned.schema, seed)
     chosen = {name: value for name, value in asdict(SETTINGS).items() if name in SEEING}
     content = zlib.crc32(learned.images[:].tobytes())
     classes = learned.schema.classes

@@ -206,6 +206,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saers_photos, "EPOCHS", 2)
     monkeypatch.setattr(saers, "CUTS", (1, 2))
     monkeypatch.setattr(saers_photos, "NEGATIVES", 4)
+    monkeypatch.setattr(saers_photos, "COLD_NEGATIVES", 4)
     monkeypatch.setattr(saers_photos, "SEARCHED_WITH", 50)
 
 

@@ -121,20 +121,20 @@ UNTRAINED = ("Random", "PopRank")
 TUNED: dict[str, dict[str, Any]] = {
     name: {"epochs": epochs, "learning_rate": rate, "regularizer": regularizer}
     for name, epochs, rate, regularizer in (
-        ("BPR-MF", 20, 1e-2, 1e-4),
-        ("VBPR", 20, 1e-2, 1e-4),
-        ("DeepStyle", 20, 1e-2, 1e-5),
-        ("JRL", 20, 1e-2, 1e-4),
-        ("SAFo", 20, 1e-2, 1e-5),
-        ("VBPR + SAF", 20, 1e-2, 1e-4),
-        ("SAERS - SAF", 20, 1e-2, 1e-5),
-        ("SAERS", 20, 1e-2, 1e-5),
-        ("SAERS, all twelve", 20, 1e-2, 1e-5),
-        ("SAERS, with bias", 20, 1e-2, 1e-5),
-        ("SAERS, a sum", 20, 1e-2, 1e-5),
-        ("SAERS, a sum with bias", 20, 1e-2, 1e-5),
-        ("SAERS, classes", 20, 1e-2, 1e-5),
-        ("SAERS, ours", 20, 1e-2, 1e-4),
+        ("BPR-MF", 40, 3e-2, 3e-5),
+        ("VBPR", 40, 1e-1, 3e-5),
+        ("DeepStyle", 40, 1e-1, 3e-5),
+        ("JRL", 20, 1e-2, 3e-5),
+        ("SAFo", 40, 1e-1, 1e-5),
+        ("VBPR + SAF", 40, 1e-1, 3e-5),
+        ("SAERS - SAF", 40, 1e-1, 3e-5),
+        ("SAERS", 40, 3e-2, 1e-5),
+        ("SAERS, all twelve", 40, 1e-1, 3e-5),
+        ("SAERS, with bias", 40, 3e-2, 1e-5),
+        ("SAERS, a sum", 40, 3e-2, 3e-5),
+        ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
+        ("SAERS, classes", 40, 1e-1, 3e-5),
+        ("SAERS, ours", 40, 1e-1, 1e-4),
     )
 }
 """How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""

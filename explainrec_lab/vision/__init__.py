@@ -4,7 +4,7 @@
 |---|---|
 | `backbone.py` | torchvision's networks by name and width, pixels as they want them |
 | `labels.py` | batches of labelled pictures, and a loss in which rare labels count |
-| `photos.py` | photos in files, damaged ones included |
+| `photos.py` | photos in files or a zip archive, damaged ones included |
 """
 
 from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors, half_mirrored, pixels

@@ -30,7 +30,9 @@ SCHEMA = Schema(
     {"Neck": ("Round Neck", "V-Neck"), "Sleeve Length": ("Short Sleeves", "Sleeveless")}
 )
 TINY = replace(
-    photo_attributes.SETTINGS, width=0.1, size=32, weights=None, epochs=6, learning_rate=1e-2, d=4
+    photo_attributes.SETTINGS,
+    **{"size": 32, "backbone": "vgg11", "width": 0.1, "stride": 16, "weights": None},
+    **{"epochs": 6, "learning_rate": 1e-2, "d": 4},
 )
 
 

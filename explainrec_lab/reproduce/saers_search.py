@@ -2,7 +2,9 @@
 
 A trial learns from the training purchases of the first division and is judged by AUC on its
 development purchases, at the size d of the `cpu` profile; the test purchases are not looked at.
-The best trial's settings stand in `line_up.TUNED` and `reproduce.saers.IMAGENET`, for every d.
+The best trial's settings stand in `line_up.TUNED` and `reproduce.saers.ELSEWHERE`, for every d and
+division. Two limits: negatives are items that the shopper never bought, in any part; and the other
+divisions share purchases with this one's development part.
 
 Source: SAERS, §4.1 ("for all the models ... we tune hyper-parameters via grid search on the
 validation set"). The paper's rates end at 0.01, with which our models are still on their way up

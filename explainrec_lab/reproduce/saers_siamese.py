@@ -2,7 +2,9 @@
 
 Beside it, with the same rates and epochs, the same AlexNet kept as ImageNet left it, and the
 attribute network kept as it is, which the pages use. An epoch passes every picture of every batch
-through AlexNet and back, so there are fewer epochs than in the other experiments and one division.
+through AlexNet and back, so there are fewer epochs than in the other experiments, one division, and
+pictures of 64 pixels, of which AlexNet's last map is a single cell; AlexNet's share of the rate was
+set once, not searched.
 
 Source: SAERS, §3.2 and §3.3; Table 2 for the two models.
 """

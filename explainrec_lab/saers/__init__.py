@@ -52,6 +52,7 @@ from explainrec_lab.saers.reasons import (
     average_features,
     contribution_of,
     explain,
+    hit_rate,
     swap_of,
 )
 from explainrec_lab.saers.recipe import labelled_shop, train, trained_network, untrained_network
@@ -104,6 +105,7 @@ __all__ = [
     "grad_aam",
     "gradients_of",
     "hires_aam",
+    "hit_rate",
     "importance",
     "labelled_shop",
     "largest_region",

@@ -6,8 +6,9 @@ summed (Eq. 6), and joined by a feature of the whole picture (Eq. 7). The score 
 with the user (Eq. 8), learned from triples (Eq. 9).
 
 Two things are ours. The paper's softmax runs over all twelve attributes, also over those that an
-item lacks; with `masked` these get no attention. And `fusion="sum"` leaves attention out: the score
-is a plain sum over attributes, so that its terms explain it. `reasons.py` says why.
+item lacks; ours over those that `applies` names (name all, and it is the paper's). And
+`fusion="sum"` leaves attention out: the score is a plain sum over attributes, so that its terms
+explain it. `reasons.py` says why.
 
 An item without any attribute has only its whole picture.
 
@@ -63,23 +64,16 @@ def average_fusion(
 def attention_weights(
     logits: Float[Tensor, "*n k"],
     applies: Bool[Tensor, "*n k"],
-    others: tuple[Float[Tensor, "*n"], int] | None = None,
 ) -> Float[Tensor, "*n k"]:
     """alpha: the softmax of D(f(u), E^k f_a^k(i)) over attributes.
 
     Args:
         applies: places that hold an attribute; the others get exactly 0, and no attribute at all
             gives zeros.
-        others: the paper's softmax also counts attributes that an item lacks. Their feature is
-            zero, so they share one logit: this one. The number is how many attributes there are.
 
     Source: SAERS, Eq. 5.
     """
-    logits = logits.masked_fill(~applies, -torch.inf)
-    if others is not None:
-        lacking = (others[1] - applies.sum(dim=-1)).to(logits.dtype).log()
-        logits = torch.cat([logits, (others[0] + lacking).unsqueeze(-1)], dim=-1)
-    alpha = logits.softmax(dim=-1)[..., : applies.shape[-1]]
+    alpha = logits.masked_fill(~applies, -torch.inf).softmax(dim=-1)
     return alpha.masked_fill(~applies, 0.0)
 
 
@@ -146,7 +140,7 @@ class SAERS(Ranker):
         features: f_a^k, `[item, attribute, m]`. applies: which attributes each item has.
         whole: item ids -> f_g, a `LinearFeature` or `SiameseFeature` of the same d, or None.
         hidden: units of the attention's first layer.
-        fusion: one of `FUSIONS`. masked: see the top of this file.
+        fusion: one of `FUSIONS`.
         bias: learn how popular an item is, as BPR-MF and VBPR do and the paper's model does not.
 
     Attributes:
@@ -170,7 +164,6 @@ class SAERS(Ranker):
         *,
         hidden: int = 16,
         fusion: str = "attention",
-        masked: bool = True,
         bias: bool = False,
         seed: int = 0,
     ) -> None:
@@ -179,7 +172,7 @@ class SAERS(Ranker):
         if fusion not in FUSIONS:
             raise ValueError(f"fusion: {fusion!r}; choose from {', '.join(FUSIONS)}")
         super().__init__(n_users, len(features))
-        self.d, self.fusion, self.masked, self.whole = d, fusion, masked, whole
+        self.d, self.fusion, self.whole = d, fusion, whole
         self.n_attributes, m = features.shape[1:]
         self._keep(features, applies)
         rng = generator(seed)
@@ -241,8 +234,7 @@ class SAERS(Ranker):
         """
         user = (users @ self.W_user.T + self.b_hidden)[:, None, None]
         logits = F.relu(user + F.linear(parts.transferred, self.W_attribute)) @ self.w
-        others = None if self.masked else (F.relu(user[:, :, 0]) @ self.w, self.n_attributes)
-        return attention_weights(logits, parts.applies, others)
+        return attention_weights(logits, parts.applies)
 
     def weights(self, users: Float[Tensor, "n d"], parts: Parts) -> Float[Tensor, "n c k"]:
         """What each attribute's feature is multiplied by on its way into f(i)."""

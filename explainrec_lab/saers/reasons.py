@@ -3,12 +3,16 @@
 - **attention**: the paper's answer, the weight alpha of Eq. 5;
 - **contribution**: what the attribute adds to the score, alpha <u, E^k f_a^k>;
 - **swap**: how far the score falls when the attribute's feature is exchanged for that of the
-  average item. A counterfactual: it asks the model, and not one of its parts.
+  average item. A counterfactual: it asks the model, and not one of its parts. What f_g sees of the
+  attribute stays, so the answer is whole only for a model without f_g.
 
 Where the score is a plain sum over attributes (`fusion="sum"`), swap and contribution differ by a
-constant of the user and the attribute, and the contributions add up to the score.
+constant of the user and the attribute, and the contributions add up to the score, less its bias and
+f_g where it has them.
 
-Source: SAERS, §3.4; contribution and swap are ours.
+Which answer is right can be counted where the true reason is known: `hit_rate`.
+
+Source: SAERS, §3.4; contribution, swap and the count are ours.
 """
 
 from __future__ import annotations
@@ -25,8 +29,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Schema, check_ids
+from explainrec_lab.evaluate import truth
 from explainrec_lab.saers.extraction import Extracted
 from explainrec_lab.saers.preference import NOTHING, SAERS, Parts, prediction
+from explainrec_lab.saers.shop import Shop
 
 EVENTS_AT_A_TIME = 2048
 """Pairs of a user and an item explained together, to bound the memory."""
@@ -131,6 +137,28 @@ def _by_attribute(
         row, place = (attribute != NOTHING).nonzero(as_tuple=True)
         result[start + row.numpy(), attribute[row, place].numpy()] = answer[row, place].numpy()
     return result
+
+
+def hit_rate(model: SAERS, shop: Shop, how: str) -> float:
+    """Share of explainable test purchases whose true reason has the highest answer, in 0..1.
+
+    All attributes that have an answer compete, so naming one that the item lacks is a miss; so is
+    an item of which the model sees no attribute. Ties are shared. Explainable: the purchase has a
+    reason, and the item at least two attributes.
+
+    Args:
+        how: a key of `EXPLAINERS`.
+    """
+    events = shop.parts.test
+    reason = truth.purchase_reasons(shop.dataset, events)
+    applies = truth.applies_to(shop.dataset, events)
+    answers = EXPLAINERS[how](model, events.user, events.item)
+    answered = ~np.isnan(answers)
+    counted = truth.explainable(reason, applies)
+    asked = counted & answered.any(axis=1)
+    scores = np.where(answered, answers, -np.inf)[asked]
+    rate = truth.reason_hit_rate(scores, reason[asked], (answered | applies)[asked])
+    return rate * float(asked.sum() / counted.sum())
 
 
 # --------------------------------------------------------------------------- one explanation

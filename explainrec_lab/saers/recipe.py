@@ -43,6 +43,7 @@ SEEING = (
     "batch_norm",
     "epochs",
     "learning_rate",
+    "batch_size",
 )
 """The settings that the network depends on."""
 

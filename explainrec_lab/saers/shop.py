@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -63,6 +64,7 @@ def open_shop(
     *,
     purchases: int = 8,
     network: SemanticExtraction | None = None,
+    every: bool = False,
 ) -> Shop:
     """The boutique of a profile, its purchases divided, its pictures seen.
 
@@ -70,6 +72,8 @@ def open_shop(
         seed: of the division into parts.
         purchases: purchases a shopper.
         network: what looks at the pictures; by default the profile's trained one.
+        every: all attributes of every item, also those that it lacks: a network that is asked for
+            a shoe's neckline has a map of it, a box and a vector. The paper says no less.
     """
     dataset = data.load(
         "boutique",
@@ -80,23 +84,29 @@ def open_shop(
     )
     images = dataset.catalogue.images
     assert images is not None
-    found, vectors = _seen(network or trained_network(settings), images, settings)
+    found, vectors = _seen(network or trained_network(settings), images, settings, every)
     return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found, vectors)
 
 
 def _seen(
-    network: SemanticExtraction, images: Images, settings: Saers
+    network: SemanticExtraction, images: Images, settings: Saers, every: bool
 ) -> tuple[Extracted, Float[Tensor, "item m"]]:
     """What the network sees in all pictures, from the cache if it saw them before."""
     weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
     key = content_key(
-        version=SHOP_VERSION, items=settings.items, size=settings.size, network=zlib.crc32(weights)
+        version=SHOP_VERSION,
+        items=settings.items,
+        size=settings.size,
+        every=every,
+        network=zlib.crc32(weights),
     )
+    asked = np.ones((len(images), len(network.n_classes)), bool) if every else None
     path = cache_dir() / "saers" / f"{key}.npz"
     with one_at_a_time(path):
         kept = _read(path)
         if kept is None:
-            kept = extract(network, images), pooled_vectors(network, images)
+            found = extract(network, images, applies=asked)
+            kept = found, pooled_vectors(network, images)
             with whole_file(path) as part, part.open("wb") as file:
                 np.savez(file, vectors=kept[1].numpy(), **vars(kept[0]))
     return kept
@@ -111,6 +121,6 @@ def _read(path: Path) -> tuple[Extracted, Float[Tensor, "item m"]] | None:
             kept = dict(file)
         vectors = torch.from_numpy(kept.pop("vectors"))
         return Extracted(**kept), vectors
-    except (OSError, ValueError, KeyError, TypeError, zlib.error):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
         path.unlink(missing_ok=True)
         return None

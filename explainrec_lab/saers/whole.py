@@ -10,16 +10,21 @@ Source: SAERS, §3.2 (Eq. 7) and §3.3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from explainrec_lab.baselines.visual import check_features, check_size, generator, projection
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.saers.network import SemanticExtraction
 from explainrec_lab.vision.backbone import Backbone, flat_vectors, pixels
+
+SAMPLE = 1024
+"""Pictures from which the scale of an untrained network's vectors is taken."""
 
 
 class LinearFeature(nn.Module):
@@ -47,11 +52,17 @@ class LinearFeature(nn.Module):
 class SiameseFeature(nn.Module):
     """f_g(i) = W network(picture i): pictures of both items of a triple, one set of weights.
 
+    The network's vectors are brought to mean 0 and length 1 by what it saw in `SAMPLE` pictures
+    before any training, as `standardised` does for vectors that stay as they are.
+
     Args:
         images: pictures by item id, in memory or read as they are asked for.
         network: such as `vision.backbone.backbone("alexnet", grid=1)`.
         batch: pictures at a time where nothing is learned.
     """
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(
         self, images: Images, network: Backbone, d: int, seed: int = 0, batch: int = 256
@@ -60,6 +71,10 @@ class SiameseFeature(nn.Module):
         check_size("d", d)
         self.images, self.network, self.batch = images, network, batch
         self.W = projection(d, network.size, generator(seed))
+        some = np.random.default_rng(seed).permutation(len(images))[:SAMPLE]
+        seen = _first_look(network, images, torch.from_numpy(some).split(batch))
+        self.register_buffer("centre", seen.mean(dim=0))
+        self.register_buffer("spread", _spread(seen))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -72,8 +87,24 @@ class SiameseFeature(nn.Module):
         return (vectors @ self.W.T)[place]
 
     def _of(self, items: Int[Tensor, " n"]) -> Float[Tensor, "n size"]:
-        pictures = torch.as_tensor(self.images[items.cpu().numpy()])
-        return flat_vectors(self.network, pictures.to(items.device))
+        vectors = flat_vectors(self.network, _pictures(self.images, items))
+        return (vectors - self.centre) / self.spread
+
+
+@torch.no_grad()
+def _first_look(
+    network: Backbone, images: Images, parts: Iterable[Int[Tensor, " n"]]
+) -> Float[Tensor, "item size"]:
+    """Vectors of some pictures; the network stays as it was."""
+    was_training = network.training
+    network.eval()
+    seen = torch.cat([flat_vectors(network, _pictures(images, part)) for part in parts])
+    network.train(was_training)
+    return seen
+
+
+def _pictures(images: Images, items: Int[Tensor, " n"]) -> UInt8[Tensor, "n 3 h w"]:
+    return torch.as_tensor(images[items.cpu().numpy()]).to(items.device)
 
 
 @torch.no_grad()
@@ -104,5 +135,9 @@ def pooled_vectors(
 
 def standardised(vectors: Float[Tensor, "item m"]) -> Float[Tensor, "item m"]:
     """Mean 0 and variance 1/m in each dimension, so that a vector has length 1 on average."""
-    spread = vectors.std(dim=0, correction=0).clamp(min=1e-6)
-    return (vectors - vectors.mean(dim=0)) / spread / np.sqrt(vectors.shape[1])
+    return (vectors - vectors.mean(dim=0)) / _spread(vectors)
+
+
+def _spread(vectors: Float[Tensor, "item m"]) -> Float[Tensor, " m"]:
+    """What to divide by: the standard deviation of each dimension times sqrt(m)."""
+    return vectors.std(dim=0, correction=0).clamp(min=1e-6) * np.sqrt(vectors.shape[1])

@@ -38,8 +38,7 @@ def by_hand(
         W = np.concatenate([own["W_user"], own["W_attribute"]], axis=1)
         hidden = [np.maximum(W @ np.concatenate([u, e]) + own["b_hidden"], 0) for e in moved]
         power = np.exp(np.stack(hidden) @ own["w"])
-        counted = has if model.masked else np.ones(A, bool)
-        total = (power * counted).sum()
+        total = (power * has).sum()
         alpha = power * has / total if total else np.zeros(A)
     whole = np.zeros(model.d)
     if model.whole is not None:
@@ -51,8 +50,7 @@ def by_hand(
 
 
 KINDS = {
-    "the paper's": {"masked": False},
-    "masked": {},
+    "attention": {},
     "average": {"fusion": "average"},
     "sum": {"fusion": "sum", "bias": True},
 }
@@ -76,9 +74,8 @@ def test_scores_are_the_paper_s_formulas_item_by_item(kind: str) -> None:
 
 
 @pytest.mark.oracle("saers", "attention")
-@pytest.mark.parametrize("masked", [True, False])
-def test_attention_is_the_softmax_of_a_perceptron_on_user_and_attribute(masked: bool) -> None:
-    model = model_of(masked=masked)
+def test_attention_is_the_softmax_of_a_perceptron_on_user_and_attribute() -> None:
+    model = model_of()
     users, items = torch.arange(N_USERS), torch.arange(N_USERS)[:, None]
     alpha = model.attention(model.user[users], model.parts(items))[:, 0].detach()
     for user in range(N_USERS):

@@ -28,7 +28,7 @@ from explainrec_lab.saers.preference import SAERS
 from explainrec_lab.saers.reasons import EXPLAINERS, explain
 from explainrec_lab.saers.sampling import Triples
 from explainrec_lab.saers.whole import LinearFeature, SiameseFeature, standardised
-from explainrec_lab.vision.backbone import backbone
+from explainrec_lab.vision.backbone import backbone, flat_vectors
 
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 30)
@@ -195,7 +195,7 @@ def test_jrl_pays_for_what_it_cannot_redraw() -> None:
 
 
 def test_an_item_without_attributes_has_only_its_whole_picture() -> None:
-    for options in ({}, {"masked": False}, {"fusion": "sum"}, {"fusion": "average"}):
+    for options in ({}, {"fusion": "sum"}, {"fusion": "average"}):
         model = model_of(**options)
         whole = model.whole(torch.tensor([[WITHOUT]]))[0, 0]
         expected = (model.user @ whole).detach()
@@ -292,6 +292,36 @@ def test_a_siamese_network_sees_each_picture_of_a_batch_once_and_learns() -> Non
     seen.clear()
     model.scores()
     assert seen == [4, 4, 3]
+
+
+def test_a_siamese_network_starts_where_its_standardised_vectors_are() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (N_ITEMS, 3, 64, 64), dtype=np.uint8)
+    network = backbone("alexnet", grid=1)
+    whole = SiameseFeature(images, network, D).eval()
+    kept = LinearFeature(standardised(flat_vectors(network.eval(), torch.from_numpy(images))), D)
+    items = torch.arange(N_ITEMS)[None]
+    torch.testing.assert_close(whole(items), kept(items), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("purchases", [0, 1])
+def test_a_shopper_with_hardly_any_purchases_has_scores_and_reasons(purchases: int) -> None:
+    model = model_of().float()
+    train = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
+    fit_ranker(model, train, epochs=3, learning_rate=0.01, regularizer=1e-4)
+    assert torch.isfinite(model.scores([1])).all()
+    told = explain(model, 1, 2, toy_extracted())
+    assert len(told) == toy_extracted().applies[2].sum()
+    assert np.isfinite(told.weight).all()
+
+
+def test_a_shopper_in_no_triple_fades_and_one_with_a_purchase_does_not() -> None:
+    length = []
+    for purchases in (0, 1):
+        model = model_of(fusion="sum", bias=True, whole=False).float()
+        train = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
+        fit_ranker(model, train, epochs=300, learning_rate=0.2, regularizer=1e-3)
+        length.append(float(model.user[1].detach().norm()))
+    assert length[0] < 0.01 * length[1]
 
 
 def test_standardised_vectors_have_length_one_on_average() -> None:

@@ -51,7 +51,7 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     Raises:
         DataNotFound: the archive is not here; the message is the steps that bring it.
         ValueError: a damaged archive, a missing file or column in it, a date that is none, a
-            purchase of an unknown article, or nobody with so many purchases.
+            purchase without a customer, day or known article, or nobody with so many purchases.
     """
     from explainrec_lab.vision.photos import Photos
 
@@ -80,6 +80,9 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
 
 def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     """One row a customer and article, of customers with enough articles."""
+    for column in purchases.columns[purchases.isna().any()]:
+        row = int(purchases[column].isna().argmax())
+        raise ValueError(f"transactions_train.csv: row {row} has no {column}; fetch it again")
     try:
         day = pd.to_datetime(purchases.day, format="%Y-%m-%d").astype("datetime64[s]")
     except ValueError as error:

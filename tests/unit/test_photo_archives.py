@@ -319,8 +319,19 @@ def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
             "events: item '7' is not in the table of items",
         ),
         ({"transactions_train.csv": "t_dat,customer_id,article_id\n"}, "leaves no customer"),
+        (
+            {"transactions_train.csv": "t_dat,customer_id,article_id\n2020-01-01,,0100000001"},
+            "row 0 has no user",
+        ),
+        (
+            {"transactions_train.csv": "t_dat,customer_id,article_id\n,ann,0100000001"},
+            "row 0 has no day",
+        ),
     ],
-    ids=["no articles", "article column", "customer column", "date", "unknown article", "nothing"],
+    ids=[
+        *("no articles", "article column", "customer column", "date", "unknown article"),
+        *("nothing", "no customer", "no day"),
+    ],
 )
 def test_bad_tables_of_a_shop_are_named(
     folder: Path, changed: dict[str, str | None], told: str

@@ -43,7 +43,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
         ("VBPR, ImageNet", 40, 1e-1, 3e-5),
         ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
         ("JRL, ImageNet", 20, 1e-2, 1e-4),
-        ("SAERS, all twelve", 40, 3e-2, 1e-5),
+        ("SAERS, all twelve", 40, 1e-1, 3e-5),
     )
 }
 """Models of the line-up that see something else; settings, searched like `line_up.TUNED`.

@@ -23,7 +23,7 @@ from explainrec_lab.saers.preference import SAERS, WholeFeature
 from explainrec_lab.saers.shop import Shop, open_shop
 from explainrec_lab.saers.whole import LinearFeature, SiameseFeature, pooled_vectors
 
-EPOCHS = 10
+EPOCHS = 5
 
 NETWORK_RATE = 3e-3
 """AlexNet's share of the learning rate: it has learned before."""

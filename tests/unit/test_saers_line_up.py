@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import torch
 
 from explainrec_lab import saers
 from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.evaluate import truth
+from explainrec_lab.evaluate import sampled, truth
 from explainrec_lab.profiles import Saers
 from explainrec_lab.reproduce import saers as experiments
+from explainrec_lab.reproduce import saers_search
 from explainrec_lab.reproduce.saers import (
     EXPLAINED,
     SETTINGS,
@@ -21,6 +23,7 @@ from explainrec_lab.reproduce.saers import (
     references,
     shuffled,
 )
+from explainrec_lab.saers import line_up
 from explainrec_lab.saers import shop as shops
 from explainrec_lab.saers.line_up import MODELS, TUNED, UNTRAINED, learn, make, scaled
 from explainrec_lab.saers.preference import SAERS
@@ -196,3 +199,87 @@ def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
         after = network.convolutions[0].weight.detach()  # type: ignore[index]
         moved.append(float((after - before).norm()))
     assert 0 < moved[1] < 0.1 * moved[0]
+
+
+# --------------------------------------------------------------------------- nothing leaks
+
+
+def test_models_learn_from_training_purchases_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = []
+    monkeypatch.setattr(line_up, "fit_ranker", lambda model, train, **_: taught.append(train))
+    for name in TUNED:
+        learn(name, shop, 6)
+    assert len(taught) == len(TUNED)
+    assert all(train is shop.parts.train for train in taught)
+    popular, _ = learn("PopRank", shop, 6)
+    counts = np.bincount(shop.parts.train.item, minlength=TINY.items)
+    assert np.array_equal(popular.scores([0])[0].numpy(), counts)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_nobody_tells_the_network_what_applies(
+    every: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    told = []
+
+    def spy(network: Any, images: Any, *, applies: Any = None) -> saers.Extracted:
+        told.append(applies)
+        return saers.extract(network, images, applies=applies)
+
+    monkeypatch.setattr(shops, "extract", spy)
+    opened = open_shop(TINY, network=saers.untrained_network(TINY).eval(), every=every)
+    assert len(told) == 1
+    assert told[0].all() if every else told[0] is None
+    assert opened.found.applies.all() == every
+
+
+def test_the_labelled_shop_shares_no_picture_with_the_other(shop: Shop) -> None:
+    learned_from, images = saers.labelled_shop(TINY).images, shop.dataset.catalogue.images
+    assert learned_from is not None
+    assert images is not None
+    first, second = ({picture.tobytes() for picture in of[:]} for of in (learned_from, images))
+    assert not first & second
+
+
+def smaller(*given: Any, **options: Any) -> sampled.Contests:
+    """The contests of an experiment, few of them and for a small shop."""
+    return sampled.contests(*given, **{"negatives": 20, **options, "repeats": 100})
+
+
+def test_contests_are_about_test_purchases_and_cold_ones_about_items_never_trained(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "contests", smaller)
+    monkeypatch.setattr(experiments, "COLD_NEGATIVES", 3)
+    drawn = experiments.scenarios(shop, seed=0)
+    bought, test = shop.dataset.interactions.matrix, shop.parts.test.matrix
+    for each in drawn.values():
+        assert test[each.user, each.positive].all()
+        users = np.repeat(each.user, each.negatives.shape[1])
+        assert not bought[users, each.negatives.ravel()].any()
+    trained = np.bincount(shop.parts.train.item, minlength=TINY.items) > 0
+    cold = drawn["cold items"]
+    assert not trained[cold.positive].any()
+    assert not trained[cold.negatives].any()
+
+
+def test_the_search_looks_at_development_purchases(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def spy(held_out: Any, known: Any, **options: Any) -> sampled.Contests:
+        asked.append(held_out)
+        return smaller(held_out, known, **options)
+
+    monkeypatch.setattr(saers_search, "contests", spy)
+    monkeypatch.setattr(saers_search, "open_shop", lambda *_: shop)
+    monkeypatch.setattr(saers_search, "SETTINGS", {"BPR-MF": TUNED["BPR-MF"]})
+    monkeypatch.setattr(saers_search, "GRID", {"epochs": (1, 2)})
+    found = list(saers_search.saers_search())
+    assert [each.settings["epochs"] for each in found] == [1, 2]
+    assert len(asked) == 1
+    assert asked[0] is shop.parts.development

@@ -1,7 +1,8 @@
 """Attributes seen, and boxes held against the truth: networks, maps and frames.
 
 The networks learn on one boutique, the settings of our boxes (blur, rule, mirror, half of the mass)
-were chosen on the items of a second (`CHOSEN_ON`), and what is recorded is measured on a third.
+were chosen by hand on the items of a second (`CHOSEN_ON`; the trials are not recorded), and what is
+recorded is measured on a third.
 """
 
 from __future__ import annotations

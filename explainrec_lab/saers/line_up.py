@@ -12,7 +12,8 @@
 | SAERS, a sum | no attention: the attributes' terms are added |
 | SAERS, a sum with bias | both |
 | SAERS, classes | attention, to the classes that the network names instead of its regions |
-| SAERS, ours | a sum over named classes, with bias and without f_g: nothing else to explain |
+| SAERS, ours + picture | a sum over named classes, with bias |
+| SAERS, ours | the same without f_g: nothing is left to explain beside its terms |
 
 Source: SAERS, §4.2 and §4.4.
 """
@@ -109,6 +110,9 @@ MODELS: dict[str, Maker] = {
     "SAERS, a sum": lambda shop, d, seed: saers(shop, d, seed, fusion="sum"),
     "SAERS, a sum with bias": lambda shop, d, seed: saers(shop, d, seed, fusion="sum", bias=True),
     "SAERS, classes": lambda shop, d, seed: saers(shop, d, seed, features=class_features(shop)),
+    "SAERS, ours + picture": lambda shop, d, seed: saers(
+        shop, d, seed, features=class_features(shop), fusion="sum", bias=True
+    ),
     "SAERS, ours": lambda shop, d, seed: saers(
         shop, d, seed, features=class_features(shop), fusion="sum", bias=True, whole=False
     ),
@@ -133,6 +137,7 @@ TUNED: dict[str, dict[str, Any]] = {
         ("SAERS, a sum", 40, 3e-2, 3e-5),
         ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
         ("SAERS, classes", 40, 1e-1, 3e-5),
+        ("SAERS, ours + picture", 40, 1e-1, 1e-4),
         ("SAERS, ours", 40, 1e-1, 1e-4),
     )
 }

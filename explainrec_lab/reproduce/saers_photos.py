@@ -45,7 +45,7 @@ IMAGENET = "VBPR, ImageNet"
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
     *(IMAGENET, "VBPR", "DeepStyle", "JRL"),
-    *("SAERS", "SAERS, ours"),
+    *("SAERS", "SAERS, ours + picture", "SAERS, ours"),
 )
 
 COLD_NEGATIVES = 150

@@ -9,15 +9,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from scipy.optimize import isotonic_regression
 
 
 def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | None = None) -> Axes:
-    """One line for each column of `table` over its index, named at its right end."""
+    """One line for each column of `table` over its index, named at its right end.
+
+    Where colours repeat, lines are dashed.
+    """
     ax = ax or plt.subplots(figsize=(7, 3.6))[1]
     ends = {}
-    for name in table.columns:
+    colours = len(plt.rcParams["axes.prop_cycle"])
+    for number, name in enumerate(table.columns):
         values = table[name].dropna()
-        (line,) = ax.plot(values.index, values.to_numpy())
+        style = "-" if number < colours else "--"
+        (line,) = ax.plot(values.index, values.to_numpy(), style)
         ends[name] = (values.index[-1], values.iloc[-1], to_hex(line.get_color()))
     ax.set(xlabel=x, ylabel=y, title=title)
     _name_ends(ax, ends)
@@ -29,13 +35,31 @@ LABEL_STEP = 0.075
 
 
 def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
-    """Write each line's name beside its end, pushed up where two would overlap."""
+    """Write each line's name beside its end, moved as little as it takes not to overlap.
+
+    A thin line leads from the end to its name.
+    """
     low, high = ax.get_ylim()
-    floor = -np.inf
+    points = ax.get_window_extent().height * 72 / ax.figure.dpi / (high - low)
     order = {name: -number for number, name in enumerate(ends)}
-    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: (end[1][1], order[end[0]])):
-        floor = max(y, floor + LABEL_STEP * (high - low))
-        ax.annotate(f"  {name}", (x, floor), color=colour, va="center", annotation_clip=False)
+    ordered = sorted(ends, key=lambda name: (ends[name][1], order[name]))
+    steps = LABEL_STEP * (high - low) * np.arange(len(ordered))
+    wanted = np.array([ends[name][1] for name in ordered])
+    places = isotonic_regression(wanted - steps).x + steps
+    for name, place in zip(ordered, places, strict=True):
+        x, y, colour = ends[name]
+        leader = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 1, "shrinkB": 2}
+        shift = (place - y) * points
+        ax.annotate(
+            name,
+            (x, y),
+            (8 if abs(shift) < 1 else 20, shift),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            annotation_clip=False,
+            arrowprops=leader,
+        )
 
 
 PERTURBED = {"replaced": "patches replaced by noise", "share": "share of the pixels replaced"}

@@ -48,7 +48,14 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
     places = isotonic_regression(wanted - steps).x + steps
     for name, place in zip(ordered, places, strict=True):
         x, y, colour = ends[name]
-        leader = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 1, "shrinkB": 2}
+        leader = {
+            "arrowstyle": "-",
+            "color": colour,
+            "lw": 0.6,
+            "relpos": (0, 0.5),
+            "shrinkA": 1,
+            "shrinkB": 2,
+        }
         shift = (place - y) * points
         ax.annotate(
             name,

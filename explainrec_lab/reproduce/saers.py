@@ -20,7 +20,7 @@ from explainrec_lab.evaluate.sampled import Contests, contests, sampled_auc, sam
 from explainrec_lab.profiles import PROFILES, Saers
 from explainrec_lab.reproduce.record import Result
 from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers
+from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers, settings_of
 from explainrec_lab.saers.preference import SAERS
 from explainrec_lab.saers.reasons import hit_rate
 from explainrec_lab.saers.shop import Shop, open_shop
@@ -37,15 +37,12 @@ def profile(name: str) -> Saers:
 
 CPU = profile("cpu")
 
-ELSEWHERE: dict[str, dict[str, Any]] = {
-    name: {"epochs": epochs, "learning_rate": rate, "regularizer": regularizer}
-    for name, epochs, rate, regularizer in (
-        ("VBPR, ImageNet", 40, 1e-1, 3e-5),
-        ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
-        ("JRL, ImageNet", 20, 1e-2, 1e-4),
-        ("SAERS, all twelve", 40, 1e-1, 3e-5),
-    )
-}
+ELSEWHERE = settings_of(
+    ("VBPR, ImageNet", 40, 1e-1, 3e-5),
+    ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
+    ("JRL, ImageNet", 20, 1e-2, 1e-4),
+    ("SAERS, all twelve", 40, 1e-1, 3e-5),
+)
 """Models of the line-up that see something else; settings, searched like `line_up.TUNED`.
 
 The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the

@@ -122,25 +122,29 @@ MODELS: dict[str, Maker] = {
 UNTRAINED = ("Random", "PopRank")
 """Models with nothing to learn by gradient."""
 
-TUNED: dict[str, dict[str, Any]] = {
-    name: {"epochs": epochs, "learning_rate": rate, "regularizer": regularizer}
-    for name, epochs, rate, regularizer in (
-        ("BPR-MF", 40, 3e-2, 3e-5),
-        ("VBPR", 40, 1e-1, 3e-5),
-        ("DeepStyle", 40, 1e-1, 3e-5),
-        ("JRL", 20, 1e-2, 3e-5),
-        ("SAFo", 40, 1e-1, 1e-5),
-        ("VBPR + SAF", 40, 1e-1, 3e-5),
-        ("SAERS - SAF", 40, 1e-1, 3e-5),
-        ("SAERS", 40, 3e-2, 1e-5),
-        ("SAERS, with bias", 40, 3e-2, 1e-5),
-        ("SAERS, a sum", 40, 3e-2, 3e-5),
-        ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
-        ("SAERS, classes", 40, 1e-1, 3e-5),
-        ("SAERS, ours + picture", 40, 1e-1, 1e-4),
-        ("SAERS, ours", 40, 1e-1, 1e-4),
-    )
-}
+
+def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
+    """Name -> arguments of `learning.fit_ranker`, from (name, epochs, learning rate, lambda)."""
+    names = ("epochs", "learning_rate", "regularizer")
+    return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
+
+
+TUNED = settings_of(
+    ("BPR-MF", 40, 3e-2, 3e-5),
+    ("VBPR", 40, 1e-1, 3e-5),
+    ("DeepStyle", 40, 1e-1, 3e-5),
+    ("JRL", 20, 1e-2, 3e-5),
+    ("SAFo", 40, 1e-1, 1e-5),
+    ("VBPR + SAF", 40, 1e-1, 3e-5),
+    ("SAERS - SAF", 40, 1e-1, 3e-5),
+    ("SAERS", 40, 3e-2, 1e-5),
+    ("SAERS, with bias", 40, 3e-2, 1e-5),
+    ("SAERS, a sum", 40, 3e-2, 3e-5),
+    ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
+    ("SAERS, classes", 40, 1e-1, 3e-5),
+    ("SAERS, ours + picture", 40, 1e-1, 1e-4),
+    ("SAERS, ours", 40, 1e-1, 1e-4),
+)
 """How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""
 
 

@@ -16,7 +16,7 @@ from explainrec_lab import data
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
-from explainrec_lab.evaluate.sampled import Contests, contests, sampled_auc, sampled_ndcg
+from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.profiles import PROFILES, Saers
 from explainrec_lab.reproduce.record import Result
 from explainrec_lab.saers.learning import fit_ranker
@@ -64,7 +64,7 @@ IMAGENET_SIDE = 224
 """Pixels of the pictures that ImageNet's networks learned on."""
 
 COLD_NEGATIVES = 150
-"""Fewer than the paper's 500: the shop has some 300 items that nobody bought in training."""
+"""Fewer than the paper's 500: both shops have some 300 items that nobody bought in training."""
 
 SHUFFLED = "SAERS, ours, shuffled features"
 
@@ -123,7 +123,7 @@ def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     parts, everything = shop.parts, shop.dataset.interactions
     cold = data.cold_items(parts)
     return {
-        "all items": contests(parts.test, everything, seed=seed),
+        "all items": contests(parts.test, everything, negatives=NEGATIVES, seed=seed),
         "cold items": contests(
             parts.test, everything, negatives=COLD_NEGATIVES, candidates=cold, seed=seed
         ),

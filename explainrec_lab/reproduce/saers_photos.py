@@ -15,7 +15,6 @@ import re
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,11 +25,12 @@ from torch import Tensor
 from explainrec_lab import data
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc
+from explainrec_lab.evaluate.sampled import NEGATIVES, contests, sampled_auc
 from explainrec_lab.reproduce import photo_attributes
 from explainrec_lab.reproduce.photo_attributes import SETTINGS
 from explainrec_lab.reproduce.record import Result
-from explainrec_lab.reproduce.saers import scores_of
+from explainrec_lab.reproduce.saers import scenarios, scores_of
+from explainrec_lab.reproduce.saers_search import points
 from explainrec_lab.saers.extraction import Extracted, extract
 from explainrec_lab.saers.learning import fit_ranker
 from explainrec_lab.saers.line_up import UNTRAINED, make
@@ -47,9 +47,6 @@ COMPARED = (
     *(IMAGENET, "VBPR", "DeepStyle", "JRL"),
     *("SAERS", "SAERS, ours + picture", "SAERS, ours"),
 )
-
-COLD_NEGATIVES = 150
-"""Fewer than the paper's 500: some 330 articles have no purchase in the training part."""
 
 EPOCHS = 20
 GRID: dict[str, tuple[float, ...]] = {
@@ -199,8 +196,7 @@ def searched(shop: PhotoShop) -> Generator[Result, None, Settings]:
         if method in UNTRAINED:
             continue
         trials = []
-        for values in product(*GRID.values()):
-            how = dict(zip(GRID, values, strict=True))
+        for how in points(GRID):
             model, seconds = learned(method, shop, 0, how)
             auc = float(sampled_auc(model.scores(), drawn).mean())
             yield _result(method, "development AUC", auc, 0, seconds, _settings(how))
@@ -221,18 +217,6 @@ def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iter
                 yield _result(method, f"{measure}, {scenario}", value, seed, seconds, found)
         if isinstance(model, SAERS):
             yield from named(method, model, shop, schema, seed)
-
-
-def scenarios(shop: PhotoShop, seed: int) -> dict[str, Contests]:
-    """The paper's contests of 500 negatives, and fewer among items that nobody bought before."""
-    parts, everything = shop.parts, shop.dataset.interactions
-    cold = data.cold_items(parts)
-    return {
-        "all items": contests(parts.test, everything, negatives=NEGATIVES, seed=seed),
-        "cold items": contests(
-            parts.test, everything, negatives=COLD_NEGATIVES, candidates=cold, seed=seed
-        ),
-    }
 
 
 def learned(method: str, shop: PhotoShop, seed: int, how: dict[str, float]) -> tuple[Ranker, float]:

@@ -13,7 +13,7 @@ after 20 epochs, and its lambda stands before a sum over all triples; so the gri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -32,10 +32,10 @@ REPEATS = 3000
 """Contests among development purchases."""
 
 
-def points() -> Iterator[dict[str, Any]]:
-    """Every point of the grid."""
-    for values in product(*GRID.values()):
-        yield dict(zip(GRID, values, strict=True))
+def points(grid: Mapping[str, tuple[float, ...]]) -> Iterator[dict[str, Any]]:
+    """Every point of a grid."""
+    for values in product(*grid.values()):
+        yield dict(zip(grid, values, strict=True))
 
 
 def saers_search(seeds: int = 1) -> Iterator[Result]:
@@ -43,7 +43,7 @@ def saers_search(seeds: int = 1) -> Iterator[Result]:
     shop = open_shop(CPU)
     drawn = contests(shop.parts.development, shop.dataset.interactions, repeats=REPEATS)
     for method in SETTINGS:
-        for settings in points():
+        for settings in points(GRID):
             model, seconds = learned(method, shop, CPU.d, 0, **settings)
             value = float(sampled_auc(model.scores(), drawn).mean())
             own = {"d": CPU.d, **settings}

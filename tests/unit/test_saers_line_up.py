@@ -253,6 +253,7 @@ def test_contests_are_about_test_purchases_and_cold_ones_about_items_never_train
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiments, "contests", smaller)
+    monkeypatch.setattr(experiments, "NEGATIVES", 20)
     monkeypatch.setattr(experiments, "COLD_NEGATIVES", 3)
     drawn = experiments.scenarios(shop, seed=0)
     bought, test = shop.dataset.interactions.matrix, shop.parts.test.matrix

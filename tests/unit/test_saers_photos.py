@@ -208,7 +208,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saers_photos, "EPOCHS", 2)
     monkeypatch.setattr(saers, "CUTS", (1, 2))
     monkeypatch.setattr(saers_photos, "NEGATIVES", 4)
-    monkeypatch.setattr(saers_photos, "COLD_NEGATIVES", 4)
+    monkeypatch.setattr(saers, "NEGATIVES", 4)
+    monkeypatch.setattr(saers, "COLD_NEGATIVES", 4)
     monkeypatch.setattr(saers_photos, "SEARCHED_WITH", 50)
 
 

@@ -12,7 +12,7 @@ from machine import ROOT
 
 from explainrec_lab.reproduce.reconet import TABLE, TUNED, TUNED_HOUSEHOLDS
 from explainrec_lab.reproduce.saers import SETTINGS
-from explainrec_lab.reproduce.saers_search import points
+from explainrec_lab.reproduce.saers_search import GRID, points
 from explainrec_lab.reproduce.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 
 
@@ -106,5 +106,5 @@ def test_saers_and_its_rivals_had_the_same_grid_and_use_its_best_point() -> None
     assert set(rows["method"]) == set(SETTINGS)
     for method, own in rows.groupby("method"):
         tried = [{k: v for k, v in each.items() if k != "d"} for each in own["settings"]]
-        assert tried == list(points())
+        assert tried == list(points(GRID))
         assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]

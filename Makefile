@@ -20,7 +20,7 @@ help:
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
 	@echo ""
-	@echo "Settings: PYTHON=python3.12, EXPLAINREC_PROFILE=ci|cpu|gpu, EXPLAINREC_DATA=folder,"
+	@echo "Settings: PYTHON=python3.12, EXPLAINREC_SETTINGS=ci|cpu|gpu, EXPLAINREC_DATA=folder,"
 	@echo "UV_TORCH_BACKEND=cpu (a smaller download where there is no GPU)"
 
 book: $(READY)

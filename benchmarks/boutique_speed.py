@@ -15,9 +15,9 @@ import os
 import statistics
 import tempfile
 
-from explainrec_lab.data.boutique.design import Design, sample
-from explainrec_lab.data.boutique.gallery import Gallery
-from explainrec_lab.data.boutique.render import counterfactual_mask, render
+from explainrec_boutique.design import Design, sample
+from explainrec_boutique.gallery import Gallery
+from explainrec_boutique.render import counterfactual_mask, render
 
 SIZES = (64, 128, 224)
 

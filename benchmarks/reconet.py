@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.reconet import reconet_table_1, trained
+from experiments.reconet_removal import first_items, reconet_lime
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
-from explainrec_lab.reproduce.reconet import reconet_table_1, trained
-from explainrec_lab.reproduce.reconet_removal import first_items, reconet_lime
 
 
 def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
@@ -113,7 +113,7 @@ def removals() -> None:
 
 
 def lime(seeds: int) -> None:
-    """The agreement and cost that `explainrec reproduce reconet-lime` records, medians."""
+    """The agreement and cost that `python -m experiments reconet-lime` records, medians."""
     results = list(reconet_lime(seeds))
     for method, measure in dict.fromkeys((r.method, r.measure) for r in results):
         own = [r.value for r in results if (r.method, r.measure) == (method, measure)]

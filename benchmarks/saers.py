@@ -20,8 +20,8 @@ from collections.abc import Callable
 import torch
 from captum.attr import LayerGradCam
 
+from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import saers, vision
-from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.saers import locating
 
 APPLYING = 3

@@ -2,22 +2,23 @@
 
 import explainrec_lab as lab
 
-profile = lab.profile("reconet")
+settings = lab.settings("reconet")
 dataset = lab.data.load("completejourney")
 """
 
-from explainrec_lab import baselines, data, evaluate, plots, profiles, reconet, training
+# ruff: noqa: F401 - the door opens every room
+from explainrec_lab import (
+    baselines,
+    data,
+    evaluate,
+    live,
+    lrp,
+    plots,
+    reconet,
+    relation,
+    saers,
+    training,
+    vision,
+)
 from explainrec_lab._version import __version__
-from explainrec_lab.profiles import profile
-
-__all__ = [
-    "__version__",
-    "baselines",
-    "data",
-    "evaluate",
-    "plots",
-    "profile",
-    "profiles",
-    "reconet",
-    "training",
-]
+from explainrec_lab.settings import settings

@@ -137,7 +137,7 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
     command += [f"--rootdir={tree}", "-c", str(ROOT / "pyproject.toml"), *stale]
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= {
-        "EXPLAINREC_PROFILE": profile,
+        "EXPLAINREC_SETTINGS": profile,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small matrices: one is fastest
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
         "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
@@ -215,9 +215,9 @@ def build_page(profile: str) -> None:
 
 
 def main() -> None:
-    profile = os.environ.get("EXPLAINREC_PROFILE") or "ci"
+    profile = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
     if profile not in PROFILES:
-        raise SystemExit(f"EXPLAINREC_PROFILE={profile!r}: choose from {', '.join(PROFILES)}")
+        raise SystemExit(f"EXPLAINREC_SETTINGS={profile!r}: choose from {', '.join(PROFILES)}")
     start = time.monotonic()
     execute(profile)
     build_page(profile)

@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from explainrec_boutique.relations import eye_of
+from explainrec_boutique.vocabulary import CATEGORIES, SCHEMA
 from explainrec_lab.data.boutique import goods_of
-from explainrec_lab.data.boutique.relations import eye_of
-from explainrec_lab.data.boutique.vocabulary import CATEGORIES, SCHEMA
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
     RELATION_KINDS,

@@ -5,7 +5,7 @@ Paper: Fusco, Vlachos, Vasileiadis, Wardatzky, Schneider, "RecoNet: An Interpret
 Architecture for Recommender Systems", IJCAI 2019.
 
     space = reconet.FeatureSpace.of(dataset)
-    model = reconet.trained(parts.train, space, profiles.profile("reconet"))
+    model = reconet.trained(parts.train, space, lab.settings("reconet"))
     explanation = reconet.explain(model, space.profile(items=[3, 14]), item=15)
 """
 

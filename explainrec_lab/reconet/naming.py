@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy import sparse
 
+from explainrec_boutique.vocabulary import display
 from explainrec_lab.baselines.reasons import one_hot
-from explainrec_lab.data.boutique.vocabulary import display
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue
 from explainrec_lab.reconet.features import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet

@@ -12,12 +12,14 @@ from typing import Any
 
 from torch import nn
 
-from explainrec_lab import profiles, training
+from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.data.store import cache_dir, content_key, digest
 from explainrec_lab.reconet.examples import Examples, RemovedItems, cross_entropy
 from explainrec_lab.reconet.features import FeatureSpace
 from explainrec_lab.reconet.model import RecoNet
+from explainrec_lab.settings import RecoNet as Settings
+from explainrec_lab.settings import fabric
 
 RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another model."""
@@ -26,7 +28,7 @@ RECIPE_VERSION = 1
 def trained(
     interactions: Interactions,
     space: FeatureSpace,
-    settings: profiles.RecoNet,
+    settings: Settings,
     *,
     hidden: int | None = None,
     seed: int = 0,
@@ -58,7 +60,7 @@ def trained(
 def train(
     model: RecoNet,
     examples: Callable[[int], Iterable[Examples]],
-    settings: profiles.RecoNet,
+    settings: Settings,
     *,
     epochs: int | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
@@ -75,7 +77,7 @@ def train(
         examples,
         cross_entropy,
         settings.optimisation(epochs),
-        fabric=profiles.fabric(),
+        fabric=fabric(),
         after_epoch=after_epoch,
     )
     model.cpu()

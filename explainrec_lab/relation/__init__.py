@@ -2,7 +2,7 @@
 
 Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
 
-    settings = profiles.profile("relation")
+    settings = lab.settings("relation")
     learned = relation.trained(settings)
 """
 

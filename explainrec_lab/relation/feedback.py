@@ -26,10 +26,10 @@ from torch import Tensor, nn
 
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images, Relations
-from explainrec_lab.profiles import Relation
 from explainrec_lab.relation.examples import Pairs
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.recipe import fixed_features, train
+from explainrec_lab.settings import Relation
 
 CONTROLS = ("relevance", "shuffled", "none")
 """What the gains are made of: relevance, the same numbers in random places, or nothing."""

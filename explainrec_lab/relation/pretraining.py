@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import Catalogue
-from explainrec_lab.profiles import fabric
+from explainrec_lab.settings import fabric
 from explainrec_lab.training import History, Optimisation, fit
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 from explainrec_lab.vision.labels import Labelled, balanced_losses, labelled

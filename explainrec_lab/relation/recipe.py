@@ -4,7 +4,7 @@ Source: LRP for explainable recommendations, §2.2 (end to end, Adam) and §3.2 
 from). With `end_to_end=False` it is the model that the paper compares itself with (McAuley et al.,
 2015): the network stays as it was before, and only the feature layer, M(u) and q are learned.
 
-    learned = trained(profiles.profile("relation"))
+    learned = trained(lab.settings("relation"))
     baseline = trained(replace(settings, end_to_end=False))
 """
 
@@ -22,10 +22,10 @@ from explainrec_lab import data
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset, Images, Relations
 from explainrec_lab.data.store import cache_dir, content_key
-from explainrec_lab.profiles import Relation, fabric
 from explainrec_lab.relation.examples import HandLosses, Hands, Parts, split_items
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.pretraining import pretrain
+from explainrec_lab.settings import Relation, fabric
 from explainrec_lab.training import History, Optimisation, fit, kept
 from explainrec_lab.vision.backbone import backbone, flat_vectors
 

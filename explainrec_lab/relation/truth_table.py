@@ -29,11 +29,11 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
+from explainrec_boutique.gallery import Gallery
+from explainrec_boutique.render import render
+from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.boutique.gallery import Gallery
-from explainrec_lab.data.boutique.render import render
-from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.relation.examples import Pairs

@@ -2,7 +2,7 @@
 
 Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twelve attributes:
 
-    network = saers.trained_network(profiles.profile("saers"))
+    network = saers.trained_network(lab.settings("saers"))
     found = saers.extract(network, images)
 
 | file | holds |
@@ -17,7 +17,7 @@ Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twe
 
 The second half learns what shoppers go by, and says it:
 
-    shop = saers.open_shop(profiles.profile("saers"))
+    shop = saers.open_shop(lab.settings("saers"))
     model, history = saers.learn("SAERS", shop, d=32)
     saers.explain(model, user=3, item=14, found=shop.found)
 

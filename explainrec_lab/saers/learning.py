@@ -11,11 +11,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from explainrec_lab import profiles, training
+from explainrec_lab import training
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.saers.preference import bpr
 from explainrec_lab.saers.sampling import Batch, Triples
+from explainrec_lab.settings import fabric
 
 
 def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
@@ -66,7 +67,7 @@ def fit_ranker(
         Triples(train, batch_size, seed),
         ranking_losses(regularizer),
         training.Optimisation(epochs, learning_rate, own_rate=own_rate or {}),
-        fabric=profiles.fabric(),
+        fabric=fabric(),
         after_epoch=after_epoch,
         progress=progress,
     )

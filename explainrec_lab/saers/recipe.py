@@ -17,12 +17,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import data
-from explainrec_lab.data.boutique.vocabulary import SCHEMA
 from explainrec_lab.data.contracts import Catalogue, Schema
 from explainrec_lab.data.store import cache_dir, content_key
-from explainrec_lab.profiles import Saers, fabric
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
+from explainrec_lab.settings import Saers, fabric
 from explainrec_lab.training import History, Optimisation, fit, kept
 from explainrec_lab.vision.backbone import backbone
 from explainrec_lab.vision.labels import Labelled, class_weights, labelled

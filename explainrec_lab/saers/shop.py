@@ -23,11 +23,11 @@ from explainrec_lab import data
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
-from explainrec_lab.profiles import Saers
 from explainrec_lab.saers.extraction import Extracted, extract
 from explainrec_lab.saers.network import SemanticExtraction
 from explainrec_lab.saers.recipe import trained_network
 from explainrec_lab.saers.whole import pooled_vectors
+from explainrec_lab.settings import Saers
 
 SHOP_VERSION = 1
 """Part of the cache's key: raise it when the same network sees something else."""

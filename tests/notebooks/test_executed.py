@@ -1,6 +1,6 @@
 """What came out of the notebooks: figures with words for those who cannot see them, no noise.
 
-Reads the copy that `make book` or `make test` executed; the profile is `EXPLAINREC_PROFILE`.
+Reads the copy that `make book` or `make test` executed; the profile is `EXPLAINREC_SETTINGS`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from build import notebooks
 from machine import ROOT, lacking
 
-EXECUTED = ROOT / ".executed" / (os.environ.get("EXPLAINREC_PROFILE") or "ci")
+EXECUTED = ROOT / ".executed" / (os.environ.get("EXPLAINREC_SETTINGS") or "ci")
 NOTEBOOKS = notebooks()
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 HIDDEN = {"remove-cell", "remove-output", "remove_cell", "remove_output"}

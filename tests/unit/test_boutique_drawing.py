@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainrec_lab.data.boutique import gallery as gallery_module
-from explainrec_lab.data.boutique.design import Dials, Pose, sample
-from explainrec_lab.data.boutique.gallery import Gallery
-from explainrec_lab.data.boutique.geometry import Frame, join, wave
-from explainrec_lab.data.boutique.render import _kind, counterfactual_mask, render
-from explainrec_lab.data.boutique.vocabulary import (
+from explainrec_boutique import gallery as gallery_module
+from explainrec_boutique.design import Dials, Pose, sample
+from explainrec_boutique.gallery import Gallery
+from explainrec_boutique.geometry import Frame, join, wave
+from explainrec_boutique.render import _kind, counterfactual_mask, render
+from explainrec_boutique.vocabulary import (
     APPLIES,
     CATEGORIES,
     COLOURS,

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainrec_boutique import relations as rel
+from explainrec_boutique import shoppers as shop
+from explainrec_boutique.groups import FEATURES, GROUPS
+from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab.data import COMPLEMENTS, DOES_NOT_APPLY, RELATION_KINDS, SUBSTITUTES, boutique
-from explainrec_lab.data.boutique import relations as rel
-from explainrec_lab.data.boutique import shoppers as shop
-from explainrec_lab.data.boutique.groups import FEATURES, GROUPS
-from explainrec_lab.data.boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab.evaluate import truth
 
 N_FAMILIES = len(FAMILIES)

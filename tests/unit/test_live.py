@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from IPython.display import HTML
 from toys import model_of, shop
 
-from explainrec_lab import data, evaluate, live, profiles, reconet
+from explainrec_lab import data, evaluate, live, reconet
 from explainrec_lab.live import export
+from explainrec_lab.settings import SIZES
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_recommendations_keep_their_order_over_all_households() -> None:
     likes = data.implicit(dataset.interactions, threshold=3)
     space = reconet.FeatureSpace.of(dataset)
     model = reconet.RecoNet(space, d=48)
-    settings_ = profiles.PROFILES["reconet"]["ci"]
+    settings_ = SIZES["reconet"]["ci"]
     reconet.train(model, reconet.RemovedItems(likes, space), settings_, epochs=5)
     everyone = space.profiles(likes)
     packed = live.pack(model, reconet.mean_profile(everyone, space.m))

@@ -8,10 +8,10 @@ import torch
 import toys
 from scipy import sparse
 
+from explainrec_boutique.vocabulary import display
 from explainrec_lab import data
 from explainrec_lab.baselines import reasons
 from explainrec_lab.data.boutique import ShopperDials
-from explainrec_lab.data.boutique.vocabulary import display
 from explainrec_lab.evaluate import truth
 from explainrec_lab.reconet import (
     FeatureSpace,

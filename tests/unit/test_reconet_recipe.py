@@ -9,8 +9,8 @@ import pytest
 import torch
 from toys import shop
 
-from explainrec_lab.profiles import PROFILES
 from explainrec_lab.reconet import FeatureSpace, trained
+from explainrec_lab.settings import SIZES
 
 
 def test_the_chapters_model_is_trained_once(
@@ -19,7 +19,7 @@ def test_the_chapters_model_is_trained_once(
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     dataset = shop()
     space = FeatureSpace.of(dataset)
-    settings = replace(PROFILES["reconet"]["ci"], d=4, epochs=2)
+    settings = replace(SIZES["reconet"]["ci"], d=4, epochs=2)
     first = trained(dataset.interactions, space, settings)
     monkeypatch.setattr("explainrec_lab.reconet.recipe.train", None)  # calling it would fail
     again = trained(dataset.interactions, space, settings)

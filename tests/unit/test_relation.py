@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from explainrec_lab import profiles, relation
+from explainrec_lab import relation
 from explainrec_lab.data import RELATION_KINDS, Relations
 from explainrec_lab.relation import NEW_USER, RelationModel
 from explainrec_lab.relation import backbone as backbone_of
+from explainrec_lab.settings import SIZES
 
 
 def model(**asked: Any) -> RelationModel:
@@ -339,7 +340,7 @@ def test_scores_need_a_model_in_eval_mode() -> None:
         relation.features_of(model().train(), np.zeros((1, 3, 32, 32), np.uint8), np.arange(1))
 
 
-CI = profiles.PROFILES["relation"]["ci"]
+CI = SIZES["relation"]["ci"]
 TINY = replace(CI, items=40, pairs=60, width=0.05, epochs_before=1, epochs=2, hand=16, D=5)
 SCRATCH = replace(TINY, weights="scratch")
 

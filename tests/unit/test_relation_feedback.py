@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from explainrec_lab import profiles, relation
+from explainrec_lab import relation
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import feedback
+from explainrec_lab.settings import SIZES
 
-CI = profiles.PROFILES["relation"]["ci"]
+CI = SIZES["relation"]["ci"]
 TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, hand=16, D=5, weights="scratch")
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from explainrec_lab import data, saers, vision
-from explainrec_lab.profiles import PROFILES, Saers
+from explainrec_lab.settings import SIZES, Saers
 
 SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
 
@@ -177,7 +177,7 @@ def test_a_trained_network_comes_back_from_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    monkeypatch.setenv("EXPLAINREC_PROFILE", "ci")
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "ci")
     first = saers.trained_network(SMALL)
     again = saers.trained_network(replace(SMALL, items=7, d=3))  # not the network's business
     assert first.seconds == again.seconds > 0
@@ -192,7 +192,7 @@ def test_a_trained_network_comes_back_from_the_cache(
 
 
 def test_the_papers_network_has_a_grid_of_seven() -> None:
-    settings = PROFILES["saers"]["gpu"]
+    settings = SIZES["saers"]["gpu"]
     assert isinstance(settings, Saers)
     assert settings.backbone == "resnet50"
     assert settings.size // settings.stride == 7

@@ -11,8 +11,8 @@ import torch
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
-from explainrec_lab.profiles import Saers
 from explainrec_lab.saers import box_table
+from explainrec_lab.settings import Saers
 
 SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
 

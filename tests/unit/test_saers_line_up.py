@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from explainrec_lab import saers
-from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.evaluate import sampled, truth
-from explainrec_lab.profiles import Saers
-from explainrec_lab.reproduce import saers as experiments
-from explainrec_lab.reproduce import saers_search
-from explainrec_lab.reproduce.saers import (
+from experiments import saers as experiments
+from experiments import saers_search
+from experiments.saers import (
     EXPLAINED,
     SETTINGS,
     learned,
@@ -23,12 +19,16 @@ from explainrec_lab.reproduce.saers import (
     references,
     shuffled,
 )
+from explainrec_lab import saers
+from explainrec_lab.data.store import DataNotFound
+from explainrec_lab.evaluate import sampled, truth
 from explainrec_lab.saers import line_up
 from explainrec_lab.saers import shop as shops
 from explainrec_lab.saers.line_up import MODELS, TUNED, UNTRAINED, learn, make, scaled
 from explainrec_lab.saers.preference import SAERS
 from explainrec_lab.saers.reasons import hit_rate
 from explainrec_lab.saers.shop import Shop, open_shop
+from explainrec_lab.settings import Saers
 
 TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
 
@@ -37,7 +37,7 @@ TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLAINREC_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("EXPLAINREC_PROFILE", "ci")
+        patch.setenv("EXPLAINREC_SETTINGS", "ci")
         return open_shop(TINY, network=saers.untrained_network(TINY).eval())
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments import photo_attributes, saers, saers_photos
 from explainrec_lab.data import (
     Catalogue,
     DataNotFound,
@@ -23,7 +24,6 @@ from explainrec_lab.data import (
     fashion_products,
     hm,
 )
-from explainrec_lab.reproduce import photo_attributes, saers, saers_photos
 from explainrec_lab.vision.labels import balanced_losses, class_weights
 
 SCHEMA = Schema(

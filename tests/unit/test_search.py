@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from machine import ROOT
 
-from explainrec_lab.reproduce.reconet import TABLE, TUNED, TUNED_HOUSEHOLDS
-from explainrec_lab.reproduce.saers import SETTINGS
-from explainrec_lab.reproduce.saers_search import GRID, points
-from explainrec_lab.reproduce.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
+from experiments.reconet import TABLE, TUNED, TUNED_HOUSEHOLDS
+from experiments.saers import SETTINGS
+from experiments.saers_search import GRID, points
+from experiments.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 
 
 @dataclass(frozen=True)

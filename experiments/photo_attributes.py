@@ -1,0 +1,221 @@
+"""Attributes learned from photos: the network, the division into products, and its accuracy.
+
+Photos of one style in two colours, and one photo under two numbers, never stand on both sides of
+the division: products are divided by their name without its colour, and by their picture.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+from scipy import sparse
+
+from experiments.record import Result
+from explainrec_lab import data
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
+from explainrec_lab.data.store import DataNotFound, cache_dir, content_key
+from explainrec_lab.saers.network import SemanticExtraction
+from explainrec_lab.saers.recipe import RECIPE_VERSION, SEEING, train, untrained_network
+from explainrec_lab.settings import Saers
+from explainrec_lab.training import kept
+from explainrec_lab.vision.backbone import pixels
+
+SETTINGS = Saers(
+    "photos",
+    items=0,
+    shoppers=0,
+    photos=0,
+    size=128,
+    backbone="resnet18",
+    width=1.0,
+    stride=32,
+    weights="imagenet",
+    epochs=4,
+    learning_rate=5e-4,
+    d=32,
+)
+"""ResNet-18 from ImageNet's weights, with a last map of 4 x 4; shops and `photos` are real ones."""
+
+TRAINING = 0.8
+"""Share of the products that the network learns from."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Products to learn from, and others to be judged by."""
+
+    train: Catalogue
+    test: Catalogue
+
+
+def products() -> Catalogue:
+    """Products with at least one label, their pictures in memory. Raises DataNotFound."""
+    found = data.load("fashion-product-images", size=SETTINGS.size).catalogue
+    assert found.attributes is not None
+    return _only(found, np.flatnonzero((found.attributes != DOES_NOT_APPLY).any(axis=1)))
+
+
+def _only(catalogue: Catalogue, items: Int[ndarray, " n"]) -> Catalogue:
+    assert catalogue.images is not None and catalogue.attributes is not None
+    return replace(
+        catalogue,
+        items=catalogue.items.iloc[items].reset_index(drop=True),
+        images=catalogue.images[items],
+        attributes=catalogue.attributes[items],
+    )
+
+
+def divided(catalogue: Catalogue, seed: int) -> Division:
+    """Whole groups of look-alikes in random order: the first `TRAINING` of the products, the rest.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
+    group = look_alikes(catalogue)
+    sizes = np.bincount(group)
+    if len(sizes) < 2:
+        raise ValueError("catalogue: all products look alike, so they cannot be divided")
+    order = np.random.default_rng([seed, 11]).permutation(len(sizes))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    learned = order[before < TRAINING * len(group)]
+    inside = np.isin(group, learned)
+    return Division(
+        _only(catalogue, np.flatnonzero(inside)), _only(catalogue, np.flatnonzero(~inside))
+    )
+
+
+def look_alikes(catalogue: Catalogue) -> Int[ndarray, " item"]:
+    """A number for each product; those with the same style or the same picture share it."""
+    assert catalogue.images is not None
+    items = catalogue.items
+    style = [
+        without_colour(title, colour)
+        for title, colour in zip(items.title, items.colour, strict=True)
+    ]
+    picture = [zlib.crc32(catalogue.images[item].tobytes()) for item in range(len(items))]
+    codes = [np.unique(np.asarray(each), return_inverse=True)[1] for each in (style, picture)]
+    owner = np.tile(np.arange(len(items)), 2)
+    mark = np.concatenate([codes[0], codes[1] + codes[0].max() + 1]) + len(items)
+    size = int(mark.max()) + 1
+    links = sparse.coo_array((np.ones(len(owner)), (owner, mark)), shape=(size, size))
+    return sparse.csgraph.connected_components(links, directed=False)[1][: len(items)]
+
+
+def without_colour(title: str, colour: object) -> str:
+    """'Acme Men Navy Blue Polo', 'Navy Blue' -> 'acme men polo'."""
+    words = str(colour).lower().split() if isinstance(colour, str) else []
+    return " ".join(word for word in re.findall(r"\w+", title.lower()) if word not in words)
+
+
+def untrained(schema: Schema, seed: int = 0) -> SemanticExtraction:
+    """A network that knows ImageNet alone. Raises DataNotFound where its weights are not here."""
+    network = untrained_network(SETTINGS, seed, schema)
+    if network.network.origin != (SETTINGS.weights or "scratch"):
+        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    return network.eval()
+
+
+def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
+    """A network that saw these products; trained once, then read from the cache.
+
+    Raises:
+        DataNotFound: ImageNet's weights are not here.
+    """
+    assert learned.schema is not None and learned.images is not None
+    network = untrained(learned.schema, seed)
+    chosen = {name: value for name, value in asdict(SETTINGS).items() if name in SEEING}
+    content = zlib.crc32(learned.images[:].tobytes())
+    classes = learned.schema.classes
+    key = content_key(
+        version=RECIPE_VERSION, seed=seed, schema=classes, learned=content, balanced=True, **chosen
+    )
+
+    def learn() -> float:
+        begin = time.process_time()
+        train(network, learned, SETTINGS, seed, balanced=True)
+        return time.process_time() - begin
+
+    network.seconds = kept(cache_dir() / "saers" / f"{key}.safetensors", network, learn)
+    return network.eval()
+
+
+def accuracies(network: SemanticExtraction, parts: Division, seed: int) -> Iterator[Result]:
+    """Accuracy and balanced accuracy of each attribute on held-out products, beside the majority's.
+
+    The majority names the commonest class of the training products.
+    """
+    assert parts.test.images is not None and parts.test.attributes is not None
+    assert parts.train.attributes is not None and parts.test.schema is not None
+    guesses = {
+        "network": seen_classes(network, parts.test.images[:]),
+        "majority": np.tile(majority(parts.train.attributes), (len(parts.test), 1)),
+    }
+    for method, predicted in guesses.items():
+        cost = network.seconds if method == "network" else 0.0
+        for name, scores in judged(predicted, parts.test.attributes, parts.test.schema).iterrows():
+            settings = {"attribute": name, "products": int(scores.products)}
+            settings |= {"classes": int(scores.classes), **asdict(SETTINGS)}
+            for measure in ("accuracy", "balanced accuracy"):
+                yield Result(
+                    method,
+                    "fashion-product-images",
+                    f"{measure}, {name}",
+                    round(float(scores[measure]), 5),
+                    seed,
+                    round(cost, 1),
+                    settings,
+                )
+
+
+@torch.no_grad()
+def seen_classes(
+    network: SemanticExtraction, images: ndarray, batch: int = 128
+) -> Int[ndarray, "item attribute"]:
+    """The most likely class of every attribute."""
+    parts = [
+        network.predicted(network(pixels(images[start : start + batch])))
+        for start in range(0, len(images), batch)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def majority(labels: Int[ndarray, "item attribute"]) -> Int[ndarray, " attribute"]:
+    """The commonest class of each attribute; 0 where there is no label."""
+    counts = [np.bincount(column[column >= 0], minlength=1) for column in labels.T]
+    return np.array([count.argmax() for count in counts], np.int64)
+
+
+def judged(
+    predicted: Int[ndarray, "item attribute"],
+    labels: Int[ndarray, "item attribute"],
+    schema: Schema,
+) -> pd.DataFrame:
+    """One row an attribute: how many products carry a label, in how many classes, and the scores.
+
+    Balanced accuracy is the mean, over the classes that occur, of the share of their products that
+    are recognised.
+    """
+    rows = {}
+    for k, name in enumerate(schema.attributes):
+        truth = labels[:, k]
+        asked = truth != DOES_NOT_APPLY
+        if not asked.any():
+            continue
+        right = (predicted[asked, k] == truth[asked]).astype(float)
+        recall = pd.Series(right).groupby(truth[asked]).mean()
+        rows[name] = {
+            "products": int(asked.sum()),
+            "classes": len(recall),
+            "accuracy": right.mean(),
+            "balanced accuracy": recall.mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,213 @@
+"""The relation model on the boutique: Table 1's layout, its baseline, and relevance feedback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from experiments.record import Result
+from explainrec_lab import evaluate, relation
+from explainrec_lab.data.boutique import goods_of
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
+from explainrec_lab.evaluate.truth import rule_holds
+from explainrec_lab.relation import truth_table
+from explainrec_lab.relation.closeness import Closeness
+from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
+from explainrec_lab.settings import SIZES, Relation
+
+
+def profile(name: str) -> Relation:
+    """Settings of one profile."""
+    found = SIZES["relation"][name]
+    assert isinstance(found, Relation)
+    return found
+
+
+CPU = profile("cpu")
+
+MODELS: dict[str, Relation] = {
+    "D = 10": replace(CPU, D=10, rank=10),
+    "D = 100": CPU,
+    "D = 500": replace(CPU, D=500),
+    "D = 100, network fixed": replace(CPU, end_to_end=False),
+    "D = 100, diagonal M(u)": replace(CPU, metric="diagonal"),
+    "D = 100, full M(u)": replace(CPU, metric="full"),
+}
+"""What is compared: the paper's three sizes, its baseline, and the three forms of M(u)."""
+
+
+METHOD_OF = {
+    "relevance": "gains from relevance",
+    "shuffled": "gains in shuffled places",
+    "none": "no gains",
+}
+"""How the record names the controls."""
+
+EXPLAINER = "LRP epsilon, blurred"
+"""Of `truth_table.METHODS`, what localisation is measured with."""
+
+
+def relation_table_1(seeds: int = 3) -> Iterator[Result]:
+    """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
+
+    Four numbers for each: against what was recorded (label noise on), against the rule on pairs
+    whose label the rule confirms, both also for unrelated pairs of the kind's categories only.
+
+    Source: LRP paper, §3.2 and Table 1.
+    """
+    for seed in range(seeds):
+        for method, settings in MODELS.items():
+            learned = relation.trained(settings, seed)
+            yield from _accuracies(method, learned, settings, seed)
+
+
+def _accuracies(
+    method: str, learned: relation.Trained, settings: Relation, seed: int
+) -> Iterator[Result]:
+    dataset = learned.dataset
+    assert dataset.relations is not None
+    assert dataset.catalogue.images is not None
+    goods = goods_of(dataset.catalogue)
+    columns = ((None, "any categories"), (goods.category, "right categories"))
+    for category, which in columns:
+        pairs = relation.balanced_pairs(
+            learned.parts, "test", dataset.relations, seed, category=category
+        )
+        logits = relation.logits_of(learned.model, dataset.catalogue.images, pairs)
+        confirmed = rule_holds(dataset, pairs) == pairs.related
+        for labels, counted in (("recorded", np.ones(len(pairs), bool)), ("rule", confirmed)):
+            shares = relation.accuracy(
+                logits[counted] > 0, pairs.related[counted], pairs.kind[counted]
+            )
+            for kind, value in shares.items():
+                measure = f"accuracy, {kind}, {labels}, {which}"
+                yield _result(method, measure, value, seed, learned.seconds, settings)
+        if category is None:
+            ceiling = relation.accuracy(confirmed, np.ones(len(pairs), bool), pairs.kind)
+            for kind, value in ceiling.items():
+                measure = f"the rule itself, {kind}, recorded, {which}"
+                yield _result(method, measure, value, seed, learned.seconds, settings)
+            table = relation.table_1(
+                {settings.D: logits}, pairs, dataset.catalogue.items["category"].to_numpy()
+            )
+            for (name, _), row in table.iterrows():
+                for kind in RELATION_KINDS:
+                    if row[kind] != relation.scores.NO_PAIRS:
+                        measure = f"table 1, {name}, {kind}"
+                        value = float(row[kind]) / 100
+                        yield _result(method, measure, value, seed, learned.seconds, settings)
+
+
+def relation_feedback(seeds: int = 3) -> Iterator[Result]:
+    """Relevance fed back into training against its two controls, at equal training.
+
+    Accuracy against the rule, mean over kinds; relevance mass over area in the true regions of
+    related test pairs that all three models predict right.
+
+    Source: LRP paper, §4.
+    """
+    settings = replace(profile("ci"), epochs=6)
+    dataset = relation.dataset_of(settings)
+    relations, images = dataset.relations, dataset.catalogue.images
+    assert relations is not None
+    assert images is not None
+    for seed in range(seeds):
+        parts = relation.split_items(relations, seed)
+        development = relation.balanced_pairs(parts, "development", relations, seed)
+        test = relation.balanced_pairs(parts, "test", relations, seed)
+        models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
+        for control in CONTROLS:
+            model, _ = relation.started(settings, relations.n_groups, seed)
+            begin = time.process_time()
+            train_with_feedback(
+                model,
+                parts.relations["train"],
+                parts.items["train"],
+                images[:],
+                development,
+                settings,
+                control=control,
+                seed=seed,
+            )
+            models[control], costs[control] = model.eval(), time.process_time() - begin
+            logits = relation.logits_of(model, images, test)
+            right &= (logits > 0) == test.related
+            sure = rule_holds(dataset, test) == test.related
+            shares = relation.accuracy(logits[sure] > 0, test.related[sure], test.kind[sure])
+            value = float(np.mean(list(shares.values())))
+            method = METHOD_OF[control]
+            yield _result(method, "accuracy, rule", value, seed, costs[control], settings)
+        for control, model in models.items():
+            mass = localisation(model, dataset, parts, test, right)
+            measure = f"mass over area, {EXPLAINER}"
+            yield _result(METHOD_OF[control], measure, mass, seed, costs[control], settings)
+
+
+def localisation(
+    model: relation.RelationModel,
+    dataset: Dataset,
+    parts: relation.Parts,
+    pairs: relation.Pairs,
+    right: np.ndarray,
+) -> float:
+    """Positive relevance of the closeness in the true regions over their area, both pictures.
+
+    Args:
+        right: bool `[pair]`, which pairs count: those that all compared models predict right.
+    """
+    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+    assert images is not None
+    items = parts.items["train"]
+    close = Closeness.of(model, images, items, category[items])
+    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
+    masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
+    maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
+    sides = [
+        evaluate.localisation.mass_ratio(maps[side].numpy(), masks[:, side]) for side in (0, 1)
+    ]
+    return float(np.nanmean(sides))
+
+
+def relation_truth(seeds: int = 3) -> Iterator[Result]:
+    """Explainers against the known truth, and three models of which one deserves an explanation.
+
+    75 related test pairs of each kind that the trained model predicts right; the same pairs for a
+    model with random weights and for one that learned from shuffled relations.
+
+    Source: LRP paper, §3.3; the truth is the boutique's.
+    """
+    for seed in range(seeds):
+        learned = relation.trained(CPU, seed)
+        dataset, items = learned.dataset, learned.parts.items["train"][:1000]
+        images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+        assert dataset.relations is not None
+        assert images is not None
+        pairs = relation.balanced_pairs(learned.parts, "test", dataset.relations, seed)
+        logits = relation.logits_of(learned.model, images, pairs)
+        right = truth_table.right_pairs(dataset, pairs, logits, each=75)
+        checks = {
+            "": learned.model,
+            ", random weights": evaluate.sanity.randomised(learned.model, seed).eval(),
+            ", shuffled relations": relation.trained(CPU, seed, shuffled=True).model,
+        }
+        for check, model in checks.items():
+            close = Closeness.of(model, images, items, category[items])
+            methods = truth_table.METHODS
+            if check:
+                methods = {name: each for name, each in methods.items() if "LRP" in name}
+            table = truth_table.truth_table(close, dataset, right, methods, references=not check)
+            for method, row in truth_table.summary(table).iterrows():
+                for measure in ("mass_ratio", "rank_accuracy", "pointing", "densest"):
+                    value = float(row[measure])
+                    yield _result(f"{method}{check}", measure, value, seed, learned.seconds, CPU)
+
+
+def _result(
+    method: str, measure: str, value: float, seed: int, cost: float, settings: Relation
+) -> Result:
+    return Result(
+        method, "boutique", measure, round(value, 5), seed, round(cost, 1), asdict(settings)
+    )

@@ -1,0 +1,258 @@
+"""SAERS on the boutique: Figures 4 to 6, Table 2, and whether its attention is the reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.record import Result
+from explainrec_lab import data
+from explainrec_lab.baselines.visual import Ranker
+from explainrec_lab.data.store import DataNotFound
+from explainrec_lab.evaluate import truth
+from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
+from explainrec_lab.saers.learning import fit_ranker
+from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers, settings_of
+from explainrec_lab.saers.preference import SAERS
+from explainrec_lab.saers.reasons import hit_rate
+from explainrec_lab.saers.shop import Shop, open_shop
+from explainrec_lab.saers.whole import pooled_vectors
+from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.vision.backbone import Backbone, backbone
+
+
+def profile(name: str) -> Saers:
+    """Settings of one profile."""
+    found = SIZES["saers"][name]
+    assert isinstance(found, Saers)
+    return found
+
+
+CPU = profile("cpu")
+
+ELSEWHERE = settings_of(
+    ("VBPR, ImageNet", 40, 1e-1, 3e-5),
+    ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
+    ("JRL, ImageNet", 20, 1e-2, 1e-4),
+    ("SAERS, all twelve", 40, 1e-1, 3e-5),
+)
+"""Models of the line-up that see something else; settings, searched like `line_up.TUNED`.
+
+The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
+paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
+"""
+
+SETTINGS = TUNED | ELSEWHERE
+
+COMPARED = (
+    *("Random", "PopRank", "BPR-MF"),
+    *("VBPR", "DeepStyle", "JRL"),
+    *("VBPR, ImageNet", "DeepStyle, ImageNet", "JRL, ImageNet"),
+    *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
+)
+ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
+DIMENSIONS = (10, 30, 50, 100)
+CUTS = (5, 10, 20, 50)
+IMAGENET_SIDE = 224
+"""Pixels of the pictures that ImageNet's networks learned on."""
+
+COLD_NEGATIVES = 150
+"""Fewer than the paper's 500: both shops have some 300 items that nobody bought in training."""
+
+SHUFFLED = "SAERS, ours, shuffled features"
+
+EXPLAINED = {
+    "SAERS": ("attention", "contribution", "swap"),
+    "SAERS, all twelve": ("attention", "contribution", "swap"),
+    "SAERS, with bias": ("attention", "contribution", "swap"),
+    "SAERS, a sum": ("contribution", "swap"),
+    "SAERS, a sum with bias": ("contribution", "swap"),
+    "SAERS, classes": ("attention", "contribution", "swap"),
+    "SAERS, ours": ("contribution", "swap"),
+    SHUFFLED: ("contribution", "swap"),
+}
+"""Model -> the answers that are scored. Weights of a sum are all alike, so they answer nothing."""
+
+PURCHASES = (4, 8, 16, 32, 64)
+USUAL = 8
+"""Purchases a shopper for which the epochs were chosen."""
+
+
+def saers_auc(seeds: int = 3) -> Iterator[Result]:
+    """AUC and NDCG@N with sampled negatives, All Items and Cold Items, for four sizes d.
+
+    Source: SAERS, §4.3 and Figures 4 to 6.
+    """
+    for seed in range(seeds):
+        shop = open_shop(CPU, seed)
+        drawn = scenarios(shop, seed)
+        for d in DIMENSIONS:
+            for method in COMPARED:
+                model, seconds = learned(method, shop, d, seed)
+                settings = {"d": d, **SETTINGS.get(method, {})}
+                for scenario, some in drawn.items():
+                    for measure, value in scores_of(model, some).items():
+                        name = f"{measure}, {scenario}"
+                        yield _result(method, name, value, seed, seconds, settings)
+
+
+def saers_ablation(seeds: int = 3) -> Iterator[Result]:
+    """Table 2's five models. Source: SAERS, §4.4."""
+    d = CPU.d
+    for seed in range(seeds):
+        shop = open_shop(CPU, seed)
+        drawn = scenarios(shop, seed)
+        for method in ABLATION:
+            model, seconds = learned(method, shop, d, seed)
+            settings = {"d": d, **TUNED.get(method, {})}
+            scores = model.scores()
+            for scenario, some in drawn.items():
+                value = float(sampled_auc(scores, some).mean())
+                yield _result(method, f"AUC, {scenario}", value, seed, seconds, settings)
+
+
+def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
+    """The paper's contests, and the same among items that training never saw."""
+    parts, everything = shop.parts, shop.dataset.interactions
+    cold = data.cold_items(parts)
+    return {
+        "all items": contests(parts.test, everything, negatives=NEGATIVES, seed=seed),
+        "cold items": contests(
+            parts.test, everything, negatives=COLD_NEGATIVES, candidates=cold, seed=seed
+        ),
+    }
+
+
+def scores_of(model: Ranker, drawn: Contests) -> dict[str, float]:
+    """AUC and NDCG@N, averaged over contests."""
+    scores = model.scores()
+    ndcg = sampled_ndcg(scores, drawn, max(CUTS)).mean(axis=0)
+    return {
+        "AUC": float(sampled_auc(scores, drawn).mean()),
+        **{f"NDCG@{N}": float(ndcg[N - 1]) for N in CUTS},
+    }
+
+
+def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, float]:
+    """A model with its settings or others, and the CPU seconds that its training took."""
+    shop = seen_by(method, shop)
+    start = time.process_time()
+    how = SETTINGS.get(method, {}) | how
+    name = method.removesuffix(", ImageNet").removesuffix(", all twelve")
+    model, _ = learn(name, shop, d, seed=seed, **how)
+    return model, time.process_time() - start
+
+
+def seen_by(method: str, shop: Shop) -> Shop:
+    """The shop as a model sees it; most see it as it is."""
+    if method.endswith(", ImageNet"):
+        return replace(shop, vectors=imagenet_vectors(CPU))
+    if method.endswith(", all twelve"):
+        return replace(shop, found=open_shop(CPU, every=True).found)
+    return shop
+
+
+@cache
+def imagenet_vectors(settings: Saers) -> Tensor:
+    """What a ResNet-18 that knows only ImageNet sees in the pictures of a profile's boutique."""
+    network = of_imagenet("resnet18").eval()
+    images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
+    assert images is not None
+    return pooled_vectors(network, images, size=IMAGENET_SIDE)
+
+
+def of_imagenet(name: str, **options: Any) -> Backbone:
+    """A network with ImageNet's weights; `options` of `vision.backbone`.
+
+    Raises:
+        DataNotFound: they are not here and could not be downloaded.
+    """
+    network = backbone(name, weights="imagenet", **options)
+    if network.origin != "imagenet":
+        raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
+    return network
+
+
+# --------------------------------------------------------------------------- the reason
+
+
+def saers_truth(seeds: int = 3) -> Iterator[Result]:
+    """How often each answer names the true reason of a held-out purchase.
+
+    References: a blind guess, the most frequent reason, and our model trained on features that
+    were exchanged between items with the same attributes.
+    """
+    for seed in range(seeds):
+        for purchases in PURCHASES:
+            shop = open_shop(CPU, seed, purchases=purchases)
+            everything = contests(shop.parts.test, shop.dataset.interactions, seed=seed)
+            for method, model, seconds in _models(shop, purchases, seed):
+                auc = float(sampled_auc(model.scores(), everything).mean())
+                settings = {"purchases": purchases}
+                yield _result(method, "AUC, all items", auc, seed, seconds, settings)
+                for how in EXPLAINED[method]:
+                    rate = hit_rate(model, shop, how)
+                    yield _result(method, f"hit rate, {how}", rate, seed, seconds, settings)
+            for reference, rate in references(shop).items():
+                settings = {"purchases": purchases}
+                yield _result(reference, "hit rate", rate, seed, 0.0, settings)
+
+
+def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, SAERS, float]]:
+    """Trained models of `EXPLAINED`, with their CPU seconds."""
+    for method in EXPLAINED:
+        how = longer(SETTINGS["SAERS, ours" if method == SHUFFLED else method], purchases)
+        start = time.process_time()
+        if method == SHUFFLED:
+            features = shuffled(class_features(shop), shop.found.applies, seed)
+            options: dict[str, Any] = {"fusion": "sum", "bias": True, "whole": False}
+            model = saers(shop, CPU.d, seed, features=features, **options)
+            fit_ranker(model, shop.parts.train, seed=seed, **how)
+            seconds = time.process_time() - start
+        else:
+            trained, seconds = learned(method, shop, CPU.d, seed, **how)
+            assert isinstance(trained, SAERS)
+            model = trained
+        yield method, model, seconds
+
+
+def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
+    """Fewer epochs where an epoch is longer: steps grow with the square root of the purchases."""
+    epochs = max(1, round(how["epochs"] * (USUAL / purchases) ** 0.5))
+    return how | {"epochs": epochs}
+
+
+def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:
+    """Features exchanged at random between items that have the same attributes."""
+    rng = np.random.default_rng([seed, 7])
+    _, kind = np.unique(applies, axis=0, return_inverse=True)
+    source = np.arange(len(features))
+    for each in np.unique(kind):
+        rows = np.flatnonzero(kind == each)
+        source[rows] = rng.permutation(rows)
+    return features[torch.from_numpy(source)]
+
+
+def references(shop: Shop) -> dict[str, float]:
+    """A blind guess, and the most frequent reason of the training purchases."""
+    events = shop.parts.test
+    reason = truth.purchase_reasons(shop.dataset, events)
+    applies = truth.applies_to(shop.dataset, events)
+    before = truth.purchase_reasons(shop.dataset, shop.parts.train)
+    return {
+        "guessing": truth.chance_rate(reason, applies),
+        "most frequent reason": truth.prior_rate(before, reason, applies),
+    }
+
+
+def _result(
+    method: str, measure: str, value: float, seed: int, cost: float, settings: dict[str, Any]
+) -> Result:
+    return Result(method, "boutique", measure, round(value, 5), seed, round(cost, 1), settings)

@@ -1,0 +1,350 @@
+"""What an item of the boutique is, before it is drawn: a `Design`, sampled from a seed.
+
+`sample(seed, item, dials)` draws every item from its own generator, so an item never depends on
+how many others there are, on their order, or on the process that asked. Attributes are what the
+papers' models must find; everything else in a design (colour, pattern, cut, pose, light, brand
+mark) is *nuisance* that tells nothing about them, unless `Dials.shortcut` says so. Drawing is
+done in `render.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from explainrec_boutique.limits import Range, check_number
+from explainrec_boutique.vocabulary import (
+    APPLIES,
+    BACKGROUNDS,
+    CATEGORIES,
+    COLOURS,
+    FAMILY_OF,
+    MARKS,
+    NECK,
+    PATTERNS,
+    SCHEMA,
+    display,
+)
+from explainrec_lab.data.contracts import DOES_NOT_APPLY
+
+MAX_SEED = 2**32 - 1
+MAX_ITEM = 2**31 - 1
+GRID = 2**10
+"""Real-valued choices are multiples of 1/GRID: the same on every machine."""
+
+
+# ------------------------------------------------------------------ how hard the catalogue is
+
+ALLOWED: dict[str, Range] = {"nuisance": (0.0, 2.0), "marks": (0.0, 1.0), "noise": (0.0, 0.2)}
+
+
+@dataclass(frozen=True)
+class Dials:
+    """How much a picture varies beyond its attributes.
+
+    Attributes:
+        nuisance: spread of pose and light, 0 (none) to 2; 1 is the shop's usual.
+        marks: probability of a brand mark, 0 to 1.
+        shortcut: None, or (attribute, probability): items with the attribute always carry a
+            mark, and with this probability it is the one that stands for their class: a trap
+            for models.
+        noise: standard deviation of the pixel noise, 0 to 0.2 of full scale.
+    """
+
+    nuisance: float = 1.0
+    marks: float = 0.45
+    shortcut: tuple[str, float] | None = None
+    noise: float = 0.006
+
+    def __post_init__(self) -> None:
+        for name, allowed in ALLOWED.items():
+            check_number(name, getattr(self, name), allowed)
+        if self.shortcut is not None:
+            _check_shortcut(self.shortcut)
+
+
+def _check_shortcut(shortcut: Any) -> None:
+    if not isinstance(shortcut, tuple) or len(shortcut) != 2:
+        raise ValueError(
+            f"shortcut: {shortcut!r} is neither None nor a pair (attribute, probability)"
+        )
+    SCHEMA.attribute(shortcut[0])
+    check_number("shortcut's probability", shortcut[1], (0.0, 1.0))
+
+
+# ------------------------------------------------------------------ one item
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the item lies in its frame. None of it depends on a class.
+
+    Attributes:
+        rotation: degrees, clockwise.
+        zoom: share of the largest size at which every class would still fit, 0..1.
+        across, down: position within the room that is left, -1 (left, top) to 1.
+        flip: whether the item is mirrored.
+    """
+
+    rotation: float
+    zoom: float
+    across: float
+    down: float
+    flip: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Light and surroundings.
+
+    Attributes:
+        light: direction that the light comes from, degrees clockwise from the right.
+        brightness: factor on all colours.
+        warmth: added to red and taken from blue.
+        background: one of `BACKGROUNDS`; `hue` (0..1) colours the tinted one.
+        noise: standard deviation of the pixel noise.
+    """
+
+    light: float
+    brightness: float
+    warmth: float
+    background: str
+    hue: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """All there is to know about one item: the same design always gives the same picture.
+
+    Attributes:
+        category: one of `CATEGORIES`.
+        codes: a class code for each attribute of `SCHEMA`, -1 where it does not apply.
+        colour, accent: main and second colour, from `PALETTE`.
+        pattern: one of `PATTERNS`; `pattern_scale` 0.7..1.5 is its size.
+        fit: -1 (tight) to 1 (loose). flare: 0 (narrow) to 1 (wide).
+        length: small variation of all lengths within their class, -1..1.
+        detail: which of four sets of pockets, trims and soles.
+        mark: a brand mark or None; `place` 0..2 is where it sits.
+        seed: of texture, folds and noise.
+    """
+
+    category: str
+    codes: tuple[int, ...]
+    colour: str
+    accent: str
+    pattern: str
+    pattern_scale: float
+    fit: float
+    flare: float
+    length: float
+    detail: int
+    mark: str | None
+    place: int
+    pose: Pose
+    scene: Scene
+    seed: int
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes that apply, with their classes."""
+        return {
+            name: SCHEMA.classes[name][code]
+            for name, code in zip(SCHEMA.attributes, self.codes, strict=True)
+            if code != DOES_NOT_APPLY
+        }
+
+    @property
+    def family(self) -> str:
+        """The family of the main colour, one of `FAMILIES`."""
+        return FAMILY_OF[self.colour]
+
+    @property
+    def title(self) -> str:
+        """The item's name in the catalogue: 'navy striped V-neck top, long sleeves'."""
+        pattern = "" if self.pattern == "plain" else f"{self.pattern} "
+        return f"{self.colour} {pattern}{_KIND_OF[self.category](self.attributes)}"
+
+    def switched(self, attribute: str, value: str) -> Design:
+        """The same item with one attribute of another class: the counterfactual.
+
+        Raises:
+            ValueError: unknown attribute or class, or an attribute that the item does not have.
+        """
+        position = SCHEMA.attribute(attribute)
+        if self.codes[position] == DOES_NOT_APPLY:
+            raise ValueError(
+                f"attribute: {attribute!r} does not apply to this item, "
+                f"which has {', '.join(self.attributes)}"
+            )
+        codes = list(self.codes)
+        codes[position] = SCHEMA.code(attribute, value)
+        return replace(self, codes=tuple(codes))
+
+    def facts(self) -> dict[str, Any]:
+        """All fields as plain values, for a content key."""
+        return asdict(self)
+
+
+# ------------------------------------------------------------------ titles
+
+
+def _top_words(has: dict[str, str]) -> str:
+    value = next(display(has[name]) for name in NECK if name in has)
+    kind = {
+        "high_neck": f"{value}-neck top",
+        "collar": f"{value}-collar top",
+        "lapel": "collarless jacket" if value == "collarless" else f"{value}-lapel jacket",
+        "neckline": f"{value}-neck top",
+    }[next(name for name in NECK if name in has)]
+    sleeves, body = display(has["sleeves_length"]), display(has["body_length"])
+    arms = sleeves if sleeves == "sleeveless" else f"{sleeves} sleeves"
+    return f"{kind}, {arms}" + ("" if body == "regular" else f", {body} body")
+
+
+def _bottom_words(has: dict[str, str]) -> str:
+    if "skirt_length" in has:
+        return f"{display(has['skirt_length'])} skirt"
+    return f"{display(has['trousers_length'])} trousers"
+
+
+def _shoe_words(has: dict[str, str]) -> str:
+    kind = f"{display(has['boots_height'])} boots" if "boots_height" in has else "shoes"
+    heel = "flat" if has["heel_height"] == "flat" else f"heel {display(has['heel_height'])}"
+    if has["heel_height"] == "high":
+        heel = "high heel"
+    return f"{display(has['closure'])} {kind}, {display(has['toe_style'])} toe, {heel}"
+
+
+_KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
+
+
+# ------------------------------------------------------------------ sampling
+
+DEFAULT = Dials()
+
+NECK_ODDS = (0.2, 0.25, 0.2, 0.35)
+SLEEVE_ODDS = (0.2, 0.15, 0.25, 0.15, 0.25)
+JACKET_SLEEVE_ODDS = (0.0, 0.0, 0.3, 0.3, 0.4)
+BODY_ODDS = (0.28, 0.42, 0.30)
+SKIRT_ODDS = 0.45
+BOOT_ODDS = 0.4
+BOOT_TOE_ODDS = (0.4, 0.4, 0.2, 0.0)
+PATTERN_ODDS = (0.42, 0.1, 0.1, 0.1, 0.08, 0.12, 0.08)
+SHOE_PATTERN_ODDS = (0.7, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0)
+BACKGROUND_ODDS = (0.45, 0.25, 0.2, 0.1)
+
+
+def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
+    """Draw one item's design.
+
+    Args:
+        seed: of the catalogue, 0..2**32-1.
+        item: its id, from 0.
+
+    Raises:
+        ValueError: names the argument, its value and the allowed range.
+    """
+    check_number("seed", seed, (0, MAX_SEED))
+    check_number("item", item, (0, MAX_ITEM))
+    rng = np.random.default_rng([int(seed), int(item)])
+    category = CATEGORIES[rng.integers(len(CATEGORIES))]
+    has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
+    colour, accent = (COLOURS[i] for i in rng.permutation(len(COLOURS))[:2])
+    return Design(
+        category=category,
+        codes=_codes(has),
+        colour=colour,
+        accent=accent,
+        pattern=_pick(rng, PATTERNS, SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS),
+        pattern_scale=_between(rng, 0.7, 1.5),
+        fit=_between(rng, -1, 1),
+        flare=_between(rng, 0, 1),
+        length=_between(rng, -1, 1),
+        detail=int(rng.integers(4)),
+        mark=_draw_mark(rng, has, dials),
+        place=int(rng.integers(3)),
+        pose=_draw_pose(rng, dials.nuisance),
+        scene=_draw_scene(rng, dials),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def _between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A uniform number on the grid."""
+    return round((low + (high - low) * rng.random()) * GRID) / GRID
+
+
+def _pick(rng: np.random.Generator, choices: Sequence[str], odds: Sequence[float]) -> str:
+    """One of `choices`; consumes one number whatever the odds."""
+    return choices[int(rng.choice(len(choices), p=odds))]
+
+
+def _draw_top(rng: np.random.Generator) -> dict[str, str]:
+    neck = _pick(rng, NECK, NECK_ODDS)
+    sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
+    return {
+        neck: _any(rng, neck),
+        "sleeves_length": _pick(rng, SCHEMA.classes["sleeves_length"], sleeves),
+        "body_length": _pick(rng, SCHEMA.classes["body_length"], BODY_ODDS),
+    }
+
+
+def _draw_bottom(rng: np.random.Generator) -> dict[str, str]:
+    name = "skirt_length" if rng.random() < SKIRT_ODDS else "trousers_length"
+    return {name: _any(rng, name)}
+
+
+def _draw_shoes(rng: np.random.Generator) -> dict[str, str]:
+    boots = rng.random() < BOOT_ODDS
+    has = {name: _any(rng, name) for name in APPLIES["shoes"]}
+    if not boots:
+        del has["boots_height"]
+        return has
+    return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
+
+
+def _any(rng: np.random.Generator, attribute: str) -> str:
+    classes = SCHEMA.classes[attribute]
+    return classes[int(rng.integers(len(classes)))]
+
+
+def _codes(has: dict[str, str]) -> tuple[int, ...]:
+    return tuple(
+        SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
+        for name in SCHEMA.attributes
+    )
+
+
+def _draw_mark(rng: np.random.Generator, has: dict[str, str], dials: Dials) -> str | None:
+    """A brand mark or None. Always consumes three numbers, so that dials change nothing else."""
+    shows, mark, tied = rng.random(), MARKS[int(rng.integers(len(MARKS)))], rng.random()
+    if dials.shortcut is not None and dials.shortcut[0] in has:
+        attribute, probability = dials.shortcut
+        return MARKS[SCHEMA.code(attribute, has[attribute])] if tied < probability else mark
+    return mark if shows < dials.marks else None
+
+
+def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
+    tilt = sum(_between(rng, -1, 1) for _ in range(3))  # bell-shaped, within -3..3
+    return Pose(
+        rotation=2.4 * tilt * nuisance,
+        zoom=1 - _between(rng, 0, 0.14) * nuisance,
+        across=_between(rng, -1, 1) * min(nuisance, 1),
+        down=_between(rng, -1, 1) * min(nuisance, 1),
+        flip=bool(rng.random() < 0.5),
+    )
+
+
+def _draw_scene(rng: np.random.Generator, dials: Dials) -> Scene:
+    return Scene(
+        light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
+        brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,
+        warmth=_between(rng, -0.03, 0.03) * dials.nuisance,
+        background=_pick(rng, BACKGROUNDS, BACKGROUND_ODDS),
+        hue=_between(rng, 0, 1),
+        noise=float(dials.noise),
+    )

@@ -1,0 +1,179 @@
+"""How large a chapter runs: `ci`, `cpu` or `gpu`, one frozen dataclass a chapter.
+
+`EXPLAINREC_SETTINGS` chooses; without it, `gpu` where there is one, else `cpu`. `ci` executes the
+whole book in minutes on two cores; `cpu` is for reading on a laptop; `gpu` is the full size.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from explainrec_lab import training
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+NAMES = ("ci", "cpu", "gpu")
+
+
+def current() -> str:
+    """Name of the profile in force.
+
+    Raises:
+        ValueError: EXPLAINREC_SETTINGS is set to something else.
+    """
+    name = os.environ.get("EXPLAINREC_SETTINGS") or ("gpu" if torch.cuda.is_available() else "cpu")
+    if name not in NAMES:
+        raise ValueError(f"EXPLAINREC_SETTINGS: {name!r}; choose from {', '.join(NAMES)}")
+    return name
+
+
+@dataclass(frozen=True)
+class Boutique:
+    """The boutique's chapter: how many pictures, how large, how many shoppers."""
+
+    name: str
+    items: int
+    shoppers: int
+    size: int
+
+
+@dataclass(frozen=True)
+class RecoNet:
+    """Chapter 2: size of the model and length of training."""
+
+    name: str
+    d: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+
+    def optimisation(self, epochs: int | None = None) -> training.Optimisation:
+        """How `training.fit` shall walk, for the profile's number of epochs or another."""
+        chosen = self.epochs if epochs is None else epochs
+        return training.Optimisation(chosen, self.learning_rate, self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Chapter 1: its boutique, its network, the size of M(u), and the length of training.
+
+    Attributes:
+        pairs: relations drawn for each group and kind; items, size: of the boutique.
+        backbone, width, grid, batch_norm: see `vision.backbone`.
+        weights: to start from: 'boutique' (another shop's labels), 'imagenet' or 'scratch'.
+        epochs_before: passes over the other shop's pictures.
+        network_rate: the network's share of the learning rate.
+        end_to_end: False keeps the network as it is at the start.
+        D, metric, rank: see `relation.UserMetric`.
+        hand: items in a batch.
+        shrinkage: weight decay of the personal part of M(u).
+    """
+
+    name: str
+    items: int
+    pairs: int
+    size: int
+    backbone: str
+    width: float
+    epochs_before: int
+    epochs: int
+    learning_rate: float = 2e-3
+    network_rate: float = 0.3
+    hand: int = 64
+    grid: int = 4
+    batch_norm: bool = True
+    weights: str = "boutique"
+    end_to_end: bool = True
+    D: int = 100
+    metric: str = "low rank"
+    rank: int = 24
+    shrinkage: float = 0.01
+
+
+@dataclass(frozen=True)
+class Saers:
+    """Chapter 3: its shop, the network that sees attributes, and the model of preferences.
+
+    Attributes:
+        items, shoppers, size: of the boutique whose items are recommended.
+        photos: labelled pictures of another boutique, from which attributes are learned.
+        backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
+            pixels of a cell of the last feature map.
+        head: see `saers.network.HEADS`.
+        epochs, learning_rate, batch_size: of the network.
+        d: size of the embeddings of users and items; `saers.line_up.TUNED` holds the rest.
+    """
+
+    name: str
+    items: int
+    shoppers: int
+    size: int
+    photos: int
+    backbone: str
+    width: float
+    stride: int
+    epochs: int
+    d: int
+    learning_rate: float = 2e-3
+    batch_size: int = 32
+    batch_norm: bool = True
+    weights: str | None = None
+    head: str = "hidden"
+
+
+SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
+    "boutique": {
+        "ci": Boutique("ci", items=300, shoppers=400, size=64),
+        "cpu": Boutique("cpu", items=2500, shoppers=1500, size=64),
+        "gpu": Boutique("gpu", items=10_000, shoppers=10_000, size=128),
+    },
+    "reconet": {
+        "ci": RecoNet("ci", 64, 60, 128, 1e-2, 0.1),
+        "cpu": RecoNet("cpu", 128, 120, 128, 1e-2, 0.12),
+        "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
+    },
+    "relation": {
+        "ci": Relation("ci", 4000, 8000, 64, "vgg11", 0.25, epochs_before=3, epochs=4),
+        "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
+        "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
+    },
+    "saers": {
+        "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20),
+        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 32),
+        "gpu": Saers(
+            "gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, head="pooled"
+        ),
+    },
+}
+
+
+def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
+    """The settings of one chapter under the profile in force.
+
+    Raises:
+        ValueError: an unknown chapter, or an unknown profile in EXPLAINREC_SETTINGS.
+    """
+    if chapter not in SIZES:
+        raise ValueError(f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
+    return SIZES[chapter][current()]
+
+
+def fabric() -> Fabric:
+    """The device of the profile in force: one GPU under `gpu`, else one CPU process.
+
+    Raises:
+        ValueError: the profile is `gpu` and there is none.
+    """
+    if current() != "gpu":
+        return training.cpu()
+    if not torch.cuda.is_available():
+        raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")
+    from lightning_fabric import Fabric
+
+    return Fabric(accelerator="cuda", devices=1)

@@ -1,0 +1,71 @@
+"""Profiles: the environment chooses, and a wrong choice is named."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+
+settings = importlib.import_module("explainrec_lab.settings")
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("EXPLAINREC_SETTINGS", raising=False)
+
+
+def test_without_a_choice_a_machine_without_gpu_reads_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings.current() == "cpu"
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "")
+    assert settings.current() == "cpu"
+
+
+def test_without_a_choice_a_machine_with_a_gpu_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert settings.current() == "gpu"
+
+
+@pytest.mark.parametrize("name", settings.NAMES)
+@pytest.mark.parametrize("chapter", settings.SIZES)
+def test_each_chapter_has_each_profile(
+    chapter: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", name)
+    assert settings.settings(chapter).name == name
+
+
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "laptop")
+    for ask in (settings.current, settings.fabric, lambda: settings.settings("reconet")):
+        with pytest.raises(ValueError, match="EXPLAINREC_SETTINGS: 'laptop'; choose from ci, cpu"):
+            ask()
+
+
+def test_an_unknown_chapter_is_named() -> None:
+    with pytest.raises(ValueError, match=r"chapter: 'reco'; choose from .*reconet"):
+        settings.settings("reco")
+
+
+def test_the_gpu_profile_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "gpu")
+    with pytest.raises(ValueError, match="EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU"):
+        settings.fabric()
+
+
+def test_the_cpu_profile_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "cpu")
+    fabric = settings.fabric()
+    assert fabric.device.type == "cpu"
+    assert fabric.world_size == 1
+
+
+def test_a_number_of_epochs_of_one_s_own_is_taken_as_it_is() -> None:
+    chapter = settings.SIZES["reconet"]["ci"]
+    assert chapter.optimisation().epochs == chapter.epochs
+    assert chapter.optimisation(3).epochs == 3
+    with pytest.raises(ValueError, match="epochs: 0 must be at least 1"):
+        chapter.optimisation(0)

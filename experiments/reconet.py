@@ -28,7 +28,6 @@ RECIPES: dict[str, tuple[int, bool, Optimisation]] = {
 EXAMPLES: dict[str, Any] = {
     "share": 0.5,
     "attribute_share": 0.3,
-    "silence": True,
     "batch_size": 128,
 }
 """How the training examples are made, for all of them."""

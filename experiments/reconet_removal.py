@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import mannwhitneyu, norm, spearmanr
 from torch import Tensor
 
+from experiments import limes
 from experiments.reconet import RECIPES, trained
 from experiments.record import Result
 from explainrec_lab import data, reconet
 from explainrec_lab.baselines import surrogate
-from explainrec_lab.evaluate.effect import compare
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
 
@@ -73,8 +75,8 @@ def _changes(
 ) -> dict[str, float]:
     """Means and effect sizes, both conventions."""
     start = time.process_time()
-    Z = removal.relevance_of_profiles(model, sets, items)
-    turn = {order: removal.turns(sets, Z, order, seed) for order in ("most", "random")}
+    Z = reconet.relevance(model, sets, items)
+    turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
     found: dict[str, float] = {}
     ways = {average: (turn, average) for average in removal.AVERAGES}
     if len(model.space.item_features):
@@ -95,10 +97,22 @@ def _measures(way: str, most: removal.Removal, random: removal.Removal) -> dict[
         for order, curve in (("most", most), ("random", random)):
             found[f"mean change, {order}, {k}, {way}"] = float(curve.changes[k, both].mean())
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
-        two = compare(most.changes[k, left], random.changes[k, left])
-        found[f"effect, {k}, {way}"] = two.effect
-        found[f"log10 p, {k}, {way}"] = two.log10_p
+        effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
+        found[f"effect, {k}, {way}"] = effect
+        found[f"log10 p, {k}, {way}"] = log10_p
     return found
+
+
+def compare(
+    lower: Float[ndarray, " first"], higher: Float[ndarray, " second"]
+) -> tuple[float, float]:
+    """The chance that a draw of the first sample lies below one of the second, ties half; and the
+    decimal logarithm of the two-sided p-value of the Mann-Whitney U test, by the normal
+    approximation without ties: the p-value itself is often smaller than the smallest float."""
+    pairs = len(lower) * len(higher)
+    U = mannwhitneyu(higher, lower).statistic
+    z = (U - pairs / 2) / np.sqrt(pairs * (len(lower) + len(higher) + 1) / 12)
+    return U / pairs, float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
 def _against_the_best(
@@ -106,16 +120,14 @@ def _against_the_best(
 ) -> dict[str, float]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
     changes = []
-    Z = removal.relevance_of_profiles(model, sets, items)
+    Z = reconet.relevance(model, sets, items)
     for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
-        own = Z[sets.offsets[u] : sets.offsets[u + 1]]
+        own = Z[u, sets[u]]
         black_box = removal.score_of_masks(model, sets.rows(u, u + 1), int(items[u]))
-        masks = torch.ones(2, len(own))
-        masks[1, own.topk(k).indices] = 0
-        before, after = black_box(masks)
+        top = removal.change_of_output(black_box, len(own), own.topk(k).indices)
         greedy = removal.greedy_removal(black_box, len(own), k)[1]
         best = removal.best_removal(black_box, len(own), k)[1]
-        changes.append([float(after - before), greedy, best])
+        changes.append([top, greedy, best])
     top, greedy, best = np.array(changes).T
     return {
         f"short profiles of at most {SMALL}": float(len(best)),
@@ -130,10 +142,10 @@ def _against_the_best(
 Explainer = Callable[[surrogate.BlackBox, int], Tensor]
 
 EXPLAINERS: dict[str, Explainer] = {
-    "LIME, captum": surrogate.lime,
-    "LIME, all masks at once": surrogate.lime_at_once,
-    "LIME, lime tabular": surrogate.lime_tabular,
-    "LIME, lime text": surrogate.lime_text,
+    "LIME, captum": limes.captum,
+    "LIME, all masks at once": surrogate.lime,
+    "LIME, lime tabular": limes.tabular,
+    "LIME, lime text": limes.text,
     "Shapley sampling, captum": surrogate.shapley_sampling,
     "leave one out": surrogate.leave_one_out,
 }
@@ -182,7 +194,7 @@ def _explained(
         yield method, "CPU seconds", time.process_time() - start
         yield from _judged(method, found, Z, black_box)
     of_p = removal.score_of_masks(model, one, item, probability=True)
-    yield from _judged("LIME, captum, probability", surrogate.lime(of_p, n), Z, black_box)
+    yield from _judged("LIME, captum, probability", limes.captum(of_p, n), Z, black_box)
     if whole_row:
         start = time.process_time()
         found = _lime_on_the_whole_row(model, one, item, parts)
@@ -200,7 +212,7 @@ def _lime_on_the_whole_row(
     row[one.ids] = 1
     black_box = removal.score_of_masks(model, reconet.Sets.of(range(m)), item)
     table = (rows.toarray() > 0).astype(float)
-    return surrogate.lime_tabular(black_box, m, row=row, table=table)[one.ids]
+    return limes.tabular(black_box, m, row=row, table=table)[one.ids]
 
 
 def _judged(

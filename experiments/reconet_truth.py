@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from experiments.record import Result
+from explainrec_boutique.vocabulary import display
 from explainrec_lab import data, reconet, training
-from explainrec_lab.baselines import reasons
+from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.evaluate import truth
 from explainrec_lab.training import Optimisation
@@ -47,20 +47,16 @@ def _scored(shop: data.Dataset, parts: data.Split, n: int, seed: int) -> Iterato
         **{f"{name}, random weights": s for name, s in from_model(blank, shop, parts).items()},
         **from_history(shop, parts),
     }.items():
-        rate = truth.reason_hit_rate(scores, reason, applies)
+        rate = truth.hit_rate(shop, parts.test, scores)
         yield _result(method, "true reason named", n, rate, seed, cost)
-    before = truth.purchase_reasons(shop, parts.train)
-    for method, rate in {
-        "most frequent reason": truth.prior_rate(before, reason, applies),
-        "guessing": truth.chance_rate(reason, applies),
-    }.items():
+    for method, rate in truth.references(shop, parts.train, parts.test).items():
         yield _result(method, "true reason named", n, rate, seed, 0.0)
     counted = truth.explainable(reason, applies)
     for method, named in {
         **{name: scores.argmax(axis=1) for name, scores in answers.items()},
         "the truth": reason,
     }.items():
-        same = agreement(parts.test.item[counted], named[counted])
+        same = truth.agreement(parts.test.item[counted], named[counted])
         yield _result(method, "same answer for two buyers", n, same, seed, 0.0)
     held = attributes_held(model, shop, parts)[applies].mean()
     yield _result("the bought item's attributes", "in the profile", n, float(held), seed, 0.0)
@@ -82,20 +78,19 @@ def from_model(
     """What the model's explanations say of each held-out purchase."""
     codes, events = _codes(shop), parts.test
     profiles = model.space.profiles(parts.train)
-    share = reconet.shares(profiles, model.space.m)
-    mean = reconet.mean_profile(profiles, model.space.m).numpy()
-    features = reconet.attribute_features(shop.catalogue, model.space)
-    hers = share[events.user]
-    Z = reconet.relevance_of_all(model, hers, events.item)
-    personal = reconet.relevance_of_all(model, hers, events.item, mean)
+    hers = profiles.of_users(events.user)
+    share, mean = hers.shares(model.space.m), reconet.mean_profile(profiles, model.space.m)
+    features = reconet.attribute_features(shop.catalogue, model.space, display)
+    Z = reconet.relevance(model, hers, events.item)
+    personal = reconet.relevance(model, hers, events.item, mean)
     own = features[events.item]
-    taste = reconet.favoured(model, share, mean, codes)
+    favoured = reconet.favoured(model, profiles.shares(model.space.m), mean, codes)
     return {
-        "Z": reconet.looked_up(Z, own, hers),
+        "Z": reconet.looked_up(Z, own, share),
         "personal": reconet.looked_up(personal, own),
-        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, hers),
-        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, hers),
-        "favoured class": reasons.for_purchases(taste, events.user, events.item, codes),
+        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, share),
+        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, share),
+        "favoured class": taste.for_purchases(favoured, events.user, events.item, codes),
     }
 
 
@@ -105,12 +100,12 @@ def from_history(
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
     tastes = {
-        "counting": reasons.counted(history, codes),
-        "choice model": reasons.fitted(history, codes),
+        "counting": taste.counted(history, codes),
+        "choice model": taste.fitted(history, codes),
     }
     return {
-        name: reasons.for_purchases(taste, events.user, events.item, codes)
-        for name, taste in tastes.items()
+        name: taste.for_purchases(hers, events.user, events.item, codes)
+        for name, hers in tastes.items()
     }
 
 
@@ -123,20 +118,9 @@ def attributes_held(
     model: reconet.RecoNet, shop: data.Dataset, parts: data.Split
 ) -> Bool[ndarray, "event attribute"]:
     """Whether each attribute of the bought item is in the buyer's profile."""
-    held = reconet.shares(model.space.profiles(parts.train), model.space.m)
-    features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
-    return reconet.looked_up(held[parts.test.user], features) > 0
-
-
-def agreement(items: ndarray, named: ndarray) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    rates = []
-    for item in np.unique(items):
-        votes = np.bincount(named[items == item])
-        n = votes.sum()
-        if n > 1:
-            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
-    return float(np.mean(rates))
+    held = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
+    features = reconet.attribute_features(shop.catalogue, model.space, display)
+    return reconet.looked_up(held, features[parts.test.item]) > 0
 
 
 def _result(

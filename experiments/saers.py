@@ -17,7 +17,7 @@ from explainrec_lab import data
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
-from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
+from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.saers.learning import fit_ranker
 from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers, settings_of
 from explainrec_lab.saers.preference import SAERS

@@ -30,7 +30,7 @@ from experiments.saers_search import points
 from explainrec_lab import data
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.sampled import NEGATIVES, contests, sampled_auc
+from explainrec_lab.evaluate.ranking import NEGATIVES, contests, sampled_auc
 from explainrec_lab.saers.extraction import Extracted, extract
 from explainrec_lab.saers.learning import fit_ranker
 from explainrec_lab.saers.line_up import UNTRAINED, make

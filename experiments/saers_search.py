@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.record import Result
 from experiments.saers import CPU, SETTINGS, learned
-from explainrec_lab.evaluate.sampled import contests, sampled_auc
+from explainrec_lab.evaluate.ranking import contests, sampled_auc
 from explainrec_lab.saers.shop import open_shop
 
 GRID: dict[str, tuple[float, ...]] = {

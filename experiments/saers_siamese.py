@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from experiments.record import Result
 from experiments.saers import CPU, of_imagenet, scenarios
-from explainrec_lab.evaluate.sampled import sampled_auc
+from explainrec_lab.evaluate.ranking import sampled_auc
 from explainrec_lab.saers.learning import fit_ranker
 from explainrec_lab.saers.line_up import TUNED, saers
 from explainrec_lab.saers.preference import SAERS, WholeFeature

@@ -53,7 +53,7 @@ MOVIELENS: Spaces = {
         {"clusters": (100, 300), "regularisation": (20, 100)},
     ),
     "factorization machine": (
-        baselines.FM(64, 20, 2e-2, 0.3, 20),
+        baselines.FM(64, 20, 2e-2, weight_decay=0.3),
         {
             "d": (48, 128),
             "learning_rate": (5e-3, 3e-2),
@@ -62,7 +62,7 @@ MOVIELENS: Spaces = {
         },
     ),
     "CML": (
-        baselines.CML(64, 0.5, 15, 5e-3, 20),
+        baselines.CML(64, 15, 5e-3),
         {
             "d": (32, 128),
             "margin": (0.2, 1),
@@ -101,7 +101,7 @@ HOUSEHOLDS: Spaces = {
         {"clusters": (50, 300), "regularisation": (20, 150)},
     ),
     "factorization machine": (
-        baselines.FM(48, 12, 2e-2, 1.0, 20),
+        baselines.FM(48, 12, 2e-2, weight_decay=1.0),
         {
             "d": (32, 64),
             "learning_rate": (1e-2, 5e-2),
@@ -110,7 +110,7 @@ HOUSEHOLDS: Spaces = {
         },
     ),
     "CML": (
-        baselines.CML(32, 0.5, 15, 1e-2, 20),
+        baselines.CML(32, 15, 1e-2),
         {
             "d": (12, 64),
             "margin": (0.2, 1),

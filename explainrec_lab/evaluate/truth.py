@@ -88,6 +88,40 @@ def prior_rate(
     return reason_hit_rate(scores, true_reason, applies)
 
 
+def hit_rate(
+    dataset: Dataset,
+    events: Interactions,
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+) -> float:
+    """`reason_hit_rate` of these explanations of a data set's own purchases."""
+    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+    return reason_hit_rate(predicted_attribute, reason, applies)
+
+
+def references(dataset: Dataset, known: Interactions, events: Interactions) -> dict[str, float]:
+    """The two hit rates that stand beside every other one, by name.
+
+    Args:
+        known: the purchases whose reasons are counted. events: those that are explained.
+    """
+    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+    return {
+        "most frequent reason": prior_rate(purchase_reasons(dataset, known), reason, applies),
+        "guessing": chance_rate(reason, applies),
+    }
+
+
+def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute."""
+    rates = []
+    for item in np.unique(items):
+        votes = np.unique(named[items == item], return_counts=True)[1]
+        n = votes.sum()
+        if n > 1:
+            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
+    return _mean(np.array(rates))
+
+
 def explainable(
     true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
 ) -> Bool[ndarray, " event"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab.equations import implements
-from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
 class RecoNet(nn.Module):

@@ -72,10 +72,10 @@ define install
 	@echo "Setting up $(ENV): once, and again when pyproject.toml changes."
 	@test -x $(RUN) || $(PYTHON) -m venv $(ENV)
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip
-	@$(RUN) -m pip install -q --disable-pip-version-check uv || echo "No uv here: pip takes over."
-	@if ! $(RUN) -m uv --version >/dev/null 2>&1; \
-	  then $(RUN) -m pip install --disable-pip-version-check -e '.[$(1)]'; \
-	  elif [ -z "$$UV_TORCH_BACKEND" ] && $(REACHED) && $(UV) --torch-backend=auto -e '.[$(1)]'; \
-	  then :; else $(UV) -e '.[$(1)]'; fi
+	@$(RUN) -m pip install -q --disable-pip-version-check uv || true
+	@if [ -z "$$UV_TORCH_BACKEND" ] && $(REACHED) && $(UV) --torch-backend=auto -e '.[$(1)]'; then :; \
+	elif $(UV) -e '.[$(1)]'; then :; \
+	else echo "Without uv: pip."; \
+	  $(RUN) -m pip install --disable-pip-version-check -e '.[$(1)]'; fi
 	@touch $@
 endef

@@ -29,10 +29,10 @@ from explainrec_lab.vision.backbone import Backbone, backbone
 
 
 def profile(name: str) -> Saers:
-    """Settings of one profile."""
+    """Settings of one profile, with the network that the recorded results were made with."""
     found = SIZES["saers"][name]
     assert isinstance(found, Saers)
-    return found
+    return replace(found, hidden=100, epochs=6)
 
 
 CPU = profile("cpu")

@@ -26,9 +26,6 @@ from explainrec_lab.vision.labels import Labelled, balanced_losses
 HEADS = ("pooled", "linear", "hidden")
 """From F to the answers: linear on its mean (a ResNet's own), on all cells, or a hidden layer."""
 
-HIDDEN = 100
-"""Size of the hidden layer."""
-
 
 class SemanticExtraction(nn.Module):
     """Pixels in 0..1 -> the last feature map F -> a logit for each class of each attribute.
@@ -39,10 +36,12 @@ class SemanticExtraction(nn.Module):
         seconds: CPU seconds of training, once trained.
     """
 
-    def __init__(self, network: Backbone, n_classes: Sequence[int], head: str = "hidden") -> None:
+    def __init__(
+        self, network: Backbone, n_classes: Sequence[int], head: str = "hidden", hidden: int = 32
+    ) -> None:
         super().__init__()
         self.network, self.n_classes = network, list(n_classes)
-        self.head = _head(head, network, sum(self.n_classes) + len(self.n_classes))
+        self.head = _head(head, network, hidden, sum(self.n_classes) + len(self.n_classes))
         self.seconds = 0.0
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel row column"]:
@@ -83,7 +82,7 @@ class SemanticExtraction(nn.Module):
         return codes + (limits.cumsum(0) - limits)
 
 
-def _head(kind: str, network: Backbone, answers: int) -> nn.Sequential:
+def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequential:
     """From F to the answers. Raises ValueError for an unknown kind."""
     if kind == "pooled":
         mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -92,8 +91,8 @@ def _head(kind: str, network: Backbone, answers: int) -> nn.Sequential:
         return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers))
     if kind != "hidden":
         raise ValueError(f"head: {kind!r}; choose from {', '.join(HEADS)}")
-    hidden = (nn.Linear(network.size, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU())
-    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(HIDDEN, answers))
+    layer = (nn.Linear(network.size, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+    return nn.Sequential(nn.Flatten(), *layer, nn.Linear(hidden, answers))
 
 
 @implements("saers", "classification")

@@ -13,19 +13,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from explainrec_boutique.vocabulary import SCHEMA
-from explainrec_lab import data
+from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import Catalogue, Schema
-from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.saers.network import Lesson, SemanticExtraction, lesson_losses
 from explainrec_lab.settings import Saers, fabric
-from explainrec_lab.training import History, Optimisation, fit, kept
+from explainrec_lab.training import History, Optimisation, fit
 from explainrec_lab.vision.backbone import backbone
 from explainrec_lab.vision.labels import Labelled, class_weights, labelled
+
+NAME = "saers"
+"""Of the network's file in `weights`."""
 
 RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another network."""
@@ -40,6 +43,7 @@ SEEING = (
     "width",
     "stride",
     "head",
+    "hidden",
     "batch_norm",
     "epochs",
     "learning_rate",
@@ -75,16 +79,20 @@ def untrained_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         n_classes = [len(each) for each in schema.classes.values()]
-        return SemanticExtraction(network, n_classes, settings.head)
+        return SemanticExtraction(network, n_classes, settings.head, settings.hidden)
+
+
+def recipe(settings: Saers, seed: int = 0, origin: str = "scratch") -> dict[str, Any]:
+    """What the weights of the network depend on, besides the boutique's drawing."""
+    chosen = {name: value for name, value in asdict(settings).items() if name in SEEING}
+    return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, **chosen}
 
 
 def trained_network(
     settings: Saers, seed: int = 0, *, progress: bool = False
 ) -> SemanticExtraction:
-    """The network of a profile, trained on the first call and read from the cache from then on."""
+    """The network of a profile: read from the package or the cache, else trained and kept there."""
     network = untrained_network(settings, seed)
-    chosen = {name: value for name, value in asdict(settings).items() if name in SEEING}
-    key = content_key(version=RECIPE_VERSION, seed=seed, origin=network.network.origin, **chosen)
 
     def learn() -> float:
         shop = labelled_shop(settings, seed)
@@ -94,7 +102,8 @@ def trained_network(
         train(network, shop, settings, seed, progress=progress)
         return time.process_time() - begin
 
-    network.seconds = kept(cache_dir() / "saers" / f"{key}.safetensors", network, learn)
+    chosen = recipe(settings, seed, network.network.origin)
+    network.seconds = weights.trained(network, NAME, chosen, learn)
     return network.eval()
 
 
@@ -125,10 +134,10 @@ def train(
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
     lesson, on = Lesson(network), fabric()
-    weights = class_weights(labels, network.n_classes) if balanced else None
-    if weights is not None:
-        weights = [each.to(on.device) for each in weights]
-    losses = partial(lesson_losses, weights=weights)
+    counting = class_weights(labels, network.n_classes) if balanced else None
+    if counting is not None:
+        counting = [each.to(on.device) for each in counting]
+    losses = partial(lesson_losses, weights=counting)
     history = fit(lesson, batches, losses, optimisation, fabric=on, progress=progress)
     network.cpu()
     return history

@@ -184,7 +184,7 @@ def test_a_trained_network_comes_back_from_the_cache(
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     assert not first.training
-    (file,) = (tmp_path / "saers").glob("*.safetensors")
+    (file,) = (tmp_path / "trained").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     damaged = saers.trained_network(SMALL)
     for one, other in zip(first.state_dict().values(), damaged.state_dict().values(), strict=True):

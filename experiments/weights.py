@@ -21,9 +21,10 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from experiments.saers_boxes import accuracy
 from explainrec_lab import data, saers
 from explainrec_lab._version import __version__
-from explainrec_lab.saers.box_table import accuracy
+from explainrec_lab.saers.attributes import recipe
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.weights import FOLDER, recipe_key
 
@@ -50,9 +51,12 @@ def saers_network() -> Network:
     settings = SIZES["saers"]["cpu"]
     assert isinstance(settings, Saers)
     network = saers.trained_network(settings, SEED)
-    recipe = saers.recipe.recipe(settings, SEED)
     return Network(
-        network, recipe, asdict(settings), network.seconds, lambda: saers_scores(network)
+        network,
+        recipe(settings, SEED),
+        asdict(settings),
+        network.seconds,
+        lambda: saers_scores(network),
     )
 
 

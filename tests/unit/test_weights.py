@@ -13,7 +13,7 @@ import torch
 
 from experiments.weights import NETWORKS, saers_scores
 from explainrec_lab import saers, weights
-from explainrec_lab.saers import recipe
+from explainrec_lab.saers.attributes import recipe
 from explainrec_lab.settings import SIZES, Saers
 
 LIMIT = 4e6
@@ -40,7 +40,7 @@ def test_there_is_a_network_behind_every_file_and_all_are_small() -> None:
 
 @pytest.mark.parametrize("name", ["ci", "cpu"])
 def test_the_card_of_chapter_3_has_the_recipe_of_the_pages(name: str) -> None:
-    key = weights.recipe_key(recipe.recipe(settings_of(name)))
+    key = weights.recipe_key(recipe(settings_of(name)))
     assert weights.card("saers")["key"] == key, "run `python -m experiments weights`"
 
 
@@ -63,9 +63,9 @@ def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
 )
 def test_a_changed_recipe_has_another_key(change: dict[str, float]) -> None:
     settings = settings_of("cpu")
-    changed = recipe.recipe(replace(settings, **change))
-    assert weights.recipe_key(changed) != weights.recipe_key(recipe.recipe(settings))
-    assert weights.recipe_key(recipe.recipe(settings, seed=1)) != weights.card("saers")["key"]
+    changed = recipe(replace(settings, **change))
+    assert weights.recipe_key(changed) != weights.recipe_key(recipe(settings))
+    assert weights.recipe_key(recipe(settings, seed=1)) != weights.card("saers")["key"]
 
 
 def test_another_drawing_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:

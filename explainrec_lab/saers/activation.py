@@ -15,8 +15,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explainrec_lab.equations import implements
-
 
 def gradients_of(
     scores: Callable[[Tensor], Tensor],
@@ -37,7 +35,6 @@ def gradients_of(
     return found.transpose(0, 1)
 
 
-@implements("saers", "importance")
 def importance(
     gradients: Float[Tensor, "*batch channel row column"],
 ) -> Float[Tensor, "*batch channel"]:
@@ -45,7 +42,6 @@ def importance(
     return gradients.mean(dim=(-2, -1))
 
 
-@implements("saers", "grad-aam")
 def grad_aam(
     maps: Float[Tensor, "item channel row column"],
     alpha: Float[Tensor, "item attribute channel"],

@@ -18,7 +18,6 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import DOES_NOT_APPLY
-from explainrec_lab.equations import implements
 from explainrec_lab.training import fast_half
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.labels import Labelled, balanced_losses
@@ -96,7 +95,6 @@ def _head(kind: str, network: Backbone, answers: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(HIDDEN, answers))
 
 
-@implements("saers", "classification")
 def classification_losses(
     classes: Sequence[Float[Tensor, "item class"]],
     labels: Int[Tensor, "item attribute"],

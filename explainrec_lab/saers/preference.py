@@ -34,7 +34,6 @@ from explainrec_lab.baselines.visual import (
     projection,
     table,
 )
-from explainrec_lab.equations import implements
 from explainrec_lab.saers.whole import LinearFeature, SiameseFeature
 
 WholeFeature = LinearFeature | SiameseFeature
@@ -49,7 +48,6 @@ NOTHING = -1
 # --------------------------------------------------------------------------- equations
 
 
-@implements("saers", "fusion")
 def average_fusion(
     transferred: Float[Tensor, "*n k d"], n_attributes: int
 ) -> Float[Tensor, "*n d"]:
@@ -60,7 +58,6 @@ def average_fusion(
     return transferred.sum(dim=-2) / n_attributes
 
 
-@implements("saers", "attention")
 def attention_weights(
     logits: Float[Tensor, "*n k"],
     applies: Bool[Tensor, "*n k"],
@@ -77,7 +74,6 @@ def attention_weights(
     return alpha.masked_fill(~applies, 0.0)
 
 
-@implements("saers", "attended")
 def attended(
     alpha: Float[Tensor, "*n k"], transferred: Float[Tensor, "*n k d"]
 ) -> Float[Tensor, "*n d"]:
@@ -85,13 +81,11 @@ def attended(
     return (alpha.unsqueeze(-1) * transferred).sum(dim=-2)
 
 
-@implements("saers", "embedding")
 def embedding(fused: Float[Tensor, "*n d"], whole: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     """f(i) = (what its attributes say) + f_g(i). Source: SAERS, Eq. 7."""
     return fused + whole
 
 
-@implements("saers", "prediction")
 def prediction(
     users: Float[Tensor, "*n d"], items: Float[Tensor, "*n c d"]
 ) -> Float[Tensor, "*n c"]:
@@ -99,7 +93,6 @@ def prediction(
     return (items * users.unsqueeze(-2)).sum(dim=-1)
 
 
-@implements("saers", "bpr")
 def bpr(
     y: Float[Tensor, "triple 2"], parameters: Iterable[Tensor], regularizer: float
 ) -> Float[Tensor, " triple"]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from experiments.record import Result
 from explainrec_lab import evaluate, relation
-from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
@@ -70,8 +69,8 @@ def _accuracies(
     dataset = learned.dataset
     assert dataset.relations is not None
     assert dataset.catalogue.images is not None
-    goods = goods_of(dataset.catalogue)
-    columns = ((None, "any categories"), (goods.category, "right categories"))
+    categories = dataset.catalogue.items["category"].to_numpy()
+    columns = ((None, "any categories"), (categories, "right categories"))
     for category, which in columns:
         pairs = relation.balanced_pairs(
             learned.parts, "test", dataset.relations, seed, category=category

@@ -21,26 +21,18 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from explainrec_boutique.bottoms import (
-    SKIRT_ROOM,
-    TROUSERS_ROOM,
-    draw_skirt,
-    draw_trousers,
-)
-from explainrec_boutique.canvas import MASK_LEVEL, Canvas
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Frame, Points
-from explainrec_boutique.limits import Range, check_number
-from explainrec_boutique.marks import MARK
-from explainrec_boutique.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
-from explainrec_boutique.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
-from explainrec_boutique.vocabulary import SCHEMA
+from .design import Design
+from .dials import SIZES, check_number
+from .drawing.bottoms import SKIRT_ROOM, TROUSERS_ROOM, draw_skirt, draw_trousers
+from .drawing.canvas import MASK_LEVEL, Canvas
+from .drawing.geometry import Frame, Points
+from .drawing.marks import MARK
+from .drawing.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
+from .drawing.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
+from .vocabulary import SCHEMA
 
 DRAWING_VERSION = 1
 """Counts deliberate changes of how pictures look."""
-
-SIZES: Range = (32, 512)
-"""Sides of a picture, in pixels."""
 
 CHANGED = 16
 """A pixel counts as changed when a channel differs by at least this much of 255."""

@@ -13,29 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import (
-    Colour,
-    colour,
-    darker,
-    lighter,
-    luminance,
-    trim_of,
-)
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    along,
-    box,
-    curve,
-    join,
-    lengths,
-    mirror,
-    vertical,
-    wave,
-)
-from explainrec_boutique.vocabulary import NECK
+from ..design import Design
+from ..vocabulary import NECK
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, lighter, luminance, trim_of
+from .geometry import Point, Points, along, box, curve, join, lengths, mirror, vertical, wave
 
 HALF = 19.0
 """Half the width of the neck opening."""

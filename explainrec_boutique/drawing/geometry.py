@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Pose
+from ..design import Pose
 
 Points = Float[ndarray, "point 2"]
 Point = tuple[float, float]

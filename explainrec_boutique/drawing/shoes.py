@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import Colour, colour, darker
-from explainrec_boutique.fastenings import draw_closure, draw_tongue
-from explainrec_boutique.geometry import Points, curve, ellipse, join, smooth
-from explainrec_boutique.last import HEEL, Last, Upper
-from explainrec_boutique.marks import draw_mark
-from explainrec_boutique.toes import draw_toe, toe_outline
+from ..design import Design
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker
+from .fastenings import draw_closure, draw_tongue
+from .geometry import Points, curve, ellipse, join, smooth
+from .last import HEEL, Last, Upper
+from .marks import draw_mark
+from .toes import draw_toe, toe_outline
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))

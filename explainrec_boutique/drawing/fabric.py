@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Frame, wave
-from explainrec_boutique.vocabulary import PALETTE
+from ..design import Design
+from ..vocabulary import PALETTE
+from .geometry import Frame, wave
 
 Colour = Float[ndarray, "3"]
 Window = tuple[slice, slice]

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Point, Points, step
+from ..design import Design
+from .geometry import Point, Points, step
 
 HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
 """Height of the heel, cloth units of a low shoe."""

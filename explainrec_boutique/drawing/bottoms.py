@@ -11,27 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import (
-    Colour,
-    colour,
-    darker,
-    lighter,
-    thread_of,
-)
-from explainrec_boutique.geometry import (
-    Points,
-    box,
-    closed,
-    curve,
-    join,
-    mirror,
-    smooth,
-    vertical,
-    wave,
-)
-from explainrec_boutique.marks import draw_mark
+from ..design import Design
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, lighter, thread_of
+from .geometry import Points, box, closed, curve, join, mirror, smooth, vertical, wave
+from .marks import draw_mark
 
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
 TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))

@@ -6,21 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.fabric import Colour, colour, darker, luminance
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    along,
-    at,
-    box,
-    closed,
-    curve,
-    join,
-    lengths,
-    normals,
-)
-from explainrec_boutique.last import Last, Upper
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, luminance
+from .geometry import Point, Points, along, at, box, closed, curve, join, lengths, normals
+from .last import Last, Upper
 
 PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
 GOLD = colour(0.86, 0.72, 0.38)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.fabric import colour, darker
-from explainrec_boutique.geometry import Points, curve, join
-from explainrec_boutique.last import Last
+from .canvas import Canvas, Cover, Finish
+from .fabric import colour, darker
+from .geometry import Points, curve, join
+from .last import Last
 
 LINING = colour(0.82, 0.68, 0.54)
 STRAP = Finish(depth=3, contrast=0.8, gloss=0.1, edge=0.6)

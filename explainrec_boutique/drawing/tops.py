@@ -12,23 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import thread_of, trim_of
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    box,
-    closed,
-    curve,
-    join,
-    mirror,
-    on_grid,
-    vertical,
-)
-from explainrec_boutique.marks import draw_mark
-from explainrec_boutique.necks import Neck, draw_neck, draw_neck_back, neck_of
-from explainrec_boutique.vocabulary import NECK
+from ..design import Design
+from ..vocabulary import NECK
+from .canvas import Canvas, Cover, Finish
+from .fabric import thread_of, trim_of
+from .geometry import Point, Points, box, closed, curve, join, mirror, on_grid, vertical
+from .marks import draw_mark
+from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
 TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
 HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])

@@ -20,17 +20,9 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
-from explainrec_boutique.design import Design, Scene
-from explainrec_boutique.fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window
-from explainrec_boutique.geometry import (
-    Frame,
-    Point,
-    Points,
-    dashes,
-    ellipse,
-    on_grid,
-    ribbon,
-)
+from ..design import Design, Scene
+from .fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window
+from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
 
 OVERSAMPLE = 4
 PADDING = 2

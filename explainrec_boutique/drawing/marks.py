@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from explainrec_boutique.canvas import Canvas, Cover
-from explainrec_boutique.fabric import INK, WHITE, Colour, contrasting
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    box,
-    closed,
-    curve,
-    ellipse,
-    join,
-    star,
-)
+from .canvas import Canvas, Cover
+from .fabric import INK, WHITE, Colour, contrasting
+from .geometry import Point, Points, box, closed, curve, ellipse, join, star
 
 MARK = "mark"
 """Name of the brand mark's pixels among a canvas's masks."""

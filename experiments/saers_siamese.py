@@ -14,9 +14,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from experiments.record import Result
-from experiments.saers import CPU, of_imagenet, scenarios
-from explainrec_lab.evaluate.sampled import sampled_auc
+from experiments.record import Result, results
+from experiments.saers import CPU, aucs_of, of_imagenet, scenarios
 from explainrec_lab.saers.learning import fit_ranker
 from explainrec_lab.saers.line_up import TUNED, saers
 from explainrec_lab.saers.preference import SAERS, WholeFeature
@@ -42,13 +41,9 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
                 how = TUNED[name] | {"epochs": EPOCHS}
                 model = saers(shop, CPU.d, seed, fusion=fusion, whole=whole_of(kind, shop, seed))
                 seconds = taught(model, shop, seed, how)
-                scores = model.scores()
-                for scenario, some in drawn.items():
-                    value = round(float(sampled_auc(scores, some).mean()), 5)
-                    own = {"d": CPU.d, "whole": kind, "network rate": NETWORK_RATE, **how}
-                    yield Result(
-                        name, "boutique", f"AUC, {scenario}", value, seed, round(seconds, 1), own
-                    )
+                row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": seconds}
+                settings = {"network rate": NETWORK_RATE, **how}
+                yield from results(aucs_of(model, drawn), data="boutique", settings=settings, **row)
 
 
 def whole_of(kind: str, shop: Shop, seed: int) -> WholeFeature:

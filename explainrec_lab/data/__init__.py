@@ -18,6 +18,7 @@ from explainrec_lab.data.contracts import (
     Truth,
 )
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.records import results
 from explainrec_lab.data.sources import available, load
 from explainrec_lab.data.splits import (
     Split,
@@ -50,5 +51,6 @@ __all__ = [
     "implicit",
     "leave_one_out",
     "load",
+    "results",
     "split",
 ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from experiments import weights
 from experiments.reconet import reconet_table_1
 from experiments.reconet_cold import reconet_cold_start
 from experiments.reconet_removal import reconet_lime, reconet_removal
@@ -39,6 +40,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
 }
 COMMANDS: dict[str, Callable[[], None]] = {
     "data": lambda: print(data.available().to_string()),
+    "weights": weights.write,
 }
 """What else `python -m experiments` does."""
 

@@ -13,25 +13,21 @@ import torch
 from torch import Tensor
 
 from experiments.record import Columns, Result, results
-from explainrec_lab import data
+from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
+from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
-from explainrec_lab.saers.line_up import TUNED, learn, settings_of
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import hit_rate
-from explainrec_lab.saers.shop import Shop, open_shop
-from explainrec_lab.saers.whole import pooled_vectors
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
 
 def profile(name: str) -> Saers:
-    """Settings of one profile."""
+    """Settings of one profile, with the network that the recorded results were made with."""
     found = SIZES["saers"][name]
     assert isinstance(found, Saers)
-    return found
+    return replace(found, hidden=100, epochs=6)
 
 
 CPU = profile("cpu")
@@ -42,7 +38,7 @@ ELSEWHERE = settings_of(
     ("JRL, ImageNet", 20, 1e-2, 1e-4),
     ("SAERS, all twelve", 40, 1e-1, 3e-5),
 )
-"""Models of the line-up that see something else; settings, searched like `line_up.TUNED`.
+"""Models of the line-up that see something else; settings, searched like `saers.TUNED`.
 
 The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
 paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
@@ -165,7 +161,7 @@ def learned(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranke
 def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
     """The shop as a variant of a model sees it."""
     if variant == "ImageNet":
-        return replace(shop, vectors=imagenet_vectors(CPU))
+        return replace(shop, found=replace(shop.found, whole=imagenet_vectors(CPU).numpy()))
     if variant == "all twelve":
         return replace(shop, found=open_shop(CPU, every=True).found)
     if variant == "shuffled features":
@@ -211,7 +207,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
             for name in EXPLAINED:
                 usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
                 model, columns = learned(name, shop, CPU.d, seed, **longer(usual, purchases))
-                assert isinstance(model, SAERS)
+                assert isinstance(model, saers.SAERS)
                 found = [*aucs_of(model, drawn), *rates_of(model, shop, EXPLAINED[name])]
                 yield from results(found, data="boutique", purchases=purchases, **columns)
             for method, rate in references(shop).items():
@@ -219,10 +215,14 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 yield from results([columns], data="boutique", purchases=purchases)
 
 
-def rates_of(model: SAERS, shop: Shop, ways: Iterable[str]) -> Iterator[Columns]:
+def rates_of(model: saers.SAERS, shop: Shop, ways: Iterable[str]) -> Iterator[Columns]:
     """How often each way names the true reason."""
     for how in ways:
-        yield {"measure": "hit rate", "how": how, "value": hit_rate(model, shop, how)}
+        yield {
+            "measure": "hit rate",
+            "how": how,
+            "value": saers.hit_rate(model, shop.dataset, shop.parts.test, how),
+        }
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

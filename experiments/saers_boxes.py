@@ -15,7 +15,8 @@ import pandas as pd
 
 from experiments.record import Columns, Result, results
 from explainrec_lab import data, saers
-from explainrec_lab.saers import box_table
+from explainrec_lab.data.contracts import Catalogue
+from explainrec_lab.saers import boxes, look
 from explainrec_lab.settings import SIZES, Saers
 
 CHOSEN_ON = 5
@@ -29,10 +30,10 @@ BOXED = 400
 
 
 def cpu() -> Saers:
-    """The chapter's settings for reading on a laptop."""
+    """The chapter's settings for reading on a laptop, with the network of the record."""
     found = SIZES["saers"]["cpu"]
     assert isinstance(found, Saers)
-    return found
+    return replace(found, hidden=100, epochs=6)
 
 
 def networks() -> dict[str, Saers]:
@@ -58,14 +59,14 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
         for variant, settings in networks().items():
             network = saers.trained_network(settings, seed)
             shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
-            right = box_table.accuracy(network, shop.catalogue)
+            right = accuracy(network, shop.catalogue)
             every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
             found = _by_attribute("accuracy", every)
             row = {"method": "network", "variant": variant}
             yield from results(found, data="boutique", **row, **shared)
             main = settings == cpu()
-            maps = box_table.MAPS if main else _gradient_maps()
-            table = box_table.box_table(network, shop, np.arange(BOXED), maps, references=main)
+            maps = boxes.MAPS if main else _gradient_maps()
+            table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
             yield from results(_boxes(table, variant), data="boutique", **shared)
 
 
@@ -74,14 +75,29 @@ def shown_at(seed: int) -> int:
     return seed if seed < CHOSEN_ON else seed + 1
 
 
-def _gradient_maps() -> dict[str, saers.Mapper]:
+def _gradient_maps() -> dict[str, boxes.Mapper]:
     """The maps that depend on the side of F."""
-    return {name: box_table.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
+    return {name: boxes.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
+
+
+def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Series:
+    """Share of right classes, attribute by attribute, where the attribute applies.
+
+    Raises:
+        ValueError: a catalogue without pictures or labels.
+    """
+    if catalogue.images is None or catalogue.attributes is None or catalogue.schema is None:
+        raise ValueError("catalogue: needs pictures and attribute labels to be scored on")
+    labels = catalogue.attributes
+    parts = np.array_split(np.arange(len(catalogue)), -(-len(catalogue) // boxes.BATCH))
+    found = [look(network, catalogue.images[some]).predicted.cpu().numpy() for some in parts]
+    right = np.where(labels >= 0, np.concatenate(found) == labels, np.nan)
+    return pd.Series(np.nanmean(right, axis=0), catalogue.schema.attributes, name="accuracy")
 
 
 def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
     for (name, frame), rows in table.groupby(["map", "frame"], sort=False):
-        row = {"method": name, "variant": variant if name in box_table.MAPS else "", "how": frame}
+        row = {"method": name, "variant": variant if name in boxes.MAPS else "", "how": frame}
         for measure in ("iou", "pointing"):
             yield row | {"measure": measure, "attribute": "mean", "value": rows[measure].mean()}
             every = rows.groupby("attribute", sort=False)[measure].mean()

@@ -25,18 +25,12 @@ from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
 from experiments.saers import VARIANTS, aucs_of, scenarios, scores_of
+from experiments.saers_models import UNTRAINED, Shop, make, pooled_vectors
 from experiments.saers_search import points
-from explainrec_lab import data
+from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
 from explainrec_lab.evaluate.sampled import NEGATIVES, contests
-from explainrec_lab.saers.extraction import Extracted, extract
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import UNTRAINED, make
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import attention_of, contribution_of
-from explainrec_lab.saers.shop import Shop
-from explainrec_lab.saers.whole import pooled_vectors
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -84,7 +78,7 @@ class PhotoShop(Shop):
     """A shop whose photos were also seen by a network that knows ImageNet alone.
 
     Attributes:
-        plain: one vector a picture, as `vectors`.
+        plain: one vector a picture, as `found.whole`.
     """
 
     plain: Float[Tensor, "item m"]
@@ -107,13 +101,13 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
         network = photo_attributes.trained(parts.train, seed)
         shared = {"data": "fashion-product-images", "seed": seed, "settings": asdict(SETTINGS)}
         yield from results(photo_attributes.accuracies(network, parts), **shared)
-    found, vectors = extract(network, images), pooled_vectors(network, images)
+    found = saers.extract(network, images)
     labels = spoken(dataset, schema)
     told = photo_attributes.compared(found.predicted, labels, labels, schema)
     yield from results([*seen(dataset, found, schema), *told], data="hm", seed=0)
     plain = pooled_vectors(photo_attributes.untrained(schema), images)
     division = data.leave_one_out(dataset.interactions, 0, least=5)
-    first = PhotoShop(dataset, division, found, vectors, plain)
+    first = PhotoShop(dataset, division, found, plain)
     chosen = yield from searched(first)
     for seed in range(seeds):
         shop = replace(first, parts=data.leave_one_out(dataset.interactions, seed, least=5))
@@ -130,7 +124,7 @@ def in_memory(dataset: Dataset) -> Dataset:
 # --------------------------------------------------------------------------- what is seen
 
 
-def seen(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Columns]:
+def seen(dataset: Dataset, found: saers.Extracted, schema: Schema) -> Iterator[Columns]:
     """Share of H&M's items in which the network sees each attribute, by H&M's own groups."""
     group = dataset.catalogue.items["group"].to_numpy()
     some = float(found.applies.any(axis=1).mean())
@@ -195,7 +189,7 @@ def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iter
         model, columns = learned(name, shop, seed, chosen.get(name, {}))
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
-        if isinstance(model, SAERS):
+        if isinstance(model, saers.SAERS):
             yield from results(named(model, shop, schema), data="hm", **columns)
 
 
@@ -203,18 +197,18 @@ def learned(name: str, shop: PhotoShop, seed: int, how: dict[str, float]) -> tup
     """A model with these settings, and the columns that it gives to its results."""
     method, variant = VARIANTS.get(name, (name, ""))
     if variant == "ImageNet":
-        shop = replace(shop, vectors=shop.plain)
+        shop = replace(shop, found=replace(shop.found, whole=shop.plain.numpy()))
     start = time.process_time()
     model = make(method, shop, SETTINGS.d, seed)
     settings = {"epochs": EPOCHS, **how} if how else {}
     if how:
-        fit_ranker(model, shop.parts.train, seed=seed, **settings)  # type: ignore[arg-type]
+        saers.train(model, shop.parts.train, seed=seed, **settings)  # type: ignore[arg-type]
     seconds = time.process_time() - start
     columns = {"method": method, "variant": variant, "d": SETTINGS.d, "seed": seed}
     return model, columns | {"cost": seconds, "settings": settings}
 
 
-def named(model: SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Columns]:
+def named(model: saers.SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Columns]:
     """How often each attribute is the reason given for a test purchase, and whether ways agree.
 
     Purchases of items in which the network saw two attributes or more. There is no truth to hold
@@ -225,12 +219,12 @@ def named(model: SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Columns]:
     if not several.any():
         return
     users, items = events.user[several], events.item[several]
-    added = np.nanargmax(contribution_of(model, users, items), axis=1)
+    added = np.nanargmax(saers.answers(model, users, items, "contribution"), axis=1)
     share = np.bincount(added, minlength=len(schema.attributes)) / len(added)
     for attribute, value in zip(schema.attributes, share, strict=True):
         yield {"measure": "reason given", "attribute": attribute, "value": float(value)}
     if model.fusion == "attention":
-        weighed = np.nanargmax(attention_of(model, users, items), axis=1)
+        weighed = np.nanargmax(saers.answers(model, users, items, "attention"), axis=1)
         chance = float((1 / shop.found.applies[items].sum(axis=1)).mean())
         yield {"measure": AGREEMENT, "value": float((weighed == added).mean())}
         yield {"method": "guessing", "variant": "", "measure": AGREEMENT, "value": chance}

@@ -18,6 +18,7 @@ from explainrec_lab.data.contracts import (
     Truth,
 )
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.records import results
 from explainrec_lab.data.sources import available, load
 from explainrec_lab.data.splits import (
@@ -40,6 +41,7 @@ __all__ = [
     "Dataset",
     "Features",
     "Interactions",
+    "Photos",
     "Relations",
     "Schema",
     "Split",

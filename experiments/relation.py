@@ -10,7 +10,6 @@ import numpy as np
 
 from experiments.record import Columns, Result, results
 from explainrec_lab import evaluate, relation
-from explainrec_lab.data.boutique import goods_of
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
@@ -72,8 +71,7 @@ def _accuracies(learned: relation.Trained, seed: int) -> Iterator[Columns]:
     assert dataset.relations is not None
     assert dataset.catalogue.images is not None
     own = dataset.catalogue.items["category"].to_numpy()
-    goods = goods_of(dataset.catalogue)
-    for category, group in ((None, "any categories"), (goods.category, "right categories")):
+    for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.balanced_pairs(
             learned.parts, "test", dataset.relations, seed, category=category
         )

@@ -51,10 +51,10 @@ def notebooks() -> list[str]:
 
 
 def files_seen_by_notebooks() -> Iterator[Path]:
-    """The package, its declaration, this file, and files of the book that are not pages."""
+    """The packages, their declaration, this file, and files of the book that are not pages."""
     yield ROOT / "pyproject.toml"
     yield Path(__file__)
-    for folder in (ROOT / "explainrec_lab", ROOT / "book"):
+    for folder in (ROOT / name for name in ("explainrec_boutique", "explainrec_lab", "book")):
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(ROOT).parts
             hidden = any(part.startswith((".", "__pycache__", "_tools")) for part in inside)

@@ -151,6 +151,7 @@ MARKS = ("bars", "dot", "triangle", "star", "swoosh", "square", "ring", "cross")
 
 BACKGROUNDS = ("white", "cream", "grey", "tint")
 
+
 def display(name: str) -> str:
     """Text for a reader: 'three_quarter' -> 'three-quarter', 'sleeves_length' -> 'sleeves length'.
 

@@ -18,7 +18,6 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Interactions, check_ids
-from explainrec_lab.equations import implements
 
 
 def top_k(
@@ -60,7 +59,6 @@ def _check_numbers(scores: Float[Tensor, "user item"]) -> None:
         )
 
 
-@implements("reconet", "recall")
 def recall_at_k(
     ranked: Int[Tensor, "user k"], relevant: sparse.csr_array
 ) -> Float[ndarray, "user k"]:

@@ -11,8 +11,6 @@ Source: RecoNet, §4.3, up to the relevance of the features; the step from there
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -25,23 +23,20 @@ from explainrec_lab.reconet.data import FeatureSpace
 from explainrec_lab.reconet.model import RecoNet
 
 
-def attribute_features(
-    catalogue: Catalogue, space: FeatureSpace, display: Callable[[str], str]
-) -> Int[ndarray, "item attribute"]:
+def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Int[ndarray, "item attribute"]:
     """The feature id of each attribute of each item, such as that of 'neckline: V'; -1 = none.
-
-    Args:
-        display: how the data set spells attributes and classes in the names of its features.
 
     Raises:
         ValueError: the catalogue knows no attributes.
     """
-    if catalogue.attributes is None or catalogue.schema is None:
+    schema = catalogue.schema
+    if catalogue.attributes is None or schema is None:
         raise ValueError("catalogue: it knows no attributes; the boutique's does")
     place = {name: space.n_items + k for k, name in enumerate(space.item_features.names)}
     features = np.full(catalogue.attributes.shape, -1)
-    for a, (attribute, classes) in enumerate(catalogue.schema.classes.items()):
-        names = [f"{display(attribute)}: {display(value)}" for value in classes]
+    for a, (attribute, classes) in enumerate(schema.classes.items()):
+        word = schema.display(attribute)
+        names = [f"{word}: {schema.display(attribute, code)}" for code in range(len(classes))]
         ids = np.array([place.get(name, -1) for name in names] + [-1])  # code -1: the last
         features[:, a] = ids[catalogue.attributes[:, a]]
     return features

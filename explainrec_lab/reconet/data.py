@@ -19,7 +19,6 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids
 from explainrec_lab.data.splits import random_rank
-from explainrec_lab.equations import implements
 
 # --------------------------------------------------------------------------- what is known
 
@@ -169,7 +168,6 @@ class FeatureSpace:
 # --------------------------------------------------------------------------- examples
 
 
-@implements("reconet", "removal-survival")
 def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
     """Chance that at least n = 1, 2, ..., `longest` entries are removed: 1 / (n!)^beta.
 
@@ -185,7 +183,6 @@ def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
     return torch.arange(1, longest + 1, dtype=torch.float64).log().cumsum(0).mul(-beta).exp()
 
 
-@implements("reconet", "removal")
 def diminishing_removal(
     sizes: Int[Tensor, " user"], beta: float, generator: torch.Generator
 ) -> Int[Tensor, " user"]:

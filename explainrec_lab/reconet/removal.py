@@ -25,7 +25,6 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import check_ids
-from explainrec_lab.equations import implements
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import one_item_each
@@ -43,7 +42,6 @@ BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 # --------------------------------------------------------------------------- one profile
 
 
-@implements("reconet", "removal-change")
 @torch.no_grad()
 def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int]) -> float:
     """Delta y_c = f_c(x | x_k = 0) - f_c(x): the score of an item without some of n features,

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.data.store import cache_dir, content_key, digest
-from explainrec_lab.equations import implements
 from explainrec_lab.reconet.data import Examples, FeatureSpace, RemovedItems
 from explainrec_lab.reconet.model import RecoNet
 from explainrec_lab.settings import RecoNet as Settings
@@ -26,7 +25,6 @@ RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another model."""
 
 
-@implements("reconet", "cross-entropy")
 def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:
     """-log p of each target, where the silenced items take no part in the softmax.
 

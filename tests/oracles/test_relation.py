@@ -121,5 +121,9 @@ def test_faiss_recommends_the_same() -> None:
     asked = (own, x, torch.arange(0, 200, 2), 1, 0, torch.arange(200), 5)
     exact, p = relation.recommend(*asked, index="exact")
     other, p_other = relation.recommend(*asked, index="faiss")
-    assert torch.equal(exact, other)
+    # place by place: items that are equally near but for float32's last digits may change places
     torch.testing.assert_close(p, p_other)
+    differ = (p[:, :, None] - p[:, None]).abs() > 1e-5
+    clear = differ.sum(dim=-1) == p.shape[1] - 1
+    last = torch.arange(p.shape[1]) == p.shape[1] - 1  # its rival may be left out
+    assert (exact == other)[clear & ~last].all() and clear.float().mean() > 0.5

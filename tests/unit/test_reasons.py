@@ -93,7 +93,7 @@ def test_long_histories_reveal_the_boutique_s_reasons_to_whoever_counts() -> Non
 
 def test_attribute_features_are_the_features_that_the_items_have(shop: data.Dataset) -> None:
     space = FeatureSpace.of(shop)
-    features = attribute_features(shop.catalogue, space, display)
+    features = attribute_features(shop.catalogue, space)
     for item in range(40):
         held = set(shop.interactions.item_features.of(item))
         for a, (attribute, classes) in enumerate(shop.catalogue.schema.classes.items()):
@@ -109,7 +109,7 @@ def test_attribute_features_are_the_features_that_the_items_have(shop: data.Data
 def test_a_catalogue_without_attributes_is_refused() -> None:
     films = toys.shop()
     with pytest.raises(ValueError, match="catalogue"):
-        attribute_features(films.catalogue, FeatureSpace.of(films), display)
+        attribute_features(films.catalogue, FeatureSpace.of(films))
 
 
 def test_relevance_of_many_is_the_relevance_of_each(shop: data.Dataset, model: RecoNet) -> None:
@@ -154,7 +154,7 @@ def test_passing_on_loses_nothing_but_purchases_that_share_nothing(
 ) -> None:
     profiles = model.space.profiles(shop.interactions)
     items, codes = np.arange(25) % 40, shop.catalogue.attributes
-    features = attribute_features(shop.catalogue, model.space, display)
+    features = attribute_features(shop.catalogue, model.space)
     Z = relevance(model, profiles, items)
     named = passed_on(Z, items, codes, features, profiles.shares(model.space.m))
     for row, item in enumerate(items):

@@ -1,0 +1,226 @@
+"""Tops: body, sleeves, and one of four kinds of neck.
+
+A top is drawn from the inside out: the back seen through the neck, the sleeves, the front, then
+what lies on it. Lengths only move the hem or the cuff, and the neck only changes the neck, so that
+a counterfactual changes its own pixels and no others. Necks themselves are in `necks.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..design import Design
+from ..vocabulary import NECK
+from .canvas import Canvas, Cover, Finish
+from .fabric import thread_of, trim_of
+from .geometry import Point, Points, box, closed, curve, join, mirror, on_grid, vertical
+from .marks import draw_mark
+from .necks import Neck, draw_neck, draw_neck_back, neck_of
+
+# They hold every top without and with a high neck, whatever its classes.
+TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
+HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])
+
+HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
+SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
+ARMHOLE_DEPTH = 35.0
+
+BODY = Finish(depth=10, folds=0.09)
+ARM = Finish(depth=7, contrast=0.8, folds=0.06)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Measures of one top, in cloth units from its axis."""
+
+    tip: Point
+    armpit: Point
+    waist: float
+    hip: float
+    hem: float
+    sleeve: float
+    angle: float
+
+    @classmethod
+    def of(cls, design: Design, jacket: bool) -> Cut:
+        has, fit = design.attributes, design.fit
+        sleeve = SLEEVE[has["sleeves_length"]]
+        return cls(
+            tip=(45 + 2 * fit - (4 if not sleeve else 0), 67),
+            armpit=(41 + 3 * fit, 67 + ARMHOLE_DEPTH),
+            waist=37 + 4 * fit + (2 if jacket else 0),
+            hip=41 + 5 * fit + 3 * design.flare,
+            hem=HEM[has["body_length"]] + 4 * design.length,
+            sleeve=sleeve + (2.5 * design.length if sleeve else 0),
+            angle=0.25 + 0.05 * fit,
+        )
+
+
+def draw_top(canvas: Canvas) -> None:
+    """Draw the design's top and its part masks."""
+    name = next(name for name in NECK if name in canvas.has)
+    cut = Cut.of(canvas.design, jacket=name == "lapel")
+    neck = neck_of(canvas.design, cut.tip)
+    sleeves = _sleeves(cut)
+    body = _body(cut, neck)
+    canvas.cast_shadow(body, *sleeves, *neck.extra)
+    draw_neck_back(canvas, neck)
+    _draw_sleeves(canvas, cut, sleeves)
+    front = canvas.cloth(body, finish=BODY)
+    _draw_armholes(canvas, cut)
+    _draw_hem(canvas, cut, front, jacket=name == "lapel")
+    _draw_pocket(canvas, name)
+    draw_neck(canvas, neck, front, cut.hem)
+    _draw_mark(canvas, name)
+
+
+# ------------------------------------------------------------------ outlines
+
+
+def _armhole(cut: Cut) -> Points:
+    (tx, ty), (ax, ay) = cut.tip, cut.armpit
+    return curve((tx, ty), (tx - 8, ty + 22), (ax, ay))
+
+
+def _hem_line(cut: Cut) -> Points:
+    """The hem from right to left, sagging in the middle."""
+    half = float(_side(cut)[-1, 0])
+    return curve((half, cut.hem), (0, cut.hem + 8), (-half, cut.hem), count=17)
+
+
+def _side(cut: Cut) -> Points:
+    """From the armpit past the waist to the hem. The same line for every body length."""
+    ax, ay = cut.armpit
+    waist, hip, bottom = cut.waist, cut.hip, HEM["long"]
+    line = join(
+        curve((ax, ay), (waist, ay + 24), (waist + 0.4, ay + 46), count=8),
+        curve((waist + 0.4, ay + 46), (waist + 1, ay + 70), (hip, bottom + 4), count=8)[1:],
+    )
+    keep = line[line[:, 1] < cut.hem - 3]
+    return join(keep, (float(np.interp(cut.hem, line[:, 1], line[:, 0])), cut.hem))
+
+
+def _body(cut: Cut, neck: Neck) -> Points:
+    half_hem = _hem_line(cut)[1:9]
+    right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
+    return join(right, mirror(right))
+
+
+def _sleeves(cut: Cut) -> list[Points]:
+    """Outlines of the right and the left sleeve; none when sleeveless."""
+    if not cut.sleeve:
+        return []
+    right = _cap(cut) if cut.sleeve < 25 else _arm(cut)
+    return [right, mirror(right)]
+
+
+def _cap(cut: Cut) -> Points:
+    (x, y), (ax, ay) = cut.tip, cut.armpit
+    reach = cut.sleeve - 1
+    return join(
+        (x - 6, y - 2),
+        curve((x - 1, y - 1), (x + reach, y + 5), (x + reach, y + 21), count=8),
+        curve((x + reach, y + 21), (x + 4, y + 23), (ax - 1, ay - 7), count=6),
+    )
+
+
+def _axes(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of the right arm: down along it, and outwards."""
+    s, c = on_grid(math.sin(cut.angle)), on_grid(math.cos(cut.angle))
+    return np.array([s, c]), np.array([c, -s])
+
+
+def _cuff(cut: Cut) -> Points:
+    """The end of the right sleeve, from outside to inside."""
+    down, out = _axes(cut)
+    start = join(cut.tip)[0] + np.array([-3.0, -2.0])
+    outer = start + down * cut.sleeve + out * 3
+    width = (20.0 if cut.sleeve < 60 else 17.0) - 4 * max(0.0, cut.sleeve - 60) / 66
+    if cut.sleeve < 60:
+        width += 4
+    return join(outer, outer - out * width + down * 0.5)
+
+
+def _arm(cut: Cut) -> Points:
+    down, out = _axes(cut)
+    start = join(cut.tip)[0] + np.array([-3.0, -1.2])
+    pit = join(cut.armpit)[0] + np.array([-2.0, 1.0])
+    elbow = start + down * cut.sleeve * 0.5 + out * 5.5
+    cuff = _cuff(cut)
+    return join(
+        curve(start, start + [9.0, 4.0], elbow, count=8),
+        curve(elbow, elbow + down * cut.sleeve * 0.2, cuff[0], count=6)[1:],
+        cuff[1],
+        curve(cuff[1], pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],
+    )
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: list[Points]) -> None:
+    c, s = on_grid(math.cos(cut.angle)), on_grid(math.sin(cut.angle))
+    for outline, lean in zip(sleeves, (s, -s), strict=False):
+        canvas.mark("sleeves_length", canvas.cloth(outline, finish=ARM, turn=(c, lean)))
+    if cut.sleeve > 25:
+        down, _ = _axes(cut)
+        cuff = _cuff(cut)
+        _draw_cuff(canvas, cuff, down * -5.0)
+        _draw_cuff(canvas, mirror(cuff), down * np.array([5.0, -5.0]))
+
+
+def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
+    main = canvas.main
+    canvas.line(cuff, width=1.1, opacity=0.45)
+    if canvas.design.detail >= 2:
+        band = join(cuff, (cuff + 1.3 * up)[::-1])
+        canvas.cloth(band, finish=Finish(depth=3, contrast=0.5), colour=trim_of(main))
+    else:
+        canvas.stitch(cuff + up, thread_of(main))
+
+
+def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
+    main, right = canvas.main, _armhole(cut)
+    for seam in (right, mirror(right)):
+        if cut.sleeve:
+            canvas.line(seam, width=1.3, opacity=0.28)
+            canvas.mark("sleeves_length", canvas.stroke(seam, width=12))
+            continue
+        canvas.line(seam, width=3.4, colour=trim_of(main), opacity=0.9)
+        canvas.line(seam, width=0.8, opacity=0.35)
+        canvas.mark("sleeves_length", canvas.stroke(seam, width=17))
+
+
+def _draw_hem(canvas: Canvas, cut: Cut, front: Cover, jacket: bool) -> None:
+    main, line = canvas.main, _hem_line(cut)
+    if canvas.design.detail == 3 and not jacket:
+        canvas.line(line - [0, 4.5], width=10, colour=trim_of(main), opacity=0.6, clip=front)
+        ribs = [vertical(x, cut.hem - 9, cut.hem + 5) for x in np.arange(-48, 49, 3.2)]
+        canvas.line(*ribs, width=0.8, opacity=0.25, clip=front)
+    else:
+        canvas.stitch(line - [0, 6], thread_of(main), clip=front)
+    canvas.mark(
+        "body_length",
+        canvas.cover(box(-line[0, 0] - 4, cut.hem - 16, line[0, 0] + 4, cut.hem + 7)),
+    )
+
+
+def _draw_pocket(canvas: Canvas, neck: str) -> None:
+    if canvas.design.detail != 1 or neck == "lapel":
+        return
+    pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
+    canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
+    canvas.cloth(pocket, finish=Finish(depth=3, contrast=0.3, edge=0.3))
+    canvas.line(closed(pocket), width=1.0, opacity=0.35)
+    canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
+
+
+def _draw_mark(canvas: Canvas, neck: str) -> None:
+    x = (-20.0, -18.0, 0.0)[canvas.design.place]
+    if neck == "lapel" or canvas.has.get("collar") == "shirt":
+        x = -24.0
+    y = 120.0 if neck == "lapel" else 113.0
+    draw_mark(canvas, (x, y), 10.0 if x else 11.0)

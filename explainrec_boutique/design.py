@@ -33,8 +33,7 @@ from .vocabulary import (
     display,
 )
 
-GRID = 2**10
-"""Real-valued choices are multiples of 1/GRID: the same on every machine."""
+GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every machine
 
 
 # ------------------------------------------------------------------ one item
@@ -120,6 +119,11 @@ class Design:
         }
 
     @property
+    def neck(self) -> str:
+        """Which of `NECK` a top has; '' for other items."""
+        return next((name for name in NECK if name in self.attributes), "")
+
+    @property
     def family(self) -> str:
         """The family of the main colour, one of `FAMILIES`."""
         return FAMILY_OF[self.colour]
@@ -128,7 +132,7 @@ class Design:
     def title(self) -> str:
         """The item's name in the catalogue: 'navy striped V-neck top, long sleeves'."""
         pattern = "" if self.pattern == "plain" else f"{self.pattern} "
-        return f"{self.colour} {pattern}{_KIND_OF[self.category](self.attributes)}"
+        return f"{self.colour} {pattern}{_KIND_OF[self.category](self)}"
 
     def switched(self, attribute: str, value: str) -> Design:
         """The same item with one attribute of another class: the counterfactual.
@@ -179,31 +183,27 @@ class ItemFacts:
 # ------------------------------------------------------------------ titles
 
 
-def _top_words(has: dict[str, str]) -> str:
-    value = next(display(has[name]) for name in NECK if name in has)
-    kind = {
-        "high_neck": f"{value}-neck top",
-        "collar": f"{value}-collar top",
-        "lapel": "collarless jacket" if value == "collarless" else f"{value}-lapel jacket",
-        "neckline": f"{value}-neck top",
-    }[next(name for name in NECK if name in has)]
-    sleeves, body = display(has["sleeves_length"]), display(has["body_length"])
+def _top_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    value, part = has[design.neck], {"collar": "collar", "lapel": "lapel"}.get(design.neck, "neck")
+    garment = "jacket" if design.neck == "lapel" else "top"
+    kind = f"{value} {garment}" if value == "collarless" else f"{value}-{part} {garment}"
+    sleeves, body = has["sleeves_length"], has["body_length"]
     arms = sleeves if sleeves == "sleeveless" else f"{sleeves} sleeves"
     return f"{kind}, {arms}" + ("" if body == "regular" else f", {body} body")
 
 
-def _bottom_words(has: dict[str, str]) -> str:
-    if "skirt_length" in has:
-        return f"{display(has['skirt_length'])} skirt"
-    return f"{display(has['trousers_length'])} trousers"
+def _bottom_words(design: Design) -> str:
+    ((attribute, value),) = design.attributes.items()
+    return f"{display(value)} {attribute.removesuffix('_length')}"
 
 
-def _shoe_words(has: dict[str, str]) -> str:
-    kind = f"{display(has['boots_height'])} boots" if "boots_height" in has else "shoes"
-    heel = "flat" if has["heel_height"] == "flat" else f"heel {display(has['heel_height'])}"
-    if has["heel_height"] == "high":
-        heel = "high heel"
-    return f"{display(has['closure'])} {kind}, {display(has['toe_style'])} toe, {heel}"
+def _shoe_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    kind = f"{has['boots_height']} boots" if "boots_height" in has else "shoes"
+    height = has["heel_height"]
+    heel = {"flat": "flat", "high": "high heel"}.get(height, f"heel {height}")
+    return f"{has['closure']} {kind}, {has['toe_style']} toe, {heel}"
 
 
 _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}

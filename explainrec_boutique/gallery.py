@@ -29,13 +29,13 @@ from .design import Design
 from .dials import SIZES, check_number
 from .render import DRAWING_VERSION, counterfactual_mask, render
 
+# Items drawn together, about a second's work: who looks at one soon looks at its neighbours.
 BLOCK = 128
-"""Items drawn together, about a second's work: who looks at one soon looks at its neighbours."""
+# Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
 SLOTS = 5
-"""Masks kept for an item: its parts in the order of its attributes, and its silhouette last."""
+# Fork where that is the system's custom: helpers only draw, and start at once.
 
 HELPERS: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-"""How helpers start: at once where forking is the system's custom; they only draw."""
 
 
 class Gallery:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..design import Design
-from ..vocabulary import NECK
 from .canvas import Canvas, Cover, Finish
 from .fabric import Colour, colour, darker, lighter, luminance, trim_of
-from .geometry import Point, Points, along, box, curve, join, lengths, mirror, vertical, wave
+from .geometry import Points, along, box, curve, join, lengths, mirror, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
 SHOULDER = 56.0  # where the neck opening meets the shoulder
@@ -59,10 +58,9 @@ class Neck:
         return join(self.whole_front if self.rim is None else self.rim, self.back[::-1])
 
 
-def neck_of(design: Design, tip: Point) -> Neck:
-    """The neck of a design whose shoulder ends at `tip`."""
-    kind = next(name for name in NECK if name in design.attributes)
-    value = design.attributes[kind]
+def neck_of(design: Design) -> Neck:
+    """The neck of a top."""
+    kind, value = design.neck, design.attributes[design.neck]
     if kind == "high_neck":
         return _high_neck(value)
     half, y = (32.0, 59.0) if value == "boat" else (HALF, SHOULDER)

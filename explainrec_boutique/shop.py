@@ -18,7 +18,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from .design import Design, ItemFacts, sample
-from .dials import MAX_SEED, Dials, RelationDials, ShopperDials, check_number
+from .dials import MAX_SEED, SIZES, Dials, RelationDials, ShopperDials, check_number
 from .gallery import Gallery
 from .groups import GROUPS
 from .relations import draw_relations
@@ -81,6 +81,7 @@ def load(
         ValueError: names the argument, its value and the allowed range.
     """
     check_number("items", items, (1, 1_000_000))
+    check_number("size", size, SIZES)
     check_number("shoppers", shoppers, (1, 10_000_000))
     check_number("seed", seed, (0, MAX_SEED))
     check_number("shopping.purchases", shopping.purchases, (1, items))

@@ -15,7 +15,7 @@ import numpy as np
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import thread_of, trim_of
-from .geometry import Point, Points, both, box, closed, curve, join, mirror, on_grid, vertical
+from .geometry import Point, Points, both, bow, box, closed, curve, join, mirror, on_grid, vertical
 from .marks import draw_mark
 from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
@@ -96,8 +96,7 @@ def _armhole(cut: Cut) -> Points:
 
 def _hem_line(cut: Cut) -> Points:
     """The hem from right to left, sagging in the middle."""
-    half = float(_side(cut)[-1, 0])
-    return curve((half, cut.hem), (0, cut.hem + 8), (-half, cut.hem), count=17)
+    return bow(-float(_side(cut)[-1, 0]), cut.hem, 8, count=17)
 
 
 def _side(cut: Cut) -> Points:

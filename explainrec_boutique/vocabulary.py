@@ -18,6 +18,20 @@ SUBSTITUTES = RELATION_KINDS[:2]
 COMPLEMENTS = RELATION_KINDS[2:]
 
 
+_SPELLING = {
+    "v": "V",
+    "three_quarter": "three-quarter",
+    "under_1_in": "under 1 in",
+    "1_to_7_4_in": "1 to 1¾ in",
+    "mid_calf": "mid-calf",
+    "knee_high": "knee-high",
+    "lace_up": "lace-up",
+    "slip_on": "slip-on",
+    "high_waist": "high-waist",
+}
+"""Words that a reader spells otherwise; in all others `_` is a space."""
+
+
 @dataclass(frozen=True)
 class Schema:
     """The attributes of a catalogue and the classes of each, in the order of their codes."""
@@ -54,6 +68,10 @@ class Schema:
         if not 0 <= code < len(classes):
             raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
         return classes[code]
+
+    def display(self, attribute: str, code: int | None = None) -> str:
+        """What a reader sees of an attribute, or of one of its classes: 'three-quarter'."""
+        return display(attribute if code is None else self.name(attribute, code))
 
 
 # The twelve attributes and their 45 classes.
@@ -128,18 +146,6 @@ PATTERNS = ("plain", "striped", "pinstriped", "checked", "dotted", "melange", "f
 # Brand marks: nuisance, unless `Dials.shortcut` ties them to a class.
 MARKS = ("bars", "dot", "triangle", "star", "swoosh", "square", "ring", "cross")
 BACKGROUNDS = ("white", "cream", "grey", "tint")
-
-_SPELLING = {
-    "v": "V",
-    "three_quarter": "three-quarter",
-    "under_1_in": "under 1 in",
-    "1_to_7_4_in": "1 to 1¾ in",
-    "mid_calf": "mid-calf",
-    "knee_high": "knee-high",
-    "lace_up": "lace-up",
-    "slip_on": "slip-on",
-    "high_waist": "high-waist",
-}
 
 
 def display(name: str) -> str:

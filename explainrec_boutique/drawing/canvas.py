@@ -48,6 +48,7 @@ class Finish:
         depth: width of the rounded border, cloth units.
         contrast: strength of the shading. folds: of the folds. gloss: of the highlight.
         edge: darkness of the outline.
+        grain: cosine and sine of the angle by which its pattern is turned.
     """
 
     depth: float = 8.0
@@ -55,6 +56,7 @@ class Finish:
     folds: float = 0.0
     gloss: float = 0.0
     edge: float = 0.35
+    grain: Point = STRAIGHT
 
 
 class Canvas:
@@ -165,16 +167,11 @@ class Canvas:
         self.paint(self.cover(ellipse(centre, radius, radius, 14)), colour, opacity)
 
     def cloth(
-        self,
-        outline: Points,
-        finish: Finish,
-        colour: Colour | None = None,
-        clip: Clip = None,
-        turn: Point = STRAIGHT,
+        self, outline: Points, finish: Finish, colour: Colour | None = None, clip: Clip = None
     ) -> Cover:
         """Lay a shaded piece of material: the main cloth, or a plain `colour`."""
         cover = self.clipped(self.cover(outline), clip)
-        base = self.fabric.woven(cover.window, turn) if colour is None else colour
+        base = self.fabric.woven(cover.window, finish.grain) if colour is None else colour
         light, shine = self._light_on(cover, finish)
         lit = base * light[..., None]
         if finish.gloss:

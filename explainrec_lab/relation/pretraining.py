@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.boutique import goods_of
+from explainrec_boutique.design import ItemFacts
 from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.settings import fabric
 from explainrec_lab.training import History, Optimisation, fit
@@ -45,8 +45,9 @@ class Naming(nn.Module):
 
 def labels_of(catalogue: Catalogue) -> Int[ndarray, "item question"]:
     """Class codes of the attributes (-1 = does not apply), the category and the colour family."""
-    goods = goods_of(catalogue)
-    return np.column_stack([goods.attributes, goods.category, goods.colour_family])
+    assert catalogue.attributes is not None
+    facts = ItemFacts.of(catalogue.items, catalogue.attributes)
+    return np.column_stack([facts.attributes, facts.category, facts.colour_family])
 
 
 def naming_losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:

@@ -9,13 +9,12 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from experiments.record import Result
-from explainrec_lab import evaluate, relation
-from explainrec_lab.data.boutique import goods_of
+from experiments.relation_feedback import CONTROLS, train_with_feedback
+from explainrec_lab import data, evaluate, relation
+from explainrec_lab.data.boutique import RelationDials, goods_of
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
-from explainrec_lab.relation.closeness import Closeness
-from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
 from explainrec_lab.settings import SIZES, Relation
 
 
@@ -27,6 +26,8 @@ def profile(name: str) -> Relation:
 
 
 CPU = profile("cpu")
+SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
+"""What the feedback loop is tried on."""
 
 MODELS: dict[str, Relation] = {
     "D = 10": replace(CPU, D=10, rank=10),
@@ -50,6 +51,12 @@ EXPLAINER = "LRP epsilon, blurred"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
+def shop_of(settings: Relation) -> Dataset:
+    """The boutique of some settings, with its label noise on."""
+    dials = RelationDials(pairs=settings.pairs)
+    return data.load("boutique", items=settings.items, size=settings.size, relating=dials)
+
+
 def relation_table_1(seeds: int = 3) -> Iterator[Result]:
     """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
 
@@ -58,25 +65,22 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §3.2 and Table 1.
     """
+    shop = shop_of(CPU)
     for seed in range(seeds):
         for method, settings in MODELS.items():
-            learned = relation.trained(settings, seed)
-            yield from _accuracies(method, learned, settings, seed)
+            yield from _accuracies(method, shop, settings, seed)
 
 
-def _accuracies(
-    method: str, learned: relation.Trained, settings: Relation, seed: int
-) -> Iterator[Result]:
-    dataset = learned.dataset
+def _accuracies(method: str, dataset: Dataset, settings: Relation, seed: int) -> Iterator[Result]:
     assert dataset.relations is not None
     assert dataset.catalogue.images is not None
+    split = relation.split(dataset.relations, seed)
+    model = relation.trained(settings, dataset, split, seed)
     goods = goods_of(dataset.catalogue)
     columns = ((None, "any categories"), (goods.category, "right categories"))
     for category, which in columns:
-        pairs = relation.balanced_pairs(
-            learned.parts, "test", dataset.relations, seed, category=category
-        )
-        logits = relation.logits_of(learned.model, dataset.catalogue.images, pairs)
+        pairs = relation.test_pairs(split.test, seed, category=category)
+        logits = relation.logits_of(model, dataset.catalogue.images, pairs)
         confirmed = rule_holds(dataset, pairs) == pairs.related
         for labels, counted in (("recorded", np.ones(len(pairs), bool)), ("rule", confirmed)):
             shares = relation.accuracy(
@@ -84,12 +88,12 @@ def _accuracies(
             )
             for kind, value in shares.items():
                 measure = f"accuracy, {kind}, {labels}, {which}"
-                yield _result(method, measure, value, seed, learned.seconds, settings)
+                yield _result(method, measure, value, seed, model.seconds, settings)
         if category is None:
             ceiling = relation.accuracy(confirmed, np.ones(len(pairs), bool), pairs.kind)
             for kind, value in ceiling.items():
                 measure = f"the rule itself, {kind}, recorded, {which}"
-                yield _result(method, measure, value, seed, learned.seconds, settings)
+                yield _result(method, measure, value, seed, model.seconds, settings)
             table = relation.table_1(
                 {settings.D: logits}, pairs, dataset.catalogue.items["category"].to_numpy()
             )
@@ -98,7 +102,7 @@ def _accuracies(
                     if row[kind] != relation.scores.NO_PAIRS:
                         measure = f"table 1, {name}, {kind}"
                         value = float(row[kind]) / 100
-                        yield _result(method, measure, value, seed, learned.seconds, settings)
+                        yield _result(method, measure, value, seed, model.seconds, settings)
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
@@ -109,23 +113,22 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    settings = replace(profile("ci"), epochs=6)
-    dataset = relation.dataset_of(settings)
+    settings = SMALL
+    dataset = shop_of(settings)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None
     assert images is not None
     for seed in range(seeds):
-        parts = relation.split_items(relations, seed)
-        development = relation.balanced_pairs(parts, "development", relations, seed)
-        test = relation.balanced_pairs(parts, "test", relations, seed)
+        split = relation.split(relations, seed)
+        development = relation.test_pairs(split.development, seed)
+        test = relation.test_pairs(split.test, seed)
         models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
         for control in CONTROLS:
-            model, _ = relation.started(settings, relations.n_groups, seed)
+            model = relation.pretrained(settings, relations.n_groups, seed)
             begin = time.process_time()
             train_with_feedback(
                 model,
-                parts.relations["train"],
-                parts.items["train"],
+                split.train,
                 images[:],
                 development,
                 settings,
@@ -141,7 +144,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             method = METHOD_OF[control]
             yield _result(method, "accuracy, rule", value, seed, costs[control], settings)
         for control, model in models.items():
-            mass = localisation(model, dataset, parts, test, right)
+            mass = localisation(model, dataset, split, test, right)
             measure = f"mass over area, {EXPLAINER}"
             yield _result(METHOD_OF[control], measure, mass, seed, costs[control], settings)
 
@@ -149,7 +152,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 def localisation(
     model: relation.RelationModel,
     dataset: Dataset,
-    parts: relation.Parts,
+    split: relation.Split,
     pairs: relation.Pairs,
     right: np.ndarray,
 ) -> float:
@@ -160,8 +163,9 @@ def localisation(
     """
     images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
     assert images is not None
-    items = parts.items["train"]
-    close = Closeness.of(model, images, items, category[items])
+    items = split.train.items
+    references = relation.mean_features(model, images, items, category[items])
+    close = relation.Closeness(model, references)
     chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
     masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
     maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
@@ -179,22 +183,25 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §3.3; the truth is the boutique's.
     """
+    dataset = shop_of(CPU)
+    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+    assert dataset.relations is not None
+    assert images is not None
     for seed in range(seeds):
-        learned = relation.trained(CPU, seed)
-        dataset, items = learned.dataset, learned.parts.items["train"][:1000]
-        images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-        assert dataset.relations is not None
-        assert images is not None
-        pairs = relation.balanced_pairs(learned.parts, "test", dataset.relations, seed)
-        logits = relation.logits_of(learned.model, images, pairs)
+        split = relation.split(dataset.relations, seed)
+        trained = relation.trained(CPU, dataset, split, seed)
+        items = split.train.items[:1000]
+        pairs = relation.test_pairs(split.test, seed)
+        logits = relation.logits_of(trained, images, pairs)
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
-            "": learned.model,
-            ", random weights": evaluate.sanity.randomised(learned.model, seed).eval(),
-            ", shuffled relations": relation.trained(CPU, seed, shuffled=True).model,
+            "": trained,
+            ", random weights": evaluate.sanity.randomised(trained, seed).eval(),
+            ", shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
         for check, model in checks.items():
-            close = Closeness.of(model, images, items, category[items])
+            references = relation.mean_features(model, images, items, category[items])
+            close = relation.Closeness(model, references)
             methods = truth_table.METHODS
             if check:
                 methods = {name: each for name, each in methods.items() if "LRP" in name}
@@ -202,7 +209,7 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
             for method, row in truth_table.summary(table).iterrows():
                 for measure in ("mass_ratio", "rank_accuracy", "pointing", "densest"):
                     value = float(row[measure])
-                    yield _result(f"{method}{check}", measure, value, seed, learned.seconds, CPU)
+                    yield _result(f"{method}{check}", measure, value, seed, trained.seconds, CPU)
 
 
 def _result(

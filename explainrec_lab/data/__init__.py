@@ -18,6 +18,7 @@ from explainrec_lab.data.contracts import (
     Truth,
 )
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.sources import available, load
 from explainrec_lab.data.splits import (
     Split,
@@ -39,6 +40,7 @@ __all__ = [
     "Dataset",
     "Features",
     "Interactions",
+    "Photos",
     "Relations",
     "Schema",
     "Split",

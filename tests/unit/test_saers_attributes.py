@@ -94,7 +94,7 @@ def test_missing_and_damaged_photos_are_blank_and_told(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[:200])
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
-    pictures = vision.Photos([whole, cut, gone, text], size=32)
+    pictures = data.Photos([whole, cut, gone, text], size=32)
     assert pictures[0].shape == (3, 32, 32)
     np.testing.assert_array_equal(pictures[0], photos(1)[0])
     assert (pictures[1:] == 255).all()
@@ -105,12 +105,12 @@ def test_missing_and_damaged_photos_are_blank_and_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="items: item 4 is not in this dataset"):
         pictures[4]
     with pytest.raises(ValueError, match="size: 0 pixels must be at least 1"):
-        vision.Photos([], size=0)
+        data.Photos([], size=0)
 
 
 def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
     Image.new("L", (40, 20), 0).save(tmp_path / "wide.png")
-    picture = vision.Photos([tmp_path / "wide.png"], size=20)[0]
+    picture = data.Photos([tmp_path / "wide.png"], size=20)[0]
     assert (picture[:, :5] == 255).all()
     assert (picture[:, 5:15] == 0).all()
 

@@ -29,6 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     listing = commands.add_parser("data", help="what data there is, and whether it is here")
     listing.set_defaults(run=lambda _: print(data.available().to_string()))
+    files = commands.add_parser("weights", help="train and write the networks of the package")
+    files.set_defaults(run=_weights)
     again = commands.add_parser("reproduce", help="run an experiment and record its results")
     again.add_argument("experiment")
     again.add_argument("--seeds", type=int, default=3)
@@ -47,6 +49,12 @@ def _reproduce(asked: argparse.Namespace) -> None:
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
     print(f"written to {reproduce(asked.experiment, asked.results, asked.seeds)}")
+
+
+def _weights(asked: argparse.Namespace) -> None:
+    from experiments import weights
+
+    weights.write()
 
 
 if __name__ == "__main__":

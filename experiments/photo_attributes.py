@@ -20,13 +20,16 @@ from numpy import ndarray
 from scipy import sparse
 
 from experiments.record import Result
-from explainrec_lab import data
+from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
-from explainrec_lab.data.store import DataNotFound, cache_dir, content_key
-from explainrec_lab.saers.network import SemanticExtraction
-from explainrec_lab.saers.recipe import RECIPE_VERSION, SEEING, train, untrained_network
+from explainrec_lab.data.store import DataNotFound
+from explainrec_lab.saers.attributes import (
+    SemanticExtraction,
+    recipe,
+    train_network,
+    untrained_network,
+)
 from explainrec_lab.settings import Saers
-from explainrec_lab.training import kept
 from explainrec_lab.vision.backbone import pixels
 
 SETTINGS = Saers(
@@ -132,19 +135,15 @@ def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
     """
     assert learned.schema is not None and learned.images is not None
     network = untrained(learned.schema, seed)
-    chosen = {name: value for name, value in asdict(SETTINGS).items() if name in SEEING}
-    content = zlib.crc32(learned.images[:].tobytes())
-    classes = learned.schema.classes
-    key = content_key(
-        version=RECIPE_VERSION, seed=seed, schema=classes, learned=content, balanced=True, **chosen
-    )
+    own = {"schema": learned.schema.classes, "learned": zlib.crc32(learned.images[:].tobytes())}
 
     def learn() -> float:
         begin = time.process_time()
-        train(network, learned, SETTINGS, seed, balanced=True)
+        train_network(network, learned, SETTINGS, seed, balanced=True)
         return time.process_time() - begin
 
-    network.seconds = kept(cache_dir() / "saers" / f"{key}.safetensors", network, learn)
+    chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
+    network.seconds = weights.trained(network, "photos", chosen, learn)
     return network.eval()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.record import Result
 from experiments.relation_feedback import CONTROLS, train_with_feedback
 from explainrec_lab import data, evaluate, relation
-from explainrec_lab.data.boutique import RelationDials, goods_of
+from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
@@ -76,8 +76,8 @@ def _accuracies(method: str, dataset: Dataset, settings: Relation, seed: int) ->
     assert dataset.catalogue.images is not None
     split = relation.split(dataset.relations, seed)
     model = relation.trained(settings, dataset, split, seed)
-    goods = goods_of(dataset.catalogue)
-    columns = ((None, "any categories"), (goods.category, "right categories"))
+    categories = dataset.catalogue.items["category"].to_numpy()
+    columns = ((None, "any categories"), (categories, "right categories"))
     for category, which in columns:
         pairs = relation.test_pairs(split.test, seed, category=category)
         logits = relation.logits_of(model, dataset.catalogue.images, pairs)

@@ -13,26 +13,21 @@ import torch
 from torch import Tensor
 
 from experiments.record import Result
-from explainrec_lab import data
+from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
+from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers, settings_of
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import hit_rate
-from explainrec_lab.saers.shop import Shop, open_shop
-from explainrec_lab.saers.whole import pooled_vectors
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
 
 def profile(name: str) -> Saers:
-    """Settings of one profile."""
+    """Settings of one profile, with the network that the recorded results were made with."""
     found = SIZES["saers"][name]
     assert isinstance(found, Saers)
-    return found
+    return replace(found, hidden=100, epochs=6)
 
 
 CPU = profile("cpu")
@@ -43,7 +38,7 @@ ELSEWHERE = settings_of(
     ("JRL, ImageNet", 20, 1e-2, 1e-4),
     ("SAERS, all twelve", 40, 1e-1, 3e-5),
 )
-"""Models of the line-up that see something else; settings, searched like `line_up.TUNED`.
+"""Models of the line-up that see something else; settings, searched like `saers.TUNED`.
 
 The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
 paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
@@ -153,7 +148,7 @@ def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ran
 def seen_by(method: str, shop: Shop) -> Shop:
     """The shop as a model sees it; most see it as it is."""
     if method.endswith(", ImageNet"):
-        return replace(shop, vectors=imagenet_vectors(CPU))
+        return replace(shop, found=replace(shop.found, whole=imagenet_vectors(CPU).numpy()))
     if method.endswith(", all twelve"):
         return replace(shop, found=open_shop(CPU, every=True).found)
     return shop
@@ -198,27 +193,27 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 settings = {"purchases": purchases}
                 yield _result(method, "AUC, all items", auc, seed, seconds, settings)
                 for how in EXPLAINED[method]:
-                    rate = hit_rate(model, shop, how)
+                    rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
                     yield _result(method, f"hit rate, {how}", rate, seed, seconds, settings)
             for reference, rate in references(shop).items():
                 settings = {"purchases": purchases}
                 yield _result(reference, "hit rate", rate, seed, 0.0, settings)
 
 
-def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, SAERS, float]]:
+def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, saers.SAERS, float]]:
     """Trained models of `EXPLAINED`, with their CPU seconds."""
     for method in EXPLAINED:
         how = longer(SETTINGS["SAERS, ours" if method == SHUFFLED else method], purchases)
         start = time.process_time()
         if method == SHUFFLED:
-            features = shuffled(class_features(shop), shop.found.applies, seed)
-            options: dict[str, Any] = {"fusion": "sum", "bias": True, "whole": False}
-            model = saers(shop, CPU.d, seed, features=features, **options)
-            fit_ranker(model, shop.parts.train, seed=seed, **how)
+            features = shuffled(saers.class_features(shop.found), shop.found.applies, seed)
+            options = saers.VERSIONS["SAERS, ours"] | {"features": features}
+            model = saers.saers(shop.n_users, shop.found, CPU.d, seed=seed, **options)
+            saers.train(model, shop.parts.train, seed=seed, **how)
             seconds = time.process_time() - start
         else:
             trained, seconds = learned(method, shop, CPU.d, seed, **how)
-            assert isinstance(trained, SAERS)
+            assert isinstance(trained, saers.SAERS)
             model = trained
         yield method, model, seconds
 

@@ -26,18 +26,12 @@ from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Result
 from experiments.saers import scenarios, scores_of
+from experiments.saers_models import UNTRAINED, Shop, make, pooled_vectors
 from experiments.saers_search import points
-from explainrec_lab import data
+from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
 from explainrec_lab.evaluate.sampled import NEGATIVES, contests, sampled_auc
-from explainrec_lab.saers.extraction import Extracted, extract
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import UNTRAINED, make
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import attention_of, contribution_of
-from explainrec_lab.saers.shop import Shop
-from explainrec_lab.saers.whole import pooled_vectors
 
 IMAGENET = "VBPR, ImageNet"
 """VBPR with vectors of the network before it learned any attribute."""
@@ -87,7 +81,7 @@ class PhotoShop(Shop):
     """A shop whose photos were also seen by a network that knows ImageNet alone.
 
     Attributes:
-        plain: one vector a picture, as `vectors`.
+        plain: one vector a picture, as `found.whole`.
     """
 
     plain: Float[Tensor, "item m"]
@@ -109,12 +103,12 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
         parts = photo_attributes.divided(products, seed)
         network = photo_attributes.trained(parts.train, seed)
         yield from photo_attributes.accuracies(network, parts, seed)
-    found, vectors = extract(network, images), pooled_vectors(network, images)
+    found = saers.extract(network, images)
     yield from seen(dataset, found, schema)
     yield from described(dataset, found, schema)
     plain = pooled_vectors(photo_attributes.untrained(schema), images)
     division = data.leave_one_out(dataset.interactions, 0, least=5)
-    first = PhotoShop(dataset, division, found, vectors, plain)
+    first = PhotoShop(dataset, division, found, plain)
     chosen = yield from searched(first)
     for seed in range(seeds):
         shop = replace(first, parts=data.leave_one_out(dataset.interactions, seed, least=5))
@@ -131,7 +125,7 @@ def in_memory(dataset: Dataset) -> Dataset:
 # --------------------------------------------------------------------------- what is seen
 
 
-def seen(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Result]:
+def seen(dataset: Dataset, found: saers.Extracted, schema: Schema) -> Iterator[Result]:
     """Share of H&M's items in which the network sees each attribute, by H&M's own groups."""
     group = dataset.catalogue.items["group"].to_numpy()
     yield _result("network", "items with an attribute", float(found.applies.any(axis=1).mean()), 0)
@@ -146,7 +140,7 @@ def seen(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Result]
             yield _result("network", f"share, {attribute}", float(share), 0, settings=settings)
 
 
-def described(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Result]:
+def described(dataset: Dataset, found: saers.Extracted, schema: Schema) -> Iterator[Result]:
     """Accuracy on garments whose description names exactly one class of an attribute."""
     labels = spoken(dataset, schema)
     guesses = {
@@ -215,7 +209,7 @@ def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iter
             found = {"purchases": len(np.unique(some.user)), **_settings(how)}
             for measure, value in scores_of(model, some).items():
                 yield _result(method, f"{measure}, {scenario}", value, seed, seconds, found)
-        if isinstance(model, SAERS):
+        if isinstance(model, saers.SAERS):
             yield from named(method, model, shop, schema, seed)
 
 
@@ -223,15 +217,15 @@ def learned(method: str, shop: PhotoShop, seed: int, how: dict[str, float]) -> t
     """A model with these settings, and the CPU seconds of its training."""
     start = time.process_time()
     if method == IMAGENET:
-        shop = replace(shop, vectors=shop.plain)
+        shop = replace(shop, found=replace(shop.found, whole=shop.plain.numpy()))
     model = make(method.removesuffix(", ImageNet"), shop, SETTINGS.d, seed)
     if method not in UNTRAINED:
-        fit_ranker(model, shop.parts.train, epochs=EPOCHS, seed=seed, **how)  # type: ignore[arg-type]
+        saers.train(model, shop.parts.train, epochs=EPOCHS, seed=seed, **how)  # type: ignore[arg-type]
     return model, time.process_time() - start
 
 
 def named(
-    method: str, model: SAERS, shop: PhotoShop, schema: Schema, seed: int
+    method: str, model: saers.SAERS, shop: PhotoShop, schema: Schema, seed: int
 ) -> Iterator[Result]:
     """How often each attribute is the reason given for a test purchase, and whether ways agree.
 
@@ -243,12 +237,12 @@ def named(
     if not several.any():
         return
     users, items = events.user[several], events.item[several]
-    added = np.nanargmax(contribution_of(model, users, items), axis=1)
+    added = np.nanargmax(saers.answers(model, users, items, "contribution"), axis=1)
     share = np.bincount(added, minlength=len(schema.attributes)) / len(added)
     for attribute, value in zip(schema.attributes, share, strict=True):
         yield _result(method, f"reason given, {attribute}", float(value), seed)
     if model.fusion == "attention":
-        weighed = np.nanargmax(attention_of(model, users, items), axis=1)
+        weighed = np.nanargmax(saers.answers(model, users, items, "attention"), axis=1)
         agree = float((weighed == added).mean())
         chance = float((1 / shop.found.applies[items].sum(axis=1)).mean())
         yield _result(method, AGREEMENT, agree, seed)

@@ -2,7 +2,7 @@
 
 A trial learns from the training purchases of the first division and is judged by AUC on its
 development purchases, at the size d of the `cpu` profile; the test purchases are not looked at.
-The best trial's settings stand in `line_up.TUNED` and `reproduce.saers.ELSEWHERE`, for every d and
+The best trial's settings stand in `saers.TUNED` and `experiments.saers.ELSEWHERE`, for every d and
 division. Two limits: negatives are items that the shopper never bought, in any part; and the other
 divisions share purchases with this one's development part.
 
@@ -19,8 +19,8 @@ from typing import Any
 
 from experiments.record import Result
 from experiments.saers import CPU, SETTINGS, learned
+from experiments.saers_models import open_shop
 from explainrec_lab.evaluate.sampled import contests, sampled_auc
-from explainrec_lab.saers.shop import open_shop
 
 GRID: dict[str, tuple[float, ...]] = {
     "epochs": (20, 40),

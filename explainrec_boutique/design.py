@@ -10,17 +10,21 @@ done in `render.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy import ndarray
 
-from explainrec_boutique.limits import Range, check_number
-from explainrec_boutique.vocabulary import (
+from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
+from .vocabulary import (
     APPLIES,
     BACKGROUNDS,
     CATEGORIES,
     COLOURS,
+    DOES_NOT_APPLY,
+    FAMILIES,
     FAMILY_OF,
     MARKS,
     NECK,
@@ -28,51 +32,9 @@ from explainrec_boutique.vocabulary import (
     SCHEMA,
     display,
 )
-from explainrec_lab.data.contracts import DOES_NOT_APPLY
 
-MAX_SEED = 2**32 - 1
-MAX_ITEM = 2**31 - 1
 GRID = 2**10
 """Real-valued choices are multiples of 1/GRID: the same on every machine."""
-
-
-# ------------------------------------------------------------------ how hard the catalogue is
-
-ALLOWED: dict[str, Range] = {"nuisance": (0.0, 2.0), "marks": (0.0, 1.0), "noise": (0.0, 0.2)}
-
-
-@dataclass(frozen=True)
-class Dials:
-    """How much a picture varies beyond its attributes.
-
-    Attributes:
-        nuisance: spread of pose and light, 0 (none) to 2; 1 is the shop's usual.
-        marks: probability of a brand mark, 0 to 1.
-        shortcut: None, or (attribute, probability): items with the attribute always carry a
-            mark, and with this probability it is the one that stands for their class: a trap
-            for models.
-        noise: standard deviation of the pixel noise, 0 to 0.2 of full scale.
-    """
-
-    nuisance: float = 1.0
-    marks: float = 0.45
-    shortcut: tuple[str, float] | None = None
-    noise: float = 0.006
-
-    def __post_init__(self) -> None:
-        for name, allowed in ALLOWED.items():
-            check_number(name, getattr(self, name), allowed)
-        if self.shortcut is not None:
-            _check_shortcut(self.shortcut)
-
-
-def _check_shortcut(shortcut: Any) -> None:
-    if not isinstance(shortcut, tuple) or len(shortcut) != 2:
-        raise ValueError(
-            f"shortcut: {shortcut!r} is neither None nor a pair (attribute, probability)"
-        )
-    SCHEMA.attribute(shortcut[0])
-    check_number("shortcut's probability", shortcut[1], (0.0, 1.0))
 
 
 # ------------------------------------------------------------------ one item
@@ -184,9 +146,34 @@ class Design:
         codes[position] = SCHEMA.code(attribute, value)
         return replace(self, codes=tuple(codes))
 
-    def facts(self) -> dict[str, Any]:
-        """All fields as plain values, for a content key."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What shoppers and relations go by, for every item of a catalogue.
+
+    Attributes:
+        category: int64 `[item]`, position in `CATEGORIES`.
+        colour_family: int64 `[item]`, position in `FAMILIES`.
+        attributes: int64 `[item, attribute]`, class codes, -1 = does not apply.
+        popularity: float32 `[item]`, standard normal.
+    """
+
+    category: Int[ndarray, " item"]
+    colour_family: Int[ndarray, " item"]
+    attributes: Int[ndarray, "item attribute"]
+    popularity: Float[ndarray, " item"]
+
+    @classmethod
+    def of(cls, items: pd.DataFrame, attributes: Int[ndarray, "item attribute"]) -> ItemFacts:
+        """The facts in a table with the columns `category`, `colour_family` and `popularity`."""
+        category, family = (
+            pd.Categorical(items[column], categories=list(names)).codes.astype(np.int64)
+            for column, names in (("category", CATEGORIES), ("colour_family", FAMILIES))
+        )
+        return cls(category, family, attributes, items["popularity"].to_numpy(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.category)
 
 
 # ------------------------------------------------------------------ titles

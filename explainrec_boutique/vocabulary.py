@@ -1,4 +1,4 @@
-"""The words of the boutique: attributes and classes, colours, patterns, brand marks, backgrounds.
+"""The words of the boutique: attributes and classes, colours, patterns, marks, kinds of relations.
 
 The twelve attributes are those of SAERS's Table 1, with its classes completed where the table
 leaves an obvious one out (long, full, high, buckle, boat, mock, shirt). Their order is fixed:
@@ -9,7 +9,53 @@ Source: SAERS, Table 1. Nothing is drawn here.
 
 from __future__ import annotations
 
-from explainrec_lab.data.contracts import Schema
+from dataclasses import dataclass
+
+DOES_NOT_APPLY = -1
+"""Code of an attribute that an item does not have (a shoe has no neckline)."""
+
+RELATION_KINDS = ("also_viewed", "buy_after_viewing", "also_bought", "bought_together")
+SUBSTITUTES = RELATION_KINDS[:2]
+COMPLEMENTS = RELATION_KINDS[2:]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The attributes of a catalogue and the classes of each, in the order of their codes."""
+
+    classes: dict[str, tuple[str, ...]]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    def attribute(self, name: str) -> int:
+        """Position of an attribute. Raises ValueError for an unknown one."""
+        if name not in self.classes:
+            raise ValueError(
+                f"attribute: {name!r} is not in the schema; choose from {', '.join(self.classes)}"
+            )
+        return self.attributes.index(name)
+
+    def code(self, attribute: str, value: str) -> int:
+        """Code of a class within its attribute. Raises ValueError for an unknown one."""
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if value not in classes:
+            raise ValueError(
+                f"class: {value!r} is not a class of {attribute!r}; choose from "
+                f"{', '.join(classes)}"
+            )
+        return classes.index(value)
+
+    def name(self, attribute: str, code: int) -> str:
+        """Class name behind a code; 'does not apply' for -1."""
+        if code == DOES_NOT_APPLY:
+            return "does not apply"
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if not 0 <= code < len(classes):
+            raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
+        return classes[code]
+
 
 SCHEMA = Schema(
     {

@@ -19,6 +19,7 @@ from explainrec_lab import (
     saers,
     training,
     vision,
+    weights,
 )
 from explainrec_lab._version import __version__
 from explainrec_lab.settings import settings

@@ -18,9 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from explainrec_boutique.relations import eye_of
-from explainrec_boutique.vocabulary import CATEGORIES, SCHEMA
-from explainrec_lab.data.boutique import goods_of
+from explainrec_boutique.design import ItemFacts
+from explainrec_boutique.relations import group_rule
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
     RELATION_KINDS,
@@ -207,15 +206,16 @@ def rule_holds(dataset: Dataset, pairs: LabelledPairs, seed: int = 0) -> Bool[nd
     check_ids("pairs.kind", pairs.kind, len(RELATION_KINDS), "kind")
     for name in ("source", "target"):
         check_ids(f"pairs.{name}", getattr(pairs, name), relations.n_items, "item")
-    goods = goods_of(dataset.catalogue)
+    assert dataset.catalogue.attributes is not None
+    facts = ItemFacts.of(dataset.catalogue.items, dataset.catalogue.attributes)
     holds = np.zeros(len(pairs.source), dtype=bool)
     for user in range(relations.n_groups):
-        eye = eye_of(user, goods, CATEGORIES, SCHEMA, seed)
+        rule = group_rule(user, facts, seed)
         for number, kind in enumerate(RELATION_KINDS):
             known = (relations.group == user) & (relations.kind == number)
             known &= truth.relation_reason[:, 0] != NO_REASON
-            if not eye.related(kind, relations.source[known], relations.target[known]).all():
+            if not rule.related(kind, relations.source[known], relations.target[known]).all():
                 raise ValueError(f"seed: {seed} is not what this boutique was loaded with")
             rows = (pairs.user == user) & (pairs.kind == number)
-            holds[rows] = eye.related(kind, pairs.source[rows], pairs.target[rows])
+            holds[rows] = rule.related(kind, pairs.source[rows], pairs.target[rows])
     return holds

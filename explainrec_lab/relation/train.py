@@ -29,21 +29,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from explainrec_lab import data
-from explainrec_lab.data.boutique import goods_of
+from explainrec_boutique.design import ItemFacts
+from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import Catalogue, Dataset, Images
-from explainrec_lab.data.store import cache_dir, content_key
 from explainrec_lab.equations import implements
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.settings import Relation, fabric
-from explainrec_lab.training import History, Optimisation, fit, kept
+from explainrec_lab.training import History, Optimisation, fit
 from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors
 from explainrec_lab.vision.labels import Labelled, balanced_losses, labelled
 
+NAME = "relation"
+"""Of the network's file in `weights`."""
+
 RECIPE_VERSION = 3
-"""Part of the cache's key: raise it when the same settings give another model."""
+"""Part of the recipe: raise it when the same settings give another model."""
 
 OTHER_SHOP = 1000
 """Added to the seed of the shop whose relations are learned: the shop to start from."""
@@ -170,18 +172,11 @@ def train(
 
 
 @torch.no_grad()
-def fixed_features(
-    model: RelationModel, images: Images, batch: int = 256
-) -> Float[Tensor, "item size"]:
+def fixed_features(model: RelationModel, images: Images) -> Float[Tensor, "item size"]:
     """Flat vectors of all pictures by the network as it is. Source: §3.2, McAuley et al. (2015)."""
-    was_training = model.training
     model.eval()
-    flat = []
-    for start in range(0, len(images), batch):
-        pictures = torch.as_tensor(images[start : start + batch]).to(model.q.device)
-        flat.append(flat_vectors(model.network, pictures))
-    model.train(was_training)
-    return torch.cat(flat)
+    some = (torch.as_tensor(images[n : n + 256]) for n in range(0, len(images), 256))
+    return torch.cat([flat_vectors(model.network, each.to(model.q.device)) for each in some])
 
 
 def trained(
@@ -214,9 +209,6 @@ def trained(
         target = part.relations.target[order]
         part = replace(part, relations=replace(part.relations, target=target))
     model = untrained(settings, recorded.n_groups, seed)
-    key = content_key(
-        version=RECIPE_VERSION, seed=seed, **_chosen(settings, model), learned=_digest(part, images)
-    )
 
     def learn() -> float:
         begun = pretrained(settings, recorded.n_groups, seed, progress=progress)
@@ -226,19 +218,20 @@ def trained(
         train(model, part, pictures, settings, seed, progress=progress)
         return begun.seconds + time.process_time() - begin
 
-    model.seconds = kept(cache_dir() / "relation" / f"{key}.safetensors", model, learn)
+    chosen = recipe(settings, part, images, seed, model.network.origin)
+    model.seconds = weights.trained(model, NAME, chosen, learn)
     return model.eval()
 
 
-def _chosen(settings: Relation, model: RelationModel) -> dict[str, Any]:
-    """What of the settings decides the weights; a failed download is not kept as ImageNet."""
-    return asdict(settings) | {"name": None, "origin": model.network.origin}
-
-
-def _digest(part: Part, images: Images) -> list[int]:
-    """Numbers that change with the training relations, their items or the drawing."""
+def recipe(
+    settings: Relation, part: Part, images: Images, seed: int = 0, origin: str = "scratch"
+) -> dict[str, Any]:
+    """What the weights depend on: settings, training relations and items, and how it is drawn."""
     columns = [getattr(part.relations, name) for name in ("group", "source", "target", "kind")]
-    return [crc32(np.ascontiguousarray(x)) for x in (*columns, part.items, images[part.items[:1]])]
+    learned = (*columns, part.items, images[part.items[:1]])
+    chosen = {name: value for name, value in asdict(settings).items() if name != "name"}
+    digest = [crc32(np.ascontiguousarray(each)) for each in learned]
+    return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, "data": digest, **chosen}
 
 
 # --------------------------------------------------------------------------- what it starts from
@@ -246,22 +239,11 @@ def _digest(part: Part, images: Images) -> list[int]:
 
 def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model of some settings with random weights, or ImageNet's if they ask for them."""
-    network = backbone(
-        settings.backbone,
-        settings.width,
-        "imagenet" if settings.weights == "imagenet" else None,
-        grid=settings.grid,
-        batch_norm=settings.batch_norm,
-        seed=seed,
-    )
-    return RelationModel(
-        network,
-        n_users,
-        dimensions=settings.D,
-        metric=settings.metric,
-        rank=settings.rank,
-        seed=seed,
-    )
+    start = "imagenet" if settings.weights == "imagenet" else None
+    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm}
+    network = backbone(settings.backbone, settings.width, start, **shape, seed=seed)
+    form = {"dimensions": settings.D, "metric": settings.metric, "rank": settings.rank}
+    return RelationModel(network, n_users, **form, seed=seed)
 
 
 def another_shop(settings: Relation, seed: int = 0) -> Catalogue:
@@ -283,7 +265,6 @@ def pretrained(
         return model
     names = ("backbone", "width", "grid", "batch_norm", "size", "items", "epochs_before")
     chosen = {name: getattr(settings, name) for name in names}
-    key = content_key(version=RECIPE_VERSION, seed=seed, start="boutique", **chosen)
 
     def learn() -> float:
         catalogue = another_shop(settings, seed)
@@ -292,8 +273,8 @@ def pretrained(
         pretrain(model.network, catalogue, settings.epochs_before, seed, progress=progress)
         return time.process_time() - begin
 
-    path = cache_dir() / "relation" / f"{key}.safetensors"
-    model.seconds = kept(path, model.network, learn)
+    chosen |= {"version": RECIPE_VERSION, "seed": seed}
+    model.seconds = weights.trained(model.network, f"{NAME}-start", chosen, learn)
     return model
 
 
@@ -321,8 +302,8 @@ def pretrain(
 
     The questions: each attribute (class -1 = does not apply), the category, the colour family.
     """
-    goods = goods_of(catalogue)
-    labels = np.column_stack([goods.attributes, goods.category, goods.colour_family])
+    facts = ItemFacts.of(catalogue.items, catalogue.attributes)  # type: ignore[arg-type]
+    labels = np.column_stack([facts.attributes, facts.category, facts.colour_family])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         naming = Naming(network, (labels.max(axis=0) + 1).tolist())

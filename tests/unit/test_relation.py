@@ -15,7 +15,7 @@ from torch import Tensor
 
 from explainrec_lab import data, relation
 from explainrec_lab.data import RELATION_KINDS, Dataset, Relations
-from explainrec_lab.data.boutique import RelationDials, goods_of
+from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.train import BatchLoss, fixed_features
@@ -347,7 +347,7 @@ SCRATCH = replace(TINY, weights="scratch")
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    return tmp_path / "relation"
+    return tmp_path / "trained"
 
 
 @pytest.fixture(scope="module")
@@ -432,7 +432,9 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
     assert shop.images is not None
     x = fixed_features(model, shop.images).double()
     x = torch.cat([x, torch.ones(150, 1)], 1)
-    labels = torch.from_numpy(goods_of(shop).category)
+    labels = torch.from_numpy(
+        shop.items["category"].astype("category").cat.codes.to_numpy(np.int64)
+    )
     one_hot = torch.eye(3, dtype=torch.float64)[labels]
     eye = torch.eye(x.shape[1], dtype=torch.float64)
     w = torch.linalg.solve(x[:100].T @ x[:100] + eye, x[:100].T @ one_hot[:100])

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from explainrec_lab import data, saers, vision
+from explainrec_lab.saers import regions
 from explainrec_lab.settings import SIZES, Saers
 
 SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
@@ -75,13 +76,16 @@ def test_a_blank_picture_has_no_attribute_whatever_it_is_said_to_have() -> None:
     assert found.applies.tolist() == [[True] * 3, [False] * 3, [False] * 3, [True] * 3]
 
 
-def test_batches_do_not_matter_and_no_pictures_give_empty_arrays() -> None:
+def test_batches_do_not_matter_and_no_pictures_give_empty_arrays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     applies = np.ones((4, 3), bool)
     for locator in (saers.PAPER, saers.OURS):
-        all_, some = (
-            saers.extract(network(), photos(), applies=applies, locator=locator, batch=size)
-            for size in (4, 3)
-        )
+        found = []
+        for size in (4, 3):
+            monkeypatch.setattr(regions, "BATCH", size)
+            found.append(saers.extract(network(), photos(), applies=applies, locator=locator))
+        all_, some = found
         np.testing.assert_allclose(all_.features, some.features, rtol=1e-4, atol=1e-5)
         none = saers.extract(network(), photos(0), locator=locator)
         assert none.features.shape == (0, 3, network().network.channels)
@@ -167,7 +171,7 @@ def test_a_catalogue_without_labels_cannot_teach() -> None:
     catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
     blind = replace(catalogue, attributes=None, schema=None)
     with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
-        saers.train(saers.untrained_network(SMALL), blind, SMALL)
+        saers.train_network(saers.untrained_network(SMALL), blind, SMALL)
 
 
 # --------------------------------------------------------------------------- the recipe
@@ -184,7 +188,7 @@ def test_a_trained_network_comes_back_from_the_cache(
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     assert not first.training
-    (file,) = (tmp_path / "saers").glob("*.safetensors")
+    (file,) = (tmp_path / "trained").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     damaged = saers.trained_network(SMALL)
     for one, other in zip(first.state_dict().values(), damaged.state_dict().values(), strict=True):

@@ -11,27 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import (
-    Colour,
-    colour,
-    darker,
-    lighter,
-    thread_of,
-)
-from explainrec_boutique.geometry import (
-    Points,
-    box,
-    closed,
-    curve,
-    join,
-    mirror,
-    smooth,
-    vertical,
-    wave,
-)
-from explainrec_boutique.marks import draw_mark
+from ..design import Design
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, lighter, thread_of
+from .geometry import Points, box, closed, curve, join, mirror, smooth, vertical, wave
+from .marks import draw_mark
 
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
 TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))
@@ -44,15 +28,10 @@ TROUSERS_HEM = {
     "cropped": 195.0,
     "full": 228.0,
 }
-TOP = 38.0
-"""Upper edge of the waistband at the sides."""
+TOP = 38.0  # upper edge of the waistband at the sides
 BAND = 12.0
 CROTCH = 92.0
-FLOOR = 236.0
-"""Where legs and pleats would end, were they not cut before."""
-
-SIDES: tuple[Callable[[Points], Points], ...] = (join, mirror)
-"""A path of the right leg as it is, and on the left leg."""
+FLOOR = 236.0  # where legs and pleats would end, were they not cut before
 
 CLOTH = Finish(depth=9, folds=0.08)
 LEG = Finish(depth=8, contrast=0.8, folds=0.07)
@@ -68,11 +47,11 @@ def draw_skirt(canvas: Canvas) -> None:
     _draw_inside_of_waist(canvas)
     cloth = canvas.cloth(outline, finish=CLOTH)
     _SKIRT_DETAILS[design.detail](canvas, hem, cloth)
-    canvas.stitch(edge - [0, 6], thread_of(canvas.fabric.main), clip=cloth)
+    canvas.stitch(edge - [0, 6], thread_of(canvas.main), clip=cloth)
     half = _skirt_half(design, hem)
     canvas.mark("skirt_length", canvas.cover(box(-half - 3, hem - 15, half + 3, hem + 8)))
     _draw_waistband(canvas, loops=False)
-    draw_mark(canvas, (-0.5 * _hip(design), TOP + 34), 10.0, canvas.fabric.main)
+    draw_mark(canvas, (-0.5 * _hip(design), TOP + 34), 10.0)
 
 
 def draw_trousers(canvas: Canvas) -> None:
@@ -89,10 +68,10 @@ def draw_trousers(canvas: Canvas) -> None:
     both = canvas.cover(*legs)
     _draw_fly(canvas, both)
     _draw_pockets(canvas, both)
-    for turned, cloth in zip(SIDES, cloths, strict=True):
+    for turned, cloth in zip((join, mirror), cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
-    draw_mark(canvas, (-0.58 * _hip(design), TOP + 42), 9.5, canvas.fabric.main)
+    draw_mark(canvas, (-0.58 * _hip(design), TOP + 42), 9.5)
 
 
 # ------------------------------------------------------------------ outlines
@@ -166,7 +145,7 @@ def _draw_inside_of_waist(canvas: Canvas) -> None:
         curve((-waist, TOP + 1), (0, TOP - 5), (waist, TOP + 1), count=12),
         curve((waist, TOP + 4), (0, TOP + 14), (-waist, TOP + 4), count=12),
     )
-    tone = darker(canvas.fabric.main, 0.5)
+    tone = darker(canvas.main, 0.5)
     canvas.cloth(back, finish=Finish(depth=4, contrast=0.4, edge=0.4), colour=tone)
 
 
@@ -178,7 +157,7 @@ def _band(waist: float) -> Points:
 
 
 def _draw_waistband(canvas: Canvas, loops: bool) -> None:
-    waist, main = _waist(canvas.design), canvas.fabric.main
+    waist, main = _waist(canvas.design), canvas.main
     canvas.shadow(_band(waist), drop=(0, 2), blur=1.6, strength=0.18)
     canvas.cloth(_band(waist), finish=TRIM, colour=darker(main, 0.9))
     if not loops and canvas.design.detail != 3:
@@ -200,7 +179,7 @@ def _is_denim(design: Design) -> bool:
 
 
 def _thread(canvas: Canvas) -> Colour:
-    return colour(0.86, 0.62, 0.32) if _is_denim(canvas.design) else thread_of(canvas.fabric.main)
+    return colour(0.86, 0.62, 0.32) if _is_denim(canvas.design) else thread_of(canvas.main)
 
 
 # ------------------------------------------------------------------ skirts
@@ -249,7 +228,7 @@ def _draw_leg_opening(canvas: Canvas, leg: Points, hem: float) -> None:
     low = leg[leg[:, 1] > hem - 4]
     left, right = float(low[:, 0].min()) + 0.5, float(low[:, 0].max()) - 0.5
     inside = curve((left, hem - 2), ((left + right) / 2, hem + 7), (right, hem - 2), count=9)
-    canvas.paint(canvas.cover(inside), darker(canvas.fabric.main, 0.45))
+    canvas.paint(canvas.cover(inside), darker(canvas.main, 0.45))
 
 
 def _draw_fly(canvas: Canvas, both: Cover) -> None:
@@ -276,7 +255,7 @@ def _draw_leg_details(
     canvas: Canvas, turned: Callable[[Points], Points], hem: float, cloth: Cover
 ) -> None:
     """Hem, turn-up, crease, and the length's part mask, of one leg."""
-    design, main = canvas.design, canvas.fabric.main
+    design, main = canvas.design, canvas.main
     outer, inner = (_cut(path, hem) for path in _leg_line(design))
     left, right = float(inner[-1, 0]), float(outer[-1, 0])
     if design.detail == 2:

@@ -19,15 +19,21 @@ from experiments.saers import (
     references,
     shuffled,
 )
-from explainrec_lab import saers
+from experiments.saers_models import (
+    MODELS,
+    TUNED,
+    UNTRAINED,
+    Shop,
+    learn,
+    make,
+    open_shop,
+    pooled_vectors,
+)
+from explainrec_lab import data, saers
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import sampled, truth
-from explainrec_lab.saers import line_up
-from explainrec_lab.saers import shop as shops
-from explainrec_lab.saers.line_up import MODELS, TUNED, UNTRAINED, learn, make, scaled
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import hit_rate
-from explainrec_lab.saers.shop import Shop, open_shop
+from explainrec_lab.saers import regions
+from explainrec_lab.saers.model import scaled
 from explainrec_lab.settings import Saers
 
 TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
@@ -38,33 +44,55 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLAINREC_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("EXPLAINREC_SETTINGS", "ci")
-        return open_shop(TINY, network=saers.untrained_network(TINY).eval())
+        patch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+        return open_shop(TINY)
+
+
+@pytest.fixture
+def images() -> data.Images:
+    found = data.load("boutique", items=30, shoppers=1, size=64).catalogue.images
+    assert found is not None
+    return found
 
 
 def test_what_the_network_saw_is_kept_and_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: data.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     network = saers.untrained_network(TINY).eval()
-    first = open_shop(TINY, network=network)
-    monkeypatch.setattr(shops, "extract", lambda *_: pytest.fail("looked again"))
-    again = open_shop(TINY, seed=1, purchases=5, network=network)
-    for name, value in vars(first.found).items():
-        assert np.array_equal(value, getattr(again.found, name))
-    assert torch.equal(first.vectors, again.vectors)
-    assert again.dataset.interactions.matrix.sum() == 5 * TINY.shoppers
+    first = saers.extracted(network, images)
+    with monkeypatch.context() as patch:
+        patch.setattr(regions, "extract", lambda *_, **__: pytest.fail("looked again"))
+        again = saers.extracted(network, images[:])
+    for name, value in vars(first).items():
+        assert np.array_equal(value, getattr(again, name))
+    others = (saers.untrained_network(TINY, seed=1).eval(), images), (network, images[:29])
+    for other, pictures in others:  # nothing of these was kept
+        found = saers.extracted(other, pictures)
+        assert not np.array_equal(found.features, first.features)
 
 
-def test_a_damaged_memory_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_memory_is_made_again(
+    images: data.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     network = saers.untrained_network(TINY).eval()
-    first = open_shop(TINY, network=network)
+    first = saers.extracted(network, images)
     (file,) = (tmp_path / "saers").glob("*.npz")
     whole = file.read_bytes()
     for damaged in (b"half a file", whole[: len(whole) // 2], b""):
         file.write_bytes(damaged)
-        again = open_shop(TINY, network=network)
-        assert np.array_equal(first.found.features, again.found.features)
+        again = saers.extracted(network, images)
+        assert np.array_equal(first.features, again.features)
+
+
+def test_a_shop_has_as_many_purchases_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    monkeypatch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+    opened = open_shop(TINY, seed=1, purchases=5)
+    assert opened.dataset.interactions.matrix.sum() == 5 * TINY.shoppers
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,7 +111,7 @@ def test_an_unknown_model_is_named(shop: Shop) -> None:
 
 
 def test_class_features_are_a_one_at_the_named_class(shop: Shop) -> None:
-    named = saers.class_features(shop)
+    named = saers.class_features(shop.found)
     assert torch.equal(named.sum(dim=-1) > 0, torch.from_numpy(shop.found.applies))
     item, attribute = named.sum(dim=-1).nonzero(as_tuple=True)
     classes = named[item, attribute].argmax(dim=-1).numpy()
@@ -97,7 +125,7 @@ def test_scaled_features_have_length_one_on_average() -> None:
 
 
 def test_shuffled_features_stay_among_items_with_the_same_attributes(shop: Shop) -> None:
-    named = saers.class_features(shop)
+    named = saers.class_features(shop.found)
     other = shuffled(named, shop.found.applies, seed=0)
     assert torch.equal(named.sum(dim=-1), other.sum(dim=-1))
     assert not torch.equal(named, other)
@@ -111,7 +139,7 @@ def test_longer_histories_take_fewer_epochs_and_more_steps() -> None:
 
 def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
     model, _ = learn("SAERS, ours", shop, 6, epochs=1)
-    assert isinstance(model, SAERS)
+    assert isinstance(model, saers.SAERS)
     events, true = shop.parts.test, shop.dataset.truth
     labels = shop.dataset.catalogue.attributes
     assert true is not None
@@ -127,13 +155,14 @@ def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
             reason = reasons[user, item]
             if reason < 0 or len(own) < 2:
                 continue
-            answer = saers.EXPLAINERS[how](model, [user], [item])[0]
+            answer = saers.answers(model, [user], [item], how)[0]
             if np.isnan(answer).all():  # the network saw none
                 hits.append(0.0)
             else:
                 (best,) = np.nonzero(answer == np.nanmax(answer))
                 hits.append((reason in best) / len(best))
-        assert hit_rate(model, shop, how) == pytest.approx(np.mean(hits))
+        rate = saers.hit_rate(model, shop.dataset, events, how)
+        assert rate == pytest.approx(np.mean(hits))
 
 
 def test_references_are_what_counting_by_hand_gives(shop: Shop) -> None:
@@ -165,7 +194,7 @@ def test_vectors_of_another_network_reach_the_model(
     assert torch.equal(model.features, other)  # type: ignore[arg-type]
     assert seconds > 0
     own, _ = learned("VBPR", shop, 6, 0, epochs=1)
-    assert torch.equal(own.features, shop.vectors)  # type: ignore[arg-type]
+    assert torch.equal(own.features, torch.from_numpy(shop.found.whole))  # type: ignore[arg-type]
 
 
 def test_without_imagenet_weights_the_rivals_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +209,9 @@ def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) 
     network = saers.untrained_network(TINY).eval()
     images = shop.dataset.catalogue.images
     assert images is not None
-    same, larger = (saers.pooled_vectors(network, images, size=size) for size in (64, 96))
-    assert torch.allclose(same, shop.vectors, atol=1e-5)
-    assert not torch.allclose(larger, shop.vectors, atol=1e-2)
+    same, larger = (pooled_vectors(network, images, size=size) for size in (64, 96))
+    assert torch.allclose(same, torch.from_numpy(shop.found.whole), atol=1e-5)
+    assert not torch.allclose(larger, torch.from_numpy(shop.found.whole), atol=1e-2)
 
 
 def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
@@ -193,9 +222,9 @@ def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
         network = saers.untrained_network(TINY).network
         before = network.convolutions[0].weight.detach().clone()  # type: ignore[index]
         feature = saers.SiameseFeature(images, network, 6)
-        model = saers.line_up.saers(shop, 6, whole=feature, fusion="none")
-        how = saers.TUNED["SAERS - SAF"] | {"epochs": 1}
-        saers.fit_ranker(model, shop.parts.train, own_rate={"whole.network": rate}, **how)
+        model = saers.saers(shop.n_users, shop.found, 6, whole=feature, fusion="none")
+        how = TUNED["SAERS - SAF"] | {"epochs": 1}
+        saers.train(model, shop.parts.train, own_rate={"whole.network": rate}, **how)
         after = network.convolutions[0].weight.detach()  # type: ignore[index]
         moved.append(float((after - before).norm()))
     assert 0 < moved[1] < 0.1 * moved[0]
@@ -208,7 +237,7 @@ def test_models_learn_from_training_purchases_alone(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught = []
-    monkeypatch.setattr(line_up, "fit_ranker", lambda model, train, **_: taught.append(train))
+    monkeypatch.setattr(saers, "train", lambda model, train, **_: taught.append(train))
     for name in TUNED:
         learn(name, shop, 6)
     assert len(taught) == len(TUNED)
@@ -229,8 +258,9 @@ def test_nobody_tells_the_network_what_applies(
         told.append(applies)
         return saers.extract(network, images, applies=applies)
 
-    monkeypatch.setattr(shops, "extract", spy)
-    opened = open_shop(TINY, network=saers.untrained_network(TINY).eval(), every=every)
+    monkeypatch.setattr(regions, "extract", spy)
+    monkeypatch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+    opened = open_shop(TINY, every=every)
     assert len(told) == 1
     assert told[0].all() if every else told[0] is None
     assert opened.found.applies.all() == every

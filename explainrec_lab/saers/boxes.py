@@ -1,7 +1,7 @@
 """Are the boxes right? Maps and boxes of attributes against the boutique's part masks.
 
-    table = box_table(network, dataset, items)
-    table.groupby(["map", "frame"], sort=False)[["iou", "pointing"]].mean()
+    scores = boxes.table(network, dataset, items)
+    scores.groupby(["map", "frame"], sort=False)[["iou", "pointing"]].mean()
 
 A box is scored by its IoU with the bounding box of the true part, a map by the pointing game.
 Beside the network's maps stand some that know no attribute (the whole garment) or know it by heart
@@ -12,7 +12,7 @@ Source: the scores are of the field; SAERS shows its boxes in Figure 8 and score
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -24,20 +24,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Catalogue, Dataset
+from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
-from explainrec_lab.saers.extraction import look
-from explainrec_lab.saers.locating import (
-    Boxer,
-    Mapper,
+from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
+from explainrec_lab.saers.regions import (
+    BATCH,
+    boxes_of,
     grad_aam_maps,
     half_frame,
     hires_maps,
     paper_frame,
     relevance_maps,
+    upsampled,
 )
-from explainrec_lab.saers.network import SemanticExtraction
-from explainrec_lab.saers.regions import boxes_of, upsampled
+
+Mapper = Callable[[Seen], Float[Tensor, "asked height width"]]
 
 MAPS: dict[str, Mapper] = {
     "Grad-AAM": grad_aam_maps,
@@ -48,8 +49,11 @@ MAPS: dict[str, Mapper] = {
 }
 """What the network says; the first is the paper's, the last is ours."""
 
-FRAMES: dict[str, Boxer] = {"20 % of the maximum": paper_frame, "half of the mass": half_frame}
+FRAMES = {"20 % of the maximum": paper_frame, "half of the mass": half_frame}
 """From a map to a box: the paper's way and ours."""
+
+GARMENT = {"its box": boxes_of}
+"""The one frame of the whole garment."""
 
 TOLERANCE = 1 / 16
 """How far from the part the brightest pixel may lie, as a share of the picture's side."""
@@ -67,14 +71,13 @@ def overlap(boxes: Int[Tensor, "*batch 4"], others: Int[Tensor, "*batch 4"]) -> 
     return shared / (area[0] + area[1] - shared)
 
 
-def box_table(
+def table(
     network: SemanticExtraction,
     dataset: Dataset,
     items: ndarray,
     maps: Mapping[str, Mapper] = MAPS,
     *,
     references: bool = True,
-    batch: int = 128,
 ) -> pd.DataFrame:
     """Scores of every map under every frame, one row an (item, attribute that applies).
 
@@ -90,9 +93,9 @@ def box_table(
     Raises:
         ValueError: a data set without masks, or an unknown item.
     """
-    parts = np.array_split(items, max(1, -(-len(items) // batch)))
+    parts = np.array_split(items, max(1, -(-len(items) // BATCH)))
     tables = [
-        table for some in parts for table in _scored(network, dataset, some, maps, references)
+        scores for some in parts for scores in _scored(network, dataset, some, maps, references)
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -110,60 +113,29 @@ def _scored(
     assert catalogue.images is not None
     assert catalogue.attributes is not None
     assert catalogue.schema is not None
-    labels = catalogue.attributes[items]
     there = masks.any(dim=-1).any(dim=-1)
-    seen = look(network, catalogue.images[items], there)
-    true = masks[there]
+    seen, true = look(network, catalogue.images[items], there), masks[there]
     row, column = np.nonzero(there.numpy())
-    base = {
-        "item": items[row],
-        "attribute": np.array(catalogue.schema.attributes)[column],
-        "right": seen.predicted.cpu().numpy()[row, column] == labels[row, column],
-    }
-    drawn = {name: draw(seen).cpu() for name, draw in maps.items()}
-    drawn |= {f"best on {n} x {n}": best_map(true, n) for n in GRIDS} if references else {}
-    for name, found in drawn.items():
-        pointing = localisation.pointing_game(found, true, tolerance=TOLERANCE * true.shape[-1])
-        for frame, boxer in FRAMES.items():
-            iou = overlap(boxer(found), boxes_of(true)).numpy()
-            yield pd.DataFrame(
-                {"map": name, "frame": frame, **base, "iou": iou, "pointing": pointing}
-            )
+    right = seen.predicted.cpu().numpy() == catalogue.attributes[items]
+    names = np.array(catalogue.schema.attributes)
+    base = {"item": items[row], "attribute": names[column], "right": right[row, column]}
+    drawn = [(name, draw(seen).cpu(), FRAMES) for name, draw in maps.items()]
     if references:
-        garment = silhouettes(dataset, items)[row]
-        pointing = localisation.pointing_game(
-            garment.float(), true, tolerance=TOLERANCE * true.shape[-1]
-        )
-        iou = overlap(boxes_of(garment), boxes_of(true)).numpy()
-        yield pd.DataFrame(
-            {"map": "whole garment", "frame": "its box", **base, "iou": iou, "pointing": pointing}
-        )
+        garment = localisation.reference_maps(dataset, items)["silhouette"] > 0
+        drawn += [(f"best on {n} x {n}", best_map(true, n), FRAMES) for n in GRIDS]
+        drawn += [("whole garment", torch.from_numpy(garment)[row], GARMENT)]
+    for name, found, frames in drawn:
+        reach = TOLERANCE * true.shape[-1]
+        pointing = localisation.pointing_game(found.float(), true, tolerance=reach)
+        for frame, boxer in frames.items():
+            scores = {"iou": overlap(boxer(found), boxes_of(true)).numpy(), "pointing": pointing}
+            yield pd.DataFrame({"map": name, "frame": frame, **base, **scores})
 
 
 def best_map(
     masks: Bool[Tensor, "asked height width"], grid: int
 ) -> Float[Tensor, "asked height width"]:
     """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
-    cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)
+    cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
     height, width = masks.shape[-2:]
-    return upsampled(cells, (height, width))[:, 0]
-
-
-def silhouettes(dataset: Dataset, items: ndarray) -> Bool[Tensor, "item height width"]:
-    """Which pixels are the garment."""
-    return torch.from_numpy(localisation.reference_maps(dataset, items)["silhouette"] > 0)
-
-
-def accuracy(network: SemanticExtraction, catalogue: Catalogue, batch: int = 256) -> pd.Series:
-    """Share of right classes, attribute by attribute, where the attribute applies.
-
-    Raises:
-        ValueError: a catalogue without pictures or labels.
-    """
-    if catalogue.images is None or catalogue.attributes is None or catalogue.schema is None:
-        raise ValueError("catalogue: needs pictures and attribute labels to be scored on")
-    labels = catalogue.attributes
-    parts = np.array_split(np.arange(len(catalogue)), max(1, -(-len(catalogue) // batch)))
-    found = [look(network, catalogue.images[some]).predicted.cpu().numpy() for some in parts]
-    right = np.where(labels >= 0, np.concatenate(found) == labels, np.nan)
-    return pd.Series(np.nanmean(right, axis=0), catalogue.schema.attributes, name="accuracy")
+    return upsampled(cells, (height, width))

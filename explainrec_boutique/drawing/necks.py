@@ -13,34 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import (
-    Colour,
-    colour,
-    darker,
-    lighter,
-    luminance,
-    trim_of,
-)
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    along,
-    box,
-    curve,
-    join,
-    lengths,
-    mirror,
-    vertical,
-    wave,
-)
-from explainrec_boutique.vocabulary import NECK
+from ..design import Design
+from ..vocabulary import NECK
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, lighter, luminance, trim_of
+from .geometry import Point, Points, along, box, curve, join, lengths, mirror, vertical, wave
 
-HALF = 19.0
-"""Half the width of the neck opening."""
-SHOULDER = 56.0
-"""Where the neck opening meets the shoulder."""
+HALF = 19.0  # half the width of the neck opening
+SHOULDER = 56.0  # where the neck opening meets the shoulder
 LAPEL_END = {"notched": 136.0, "shawl": 136.0, "collarless": 112.0}
 
 PIECE = Finish(depth=3, contrast=0.6, edge=0.6)
@@ -119,7 +99,7 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
     if neck.kind == "lapel":
         _draw_shirt_front(canvas, neck)
         return
-    main = canvas.fabric.main
+    main = canvas.main
     if neck.kind == "high_neck":
         _draw_collar_inside(canvas, neck)
         return
@@ -141,7 +121,7 @@ def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 def _draw_neckline(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     edge = neck.whole_front
-    canvas.line(edge + [0, 1.5], width=4.6, colour=trim_of(canvas.fabric.main), opacity=0.95)
+    canvas.line(edge + [0, 1.5], width=4.6, colour=trim_of(canvas.main), opacity=0.95)
     canvas.line(edge + [0, 4], width=0.9, opacity=0.3)
     canvas.mark("neckline", canvas.cover(neck.opening), canvas.stroke(edge, width=15))
 
@@ -165,11 +145,11 @@ def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         inset = (outline - outline.mean(axis=0)) * 0.82 + outline.mean(axis=0)
         canvas.stitch(inset, darker(tone, 0.6), width=0.8, opacity=0.45)
     if neck.value == "puritan":
-        canvas.disc((0, 77), 2.4, darker(canvas.fabric.main, 0.55))
+        canvas.disc((0, 77), 2.4, darker(canvas.main, 0.55))
 
 
 def _collar_tone(canvas: Canvas) -> Colour:
-    main = canvas.fabric.main
+    main = canvas.main
     if canvas.design.detail >= 2 and luminance(main) < 0.8:
         return colour(0.97, 0.97, 0.96)
     return lighter(main, 0.14) if luminance(main) < 0.5 else darker(main, 0.92)
@@ -199,9 +179,7 @@ def _draw_placket(canvas: Canvas, front: Cover, hem: float) -> None:
     seams = (vertical(-4.5, 80, hem + 4), vertical(4.5, 80, hem + 4))
     canvas.line(*seams, width=1.0, opacity=0.35, clip=front)
     button = (
-        lighter(canvas.fabric.main, 0.8)
-        if luminance(canvas.fabric.main) < 0.75
-        else darker(canvas.fabric.main, 0.55)
+        lighter(canvas.main, 0.8) if luminance(canvas.main) < 0.75 else darker(canvas.main, 0.55)
     )
     for y in np.arange(96, hem - 3, 17):
         canvas.disc((0, y), 2.5, button)
@@ -210,7 +188,7 @@ def _draw_placket(canvas: Canvas, front: Cover, hem: float) -> None:
 
 def _draw_rib(canvas: Canvas, neck: Neck) -> None:
     """A ribbed band round a crew neck."""
-    edge, tone = neck.whole_front + [0, 1.5], trim_of(canvas.fabric.main)
+    edge, tone = neck.whole_front + [0, 1.5], trim_of(canvas.main)
     band = canvas.stroke(edge, width=9.5)
     canvas.paint(band, tone)
     spread = along(edge, np.linspace(0.02, 0.98, 27))
@@ -222,7 +200,7 @@ def _draw_rib(canvas: Canvas, neck: Neck) -> None:
     canvas.mark("collar", band, canvas.stroke(edge, width=13))
     if canvas.design.detail == 0:
         for y in (84, 93, 102):
-            canvas.disc((0, y), 2.0, lighter(canvas.fabric.main, 0.7))
+            canvas.disc((0, y), 2.0, lighter(canvas.main, 0.7))
 
 
 # ------------------------------------------------------------------ high neck
@@ -268,7 +246,7 @@ def _frill() -> Points:
 
 
 def _draw_collar_inside(canvas: Canvas, neck: Neck) -> None:
-    main, inside = canvas.fabric.main, Finish(depth=3, contrast=0.6, edge=0.4)
+    main, inside = canvas.main, Finish(depth=3, contrast=0.6, edge=0.4)
     if neck.value == "ruffle":
         back = join(_frill_edge(36, -8, 25), (22, 46), (16, 52), (-16, 52), (-22, 46))
         canvas.cloth(back, finish=inside, colour=darker(main, 0.55))
@@ -298,11 +276,11 @@ def _draw_roll(canvas: Canvas, neck: Neck, front: Cover) -> None:
 
 def _draw_stand(canvas: Canvas, neck: Neck, front: Cover) -> None:
     rim = join(neck.opening[:11])
-    canvas.line(rim + [0, 1.2], width=3.4, colour=trim_of(canvas.fabric.main), opacity=0.95)
+    canvas.line(rim + [0, 1.2], width=3.4, colour=trim_of(canvas.main), opacity=0.95)
     canvas.line(rim + [0, 3.4], width=0.9, opacity=0.35)
     seam = curve((-23, 59), (0, 72), (23, 59))
     canvas.line(seam, width=1.2, opacity=0.4, clip=front)
-    canvas.stitch(seam + [0, 2.2], darker(canvas.fabric.main, 0.6), clip=front)
+    canvas.stitch(seam + [0, 2.2], darker(canvas.main, 0.6), clip=front)
 
 
 def _draw_frill(canvas: Canvas, neck: Neck, front: Cover) -> None:
@@ -313,7 +291,7 @@ def _draw_frill(canvas: Canvas, neck: Neck, front: Cover) -> None:
     lights = [pleat + [1.6, 0] for pleat in pleats]
     canvas.line(*lights, width=1.2, colour=colour(1, 1, 1), opacity=0.14, clip=frill)
     seam = curve((17, 55), (0, 62), (-17, 55))
-    canvas.line(seam, width=2.2, colour=darker(canvas.fabric.main, 0.7), opacity=0.9)
+    canvas.line(seam, width=2.2, colour=darker(canvas.main, 0.7), opacity=0.9)
     canvas.mark("high_neck", frill)
 
 
@@ -322,7 +300,7 @@ def _draw_frill(canvas: Canvas, neck: Neck, front: Cover) -> None:
 
 def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
     """A shirt under the jacket."""
-    light = luminance(canvas.fabric.main) < 0.72
+    light = luminance(canvas.main) < 0.72
     shirt = colour(0.95, 0.95, 0.95) if light else colour(0.35, 0.42, 0.52)
     canvas.cloth(neck.opening, finish=Finish(depth=6, contrast=0.6, edge=0.2), colour=shirt)
     rim = curve((15.5, SHOULDER + 2), (0, SHOULDER + 24), (-15.5, SHOULDER + 2), count=13)
@@ -336,10 +314,10 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     _draw_closing(canvas, front, end, hem)
     if neck.value == "collarless":
         edge = neck.whole_front
-        canvas.line(edge, width=4.4, colour=trim_of(canvas.fabric.main), opacity=0.9)
+        canvas.line(edge, width=4.4, colour=trim_of(canvas.main), opacity=0.9)
         canvas.mark("lapel", canvas.stroke(edge, width=17))
         return
-    main = canvas.fabric.main
+    main = canvas.main
     tone = lighter(main, 0.10) if luminance(main) < 0.55 else darker(main, 0.95)
     for side in (join, mirror):
         lapel = side(_notched() if neck.value == "notched" else _shawl())
@@ -378,7 +356,7 @@ def _shawl() -> Points:
 
 def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
     """Front edge, buttons and pocket flaps of a jacket."""
-    main = canvas.fabric.main
+    main = canvas.main
     canvas.line(vertical(0, end, hem + 4), width=1.3, opacity=0.55, clip=front)
     canvas.line(vertical(1.8, end, hem + 4), width=2.2, opacity=0.12, clip=front)
     button = darker(main, 0.45) if luminance(main) > 0.3 else colour(0.58, 0.53, 0.45)

@@ -12,27 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import thread_of, trim_of
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    box,
-    closed,
-    curve,
-    join,
-    mirror,
-    on_grid,
-    vertical,
-)
-from explainrec_boutique.marks import draw_mark
-from explainrec_boutique.necks import Neck, draw_neck, draw_neck_back, neck_of
-from explainrec_boutique.vocabulary import NECK
+from ..design import Design
+from ..vocabulary import NECK
+from .canvas import Canvas, Cover, Finish
+from .fabric import thread_of, trim_of
+from .geometry import Point, Points, box, closed, curve, join, mirror, on_grid, vertical
+from .marks import draw_mark
+from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
+# They hold every top without and with a high neck, whatever its classes.
 TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
 HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])
-"""Hold every top without and with a high neck, whatever its classes."""
 
 HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
 SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
@@ -71,7 +61,7 @@ class Cut:
 
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
-    name = next(name for name in NECK if name in canvas.design.attributes)
+    name = next(name for name in NECK if name in canvas.has)
     cut = Cut.of(canvas.design, jacket=name == "lapel")
     neck = neck_of(canvas.design, cut.tip)
     sleeves = _sleeves(cut)
@@ -183,7 +173,7 @@ def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: list[Points]) -> None:
 
 
 def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
-    main = canvas.fabric.main
+    main = canvas.main
     canvas.line(cuff, width=1.1, opacity=0.45)
     if canvas.design.detail >= 2:
         band = join(cuff, (cuff + 1.3 * up)[::-1])
@@ -193,7 +183,7 @@ def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
 
 
 def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
-    main, right = canvas.fabric.main, _armhole(cut)
+    main, right = canvas.main, _armhole(cut)
     for seam in (right, mirror(right)):
         if cut.sleeve:
             canvas.line(seam, width=1.3, opacity=0.28)
@@ -205,7 +195,7 @@ def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
 
 
 def _draw_hem(canvas: Canvas, cut: Cut, front: Cover, jacket: bool) -> None:
-    main, line = canvas.fabric.main, _hem_line(cut)
+    main, line = canvas.main, _hem_line(cut)
     if canvas.design.detail == 3 and not jacket:
         canvas.line(line - [0, 4.5], width=10, colour=trim_of(main), opacity=0.6, clip=front)
         ribs = [vertical(x, cut.hem - 9, cut.hem + 5) for x in np.arange(-48, 49, 3.2)]
@@ -225,12 +215,12 @@ def _draw_pocket(canvas: Canvas, neck: str) -> None:
     canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
     canvas.cloth(pocket, finish=Finish(depth=3, contrast=0.3, edge=0.3))
     canvas.line(closed(pocket), width=1.0, opacity=0.35)
-    canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.fabric.main))
+    canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
 
 
 def _draw_mark(canvas: Canvas, neck: str) -> None:
     x = (-20.0, -18.0, 0.0)[canvas.design.place]
-    if neck == "lapel" or canvas.design.attributes.get("collar") == "shirt":
+    if neck == "lapel" or canvas.has.get("collar") == "shirt":
         x = -24.0
     y = 120.0 if neck == "lapel" else 113.0
-    draw_mark(canvas, (x, y), 10.0 if x else 11.0, canvas.fabric.main)
+    draw_mark(canvas, (x, y), 10.0 if x else 11.0)

@@ -10,35 +10,24 @@ in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
-from explainrec_boutique.design import Design, Scene
-from explainrec_boutique.fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window
-from explainrec_boutique.geometry import (
-    Frame,
-    Point,
-    Points,
-    dashes,
-    ellipse,
-    on_grid,
-    ribbon,
-)
+from ..design import Design, Scene
+from .fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window
+from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
 
 OVERSAMPLE = 4
-PADDING = 2
-"""Empty pixels round a cover, so that a blur or a difference falls to zero at its border."""
-OPAQUE = 0.8
-"""Paint from this opacity on belongs to the item's silhouette."""
-MASK_LEVEL = np.float32(0.5)
-"""A pixel belongs to a part when at least this share of it is covered."""
+PADDING = 2  # empty pixels round a cover: a blur or a difference falls to zero at its border
+OPAQUE = 0.8  # paint from this opacity on belongs to the item's silhouette
+MASK_LEVEL = np.float32(0.5)  # a pixel is in a part when at least this share of it is covered
 
 
 class Cover(NamedTuple):
@@ -72,6 +61,8 @@ class Canvas:
         self.design = design
         self.frame = frame
         self.fabric = Fabric(design, frame)
+        self.main = self.fabric.main
+        self.has = design.attributes
         turn = math.radians(design.scene.light)
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
         self.image = _backdrop(design.scene, frame.size)
@@ -83,27 +74,46 @@ class Canvas:
 
     def cover(self, *outlines: Points, drop: Point = (0.0, 0.0), padding: int = PADDING) -> Cover:
         """Coverage of the union of closed outlines; `drop` moves them, in cloth units unturned."""
-        pen = _Pen(self.frame, outlines, drop, padding)
-        for path in pen.paths:
-            pen.draw.polygon(path, fill=255)
-        return pen.lift()
+        return self._raster(outlines, lambda pen, path: pen.polygon(path, fill=255), drop, padding)
 
     def stroke(self, *paths: Points, width: float) -> Cover:
         """Coverage of lines of the given width, in cloth units."""
         fine = width * self.frame.scale * OVERSAMPLE
         if fine >= 2.5:
             return self.cover(*(ribbon(path, width) for path in paths))
-        pen = _Pen(self.frame, paths)
-        for path in pen.paths:
-            pen.draw.line(path, fill=255, width=max(1, int(fine + 0.5)))
-        cover = pen.lift()
+        thick = max(1, int(fine + 0.5))
+        cover = self._raster(paths, lambda pen, path: pen.line(path, fill=255, width=thick))
         return Cover(cover.window, cover.alpha * np.float32(min(1.0, fine)))
+
+    def _raster(
+        self,
+        paths: Sequence[Points],
+        draw: Callable[[ImageDraw.ImageDraw, list[int]], None],
+        drop: Point = (0.0, 0.0),
+        padding: int = PADDING,
+    ) -> Cover:
+        """Draw paths with Pillow, oversampled, in the smallest window that holds them.
+
+        Args:
+            draw: takes a pen and a path in the fine grid's whole numbers, x and y in turn.
+        """
+        points = self.frame.to_pixels(np.concatenate(paths)) + np.array(drop) * self.frame.scale
+        window = rows, columns = _window(points, self.frame.size, padding)
+        fine = (points - (columns.start, rows.start)) * OVERSAMPLE
+        flat = np.floor(fine).astype(np.int64).ravel().tolist()
+        shape = (columns.stop - columns.start, rows.stop - rows.start)
+        picture = Image.new("L", (shape[0] * OVERSAMPLE, shape[1] * OVERSAMPLE))
+        pen = ImageDraw.Draw(picture)
+        for end, path in zip(accumulate(map(len, paths)), paths, strict=True):
+            draw(pen, flat[2 * (end - len(path)) : 2 * end])
+        alpha = np.asarray(picture.reduce(OVERSAMPLE), dtype=np.float32)
+        return Cover(window, alpha * np.float32(1 / 255))
 
     def clipped(self, cover: Cover, clip: Cover | None) -> Cover:
         """The part of a cover that lies within another."""
         if clip is None:
             return cover
-        whole = np.zeros((self.frame.size, self.frame.size), dtype=np.float32)
+        whole = np.zeros_like(self.silhouette)
         whole[clip.window] = clip.alpha
         return Cover(cover.window, cover.alpha * whole[cover.window])
 
@@ -231,9 +241,7 @@ class Canvas:
 
     def mark(self, attribute: str, *covers: Cover) -> None:
         """Add pixels to the part mask of an attribute."""
-        if attribute not in self.masks:
-            self.masks[attribute] = np.zeros((self.frame.size,) * 2, dtype=np.float32)
-        mask = self.masks[attribute]
+        mask = self.masks.setdefault(attribute, np.zeros_like(self.silhouette))
         for cover in covers:
             mask[cover.window] = np.maximum(mask[cover.window], cover.alpha)
 
@@ -254,69 +262,26 @@ class Canvas:
         total = dice[0].astype(np.float32) + dice[1] + dice[2]
         return (total - np.float32(382.5)) / np.float32(128)
 
-    def part_masks(self) -> dict[str, Bool[ndarray, "height width"]]:
-        return {name: mask > MASK_LEVEL for name, mask in self.masks.items()}
-
-
-class _Pen:
-    """A Pillow drawing of the smallest window that holds some paths, oversampled.
-
-    Attributes:
-        paths: the paths in the fine grid's whole numbers, x and y in turn, as Pillow takes them.
-    """
-
-    def __init__(
-        self,
-        frame: Frame,
-        paths: Sequence[Points],
-        drop: Point = (0.0, 0.0),
-        padding: int = PADDING,
-    ) -> None:
-        points = frame.to_pixels(paths[0] if len(paths) == 1 else np.concatenate(paths))
-        points += np.array(drop) * frame.scale
-        self.window = _window(points, frame.size, padding)
-        rows, columns = self.window
-        fine = (points - (columns.start, rows.start)) * OVERSAMPLE
-        flat = np.floor(fine).astype(np.int64).ravel().tolist()
-        ends = list(accumulate(2 * len(path) for path in paths))
-        self.paths = [flat[a:b] for a, b in zip([0, *ends], ends, strict=False)]
-        shape = (columns.stop - columns.start, rows.stop - rows.start)
-        self.picture = Image.new("L", (shape[0] * OVERSAMPLE, shape[1] * OVERSAMPLE))
-        self.draw = ImageDraw.Draw(self.picture)
-
-    def lift(self) -> Cover:
-        alpha = np.asarray(self.picture.reduce(OVERSAMPLE), dtype=np.float32)
-        return Cover(self.window, alpha * np.float32(1 / 255))
-
 
 def _window(points: Points, size: int, padding: int) -> Window:
     """The points' bounding box with some padding, at least one pixel, within the picture."""
     low, high = points.min(axis=0), points.max(axis=0)
-    left, top = (_clamp(math.floor(v) - padding, 0, size - 1) for v in low)
-    right, bottom = (_clamp(math.ceil(v) + padding, 1, size) for v in high)
+    left, top = (min(max(math.floor(v) - padding, 0), size - 1) for v in low)
+    right, bottom = (min(max(math.ceil(v) + padding, 1), size) for v in high)
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
-def _clamp(value: int, low: int, high: int) -> int:
-    return min(max(value, low), high)
-
-
-_PLAIN = {"white": (1.0, 1.0, 1.0), "cream": (0.965, 0.96, 0.95), "grey": (0.88, 0.885, 0.89)}
+_WALLS = {"white": (1.0, 1.0, 1.0), "cream": (0.965, 0.96, 0.95), "grey": (0.88, 0.885, 0.89)}
 
 
 def _backdrop(scene: Scene, size: int) -> Float[ndarray, "height width 3"]:
     """A studio wall: flat white, or a colour that falls off towards the corners."""
-    base = np.array(_PLAIN.get(scene.background) or _tint(scene.hue), dtype=np.float32)
+    turns = (scene.hue + third / 3 for third in range(3))
+    tint = [0.92 + 0.04 * on_grid(math.cos(2 * math.pi * turn)) for turn in turns]
+    base = np.array(_WALLS.get(scene.background, tint), dtype=np.float32)
     if scene.background == "white":
         return np.ones((size, size, 1), dtype=np.float32) * base
     t = np.linspace(-1, 1, size, dtype=np.float32)
     across, down = (t * t)[None, :], (t * t)[:, None]
     fall = 1 - np.float32(0.042) * (across + down) - np.float32(0.05) * np.clip(t, 0, 1)[:, None]
     return fall[..., None] * base
-
-
-def _tint(hue: float) -> tuple[float, ...]:
-    """A pale colour."""
-    return tuple(
-        0.92 + 0.04 * on_grid(math.cos(2 * math.pi * (hue + third / 3))) for third in range(3)
-    )

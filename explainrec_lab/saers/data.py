@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -35,9 +35,7 @@ class Batch:
 
     def part(self, index: int, count: int) -> Batch:
         """The share of process `index` of `count`."""
-        edges = np.linspace(0, len(self), count + 1).round().astype(int)
-        chosen = slice(edges[index], edges[index + 1])
-        return Batch(self.users[chosen], self.items[chosen])
+        return Batch(*(each.tensor_split(count)[index] for each in (self.users, self.items)))
 
     def to(self, device: torch.device | str) -> Batch:
         return Batch(self.users.to(device), self.items.to(device))
@@ -69,44 +67,25 @@ class Triples:
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        users = rng.choice(np.flatnonzero(self._sizes), self.train.matrix.nnz)
-        positive, negative = self._positives(users, rng), self._negatives(users, rng)
-        items = torch.from_numpy(np.stack([positive, negative], axis=1))
-        for start in range(0, len(users), self.batch_size):
-            chosen = slice(start, start + self.batch_size)
-            yield Batch(torch.from_numpy(users[chosen]), items[chosen])
+        rng, bought = np.random.default_rng([self.seed, epoch]), self.train.matrix
+        users = rng.choice(np.flatnonzero(self._sizes), bought.nnz)
+        place = (rng.random(len(users)) * self._sizes[users]).astype(np.int64)
+        positive = bought.indices[bought.indptr[users] + place]
+        items = torch.from_numpy(np.stack([positive, self._negatives(users, rng)], axis=1))
+        chosen = (torch.from_numpy(users).split(self.batch_size), items.split(self.batch_size))
+        yield from map(Batch, *chosen)
 
     @cached_property
     def _sizes(self) -> Int[ndarray, " user"]:
         return np.diff(self.train.matrix.indptr)
 
-    @cached_property
-    def _pairs(self) -> Int[ndarray, " purchase"]:
-        """user * items + item of every purchase, ascending."""
-        matrix = self.train.matrix
-        owners = np.repeat(np.arange(self.train.n_users), self._sizes)
-        return np.sort(owners * self.train.n_items + matrix.indices)
-
-    def _positives(
-        self, users: Int[ndarray, " triple"], rng: np.random.Generator
-    ) -> Int[ndarray, " triple"]:
-        """One item of I_u+ for each user."""
-        place = (rng.random(len(users)) * self._sizes[users]).astype(np.int64)
-        return self._pairs[self.train.matrix.indptr[users] + place] % self.train.n_items
-
     def _negatives(
         self, users: Int[ndarray, " triple"], rng: np.random.Generator
     ) -> Int[ndarray, " triple"]:
         """One item outside I_u+ for each user: drawn again until it is."""
-        drawn = rng.integers(self.train.n_items, size=len(users))
-        wrong = np.flatnonzero(self._bought(users, drawn))
-        while len(wrong):
-            drawn[wrong] = rng.integers(self.train.n_items, size=len(wrong))
-            wrong = wrong[self._bought(users[wrong], drawn[wrong])]
+        n_items = self.train.n_items
+        bought = self.train.user * n_items + self.train.item
+        drawn = rng.integers(n_items, size=len(users))
+        while len(wrong := np.flatnonzero(np.isin(users * n_items + drawn, bought))):
+            drawn[wrong] = rng.integers(n_items, size=len(wrong))
         return drawn
-
-    def _bought(self, users: Int[ndarray, " n"], items: Int[ndarray, " n"]) -> Bool[ndarray, " n"]:
-        asked = users * self.train.n_items + items
-        place = np.searchsorted(self._pairs, asked).clip(max=len(self._pairs) - 1)
-        return self._pairs[place] == asked

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.fabric import colour, darker
-from explainrec_boutique.geometry import Points, curve, join
-from explainrec_boutique.last import Last
+from .canvas import Canvas, Cover, Finish
+from .fabric import colour, darker
+from .geometry import Points, curve, join
+from .last import Last
 
 LINING = colour(0.82, 0.68, 0.54)
 STRAP = Finish(depth=3, contrast=0.8, gloss=0.1, edge=0.6)
@@ -29,7 +29,7 @@ def toe_outline(last: Last, toe: str) -> Points:
 
 def draw_toe(canvas: Canvas, last: Last, side: Cover) -> None:
     """Draw what makes the toe's class, and its part mask."""
-    toe = canvas.design.attributes["toe_style"]
+    toe = canvas.has["toe_style"]
     if toe == "peep":
         _draw_peep(canvas, last, side)
     elif toe == "open":
@@ -53,12 +53,12 @@ def _draw_cap(canvas: Canvas, last: Last, side: Cover, toe: str) -> None:
     bow = 0.235 if toe == "round" else 0.15
     seam = curve(last.at(0.165, 30), last.at(bow, 18), last.at(0.19, 0), count=10)
     canvas.line(seam, width=1.3, opacity=0.45, clip=side)
-    canvas.stitch(seam + [2.6, 0], darker(canvas.fabric.main, 0.5), width=0.8, clip=side)
+    canvas.stitch(seam + [2.6, 0], darker(canvas.main, 0.5), width=0.8, clip=side)
 
 
 def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
     """A small opening at the tip, its edge bound."""
-    main = canvas.fabric.main
+    main = canvas.main
     edge = curve(last.at(0.055, 29), last.at(0.135, 20), last.at(0.125, 0), count=12)
     canvas.erase(join(last.at(-0.08, 29), edge, last.at(-0.08, 0)))
     hollow = join(edge, curve(last.at(0.125, 0), last.at(0.045, 9), edge[0])[1:-1])
@@ -70,7 +70,7 @@ def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
 
 def _draw_open(canvas: Canvas, last: Last) -> None:
     """A sandal's front: nothing but an insole and two straps."""
-    main = canvas.fabric.main
+    main = canvas.main
     edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
     canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
     hollow = join(edge, curve(last.at(0.30, 0), last.at(0.25, 18), edge[0])[1:-1])
@@ -92,7 +92,7 @@ def _draw_strap(canvas: Canvas, last: Last, start: float, stop: float, height: f
     low, high = last.at(start, 0), last.at(start + 0.025, height)
     mouth = curve(low, last.at(start - 0.01, 0.6 * height), high)
     far = curve(high, last.at(start - 0.055, 0.5 * height), low)
-    canvas.cloth(join(mouth, far[1:]), finish=STRAP, colour=darker(canvas.fabric.main, 0.42))
+    canvas.cloth(join(mouth, far[1:]), finish=STRAP, colour=darker(canvas.main, 0.42))
     end = last.at(stop + 0.025, height + 4)
     back = curve(end, last.at(stop + 0.005, 0.6 * height), last.at(stop, 0))
     band = join(mouth, back)

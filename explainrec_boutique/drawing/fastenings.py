@@ -6,21 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.fabric import Colour, colour, darker, luminance
-from explainrec_boutique.geometry import (
-    Point,
-    Points,
-    along,
-    at,
-    box,
-    closed,
-    curve,
-    join,
-    lengths,
-    normals,
-)
-from explainrec_boutique.last import Last, Upper
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker, luminance
+from .geometry import Point, Points, along, at, box, closed, curve, join, lengths, normals
+from .last import Last, Upper
 
 PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
 GOLD = colour(0.86, 0.72, 0.38)
@@ -29,13 +18,13 @@ STEEL = colour(0.80, 0.79, 0.76)
 
 def draw_closure(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     """Draw the design's closure and its part mask."""
-    has = canvas.design.attributes
+    has = canvas.has
     _DRAW[has["closure"], "boots_height" in has](canvas, last, upper, side)
 
 
 def draw_tongue(canvas: Canvas, last: Last, upper: Upper) -> None:
     """The tongue of a laced low shoe, behind its throat."""
-    has = canvas.design.attributes
+    has = canvas.has
     if has["closure"] != "lace_up" or "boots_height" in has:
         return
     x, y = upper.topline[0]
@@ -44,7 +33,7 @@ def draw_tongue(canvas: Canvas, last: Last, upper: Upper) -> None:
         curve((x - 6, y - 3), (x - 1, y - 15), (x + 8, y - 13), count=6),
         curve((x + 8, y - 13), (x + 13, y - 2), (x + 12, y + 12), count=6)[1:],
     )
-    canvas.cloth(tongue, finish=PANEL, colour=darker(canvas.fabric.main, 0.82))
+    canvas.cloth(tongue, finish=PANEL, colour=darker(canvas.main, 0.82))
     canvas.mark("closure", canvas.cover(tongue))
 
 
@@ -65,7 +54,7 @@ def _draw_laces(canvas: Canvas, last: Last, edge: Points, side: Cover) -> None:
     """Eyelets on a flap behind the shoe's front edge, and laces zigzagging over it."""
     inwards, wide = normals(edge), 16 * last.scale
     flap = join(edge, (edge + wide * inwards)[::-1])
-    canvas.cloth(flap, finish=PANEL, colour=darker(canvas.fabric.main, 0.84), clip=side)
+    canvas.cloth(flap, finish=PANEL, colour=darker(canvas.main, 0.84), clip=side)
     lace = _lace_tone(canvas)
     eyelets, rim = edge + 0.72 * wide * inwards, edge - 1.5 * inwards
     for low, high in zip(eyelets[:-1], rim[1:], strict=True):
@@ -79,7 +68,7 @@ def _draw_laces(canvas: Canvas, last: Last, edge: Points, side: Cover) -> None:
 
 
 def _lace_tone(canvas: Canvas) -> Colour:
-    bright = luminance(canvas.fabric.main) < 0.7
+    bright = luminance(canvas.main) < 0.7
     return colour(0.96, 0.96, 0.95) if bright else colour(0.25, 0.25, 0.28)
 
 
@@ -111,17 +100,17 @@ def _draw_gore_boot(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> No
     _draw_gore(canvas, join(*(last.on_shaft(*corner) for corner in corners)), side)
     x, y = upper.topline[-1]
     tab = curve((x - 5, y + 6), (x - 6, y - 11), (x + 3, y - 9), (x + 2, y + 7))
-    canvas.line(tab, width=2.6, colour=darker(canvas.fabric.main, 0.6), opacity=1)
+    canvas.line(tab, width=2.6, colour=darker(canvas.main, 0.6), opacity=1)
 
 
 def _draw_gore(canvas: Canvas, outline: Points, side: Cover) -> None:
-    dark = luminance(canvas.fabric.main) > 0.3
+    dark = luminance(canvas.main) > 0.3
     tone = colour(0.18, 0.18, 0.20) if dark else colour(0.50, 0.50, 0.52)
     panel = canvas.cloth(outline, finish=PANEL, colour=tone, clip=side)
     low, high = outline.min(axis=0), outline.max(axis=0)
     ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
     canvas.line(*ribs, width=1.0, colour=colour(1, 1, 1), opacity=0.18, clip=panel)
-    canvas.stitch(closed(outline), darker(canvas.fabric.main, 0.5), clip=side)
+    canvas.stitch(closed(outline), darker(canvas.main, 0.5), clip=side)
     canvas.mark("closure", panel, canvas.stroke(closed(outline), width=9))
 
 
@@ -142,7 +131,7 @@ def _draw_zip_boot(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> Non
 
 def _draw_zip(canvas: Canvas, last: Last, path: Points) -> None:
     k = last.scale
-    canvas.line(path, width=8.5 * k, colour=darker(canvas.fabric.main, 0.55), opacity=1)
+    canvas.line(path, width=8.5 * k, colour=darker(canvas.main, 0.55), opacity=1)
     canvas.line(path, width=4.4 * k, colour=STEEL, opacity=1)
     canvas.stitch(path, colour(0.25, 0.25, 0.25), width=4.4 * k, opacity=0.75, period=3.0)
     head = path[0] + [0, 3]
@@ -174,7 +163,7 @@ def _draw_buckle_boot(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> 
 
 
 def _strap_tone(canvas: Canvas) -> Colour:
-    main = canvas.fabric.main
+    main = canvas.main
     return darker(main, 0.66) if luminance(main) > 0.25 else colour(0.47, 0.36, 0.27)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Frame, wave
-from explainrec_boutique.vocabulary import PALETTE
+from ..design import Design
+from ..vocabulary import PALETTE
+from .geometry import Frame, wave
 
 Colour = Float[ndarray, "3"]
 Window = tuple[slice, slice]
@@ -24,8 +24,7 @@ Field = Float[ndarray, "height width"]
 WHITE = np.array([0.97, 0.97, 0.96], dtype=np.float32)
 INK = np.array([0.12, 0.12, 0.14], dtype=np.float32)
 BLACK = np.zeros(3, dtype=np.float32)
-FOLDS, MELANGE, FLORAL, NOISE = range(4)
-"""Streams of a design's generator, one a texture."""
+FOLDS, MELANGE, FLORAL, NOISE = range(4)  # streams of a design's generator, one a texture
 
 STRAIGHT = (1.0, 0.0)
 
@@ -56,10 +55,6 @@ def trim_of(c: Colour) -> Colour:
 def thread_of(c: Colour) -> Colour:
     """A tone for stitches that shows on the colour."""
     return lighter(c, 0.5) if luminance(c) < 0.4 else darker(c, 0.6)
-
-
-def contrasting(c: Colour, dark: Colour, light: Colour) -> Colour:
-    return dark if luminance(c) > 0.45 else light
 
 
 class Fabric:

@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Point, Points, step
+from ..design import Design
+from .geometry import Point, Points, step
 
+# Height of the heel, cloth units of a low shoe.
 HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
-"""Height of the heel, cloth units of a low shoe."""
 BOOT_SCALE = 0.78
-TOE_SPRING = 3.0
-"""How far the tip of the toe is off the ground."""
+TOE_SPRING = 3.0  # how far the tip of the toe is off the ground
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,15 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from explainrec_boutique.design import Pose
+from ..design import Pose
 
 Points = Float[ndarray, "point 2"]
 Point = tuple[float, float]
 
 GRID = 2.0**-20
-SIDE = 256.0
-"""Height and width of the frame in cloth units."""
-MARGIN = 6.0
-"""Cloth units along the border that stay free."""
-WANDER = 16.0
-"""A garment lies at most this far off the middle, in the same units."""
+# In cloth units: height and width of the frame, what stays free along its border, and how far off
+# the middle a garment lies at most.
+SIDE, MARGIN, WANDER = 256.0, 6.0, 16.0
 
 
 def on_grid(value: float) -> float:
@@ -89,9 +86,9 @@ def mirror(path: Points) -> Points:
     return flipped
 
 
-def both_sides(right: Points) -> Points:
-    """A closed symmetric outline from its right half, given from top to bottom."""
-    return np.concatenate([right, mirror(right)])
+def both(path: Points) -> tuple[Points, Points]:
+    """A path of the right half as it is, and on the left half."""
+    return path, mirror(path)
 
 
 def closed(path: Points) -> Points:
@@ -121,8 +118,7 @@ def ellipse(centre: Point | Points, across: float, down: float, count: int = 20)
 def star(centre: Point | Points, outer: float, inner: float, tips: int = 5) -> Points:
     """A star with one tip up."""
     radius = np.where(np.arange(2 * tips) % 2, inner, outer)[:, None]
-    unit = _circle(2 * tips)[:, ::-1] * np.array([1.0, -1.0])
-    return unit * radius + np.asarray(centre)
+    return _circle(2 * tips)[:, ::-1] * np.array([1.0, -1.0]) * radius + np.asarray(centre)
 
 
 # ------------------------------------------------------------------ along a path
@@ -130,6 +126,11 @@ def star(centre: Point | Points, outer: float, inner: float, tips: int = 5) -> P
 
 def lengths(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, " vector"]:
     return np.sqrt(vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1])
+
+
+def unit(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, "vector 2"]:
+    """The same directions, of length 1."""
+    return vectors / np.maximum(lengths(vectors), 1e-9)[:, None]
 
 
 def along(path: Points, shares: float | Sequence[float] | ndarray) -> Points:
@@ -146,23 +147,15 @@ def at(path: Points, share: float) -> Points:
 
 def normals(path: Points) -> Float[ndarray, "point 2"]:
     """Unit normals, to the right of the direction of travel (y runs down)."""
-    steps = np.gradient(path, axis=0)
-    steps = steps / np.maximum(lengths(steps), 1e-9)[:, None]
+    steps = unit(np.gradient(path, axis=0))
     return np.stack([-steps[:, 1], steps[:, 0]], axis=1)
-
-
-def shifted(path: Points, distance: float) -> Points:
-    """The path moved along its normals."""
-    return path + distance * normals(path)
 
 
 def ribbon(path: Points, width: float) -> Points:
     """The outline of a line of the given width, its corners mitred."""
-    steps = np.diff(path, axis=0)
-    steps = steps / np.maximum(lengths(steps), 1e-9)[:, None]
+    steps = unit(np.diff(path, axis=0))
     before, after = np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]])
-    mean = before + after
-    mean = mean / np.maximum(lengths(mean), 1e-9)[:, None]
+    mean = unit(before + after)
     cosine = np.abs(mean[:, 0] * after[:, 0] + mean[:, 1] * after[:, 1])
     reach = (width / 2) / np.maximum(cosine, 0.5)
     side = np.stack([-mean[:, 1] * reach, mean[:, 0] * reach], axis=1)
@@ -172,8 +165,7 @@ def ribbon(path: Points, width: float) -> Points:
 def dashes(path: Points, period: float) -> list[Points]:
     """Stitches: short straight pieces that cover 55 % of the path."""
     total = float(np.cumsum(lengths(np.diff(path, axis=0)))[-1])
-    count = int(total / period)
-    starts = np.arange(count) * (period / max(total, period))
+    starts = np.arange(int(total / period)) * (period / max(total, period))
     stops = starts + 0.55 * period / max(total, period)
     return list(np.stack([along(path, starts), along(path, stops)], axis=1))
 

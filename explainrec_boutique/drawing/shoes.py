@@ -10,28 +10,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from explainrec_boutique.canvas import Canvas, Cover, Finish
-from explainrec_boutique.design import Design
-from explainrec_boutique.fabric import Colour, colour, darker
-from explainrec_boutique.fastenings import draw_closure, draw_tongue
-from explainrec_boutique.geometry import Points, curve, ellipse, join, smooth
-from explainrec_boutique.last import HEEL, Last, Upper
-from explainrec_boutique.marks import draw_mark
-from explainrec_boutique.toes import draw_toe, toe_outline
+from ..design import Design
+from .canvas import Canvas, Cover, Finish
+from .fabric import Colour, colour, darker
+from .fastenings import draw_closure, draw_tongue
+from .geometry import Points, curve, ellipse, join, smooth
+from .last import HEEL, Last, Upper
+from .marks import draw_mark
+from .toes import draw_toe, toe_outline
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))
 
+# Height of a boot's rim above the foot's sole.
 SHAFT = {"ankle": 86.0, "mid_calf": 142.0, "knee_high": 206.0}
-"""Height of a boot's rim above the foot's sole."""
-
+# Topline of a low shoe by closure, from throat to heel: (share, height).
 LOW_CUT = {
     "lace_up": ((0.45, 60), (0.56, 58), (0.72, 45), (0.88, 50), (0.975, 60)),
     "slip_on": ((0.41, 47), (0.52, 46), (0.70, 40), (0.87, 46), (0.975, 56)),
     "zipper": ((0.45, 60), (0.56, 60), (0.72, 53), (0.88, 54), (0.975, 60)),
     "buckle": ((0.31, 35), (0.42, 27), (0.62, 25), (0.84, 38), (0.975, 54)),
 }
-"""Topline of a low shoe by closure, from throat to heel: (share, height)."""
 
 INSIDE = Finish(depth=4, contrast=0.5, edge=0.3)
 SOLE = Finish(depth=2.5, contrast=0.6, edge=0.6)
@@ -54,7 +53,7 @@ def draw_shoe(canvas: Canvas) -> None:
     draw_closure(canvas, last, upper, side)
     radius = 9.0 * last.scale
     centre = last.at(0.83 + 0.02 * canvas.design.place, 21)
-    draw_mark(canvas, centre, max(radius, 8.5), canvas.fabric.main)
+    draw_mark(canvas, centre, max(radius, 8.5))
 
 
 def _leather(design: Design) -> Finish:
@@ -125,7 +124,7 @@ def _draw_ground_shadow(canvas: Canvas, last: Last) -> None:
 
 def _draw_inside(canvas: Canvas, upper: Upper) -> None:
     """The far inner side, seen over the topline."""
-    main = canvas.fabric.main
+    main = canvas.main
     inside = join(upper.topline, upper.far[::-1])
     canvas.cloth(inside, finish=INSIDE, colour=darker(main, 0.42))
     canvas.line(upper.far, width=2.4, colour=darker(main, 0.62), opacity=1)
@@ -133,8 +132,8 @@ def _draw_inside(canvas: Canvas, upper: Upper) -> None:
 
 def _draw_rim(canvas: Canvas, upper: Upper, side: Cover) -> None:
     """The binding of the topline; on a boot it carries the boot's height."""
-    main = canvas.fabric.main
-    boot = "boots_height" in canvas.design.attributes
+    main = canvas.main
+    boot = "boots_height" in canvas.has
     width = 5.0 if boot else 3.0
     canvas.line(upper.topline + [0, width / 2], width=width, colour=darker(main, 0.72), opacity=0.9)
     if boot:
@@ -148,7 +147,7 @@ def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:
     """The seam round the heel's back, and its stitches."""
     seam = curve(last.at(0.78, 0), last.at(0.80, 30), last.at(1.0, 36), count=12)
     canvas.line(seam, width=1.1, opacity=0.4, clip=side)
-    canvas.stitch(seam + [2.4, 0.6], darker(canvas.fabric.main, 0.55), width=0.8, clip=side)
+    canvas.stitch(seam + [2.4, 0.6], darker(canvas.main, 0.55), width=0.8, clip=side)
 
 
 def _sole_tone(canvas: Canvas) -> Colour:
@@ -156,7 +155,7 @@ def _sole_tone(canvas: Canvas) -> Colour:
         colour(0.95, 0.94, 0.92),
         colour(0.14, 0.13, 0.13),
         colour(0.72, 0.55, 0.36),
-        darker(canvas.fabric.main, 0.55),
+        darker(canvas.main, 0.55),
     )
     return tones[canvas.design.detail]
 
@@ -172,7 +171,7 @@ def _draw_sole(canvas: Canvas, last: Last) -> None:
 
 def _draw_heel(canvas: Canvas, last: Last) -> None:
     """The heel block, and the region that carries the heel's height."""
-    kind = canvas.design.attributes["heel_height"]
+    kind = canvas.has["heel_height"]
     if kind != "flat":
         tone = darker(_sole_tone(canvas), 0.92)
         block = _block(canvas.design, last, kind)

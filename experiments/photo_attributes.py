@@ -10,7 +10,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from scipy import sparse
 
-from experiments.record import Result
+from experiments.record import Columns
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
 from explainrec_lab.data.store import DataNotFound
@@ -147,32 +147,32 @@ def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
     return network.eval()
 
 
-def accuracies(network: SemanticExtraction, parts: Division, seed: int) -> Iterator[Result]:
-    """Accuracy and balanced accuracy of each attribute on held-out products, beside the majority's.
+def accuracies(network: SemanticExtraction, parts: Division) -> Iterator[Columns]:
+    """Scores of each attribute on held-out products; the majority is the training products'."""
+    train, test = parts.train.attributes, parts.test
+    assert test.images is not None and test.attributes is not None
+    assert train is not None and test.schema is not None
+    predicted = seen_classes(network, test.images[:])
+    for columns in compared(predicted, test.attributes, train, test.schema):
+        cost = network.seconds if columns["method"] == "network" else 0.0
+        yield columns | {"cost": cost}
 
-    The majority names the commonest class of the training products.
-    """
-    assert parts.test.images is not None and parts.test.attributes is not None
-    assert parts.train.attributes is not None and parts.test.schema is not None
-    guesses = {
-        "network": seen_classes(network, parts.test.images[:]),
-        "majority": np.tile(majority(parts.train.attributes), (len(parts.test), 1)),
-    }
-    for method, predicted in guesses.items():
-        cost = network.seconds if method == "network" else 0.0
-        for name, scores in judged(predicted, parts.test.attributes, parts.test.schema).iterrows():
-            settings = {"attribute": name, "products": int(scores.products)}
-            settings |= {"classes": int(scores.classes), **asdict(SETTINGS)}
+
+def compared(
+    predicted: Int[ndarray, "item attribute"],
+    labels: Int[ndarray, "item attribute"],
+    train: Int[ndarray, "other attribute"],
+    schema: Schema,
+) -> Iterator[Columns]:
+    """Accuracy and balanced accuracy of each attribute, of the network and of the majority, which
+    names the commonest class of `train`."""
+    guesses = {"network": predicted, "majority": np.tile(majority(train), (len(labels), 1))}
+    for method, classes in guesses.items():
+        for name, scores in judged(classes, labels, schema).iterrows():
+            row = {"method": method, "attribute": name, "n": int(scores.products)}
+            row["classes"] = int(scores.classes)
             for measure in ("accuracy", "balanced accuracy"):
-                yield Result(
-                    method,
-                    "fashion-product-images",
-                    f"{measure}, {name}",
-                    round(float(scores[measure]), 5),
-                    seed,
-                    round(cost, 1),
-                    settings,
-                )
+                yield row | {"measure": measure, "value": float(scores[measure])}
 
 
 @torch.no_grad()

@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from experiments.record import Result
+from experiments.record import Columns, Result, results
 from experiments.relation_feedback import CONTROLS, train_with_feedback
 from explainrec_lab import data, evaluate, relation
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
+from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
@@ -29,16 +29,15 @@ CPU = profile("cpu")
 SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
 """What the feedback loop is tried on."""
 
-MODELS: dict[str, Relation] = {
-    "D = 10": replace(CPU, D=10, rank=10),
-    "D = 100": CPU,
-    "D = 500": replace(CPU, D=500),
-    "D = 100, network fixed": replace(CPU, end_to_end=False),
-    "D = 100, diagonal M(u)": replace(CPU, metric="diagonal"),
-    "D = 100, full M(u)": replace(CPU, metric="full"),
-}
-"""What is compared: the paper's three sizes, its baseline, and the three forms of M(u)."""
-
+COMPARED: list[tuple[str, Relation]] = [
+    ("", replace(CPU, D=10, rank=10)),
+    ("", CPU),
+    ("", replace(CPU, D=500)),
+    ("network fixed", replace(CPU, end_to_end=False)),
+    ("diagonal M(u)", replace(CPU, metric="diagonal")),
+    ("full M(u)", replace(CPU, metric="full")),
+]
+"""The paper's three sizes, its baseline, and the three forms of M(u)."""
 
 METHOD_OF = {
     "relevance": "gains from relevance",
@@ -60,49 +59,55 @@ def shop_of(settings: Relation) -> Dataset:
 def relation_table_1(seeds: int = 3) -> Iterator[Result]:
     """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
 
-    Four numbers for each: against what was recorded (label noise on), against the rule on pairs
-    whose label the rule confirms, both also for unrelated pairs of the kind's categories only.
+    Four numbers for each kind: against what was recorded (label noise on), against the rule on
+    pairs whose label the rule confirms, both also for unrelated pairs of the kind's categories
+    only.
 
     Source: LRP paper, §3.2 and Table 1.
     """
-    shop = shop_of(CPU)
-    for seed in range(seeds):
-        for method, settings in MODELS.items():
-            yield from _accuracies(method, shop, settings, seed)
-
-
-def _accuracies(method: str, dataset: Dataset, settings: Relation, seed: int) -> Iterator[Result]:
+    dataset = shop_of(CPU)
     assert dataset.relations is not None
+    for seed in range(seeds):
+        split = relation.split(dataset.relations, seed)
+        for variant, settings in COMPARED:
+            model = relation.trained(settings, dataset, split, seed)
+            shared = {"variant": variant, "d": settings.D, "settings": asdict(settings)}
+            shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
+            rows = _accuracies(model, dataset, split, seed)
+            yield from results(rows, data="boutique", **shared)
+
+
+def _accuracies(
+    model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
+) -> Iterator[Columns]:
+    """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     assert dataset.catalogue.images is not None
-    split = relation.split(dataset.relations, seed)
-    model = relation.trained(settings, dataset, split, seed)
-    categories = dataset.catalogue.items["category"].to_numpy()
-    columns = ((None, "any categories"), (categories, "right categories"))
-    for category, which in columns:
+    own = dataset.catalogue.items["category"].to_numpy()
+    for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.test_pairs(split.test, seed, category=category)
-        logits = relation.logits_of(model, dataset.catalogue.images, pairs)
+        hit = relation.logits_of(model, dataset.catalogue.images, pairs) > 0
         confirmed = rule_holds(dataset, pairs) == pairs.related
-        for labels, counted in (("recorded", np.ones(len(pairs), bool)), ("rule", confirmed)):
-            shares = relation.accuracy(
-                logits[counted] > 0, pairs.related[counted], pairs.kind[counted]
-            )
-            for kind, value in shares.items():
-                measure = f"accuracy, {kind}, {labels}, {which}"
-                yield _result(method, measure, value, seed, model.seconds, settings)
+        everything = np.ones(len(pairs), bool)
+        recorded = {"group": group, "labels": "recorded"}
+        yield from _by_kind(pairs, hit == pairs.related, everything, **recorded)
+        yield from _by_kind(pairs, hit == pairs.related, confirmed, group=group, labels="rule")
         if category is None:
-            ceiling = relation.accuracy(confirmed, np.ones(len(pairs), bool), pairs.kind)
-            for kind, value in ceiling.items():
-                measure = f"the rule itself, {kind}, recorded, {which}"
-                yield _result(method, measure, value, seed, model.seconds, settings)
-            table = relation.table_1(
-                {settings.D: logits}, pairs, dataset.catalogue.items["category"].to_numpy()
-            )
-            for (name, _), row in table.iterrows():
-                for kind in RELATION_KINDS:
-                    if row[kind] != relation.scores.NO_PAIRS:
-                        measure = f"table 1, {name}, {kind}"
-                        value = float(row[kind]) / 100
-                        yield _result(method, measure, value, seed, model.seconds, settings)
+            yield from _by_kind(pairs, confirmed, everything, method="the rule itself", **recorded)
+            for name in sorted(set(own.tolist())):
+                inside = own[pairs.source] == name
+                yield from _by_kind(
+                    pairs, hit == pairs.related, inside, group=name, labels="recorded"
+                )
+
+
+def _by_kind(
+    pairs: relation.Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
+) -> Iterator[Columns]:
+    """Accuracy on the counted pairs; none where a kind has no such pair."""
+    shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
+    for kind, value in shares.items():
+        if not np.isnan(value):
+            yield {"measure": "accuracy", "kind": kind, "value": value, **columns}
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
@@ -122,6 +127,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
         split = relation.split(relations, seed)
         development = relation.test_pairs(split.development, seed)
         test = relation.test_pairs(split.test, seed)
+        found: list[Columns] = []
         models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
         for control in CONTROLS:
             model = relation.pretrained(settings, relations.n_groups, seed)
@@ -141,12 +147,13 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             sure = rule_holds(dataset, test) == test.related
             shares = relation.accuracy(logits[sure] > 0, test.related[sure], test.kind[sure])
             value = float(np.mean(list(shares.values())))
-            method = METHOD_OF[control]
-            yield _result(method, "accuracy, rule", value, seed, costs[control], settings)
+            row = {"measure": "accuracy", "labels": "rule", "value": value}
+            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
         for control, model in models.items():
             mass = localisation(model, dataset, split, test, right)
-            measure = f"mass over area, {EXPLAINER}"
-            yield _result(METHOD_OF[control], measure, mass, seed, costs[control], settings)
+            row = {"measure": "mass over area", "how": EXPLAINER, "value": mass}
+            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
+        yield from results(found, data="boutique", seed=seed, settings=asdict(settings))
 
 
 def localisation(
@@ -196,25 +203,22 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
             "": trained,
-            ", random weights": evaluate.sanity.randomised(trained, seed).eval(),
-            ", shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
+            "random weights": evaluate.sanity.randomised(trained, seed).eval(),
+            "shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
-        for check, model in checks.items():
+        for variant, model in checks.items():
             references = relation.mean_features(model, images, items, category[items])
             close = relation.Closeness(model, references)
             methods = truth_table.METHODS
-            if check:
+            if variant:
                 methods = {name: each for name, each in methods.items() if "LRP" in name}
-            table = truth_table.truth_table(close, dataset, right, methods, references=not check)
-            for method, row in truth_table.summary(table).iterrows():
-                for measure in ("mass_ratio", "rank_accuracy", "pointing", "densest"):
-                    value = float(row[measure])
-                    yield _result(f"{method}{check}", measure, value, seed, trained.seconds, CPU)
-
-
-def _result(
-    method: str, measure: str, value: float, seed: int, cost: float, settings: Relation
-) -> Result:
-    return Result(
-        method, "boutique", measure, round(value, 5), seed, round(cost, 1), asdict(settings)
-    )
+            table = truth_table.truth_table(close, dataset, right, methods, references=not variant)
+            means = truth_table.summary(table)[
+                ["mass_ratio", "rank_accuracy", "pointing", "densest"]
+            ]
+            found = (
+                {"method": method, "measure": measure, "value": float(value)}
+                for (method, measure), value in means.stack().items()
+            )
+            shared = {"variant": variant, "seed": seed, "cost": trained.seconds}
+            yield from results(found, data="boutique", settings=asdict(CPU), **shared)

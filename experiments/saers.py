@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.record import Result
+from experiments.record import Columns, Result, results
 from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
@@ -45,6 +45,18 @@ paper's SAERS, with a feature for each of the twelve attributes, whether an item
 """
 
 SETTINGS = TUNED | ELSEWHERE
+
+VARIANTS = {
+    f"{method}, {variant}": (method, variant)
+    for method, variant in (
+        ("VBPR", "ImageNet"),
+        ("DeepStyle", "ImageNet"),
+        ("JRL", "ImageNet"),
+        ("SAERS", "all twelve"),
+        ("SAERS, ours", "shuffled features"),
+    )
+}
+"""Name -> the model of the line-up that it is, and what it sees instead of what others see."""
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -89,28 +101,19 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
         shop = open_shop(CPU, seed)
         drawn = scenarios(shop, seed)
         for d in DIMENSIONS:
-            for method in COMPARED:
-                model, seconds = learned(method, shop, d, seed)
-                settings = {"d": d, **SETTINGS.get(method, {})}
-                for scenario, some in drawn.items():
-                    for measure, value in scores_of(model, some).items():
-                        name = f"{measure}, {scenario}"
-                        yield _result(method, name, value, seed, seconds, settings)
+            for name in COMPARED:
+                model, columns = learned(name, shop, d, seed)
+                yield from results(scores_of(model, drawn), data="boutique", **columns)
 
 
 def saers_ablation(seeds: int = 3) -> Iterator[Result]:
     """Table 2's five models. Source: SAERS, §4.4."""
-    d = CPU.d
     for seed in range(seeds):
         shop = open_shop(CPU, seed)
         drawn = scenarios(shop, seed)
-        for method in ABLATION:
-            model, seconds = learned(method, shop, d, seed)
-            settings = {"d": d, **TUNED.get(method, {})}
-            scores = model.scores()
-            for scenario, some in drawn.items():
-                value = float(sampled_auc(scores, some).mean())
-                yield _result(method, f"AUC, {scenario}", value, seed, seconds, settings)
+        for name in ABLATION:
+            model, columns = learned(name, shop, CPU.d, seed)
+            yield from results(aucs_of(model, drawn), data="boutique", **columns)
 
 
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
@@ -125,32 +128,45 @@ def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     }
 
 
-def scores_of(model: Ranker, drawn: Contests) -> dict[str, float]:
-    """AUC and NDCG@N, averaged over contests."""
+def scores_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
+    """AUC and NDCG@N, averaged over contests, for each scenario."""
+    yield from aucs_of(model, drawn)
     scores = model.scores()
-    ndcg = sampled_ndcg(scores, drawn, max(CUTS)).mean(axis=0)
-    return {
-        "AUC": float(sampled_auc(scores, drawn).mean()),
-        **{f"NDCG@{N}": float(ndcg[N - 1]) for N in CUTS},
-    }
+    for scenario, some in drawn.items():
+        ndcg = sampled_ndcg(scores, some, max(CUTS)).mean(axis=0)
+        for N in CUTS:
+            yield {"measure": "NDCG", "group": scenario, "k": N, "value": float(ndcg[N - 1])}
 
 
-def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, float]:
-    """A model with its settings or others, and the CPU seconds that its training took."""
-    shop = seen_by(method, shop)
+def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
+    """AUC, averaged over contests, for each scenario."""
+    scores = model.scores()
+    for scenario, some in drawn.items():
+        auc = float(sampled_auc(scores, some).mean())
+        yield {"measure": "AUC", "group": scenario, "value": auc}
+
+
+def learned(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:
+    """A model with its settings or others, and the columns that it gives to its results."""
+    method, variant = VARIANTS.get(name, (name, ""))
+    shop = seen_by(variant, shop, seed)
+    how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
     start = time.process_time()
-    how = SETTINGS.get(method, {}) | how
-    name = method.removesuffix(", ImageNet").removesuffix(", all twelve")
-    model, _ = learn(name, shop, d, seed=seed, **how)
-    return model, time.process_time() - start
+    model, _ = learn(method, shop, d, seed=seed, **how)
+    seconds = time.process_time() - start
+    columns = {"method": method, "variant": variant, "d": d, "seed": seed}
+    return model, columns | {"cost": seconds, "settings": how}
 
 
-def seen_by(method: str, shop: Shop) -> Shop:
-    """The shop as a model sees it; most see it as it is."""
-    if method.endswith(", ImageNet"):
+def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
+    """The shop as a variant of a model sees it."""
+    if variant == "ImageNet":
         return replace(shop, found=replace(shop.found, whole=imagenet_vectors(CPU).numpy()))
-    if method.endswith(", all twelve"):
+    if variant == "all twelve":
         return replace(shop, found=open_shop(CPU, every=True).found)
+    if variant == "shuffled features":
+        named = shuffled(torch.from_numpy(shop.found.predicted), shop.found.applies, seed)
+        return replace(shop, found=replace(shop.found, predicted=named.numpy()))
     return shop
 
 
@@ -187,35 +203,26 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
     for seed in range(seeds):
         for purchases in PURCHASES:
             shop = open_shop(CPU, seed, purchases=purchases)
-            everything = contests(shop.parts.test, shop.dataset.interactions, seed=seed)
-            for method, model, seconds in _models(shop, purchases, seed):
-                auc = float(sampled_auc(model.scores(), everything).mean())
-                settings = {"purchases": purchases}
-                yield _result(method, "AUC, all items", auc, seed, seconds, settings)
-                for how in EXPLAINED[method]:
-                    rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
-                    yield _result(method, f"hit rate, {how}", rate, seed, seconds, settings)
-            for reference, rate in references(shop).items():
-                settings = {"purchases": purchases}
-                yield _result(reference, "hit rate", rate, seed, 0.0, settings)
+            drawn = {"all items": contests(shop.parts.test, shop.dataset.interactions, seed=seed)}
+            for name in EXPLAINED:
+                usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
+                model, columns = learned(name, shop, CPU.d, seed, **longer(usual, purchases))
+                assert isinstance(model, saers.SAERS)
+                found = [*aucs_of(model, drawn), *rates_of(model, shop, EXPLAINED[name])]
+                yield from results(found, data="boutique", purchases=purchases, **columns)
+            for method, rate in references(shop).items():
+                columns = {"method": method, "measure": "hit rate", "value": rate, "seed": seed}
+                yield from results([columns], data="boutique", purchases=purchases)
 
 
-def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, saers.SAERS, float]]:
-    """Trained models of `EXPLAINED`, with their CPU seconds."""
-    for method in EXPLAINED:
-        how = longer(SETTINGS["SAERS, ours" if method == SHUFFLED else method], purchases)
-        start = time.process_time()
-        if method == SHUFFLED:
-            features = shuffled(saers.class_features(shop.found), shop.found.applies, seed)
-            options = saers.VERSIONS["SAERS, ours"] | {"features": features}
-            model = saers.saers(shop.n_users, shop.found, CPU.d, seed=seed, **options)
-            saers.train(model, shop.parts.train, seed=seed, **how)
-            seconds = time.process_time() - start
-        else:
-            trained, seconds = learned(method, shop, CPU.d, seed, **how)
-            assert isinstance(trained, saers.SAERS)
-            model = trained
-        yield method, model, seconds
+def rates_of(model: saers.SAERS, shop: Shop, ways: Iterable[str]) -> Iterator[Columns]:
+    """How often each way names the true reason."""
+    for how in ways:
+        yield {
+            "measure": "hit rate",
+            "how": how,
+            "value": saers.hit_rate(model, shop.dataset, shop.parts.test, how),
+        }
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
@@ -245,9 +252,3 @@ def references(shop: Shop) -> dict[str, float]:
         "guessing": truth.chance_rate(reason, applies),
         "most frequent reason": truth.prior_rate(before, reason, applies),
     }
-
-
-def _result(
-    method: str, measure: str, value: float, seed: int, cost: float, settings: dict[str, Any]
-) -> Result:
-    return Result(method, "boutique", measure, round(value, 5), seed, round(cost, 1), settings)

@@ -13,9 +13,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
-from experiments.record import Result
+from experiments.record import Columns, Result, results
 from explainrec_lab import data, saers
-from explainrec_lab.data.contracts import Catalogue, Dataset
+from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.saers import boxes, look
 from explainrec_lab.settings import SIZES, Saers
 
@@ -56,13 +56,18 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     """
     for seed in range(seeds):
         shop = data.load("boutique", items=ITEMS, size=cpu().size, seed=shown_at(seed))
-        for grid, settings in networks().items():
+        for variant, settings in networks().items():
             network = saers.trained_network(settings, seed)
-            yield from _accuracies(grid, network, shop, settings, seed)
+            shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
+            right = accuracy(network, shop.catalogue)
+            every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
+            found = _by_attribute("accuracy", every)
+            row = {"method": "network", "variant": variant}
+            yield from results(found, data="boutique", **row, **shared)
             main = settings == cpu()
             maps = boxes.MAPS if main else _gradient_maps()
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
-            yield from _boxes(grid, table, network, settings, seed)
+            yield from results(_boxes(table, variant), data="boutique", **shared)
 
 
 def shown_at(seed: int) -> int:
@@ -90,45 +95,16 @@ def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Seri
     return pd.Series(np.nanmean(right, axis=0), catalogue.schema.attributes, name="accuracy")
 
 
-def _accuracies(
-    grid: str,
-    network: saers.SemanticExtraction,
-    shop: Dataset,
-    settings: Saers,
-    seed: int,
-) -> Iterator[Result]:
-    found = accuracy(network, shop.catalogue)
-    measured = {"accuracy, mean": found.mean(), "accuracy, lowest": found.min()}
-    measured |= {f"accuracy, {attribute}": value for attribute, value in found.items()}
-    for measure, value in measured.items():
-        yield _result(f"network {grid}", measure, float(value), network, settings, seed)
-
-
-def _boxes(
-    grid: str,
-    table: pd.DataFrame,
-    network: saers.SemanticExtraction,
-    settings: Saers,
-    seed: int,
-) -> Iterator[Result]:
+def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
     for (name, frame), rows in table.groupby(["map", "frame"], sort=False):
-        own = name in boxes.MAPS
-        method = f"{name} {grid}, {frame}" if own else f"{name}, {frame}"
+        row = {"method": name, "variant": variant if name in boxes.MAPS else "", "how": frame}
         for measure in ("iou", "pointing"):
+            yield row | {"measure": measure, "attribute": "mean", "value": rows[measure].mean()}
             every = rows.groupby("attribute", sort=False)[measure].mean()
-            measured = {f"{measure}, mean": rows[measure].mean()}
-            measured |= {f"{measure}, {attribute}": value for attribute, value in every.items()}
-            for what, value in measured.items():
-                yield _result(method, what, float(value), network, settings, seed)
+            for columns in _by_attribute(measure, every):
+                yield row | columns
 
 
-def _result(
-    method: str,
-    measure: str,
-    value: float,
-    network: saers.SemanticExtraction,
-    settings: Saers,
-    seed: int,
-) -> Result:
-    cost = round(network.seconds, 1)
-    return Result(method, "boutique", measure, round(value, 5), seed, cost, asdict(settings))
+def _by_attribute(measure: str, found: pd.Series) -> Iterator[Columns]:
+    for attribute, value in found.items():
+        yield {"measure": measure, "attribute": attribute, "value": float(value)}

@@ -16,11 +16,10 @@ from collections.abc import Iterator
 
 import torch
 
-from experiments.record import Result
-from experiments.saers import CPU, of_imagenet, scenarios
+from experiments.record import Result, results
+from experiments.saers import CPU, aucs_of, of_imagenet, scenarios
 from experiments.saers_models import TUNED, Shop, open_shop, pooled_vectors
 from explainrec_lab import saers
-from explainrec_lab.evaluate.sampled import sampled_auc
 
 EPOCHS = 5
 
@@ -44,13 +43,9 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
                     shop.n_users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed
                 )
                 seconds = taught(model, shop, seed, how)
-                scores = model.scores()
-                for scenario, some in drawn.items():
-                    value = round(float(sampled_auc(scores, some).mean()), 5)
-                    own = {"d": CPU.d, "whole": kind, "network rate": NETWORK_RATE, **how}
-                    yield Result(
-                        name, "boutique", f"AUC, {scenario}", value, seed, round(seconds, 1), own
-                    )
+                row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": seconds}
+                settings = {"network rate": NETWORK_RATE, **how}
+                yield from results(aucs_of(model, drawn), data="boutique", settings=settings, **row)
 
 
 def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.SiameseFeature:

@@ -37,7 +37,7 @@ CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 PROFILES = ("ci", "cpu", "gpu")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
-PAGE_ONLY = {".md", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
+PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
 
@@ -51,10 +51,10 @@ def notebooks() -> list[str]:
 
 
 def files_seen_by_notebooks() -> Iterator[Path]:
-    """The package, its declaration, this file, and files of the book that are not pages."""
+    """The packages, their declaration, this file, and files of the book that are not pages."""
     yield ROOT / "pyproject.toml"
     yield Path(__file__)
-    for folder in (ROOT / "explainrec_lab", ROOT / "book"):
+    for folder in (ROOT / name for name in ("explainrec_boutique", "explainrec_lab", "book")):
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(ROOT).parts
             hidden = any(part.startswith((".", "__pycache__", "_tools")) for part in inside)

@@ -19,6 +19,7 @@ from explainrec_lab.data.contracts import (
 )
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
+from explainrec_lab.data.records import results
 from explainrec_lab.data.sources import available, load
 from explainrec_lab.data.splits import (
     Split,
@@ -52,5 +53,6 @@ __all__ = [
     "implicit",
     "leave_one_out",
     "load",
+    "results",
     "split",
 ]

@@ -12,12 +12,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.equations import implements
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Ids, RelationModel
 
 
-@implements("lrp", "recommendation")
 @torch.no_grad()
 def recommend(
     model: RelationModel,

@@ -32,7 +32,6 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import Catalogue, Dataset, Images
-from explainrec_lab.equations import implements
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import RelationModel
@@ -57,7 +56,6 @@ IN_MEMORY = 20_000
 # --------------------------------------------------------------------------- the loss
 
 
-@implements("lrp", "objective")
 def loss(
     related: Float[Tensor, "*r"], unrelated: Float[Tensor, "*s"]
 ) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*s"]]:

@@ -13,8 +13,6 @@ FIRST = {"vision", "baselines"}
 CHAPTERS = {"relation", "reconet", "saers"}
 TOP = {"plots", "live", "exercises"}
 OUTSIDE = {"__init__", "_version"}  # the door opens every room; the version knows none
-DEBTS = {(BOUTIQUE, "data")}  # until the boutique stands on its own
-GROUND |= {"equations"}  # until it goes
 
 
 def files(root: Path) -> dict[str, Path]:
@@ -70,7 +68,6 @@ def test_no_room_imports_a_higher_floor_or_another_chapter(root: Path) -> None:
         for module, targets in graph(root).items()
         for target in targets
         if room(module) not in OUTSIDE | {"experiments"}
-        and (room(module), room(target)) not in DEBTS
         and room(target) not in allowed.get(room(module), set()) | {"_version"}
     ]
     assert not wrong, "\n".join(wrong)

@@ -190,9 +190,10 @@ def test_vectors_of_another_network_reach_the_model(
 ) -> None:
     other = torch.rand(TINY.items, 3)
     monkeypatch.setattr(experiments, "imagenet_vectors", lambda settings: other)
-    model, seconds = learned("VBPR, ImageNet", shop, 6, 0, epochs=1)
+    model, columns = learned("VBPR, ImageNet", shop, 6, 0, epochs=1)
     assert torch.equal(model.features, other)  # type: ignore[arg-type]
-    assert seconds > 0
+    assert columns["cost"] > 0
+    assert (columns["method"], columns["variant"]) == ("VBPR", "ImageNet")
     own, _ = learned("VBPR", shop, 6, 0, epochs=1)
     assert torch.equal(own.features, torch.from_numpy(shop.found.whole))  # type: ignore[arg-type]
 

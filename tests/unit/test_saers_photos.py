@@ -217,13 +217,15 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_experiment_runs_from_archives_to_rankings() -> None:
     found = list(saers_photos.saers_photos(1))
     assert all(np.isfinite(result.value) for result in found)
-    measures = {(result.data, result.method, result.measure) for result in found}
+    said = {(r.data, r.method, r.measure, r.attribute) for r in found}
     for method in ("network", "majority"):
-        assert ("fashion-product-images", method, "balanced accuracy, Neck") in measures
-        assert ("hm", method, "balanced accuracy, Neck") in measures
-    assert {m for d, m, what in measures if what == "AUC, all items"} == set(saers_photos.COMPARED)
-    assert {m for d, m, what in measures if what == "AUC, cold items"} == set(saers_photos.COMPARED)
-    trials = [result for result in found if result.measure == "development AUC"]
+        assert ("fashion-product-images", method, "balanced accuracy", "Neck") in said
+        assert ("hm", method, "balanced accuracy", "Neck") in said
+    compared = {saers.VARIANTS.get(name, (name, "")) for name in saers_photos.COMPARED}
+    for group in ("all items", "cold items"):
+        aucs = [r for r in found if (r.measure, r.group) == ("AUC", group)]
+        assert {(r.method, r.variant) for r in aucs} == compared
+    trials = [result for result in found if result.group == "development"]
     assert len(trials) == 2 * (len(saers_photos.COMPARED) - 2)
 
 

@@ -37,7 +37,7 @@ CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 PROFILES = ("ci", "cpu", "gpu")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
-PAGE_ONLY = {".md", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
+PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
 

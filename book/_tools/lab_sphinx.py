@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from explainrec_lab.equations import PAPERS
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from equation_index import Code, Entry, index
+from equation_index import LIST, Code, Equation, code, index, papers
 from repository import repository_url
 
 COLAB_BRANCH = "colab"  # `make colab` writes what belongs on it
@@ -35,45 +34,45 @@ class Equations(SphinxDirective):
     """The equation index, one paper after the other, as MyST text that the page then parses."""
 
     def run(self) -> list[nodes.Node]:
-        entries = index(Path(self.env.srcdir))
-        for entry in entries.values():
-            for code in entry.functions + entry.tests:
-                self.env.note_dependency(str(Path(self.env.srcdir) / code.file))
+        root = Path(self.env.srcdir)
+        self.env.note_dependency(str(root / LIST))
+        equations = index(root)
         text = []
-        for paper, title in PAPERS.items():
-            text += [f"## {title}\n"]
-            text += [written(entry) for key, entry in entries.items() if key[0] == paper]
+        for paper, listed in papers(root).items():
+            text += [f"## {listed['title']}\n"]
+            text += [self.written(e) for key, e in equations.items() if key[0] == paper]
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
+    def written(self, equation: Equation) -> str:
+        """One equation of the index in MyST."""
+        root = Path(self.env.srcdir)
+        found = [code(dotted, root) for dotted in equation.functions]
+        for each in found + equation.tests:
+            self.env.note_dependency(str(root / each.file))
+        lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
+        lines += [f":In the paper: {equation.place}", f":In the book: {in_the_book(equation)}"]
+        lines += [f":Function: {names(found)}", f":Test: {names(equation.tests)}\n"]
+        return "\n".join(lines + [included(each) for each in found])
 
-def written(entry: Entry) -> str:
-    """One equation of the index in MyST."""
-    equation = entry.equation
-    lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
-    lines += [f":In the paper: {equation.place}", f":In the book: {in_the_book(entry)}"]
-    lines += [f":Function: {names(entry.functions)}", f":Test: {names(entry.tests)}\n"]
-    lines += [included(code) for code in entry.functions]
-    return "\n".join(lines)
 
-
-def in_the_book(entry: Entry) -> str:
-    if entry.page is None:
+def in_the_book(equation: Equation) -> str:
+    if equation.page is None:
         return "not yet"
-    page = "/" + entry.page.rpartition(".")[0]
-    role = "ref" if entry.is_target else "eq"
-    where = f"{{{role}}}`{entry.equation.label}`"
-    return f"{{doc}}`{page}`, {where if entry.is_target else 'equation ' + where}"
+    page = "/" + equation.page.rpartition(".")[0]
+    role = "ref" if equation.is_target else "eq"
+    where = f"{{{role}}}`{equation.label}`"
+    return f"{{doc}}`{page}`, {where if equation.is_target else 'equation ' + where}"
 
 
 def names(codes: list[Code]) -> str:
-    return ", ".join(f"`{code.dotted}`" for code in codes) or "not yet"
+    return ", ".join(f"`{each.dotted}`" for each in codes) or "not yet"
 
 
-def included(code: Code) -> str:
+def included(function: Code) -> str:
     """A dropdown with the function's source, included from its file."""
     return (
-        f"````{{dropdown}} Source of {code.name}\n```{{literalinclude}} /{code.file}\n"
-        f":pyobject: {code.name}\n:language: python\n```\n````\n"
+        f"````{{dropdown}} Source of {function.name}\n```{{literalinclude}} /{function.file}\n"
+        f":pyobject: {function.name}\n:language: python\n```\n````\n"
     )
 
 

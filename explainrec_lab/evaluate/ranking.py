@@ -14,8 +14,6 @@ from scipy import sparse
 from scipy.stats import rankdata
 from torch import Tensor
 
-from explainrec_lab.equations import implements
-
 
 def top_k(
     scores: Float[Tensor, "user item"], k: int, exclude: sparse.csr_array | None = None
@@ -81,7 +79,6 @@ def hits(ranked: Int[Tensor, "user k"], relevant: sparse.csr_array) -> Float[nda
     return (pairs[place] == asked).astype(np.float64)
 
 
-@implements("reconet", "recall")
 def recall_at_k(
     ranked: Int[Tensor, "user k"], relevant: sparse.csr_array
 ) -> Float[ndarray, "user k"]:

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp import operations as ops
 from explainrec_lab.lrp.rules import Layer
@@ -302,7 +301,6 @@ def _pool(trace: Trace, call: Call) -> Tensor:
     return trace.weighted_sum(Layer("pooling", "", call.depth, call.args[0]), call.run)
 
 
-@implements("lrp", "neuron")
 def _layer(trace: Trace, call: Call) -> Tensor:
     """Linear layers and convolutions: their rule."""
     x, weight = call.argument("input", 0), call.argument("weight", 1)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp.composites import Composite, as_composite
 from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule, wide
@@ -71,7 +70,6 @@ def relevance(
     return (answer, _ledger(trace, values, found)) if ledger else answer
 
 
-@implements("lrp", "conservation")
 def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
     """Where the output went: into the inputs, and what kept them from getting all of it."""
     assert trace.books is not None

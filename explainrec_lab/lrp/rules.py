@@ -21,8 +21,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from explainrec_lab.equations import implements
-
 SPLITS = ("proportional", "signed", "midpoint", "one-sided")
 """Ways to divide a difference's relevance between its two operands (`trace.py`)."""
 
@@ -135,7 +133,6 @@ class Epsilon(Rule):
     def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
         return [Channel(plain, same, relevance)]
 
-    @implements("lrp", "epsilon-rule")
     def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor | None]:
         """The whole rule on relevance per unit, g = R / z: what goes on, and what is absorbed.
 

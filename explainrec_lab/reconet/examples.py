@@ -17,11 +17,9 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import Features, Interactions
 from explainrec_lab.data.splits import random_rank
-from explainrec_lab.equations import implements
 from explainrec_lab.reconet.features import FeatureSpace, Sets
 
 
-@implements("reconet", "removal-survival")
 def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
     """Chance that at least n = 1, 2, ..., `longest` entries are removed: 1 / (n!)^beta.
 
@@ -37,7 +35,6 @@ def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
     return torch.arange(1, longest + 1, dtype=torch.float64).log().cumsum(0).mul(-beta).exp()
 
 
-@implements("reconet", "removal")
 def diminishing_removal(
     sizes: Int[Tensor, " user"], beta: float, generator: torch.Generator
 ) -> Int[Tensor, " user"]:
@@ -288,7 +285,6 @@ def _batches(
         yield epoch.rows(start, min(start + size, len(epoch.inputs)))
 
 
-@implements("reconet", "cross-entropy")
 def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:
     """-log p of each target, where the silenced items take no part in the softmax.
 

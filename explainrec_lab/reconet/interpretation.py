@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from explainrec_lab.data.contracts import check_ids
-from explainrec_lab.equations import implements
 from explainrec_lab.reconet.features import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
@@ -185,13 +184,11 @@ def three_steps(
     return relevance_of_features(relevance_of_latent_factors(q, R))
 
 
-@implements("reconet", "relevance-linear")
 def relevance_of_pooling(x: Float[Tensor, " d"], w_j: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
     """Step 1, one linear layer: R_i = w_ji x_i. Source: RecoNet, §4.3, step 1."""
     return w_j * x
 
 
-@implements("reconet", "relevance-epsilon")
 def epsilon_rule(
     x: Float[Tensor, " inputs"],
     w: Float[Tensor, "units inputs"],
@@ -210,7 +207,6 @@ def epsilon_rule(
     return x * (w.T @ (R / torch.where(z >= 0, z + epsilon, z - epsilon)))
 
 
-@implements("reconet", "relevance-latent")
 def relevance_of_latent_factors(
     q: Float[Tensor, "n d"], R: Float[Tensor, " d"]
 ) -> Float[Tensor, "n d"]:
@@ -224,7 +220,6 @@ def relevance_of_latent_factors(
     return q * torch.where(total == 0, torch.zeros_like(R), R / total)
 
 
-@implements("reconet", "relevance-feature")
 def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
     """Step 3: Z_phi_k = sum_i Z_ik. Source: RecoNet, §4.3, step 3."""
     return Z.sum(dim=1)

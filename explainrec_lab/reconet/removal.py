@@ -24,7 +24,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from explainrec_lab.data.contracts import check_ids
-from explainrec_lab.equations import implements
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.features import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
@@ -45,7 +44,6 @@ MOST_SETS = 2_000_000
 # --------------------------------------------------------------------------- one profile
 
 
-@implements("reconet", "removal-change")
 @torch.no_grad()
 def change_of_output(
     model: RecoNet, profile: Sets, item: int, removed: list[int], average: str = "renormalised"

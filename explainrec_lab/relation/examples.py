@@ -29,7 +29,6 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations
-from explainrec_lab.equations import implements
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.vision.backbone import flat_vectors, half_mirrored
 
@@ -271,7 +270,6 @@ class Hands:
 # --------------------------------------------------------------------------- the objective
 
 
-@implements("lrp", "objective")
 def objective(
     related: Float[Tensor, "*r"], unrelated: Float[Tensor, "*s"]
 ) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*s"]]:

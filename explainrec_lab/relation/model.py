@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import RELATION_KINDS
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp import difference
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
 from explainrec_lab.vision.backbone import Backbone, backbone
@@ -85,7 +84,6 @@ class RelationModel(nn.Module):
         x = self.norm(self.projection(flat))
         return F.relu(x) if self.non_negative else x
 
-    @implements("lrp", "distance")
     def distance(
         self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
     ) -> Float[Tensor, " pair"]:
@@ -119,7 +117,6 @@ class RelationModel(nn.Module):
         d = self.distance(self.features(images_i), self.features(images_j), user, kind)
         return self.q[self.kinds(kind)] - d
 
-    @implements("lrp", "probability")
     def probability(
         self, images_i: Tensor, images_j: Tensor, user: Ids, kind: Kinds
     ) -> Float[Tensor, " pair"]:

@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explainrec_lab.equations import implements
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Ids, RelationModel
 
@@ -23,7 +22,6 @@ LARGE = 100_000
 """From so many items on, 'auto' uses FAISS if it is installed."""
 
 
-@implements("lrp", "recommendation")
 @torch.no_grad()
 def recommend(
     model: RelationModel,

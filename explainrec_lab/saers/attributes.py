@@ -29,7 +29,6 @@ from torch import Tensor, nn
 from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
-from explainrec_lab.equations import implements
 from explainrec_lab.settings import Saers, fabric
 from explainrec_lab.training import History, Optimisation, fast_half, fit
 from explainrec_lab.vision.backbone import Backbone, backbone, pixels
@@ -182,7 +181,6 @@ def look(
 # --------------------------------------------------------------------------- learning
 
 
-@implements("saers", "classification")
 def classification_losses(
     classes: Sequence[Float[Tensor, "item class"]],
     labels: Int[Tensor, "item attribute"],

@@ -35,7 +35,6 @@ from explainrec_lab.baselines.visual import (
     table,
 )
 from explainrec_lab.data.contracts import Images
-from explainrec_lab.equations import implements
 from explainrec_lab.saers.regions import Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -49,7 +48,6 @@ SAMPLE = 1024
 # --------------------------------------------------------------------------- equations
 
 
-@implements("saers", "fusion")
 def average_fusion(transferred: Float[Tensor, "*n A d"]) -> Float[Tensor, "*n d"]:
     """f(i) = 1/A sum_k E^k f_a^k(i); attributes that do not apply add zero.
 
@@ -58,7 +56,6 @@ def average_fusion(transferred: Float[Tensor, "*n A d"]) -> Float[Tensor, "*n d"
     return transferred.mean(dim=-2)
 
 
-@implements("saers", "attention")
 def attention_weights(
     logits: Float[Tensor, "*n A"],
     applies: Bool[Tensor, "*n A"],
@@ -75,7 +72,6 @@ def attention_weights(
     return alpha.masked_fill(~applies, 0.0)
 
 
-@implements("saers", "attended")
 def attended(
     alpha: Float[Tensor, "*n A"], transferred: Float[Tensor, "*n A d"]
 ) -> Float[Tensor, "*n d"]:
@@ -83,13 +79,11 @@ def attended(
     return torch.einsum("...k,...kd->...d", alpha, transferred)
 
 
-@implements("saers", "embedding")
 def embedding(fused: Float[Tensor, "*n d"], whole: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
     """f(i) = (what its attributes say) + f_g(i). Source: SAERS, Eq. 7."""
     return fused + whole
 
 
-@implements("saers", "prediction")
 def prediction(
     users: Float[Tensor, "*n d"], items: Float[Tensor, "*n c d"]
 ) -> Float[Tensor, "*n c"]:
@@ -97,7 +91,6 @@ def prediction(
     return torch.einsum("...d,...cd->...c", users, items)
 
 
-@implements("saers", "bpr")
 def bpr(
     y: Float[Tensor, "triple 2"], parameters: Iterable[Tensor], regularizer: float
 ) -> Float[Tensor, " triple"]:

@@ -31,7 +31,6 @@ from torchvision.transforms.functional import gaussian_blur
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
-from explainrec_lab.equations import implements
 from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
 
 THRESHOLD = 0.2
@@ -72,7 +71,6 @@ def gradients_of(
     return found.transpose(0, 1)
 
 
-@implements("saers", "importance")
 def importance(
     gradients: Float[Tensor, "*batch channel row column"],
 ) -> Float[Tensor, "*batch channel"]:
@@ -80,7 +78,6 @@ def importance(
     return gradients.mean(dim=(-2, -1))
 
 
-@implements("saers", "grad-aam")
 def grad_aam(
     maps: Float[Tensor, "item channel row column"],
     alpha: Float[Tensor, "item attribute channel"],

@@ -13,7 +13,6 @@ FIRST = {"vision", "baselines"}
 CHAPTERS = {"relation", "reconet", "saers"}
 TOP = {"plots", "live", "exercises"}
 OUTSIDE = {"__init__", "_version"}  # the door opens every room; the version knows none
-GROUND |= {"equations"}  # until it goes
 
 
 def files(root: Path) -> dict[str, Path]:

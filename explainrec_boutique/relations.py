@@ -33,20 +33,14 @@ from .dials import MAX_ITEM, RelationDials
 from .groups import GROUPS, Group
 from .vocabulary import CATEGORIES, DOES_NOT_APPLY, RELATION_KINDS, SCHEMA, SUBSTITUTES
 
+# Streams of randomness: what goes with what, and which pairs the shop saw.
 GOES_WITH, PAIRS = (MAX_ITEM + number for number in (4, 5))
-"""Streams of randomness: what goes with what, and which pairs the shop saw."""
-
-COLOUR_KINDS = ("buy_after_viewing", "bought_together")
-"""Kinds whose colour families must agree too."""
-
+COLOUR_KINDS = ("buy_after_viewing", "bought_together")  # the colour families must agree too
+# An item without a key, a relation that none explains, a source that no target fits.
 NO_KEY = NO_REASON = NOBODY = -1
-"""An item without a key, a relation that none explains, a source that no target fits."""
-
-CHUNK = 256
-"""Sources looked at in one go: memory is a few times chunk x items x 8 bytes."""
-
+CHUNK = 256  # sources looked at in one go: memory is a few times chunk x items x 8 bytes
+# A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1].
 FIRST_KEY = np.cumsum([0, *(len(classes) for classes in SCHEMA.classes.values())])
-"""A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1]."""
 
 
 @dataclass(frozen=True)

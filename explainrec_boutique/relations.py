@@ -70,10 +70,11 @@ class GroupRule:
 
     def keys_match(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether the keys of two items are what the kind asks for; of their colours, nothing."""
-        ours, theirs = self.key[source], self.key[target]
         if kind in SUBSTITUTES:
-            return (ours == theirs) & (ours != NO_KEY)
-        return self.goes_with[ours, theirs]
+            return (self.key[source] == self.key[target]) & (self.key[source] != NO_KEY)
+        if source.ndim == 2 and target.ndim == 1:  # each source with each target: row, then column
+            return self.goes_with[self.key[source[:, 0]]][:, self.key[target]]
+        return self.goes_with[self.key[source], self.key[target]]
 
     def categories_fit(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether two different items are of one category (substitutes) or of two."""
@@ -193,7 +194,8 @@ def _draw_targets(
         rows = slice(start, start + CHUNK)
         allowed = allows(kind, source[rows, None], items)
         count = allowed.sum(axis=1)
-        nth = np.floor(place[rows] * count)
-        found = (np.cumsum(allowed, axis=1) > nth[:, None]).argmax(axis=1)
-        target[rows] = np.where(count > 0, found, NOBODY)
+        before = np.cumsum(count) - count  # allowed targets of the sources above
+        every = np.append(allowed.nonzero()[1], NOBODY)
+        nth = np.floor(place[rows] * count).astype(int)
+        target[rows] = np.where(count > 0, every[before + nth], NOBODY)
     return target

@@ -51,7 +51,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
             rate = truth.hit_rate(shop, parts.test, scores)
             row = {"method": method, "variant": variant, "measure": "true reason named"}
             yield row | {"value": rate, "cost": cost}
-    for method, rate in truth.references(shop, parts.train, parts.test).items():
+    for method, rate in truth.references(shop, parts).items():
         yield {"method": method, "measure": "true reason named", "value": rate}
     counted = truth.explainable(reason, applies)
     for method, named in {

@@ -27,6 +27,7 @@ from explainrec_lab.data.contracts import (
     Interactions,
     check_ids,
 )
+from explainrec_lab.data.splits import Split
 
 NO_REASON = -1
 """Code of a purchase or a relation that no single attribute explains."""
@@ -97,16 +98,14 @@ def hit_rate(
     return reason_hit_rate(predicted_attribute, reason, applies)
 
 
-def references(dataset: Dataset, known: Interactions, events: Interactions) -> dict[str, float]:
-    """The two hit rates that stand beside every other one, by name.
-
-    Args:
-        known: the purchases whose reasons are counted. events: those that are explained.
-    """
-    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+def references(dataset: Dataset, parts: Split) -> dict[str, float]:
+    """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
+    most frequent reason of the training purchases."""
+    reason, applies = purchase_reasons(dataset, parts.test), applies_to(dataset, parts.test)
+    before = purchase_reasons(dataset, parts.train)
     return {
-        "most frequent reason": prior_rate(purchase_reasons(dataset, known), reason, applies),
         "guessing": chance_rate(reason, applies),
+        "most frequent reason": prior_rate(before, reason, applies),
     }
 
 

@@ -9,6 +9,7 @@ Source: RecoNet, §4.3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 def relevance(
     model: RecoNet,
     profiles: Sets,
-    items: Int[ndarray | Tensor, " profile"],
+    items: Sequence[int] | Int[ndarray | Tensor, " profile"],
     reference: Float[Tensor, " m"] | None = None,
 ) -> Float[Tensor, "profile m"]:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
@@ -149,7 +150,7 @@ def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
 
 
 def one_item_each(
-    space: FeatureSpace, profiles: Sets, items: Int[ndarray | Tensor, " profile"]
+    space: FeatureSpace, profiles: Sets, items: Sequence[int] | Int[ndarray | Tensor, " profile"]
 ) -> Int[Tensor, " profile"]:
     """These items as a tensor. Raises a ValueError unless they are one for each profile."""
     chosen = torch.as_tensor(items)

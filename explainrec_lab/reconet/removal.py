@@ -43,7 +43,7 @@ BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 
 
 @torch.no_grad()
-def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int]) -> float:
+def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tensor) -> float:
     """Delta y_c = f_c(x | x_k = 0) - f_c(x): the score of an item without some of n features,
     minus the score with all, by asking the model twice.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Truth
+from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Split, Truth
 from explainrec_lab.evaluate import truth
 
 APPLIES = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
@@ -126,7 +126,7 @@ def test_the_hit_rate_of_a_dataset_s_purchases_is_that_of_their_reasons(dataset)
 def test_the_references_are_the_most_frequent_reason_and_guessing(dataset):
     events = dataset.interactions
     reason, applies = truth.purchase_reasons(dataset, events), truth.applies_to(dataset, events)
-    assert truth.references(dataset, events, events) == {
+    assert truth.references(dataset, Split(events, events, events)) == {
         "most frequent reason": truth.prior_rate(reason, reason, applies),
         "guessing": truth.chance_rate(reason, applies),
     }

@@ -21,32 +21,28 @@ on the size of the chunks that bound the memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
+from numpy.random import Generator, default_rng
 
 from .design import ItemFacts
 from .dials import MAX_ITEM, ShopperDials
 from .groups import FEATURES, GROUPS, Group
 from .vocabulary import DOES_NOT_APPLY, FAMILIES, SCHEMA
 
+# Streams of randomness under one seed, apart from each other and from the items' own.
 TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
-"""Streams of randomness under one seed, apart from each other and from the items' own."""
-
-STRONG_RANGE = (0.7, 1.2)
-"""Strength of a strong preference before centring."""
-
-CHUNK = 256
-"""Shoppers valued at a time: memory is a few times chunk x items x 4 bytes."""
-
+STRONG_RANGE = (0.7, 1.2)  # strength of a strong preference before centring
+CHUNK = 256  # shoppers valued at a time: memory is a few times chunk x items x 4 bytes
 
 N_CLASSES = np.array([len(classes) for classes in SCHEMA.classes.values()])
+# Which cells of a padded `[attribute, class]` table are classes of the schema.
 CLASS_EXISTS = np.arange(N_CLASSES.max()) < N_CLASSES[:, None]
-"""Which cells of a padded `[attribute, class]` table are classes of the schema."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +66,8 @@ class Shoppers:
 
     def __getitem__(self, users: slice | Int[ndarray, " chosen"]) -> Shoppers:
         """Some of the shoppers."""
-        return replace(
-            self,
-            group=self.group[users],
-            preference=self.preference[users],
-            colour_family=self.colour_family[users],
-            features=self.features.iloc[users],
-        )
+        rest = (self.group[users], self.preference[users], self.colour_family[users])
+        return Shoppers(*rest, self.features.iloc[users])
 
 
 class Purchases(NamedTuple):
@@ -88,7 +79,7 @@ class Purchases(NamedTuple):
 
 def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
     """How popular each item is with everyone: standard normal, float32 `[item]`."""
-    rng = np.random.default_rng([seed, POPULARITY])
+    rng = default_rng([seed, POPULARITY])
     return rng.standard_normal(n_items).astype(np.float32)
 
 
@@ -98,14 +89,12 @@ def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
 def draw_shoppers(n_shoppers: int, seed: int, dials: ShopperDials) -> Shoppers:
     """Draw who the shoppers are: group, taste, favourite colour family and features."""
     odds = np.stack([_strong_odds(group, dials) for group in GROUPS[: dials.groups]])
-    drawn = [
-        _draw_one(np.random.default_rng([seed, TASTE, user]), odds, dials)
-        for user in range(n_shoppers)
-    ]
-    group, theta, family, *ticked = (np.array(column) for column in zip(*drawn, strict=True))
+    streams = (default_rng([seed, TASTE, user]) for user in range(n_shoppers))
+    drawn = [_draw_one(rng, odds, dials) for rng in streams]
+    group, theta, family, ticked = (np.array(column) for column in zip(*drawn, strict=True))
     features = {
         name: pd.Categorical.from_codes(codes, list(values))
-        for (name, values), codes in zip(FEATURES.items(), ticked, strict=True)
+        for (name, values), codes in zip(FEATURES.items(), ticked.T, strict=True)
     }
     return Shoppers(group, theta, family, pd.DataFrame(features))
 
@@ -119,17 +108,17 @@ def _strong_odds(group: Group, dials: ShopperDials) -> Float[ndarray, "attribute
 
 
 def _draw_one(
-    rng: np.random.Generator, odds: Float[ndarray, "group attribute class"], dials: ShopperDials
+    rng: Generator, odds: Float[ndarray, "group attribute class"], dials: ShopperDials
 ) -> tuple:
     """One shopper: group, theta, favourite colour family, one code a feature."""
     group = int(rng.integers(dials.groups))
     theta = _draw_theta(rng, odds[group], dials)
     family = int(rng.integers(len(FAMILIES)))
-    return group, theta, family, *_tick_features(rng, GROUPS[group], dials)
+    return group, theta, family, _tick_features(rng, GROUPS[group], dials)
 
 
 def _draw_theta(
-    rng: np.random.Generator, odds: Float[ndarray, "attribute class"], dials: ShopperDials
+    rng: Generator, odds: Float[ndarray, "attribute class"], dials: ShopperDials
 ) -> Float[ndarray, "attribute class"]:
     """A few strong entries over weak noise, centred within each attribute, float32."""
     theta = rng.normal(0.0, dials.noise, odds.shape)
@@ -141,7 +130,7 @@ def _draw_theta(
     return np.where(CLASS_EXISTS, centred, 0.0).astype(np.float32)
 
 
-def _tick_features(rng: np.random.Generator, group: Group, dials: ShopperDials) -> list[int]:
+def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[int]:
     """The code of each feature: the group's typical value, or any."""
     return [
         values.index(group.typical[name])
@@ -214,7 +203,7 @@ def _choose(
     """The `purchases` best items of each shopper of a chunk that starts at user `first`."""
     values = utility(shoppers, facts, dials)
     for row, user in enumerate(range(first, first + len(shoppers))):
-        rng = np.random.default_rng([seed, CHOICE, user])
+        rng = default_rng([seed, CHOICE, user])
         values[row] -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
     best = np.argpartition(-values, dials.purchases - 1, axis=1)[:, : dials.purchases]
     order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")

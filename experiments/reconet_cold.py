@@ -111,8 +111,7 @@ def scores_of(
     model: reconet.RecoNet, events: data.Interactions, users: Int[ndarray, " chosen"]
 ) -> Float[Tensor, "chosen item"]:
     """The model's scores for some users, from what these events and their features tell."""
-    own = data.Features(events.user_features.names, events.user_features.matrix[users])
-    return model(reconet.Sets.from_matrix(model.space.matrix(events.matrix[users], own)))
+    return model(model.space.profiles(events).of_users(users))
 
 
 def recall_of(

@@ -29,7 +29,7 @@ from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import points
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.sampled import NEGATIVES, contests
+from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),

@@ -105,7 +105,7 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     named = named[~named.department.isin(NOT_A_PRODUCT)]
     clean = {
         column: named[f"product_{column}"].map(
-            {text: readable(text) for text in named[f"product_{column}"].unique()}
+            {text: _readable(text) for text in named[f"product_{column}"].unique()}
         )
         for column in ("category", "type")
     }
@@ -145,7 +145,7 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
             "item": rows["item"],
             "title": title.where(~shared, title + " (" + category.str.lower() + ")"),
             "category": category,
-            "department": rows.department.map(readable),
+            "department": rows.department.map(_readable),
         }
     )
 
@@ -158,7 +158,7 @@ def _users(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def readable(shout: str) -> str:
+def _readable(shout: str) -> str:
     """'FRZN SS PREMIUM ENTREES/DNRS/N' -> 'Frozen single-serve premium entrees/dinners'."""
     text = re.sub(r"\(.*", "", shout.lower())
     text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())

@@ -10,7 +10,7 @@ import pytest
 
 from explainrec_lab import data
 from explainrec_lab.data import movielens
-from explainrec_lab.data.completejourney import readable
+from explainrec_lab.data.completejourney import _readable
 from explainrec_lab.reconet import FeatureSpace
 
 
@@ -194,4 +194,4 @@ def test_a_bar_that_nothing_reaches_is_named() -> None:
     ],
 )
 def test_the_till_s_abbreviations_are_spelled_out(shout: str, read: str) -> None:
-    assert readable(shout) == read
+    assert _readable(shout) == read

@@ -21,16 +21,16 @@ from scipy import sparse
 
 from experiments.record import Columns
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.saers.attributes import (
     SemanticExtraction,
+    look,
     recipe,
     train_network,
     untrained_network,
 )
 from explainrec_lab.settings import Saers
-from explainrec_lab.vision.backbone import pixels
 
 SETTINGS = Saers(
     "photos",
@@ -152,7 +152,7 @@ def accuracies(network: SemanticExtraction, parts: Division) -> Iterator[Columns
     train, test = parts.train.attributes, parts.test
     assert test.images is not None and test.attributes is not None
     assert train is not None and test.schema is not None
-    predicted = seen_classes(network, test.images[:])
+    predicted = seen_classes(network, test.images)
     for columns in compared(predicted, test.attributes, train, test.schema):
         cost = network.seconds if columns["method"] == "network" else 0.0
         yield columns | {"cost": cost}
@@ -175,16 +175,16 @@ def compared(
                 yield row | {"measure": measure, "value": float(scores[measure])}
 
 
+BATCH = 128
+"""Pictures that a network sees at a time."""
+
+
 @torch.no_grad()
-def seen_classes(
-    network: SemanticExtraction, images: ndarray, batch: int = 128
-) -> Int[ndarray, "item attribute"]:
+def seen_classes(network: SemanticExtraction, images: Images) -> Int[ndarray, "item attribute"]:
     """The most likely class of every attribute."""
-    parts = [
-        network.predicted(network(pixels(images[start : start + batch])))
-        for start in range(0, len(images), batch)
-    ]
-    return torch.cat(parts).numpy()
+    starts = range(0, len(images), BATCH)
+    parts = [look(network, images[start : start + BATCH]).predicted for start in starts]
+    return torch.cat(parts).cpu().numpy()
 
 
 def majority(labels: Int[ndarray, "item attribute"]) -> Int[ndarray, " attribute"]:

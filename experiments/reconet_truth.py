@@ -52,11 +52,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
             rate = truth.reason_hit_rate(scores, reason, applies)
             row = {"method": method, "variant": variant, "measure": "true reason named"}
             yield row | {"value": rate, "cost": cost}
-    before = truth.purchase_reasons(shop, parts.train)
-    for method, rate in {
-        "most frequent reason": truth.prior_rate(before, reason, applies),
-        "guessing": truth.chance_rate(reason, applies),
-    }.items():
+    for method, rate in truth.references(shop, parts).items():
         yield {"method": method, "measure": "true reason named", "value": rate}
     counted = truth.explainable(reason, applies)
     for method, named in {

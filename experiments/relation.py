@@ -9,12 +9,12 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from experiments.record import Columns, Result, results
-from explainrec_lab import evaluate, relation
+from experiments.relation_feedback import CONTROLS, train_with_feedback
+from explainrec_lab import data, evaluate, relation
+from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
-from explainrec_lab.relation.closeness import Closeness
-from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
 from explainrec_lab.settings import SIZES, Relation
 
 
@@ -26,6 +26,8 @@ def profile(name: str) -> Relation:
 
 
 CPU = profile("cpu")
+SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
+"""What the feedback loop is tried on."""
 
 COMPARED: list[tuple[str, Relation]] = [
     ("", replace(CPU, D=10, rank=10)),
@@ -48,6 +50,12 @@ EXPLAINER = "LRP epsilon, blurred"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
+def shop_of(settings: Relation) -> Dataset:
+    """The boutique of some settings, with its label noise on."""
+    dials = RelationDials(pairs=settings.pairs)
+    return data.load("boutique", items=settings.items, size=settings.size, relating=dials)
+
+
 def relation_table_1(seeds: int = 3) -> Iterator[Result]:
     """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
 
@@ -57,25 +65,27 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §3.2 and Table 1.
     """
-    for seed in range(seeds):
-        for variant, settings in COMPARED:
-            learned = relation.trained(settings, seed)
-            shared = {"variant": variant, "d": settings.D, "settings": asdict(settings)}
-            shared |= {"method": "relation model", "seed": seed, "cost": learned.seconds}
-            yield from results(_accuracies(learned, seed), data="boutique", **shared)
-
-
-def _accuracies(learned: relation.Trained, seed: int) -> Iterator[Columns]:
-    """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
-    dataset = learned.dataset
+    dataset = shop_of(CPU)
     assert dataset.relations is not None
+    for seed in range(seeds):
+        split = relation.split(dataset.relations, seed)
+        for variant, settings in COMPARED:
+            model = relation.trained(settings, dataset, split, seed)
+            shared = {"variant": variant, "d": settings.D, "settings": asdict(settings)}
+            shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
+            rows = _accuracies(model, dataset, split, seed)
+            yield from results(rows, data="boutique", **shared)
+
+
+def _accuracies(
+    model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
+) -> Iterator[Columns]:
+    """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     assert dataset.catalogue.images is not None
     own = dataset.catalogue.items["category"].to_numpy()
     for category, group in ((None, "any categories"), (own, "right categories")):
-        pairs = relation.balanced_pairs(
-            learned.parts, "test", dataset.relations, seed, category=category
-        )
-        hit = relation.logits_of(learned.model, dataset.catalogue.images, pairs) > 0
+        pairs = relation.test_pairs(split.test, seed, category=category)
+        hit = relation.logits_of(model, dataset.catalogue.images, pairs) > 0
         confirmed = rule_holds(dataset, pairs) == pairs.related
         everything = np.ones(len(pairs), bool)
         recorded = {"group": group, "labels": "recorded"}
@@ -108,24 +118,23 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    settings = replace(profile("ci"), epochs=6)
-    dataset = relation.dataset_of(settings)
+    settings = SMALL
+    dataset = shop_of(settings)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None
     assert images is not None
     for seed in range(seeds):
-        parts = relation.split_items(relations, seed)
-        development = relation.balanced_pairs(parts, "development", relations, seed)
-        test = relation.balanced_pairs(parts, "test", relations, seed)
+        split = relation.split(relations, seed)
+        development = relation.test_pairs(split.development, seed)
+        test = relation.test_pairs(split.test, seed)
         found: list[Columns] = []
         models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
         for control in CONTROLS:
-            model, _ = relation.started(settings, relations.n_groups, seed)
+            model = relation.pretrained(settings, relations.n_groups, seed)
             begin = time.process_time()
             train_with_feedback(
                 model,
-                parts.relations["train"],
-                parts.items["train"],
+                split.train,
                 images[:],
                 development,
                 settings,
@@ -141,7 +150,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             row = {"measure": "accuracy", "labels": "rule", "value": value}
             found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
         for control, model in models.items():
-            mass = localisation(model, dataset, parts, test, right)
+            mass = localisation(model, dataset, split, test, right)
             row = {"measure": "mass over area", "how": EXPLAINER, "value": mass}
             found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
         yield from results(found, data="boutique", seed=seed, settings=asdict(settings))
@@ -150,7 +159,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 def localisation(
     model: relation.RelationModel,
     dataset: Dataset,
-    parts: relation.Parts,
+    split: relation.Split,
     pairs: relation.Pairs,
     right: np.ndarray,
 ) -> float:
@@ -161,8 +170,9 @@ def localisation(
     """
     images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
     assert images is not None
-    items = parts.items["train"]
-    close = Closeness.of(model, images, items, category[items])
+    items = split.train.items
+    references = relation.mean_features(model, images, items, category[items])
+    close = relation.Closeness(model, references)
     chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
     masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
     maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
@@ -180,22 +190,25 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §3.3; the truth is the boutique's.
     """
+    dataset = shop_of(CPU)
+    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+    assert dataset.relations is not None
+    assert images is not None
     for seed in range(seeds):
-        learned = relation.trained(CPU, seed)
-        dataset, items = learned.dataset, learned.parts.items["train"][:1000]
-        images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-        assert dataset.relations is not None
-        assert images is not None
-        pairs = relation.balanced_pairs(learned.parts, "test", dataset.relations, seed)
-        logits = relation.logits_of(learned.model, images, pairs)
+        split = relation.split(dataset.relations, seed)
+        trained = relation.trained(CPU, dataset, split, seed)
+        items = split.train.items[:1000]
+        pairs = relation.test_pairs(split.test, seed)
+        logits = relation.logits_of(trained, images, pairs)
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
-            "": learned.model,
-            "random weights": evaluate.sanity.randomised(learned.model, seed).eval(),
-            "shuffled relations": relation.trained(CPU, seed, shuffled=True).model,
+            "": trained,
+            "random weights": evaluate.sanity.randomised(trained, seed).eval(),
+            "shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
         for variant, model in checks.items():
-            close = Closeness.of(model, images, items, category[items])
+            references = relation.mean_features(model, images, items, category[items])
+            close = relation.Closeness(model, references)
             methods = truth_table.METHODS
             if variant:
                 methods = {name: each for name, each in methods.items() if "LRP" in name}
@@ -207,5 +220,5 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
                 {"method": method, "measure": measure, "value": float(value)}
                 for (method, measure), value in means.stack().items()
             )
-            shared = {"variant": variant, "seed": seed, "cost": learned.seconds}
+            shared = {"variant": variant, "seed": seed, "cost": trained.seconds}
             yield from results(found, data="boutique", settings=asdict(CPU), **shared)

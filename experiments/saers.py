@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,15 +22,8 @@ from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampl
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
-
-def profile(name: str) -> Saers:
-    """Settings of one profile, with the network that the recorded results were made with."""
-    found = SIZES["saers"][name]
-    assert isinstance(found, Saers)
-    return replace(found, hidden=100, epochs=6)
-
-
-CPU = profile("cpu")
+CPU = replace(cast(Saers, SIZES["saers"]["cpu"]), hidden=100, epochs=6)
+"""The chapter's settings for reading on a laptop, with the network of the record."""
 
 ELSEWHERE = settings_of(
     ("VBPR, ImageNet", 40, 1e-1, 3e-5),
@@ -75,17 +68,16 @@ COLD_NEGATIVES = 150
 
 SHUFFLED = "SAERS, ours, shuffled features"
 
-EXPLAINED = {
-    "SAERS": ("attention", "contribution", "swap"),
-    "SAERS, all twelve": ("attention", "contribution", "swap"),
-    "SAERS, with bias": ("attention", "contribution", "swap"),
-    "SAERS, a sum": ("contribution", "swap"),
-    "SAERS, a sum with bias": ("contribution", "swap"),
-    "SAERS, classes": ("attention", "contribution", "swap"),
-    "SAERS, ours": ("contribution", "swap"),
-    SHUFFLED: ("contribution", "swap"),
-}
-"""Model -> the answers that are scored. Weights of a sum are all alike, so they answer nothing."""
+EXPLAINED = (
+    *("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes"),
+    *("SAERS, a sum", "SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
+)
+"""Models whose answers are scored. Weights of a sum are all alike, so they answer nothing."""
+
+Sight = Callable[[str, Shop, int], Shop]
+"""(variant, shop, seed) -> the shop as the variant sees it."""
+
+Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
 PURCHASES = (4, 8, 16, 32, 64)
 USUAL = 8
@@ -98,22 +90,25 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §4.3 and Figures 4 to 6.
     """
     for seed in range(seeds):
-        shop = open_shop(CPU, seed)
-        drawn = scenarios(shop, seed)
-        for d in DIMENSIONS:
-            for name in COMPARED:
-                model, columns = learned(name, shop, d, seed)
-                yield from results(scores_of(model, drawn), data="boutique", **columns)
+        yield from _table(seed, DIMENSIONS, COMPARED, scores_of)
 
 
 def saers_ablation(seeds: int = 3) -> Iterator[Result]:
     """Table 2's five models. Source: SAERS, §4.4."""
     for seed in range(seeds):
-        shop = open_shop(CPU, seed)
-        drawn = scenarios(shop, seed)
-        for name in ABLATION:
-            model, columns = learned(name, shop, CPU.d, seed)
-            yield from results(aucs_of(model, drawn), data="boutique", **columns)
+        yield from _table(seed, (CPU.d,), ABLATION, aucs_of)
+
+
+def _table(
+    seed: int, sizes: Iterable[int], names: Iterable[str], measured: Measure
+) -> Iterator[Result]:
+    """What is measured of each model on one division of the purchases."""
+    shop = open_shop(CPU, seed)
+    drawn = scenarios(shop, seed)
+    for d in sizes:
+        for name in names:
+            model, columns = learned(name, shop, d, seed)
+            yield from results(measured(model, drawn), data="boutique", **columns)
 
 
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
@@ -146,10 +141,16 @@ def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
         yield {"measure": "AUC", "group": scenario, "value": auc}
 
 
-def learned(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:
-    """A model with its settings or others, and the columns that it gives to its results."""
+def learned(
+    name: str, shop: Shop, d: int, seed: int, seen: Sight | None = None, **how: Any
+) -> tuple[Ranker, Columns]:
+    """A model with its settings or others, and the columns that it gives to its results.
+
+    Args:
+        seen: how a variant sees the shop, if not as `seen_by` says.
+    """
     method, variant = VARIANTS.get(name, (name, ""))
-    shop = seen_by(variant, shop, seed)
+    shop = (seen or seen_by)(variant, shop, seed)
     how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
     start = time.process_time()
     model, _ = learn(method, shop, d, seed=seed, **how)
@@ -208,16 +209,17 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
                 model, columns = learned(name, shop, CPU.d, seed, **longer(usual, purchases))
                 assert isinstance(model, saers.SAERS)
-                found = [*aucs_of(model, drawn), *rates_of(model, shop, EXPLAINED[name])]
+                found = [*aucs_of(model, drawn), *rates_of(model, shop)]
                 yield from results(found, data="boutique", purchases=purchases, **columns)
-            for method, rate in references(shop).items():
+            for method, rate in truth.references(shop.dataset, shop.parts).items():
                 columns = {"method": method, "measure": "hit rate", "value": rate, "seed": seed}
                 yield from results([columns], data="boutique", purchases=purchases)
 
 
-def rates_of(model: saers.SAERS, shop: Shop, ways: Iterable[str]) -> Iterator[Columns]:
+def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
     """How often each way names the true reason."""
-    for how in ways:
+    ways = ("attention",) if model.fusion == "attention" else ()
+    for how in (*ways, "contribution", "swap"):
         yield {
             "measure": "hit rate",
             "how": how,
@@ -240,15 +242,3 @@ def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:
         rows = np.flatnonzero(kind == each)
         source[rows] = rng.permutation(rows)
     return features[torch.from_numpy(source)]
-
-
-def references(shop: Shop) -> dict[str, float]:
-    """A blind guess, and the most frequent reason of the training purchases."""
-    events = shop.parts.test
-    reason = truth.purchase_reasons(shop.dataset, events)
-    applies = truth.applies_to(shop.dataset, events)
-    before = truth.purchase_reasons(shop.dataset, shop.parts.train)
-    return {
-        "guessing": truth.chance_rate(reason, applies),
-        "most frequent reason": truth.prior_rate(before, reason, applies),
-    }

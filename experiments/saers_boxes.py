@@ -13,11 +13,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
+from experiments.photo_attributes import judged, seen_classes
 from experiments.record import Columns, Result, results
+from experiments.saers import CPU
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Catalogue
-from explainrec_lab.saers import boxes, look
-from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.saers import boxes
+from explainrec_lab.settings import Saers
 
 CHOSEN_ON = 5
 """Seed of the boutique on which settings were chosen; never recorded."""
@@ -29,20 +31,13 @@ BOXED = 400
 """Of these, pictures whose boxes are measured."""
 
 
-def cpu() -> Saers:
-    """The chapter's settings for reading on a laptop, with the network of the record."""
-    found = SIZES["saers"]["cpu"]
-    assert isinstance(found, Saers)
-    return replace(found, hidden=100, epochs=6)
-
-
 def networks() -> dict[str, Saers]:
     """What is compared: the side of F, and the paper's head (linear on the mean of F)."""
     return {
-        "8 x 8": cpu(),
-        "4 x 4": replace(cpu(), stride=16),
-        "8 x 8, pooled head": replace(cpu(), head="pooled"),
-        "16 x 16": replace(cpu(), stride=4),
+        "8 x 8": CPU,
+        "4 x 4": replace(CPU, stride=16),
+        "8 x 8, pooled head": replace(CPU, head="pooled"),
+        "16 x 16": replace(CPU, stride=4),
     }
 
 
@@ -55,7 +50,7 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §3.1; the truth is the boutique's.
     """
     for seed in range(seeds):
-        shop = data.load("boutique", items=ITEMS, size=cpu().size, seed=shown_at(seed))
+        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
         for variant, settings in networks().items():
             network = saers.trained_network(settings, seed)
             shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
@@ -64,7 +59,7 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
             found = _by_attribute("accuracy", every)
             row = {"method": "network", "variant": variant}
             yield from results(found, data="boutique", **row, **shared)
-            main = settings == cpu()
+            main = settings == CPU
             maps = boxes.MAPS if main else _gradient_maps()
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
             yield from results(_boxes(table, variant), data="boutique", **shared)
@@ -88,11 +83,8 @@ def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Seri
     """
     if catalogue.images is None or catalogue.attributes is None or catalogue.schema is None:
         raise ValueError("catalogue: needs pictures and attribute labels to be scored on")
-    labels = catalogue.attributes
-    parts = np.array_split(np.arange(len(catalogue)), -(-len(catalogue) // boxes.BATCH))
-    found = [look(network, catalogue.images[some]).predicted.cpu().numpy() for some in parts]
-    right = np.where(labels >= 0, np.concatenate(found) == labels, np.nan)
-    return pd.Series(np.nanmean(right, axis=0), catalogue.schema.attributes, name="accuracy")
+    predicted = seen_classes(network, catalogue.images)
+    return judged(predicted, catalogue.attributes, catalogue.schema)["accuracy"]
 
 
 def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:

@@ -12,9 +12,9 @@ Source: SAERS, §4.1 to §4.3. The photos stay where they are; only numbers leav
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,11 +24,10 @@ from torch import Tensor
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
-from experiments.saers import VARIANTS, aucs_of, scenarios, scores_of
-from experiments.saers_models import UNTRAINED, Shop, make, pooled_vectors
+from experiments.saers import aucs_of, learned, scenarios, scores_of
+from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import points
 from explainrec_lab import data, saers
-from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
 from explainrec_lab.evaluate.sampled import NEGATIVES, contests
 
@@ -39,8 +38,8 @@ COMPARED = (
 )
 """The second VBPR sees vectors of the network before it learned any attribute."""
 
-EPOCHS = 20
 GRID: dict[str, tuple[float, ...]] = {
+    "epochs": (20,),
     "learning_rate": (1e-2, 3e-2, 1e-1),
     "regularizer": (1e-5, 1e-4),
 }
@@ -159,7 +158,7 @@ def spoken(dataset: Dataset, schema: Schema) -> Int[ndarray, "item attribute"]:
 
 AGREEMENT = "attention and contribution name the same"
 
-Settings = dict[str, dict[str, float]]
+Settings = dict[str, dict[str, Any]]
 """Model -> its point of the grid."""
 
 
@@ -173,7 +172,7 @@ def searched(shop: PhotoShop) -> Generator[Result, None, Settings]:
             continue
         trials = []
         for how in points(GRID):
-            model, columns = learned(name, shop, 0, how)
+            model, columns = learned(name, shop, SETTINGS.d, 0, seen_by, **how)
             (found,) = aucs_of(model, {"development": drawn})
             yield from results([found], data="hm", **columns)
             trials.append((found["value"], how))
@@ -186,26 +185,18 @@ def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iter
     drawn = scenarios(shop, seed)
     users = {scenario: len(np.unique(some.user)) for scenario, some in drawn.items()}
     for name in COMPARED:
-        model, columns = learned(name, shop, seed, chosen.get(name, {}))
+        model, columns = learned(name, shop, SETTINGS.d, seed, seen_by, **chosen.get(name, {}))
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
         if isinstance(model, saers.SAERS):
             yield from results(named(model, shop, schema), data="hm", **columns)
 
 
-def learned(name: str, shop: PhotoShop, seed: int, how: dict[str, float]) -> tuple[Ranker, Columns]:
-    """A model with these settings, and the columns that it gives to its results."""
-    method, variant = VARIANTS.get(name, (name, ""))
-    if variant == "ImageNet":
-        shop = replace(shop, found=replace(shop.found, whole=shop.plain.numpy()))
-    start = time.process_time()
-    model = make(method, shop, SETTINGS.d, seed)
-    settings = {"epochs": EPOCHS, **how} if how else {}
-    if how:
-        saers.train(model, shop.parts.train, seed=seed, **settings)  # type: ignore[arg-type]
-    seconds = time.process_time() - start
-    columns = {"method": method, "variant": variant, "d": SETTINGS.d, "seed": seed}
-    return model, columns | {"cost": seconds, "settings": settings}
+def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
+    """The shop as a variant sees it: with ImageNet's eyes, or as it is."""
+    assert isinstance(shop, PhotoShop)
+    whole = shop.plain.numpy() if variant == "ImageNet" else shop.found.whole
+    return replace(shop, found=replace(shop.found, whole=whole))
 
 
 def named(model: saers.SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Columns]:

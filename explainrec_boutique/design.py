@@ -17,24 +17,11 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from . import vocabulary as words
 from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
-from .vocabulary import (
-    APPLIES,
-    BACKGROUNDS,
-    CATEGORIES,
-    COLOURS,
-    DOES_NOT_APPLY,
-    FAMILIES,
-    FAMILY_OF,
-    MARKS,
-    NECK,
-    PATTERNS,
-    SCHEMA,
-    display,
-)
+from .vocabulary import APPLIES, CATEGORIES, DOES_NOT_APPLY, FAMILIES, NECK, SCHEMA, display
 
-GRID = 2**10
-"""Real-valued choices are multiples of 1/GRID: the same on every machine."""
+GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every machine
 
 
 # ------------------------------------------------------------------ one item
@@ -120,15 +107,20 @@ class Design:
         }
 
     @property
+    def neck(self) -> str:
+        """Which of `NECK` a top has; '' for other items."""
+        return next((name for name in NECK if name in self.attributes), "")
+
+    @property
     def family(self) -> str:
         """The family of the main colour, one of `FAMILIES`."""
-        return FAMILY_OF[self.colour]
+        return words.FAMILY_OF[self.colour]
 
     @property
     def title(self) -> str:
         """The item's name in the catalogue: 'navy striped V-neck top, long sleeves'."""
         pattern = "" if self.pattern == "plain" else f"{self.pattern} "
-        return f"{self.colour} {pattern}{_KIND_OF[self.category](self.attributes)}"
+        return f"{self.colour} {pattern}{_KIND_OF[self.category](self)}"
 
     def switched(self, attribute: str, value: str) -> Design:
         """The same item with one attribute of another class: the counterfactual.
@@ -179,31 +171,27 @@ class ItemFacts:
 # ------------------------------------------------------------------ titles
 
 
-def _top_words(has: dict[str, str]) -> str:
-    value = next(display(has[name]) for name in NECK if name in has)
-    kind = {
-        "high_neck": f"{value}-neck top",
-        "collar": f"{value}-collar top",
-        "lapel": "collarless jacket" if value == "collarless" else f"{value}-lapel jacket",
-        "neckline": f"{value}-neck top",
-    }[next(name for name in NECK if name in has)]
-    sleeves, body = display(has["sleeves_length"]), display(has["body_length"])
+def _top_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    value, part = has[design.neck], {"collar": "collar", "lapel": "lapel"}.get(design.neck, "neck")
+    garment = "jacket" if design.neck == "lapel" else "top"
+    kind = f"{value} {garment}" if value == "collarless" else f"{value}-{part} {garment}"
+    sleeves, body = has["sleeves_length"], has["body_length"]
     arms = sleeves if sleeves == "sleeveless" else f"{sleeves} sleeves"
     return f"{kind}, {arms}" + ("" if body == "regular" else f", {body} body")
 
 
-def _bottom_words(has: dict[str, str]) -> str:
-    if "skirt_length" in has:
-        return f"{display(has['skirt_length'])} skirt"
-    return f"{display(has['trousers_length'])} trousers"
+def _bottom_words(design: Design) -> str:
+    ((attribute, value),) = design.attributes.items()
+    return f"{display(value)} {attribute.removesuffix('_length')}"
 
 
-def _shoe_words(has: dict[str, str]) -> str:
-    kind = f"{display(has['boots_height'])} boots" if "boots_height" in has else "shoes"
-    heel = "flat" if has["heel_height"] == "flat" else f"heel {display(has['heel_height'])}"
-    if has["heel_height"] == "high":
-        heel = "high heel"
-    return f"{display(has['closure'])} {kind}, {display(has['toe_style'])} toe, {heel}"
+def _shoe_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    kind = f"{has['boots_height']} boots" if "boots_height" in has else "shoes"
+    height = has["heel_height"]
+    heel = {"flat": "flat", "high": "high heel"}.get(height, f"heel {height}")
+    return f"{has['closure']} {kind}, {has['toe_style']} toe, {heel}"
 
 
 _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
@@ -211,8 +199,7 @@ _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
 
 # ------------------------------------------------------------------ sampling
 
-DEFAULT = Dials()
-
+USUAL = Dials()
 NECK_ODDS = (0.2, 0.25, 0.2, 0.35)
 SLEEVE_ODDS = (0.2, 0.15, 0.25, 0.15, 0.25)
 JACKET_SLEEVE_ODDS = (0.0, 0.0, 0.3, 0.3, 0.4)
@@ -225,7 +212,7 @@ SHOE_PATTERN_ODDS = (0.7, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0)
 BACKGROUND_ODDS = (0.45, 0.25, 0.2, 0.1)
 
 
-def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
+def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     """Draw one item's design.
 
     Args:
@@ -240,13 +227,17 @@ def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
     rng = np.random.default_rng([int(seed), int(item)])
     category = CATEGORIES[rng.integers(len(CATEGORIES))]
     has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
-    colour, accent = (COLOURS[i] for i in rng.permutation(len(COLOURS))[:2])
+    colour, accent = (words.COLOURS[i] for i in rng.permutation(len(words.COLOURS))[:2])
+    patterns = SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS
     return Design(
         category=category,
-        codes=_codes(has),
+        codes=tuple(
+            SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
+            for name in SCHEMA.attributes
+        ),
         colour=colour,
         accent=accent,
-        pattern=_pick(rng, PATTERNS, SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS),
+        pattern=_pick(rng, words.PATTERNS, patterns),
         pattern_scale=_between(rng, 0.7, 1.5),
         fit=_between(rng, -1, 1),
         flare=_between(rng, 0, 1),
@@ -265,16 +256,19 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return round((low + (high - low) * rng.random()) * GRID) / GRID
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[str], odds: Sequence[float]) -> str:
-    """One of `choices`; consumes one number whatever the odds."""
-    return choices[int(rng.choice(len(choices), p=odds))]
+def _pick(
+    rng: np.random.Generator, choices: Sequence[str], odds: Sequence[float] | None = None
+) -> str:
+    """One of `choices`, all equally likely without odds; consumes one number whatever they are."""
+    n = len(choices)
+    return choices[int(rng.integers(n) if odds is None else rng.choice(n, p=odds))]
 
 
 def _draw_top(rng: np.random.Generator) -> dict[str, str]:
     neck = _pick(rng, NECK, NECK_ODDS)
     sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
     return {
-        neck: _any(rng, neck),
+        neck: _pick(rng, SCHEMA.classes[neck]),
         "sleeves_length": _pick(rng, SCHEMA.classes["sleeves_length"], sleeves),
         "body_length": _pick(rng, SCHEMA.classes["body_length"], BODY_ODDS),
     }
@@ -282,36 +276,24 @@ def _draw_top(rng: np.random.Generator) -> dict[str, str]:
 
 def _draw_bottom(rng: np.random.Generator) -> dict[str, str]:
     name = "skirt_length" if rng.random() < SKIRT_ODDS else "trousers_length"
-    return {name: _any(rng, name)}
+    return {name: _pick(rng, SCHEMA.classes[name])}
 
 
 def _draw_shoes(rng: np.random.Generator) -> dict[str, str]:
     boots = rng.random() < BOOT_ODDS
-    has = {name: _any(rng, name) for name in APPLIES["shoes"]}
-    if not boots:
-        del has["boots_height"]
-        return has
-    return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
-
-
-def _any(rng: np.random.Generator, attribute: str) -> str:
-    classes = SCHEMA.classes[attribute]
-    return classes[int(rng.integers(len(classes)))]
-
-
-def _codes(has: dict[str, str]) -> tuple[int, ...]:
-    return tuple(
-        SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
-        for name in SCHEMA.attributes
-    )
+    has = {name: _pick(rng, SCHEMA.classes[name]) for name in APPLIES["shoes"]}
+    if boots:
+        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
+    del has["boots_height"]
+    return has
 
 
 def _draw_mark(rng: np.random.Generator, has: dict[str, str], dials: Dials) -> str | None:
     """A brand mark or None. Always consumes three numbers, so that dials change nothing else."""
-    shows, mark, tied = rng.random(), MARKS[int(rng.integers(len(MARKS)))], rng.random()
+    shows, mark, tied = rng.random(), _pick(rng, words.MARKS), rng.random()
     if dials.shortcut is not None and dials.shortcut[0] in has:
         attribute, probability = dials.shortcut
-        return MARKS[SCHEMA.code(attribute, has[attribute])] if tied < probability else mark
+        return words.MARKS[SCHEMA.code(attribute, has[attribute])] if tied < probability else mark
     return mark if shows < dials.marks else None
 
 
@@ -331,7 +313,7 @@ def _draw_scene(rng: np.random.Generator, dials: Dials) -> Scene:
         light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
         brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,
         warmth=_between(rng, -0.03, 0.03) * dials.nuisance,
-        background=_pick(rng, BACKGROUNDS, BACKGROUND_ODDS),
+        background=_pick(rng, words.BACKGROUNDS, BACKGROUND_ODDS),
         hue=_between(rng, 0, 1),
         noise=float(dials.noise),
     )

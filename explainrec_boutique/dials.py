@@ -16,8 +16,7 @@ Range = tuple[int, int] | tuple[float, float]
 
 MAX_SEED = 2**32 - 1
 MAX_ITEM = 2**31 - 1
-SIZES: Range = (32, 512)
-"""Sides of a picture, in pixels."""
+SIZES: Range = (32, 512)  # sides of a picture, in pixels
 
 
 def check_number(name: str, value: Any, allowed: Range) -> None:

@@ -29,13 +29,13 @@ from .design import Design
 from .dials import SIZES, check_number
 from .render import DRAWING_VERSION, counterfactual_mask, render
 
+# Items drawn together, about a second's work: who looks at one soon looks at its neighbours.
 BLOCK = 128
-"""Items drawn together, about a second's work: who looks at one soon looks at its neighbours."""
+# Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
 SLOTS = 5
-"""Masks kept for an item: its parts in the order of its attributes, and its silhouette last."""
+# Fork where that is the system's custom: helpers only draw, and start at once.
 
 HELPERS: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-"""How helpers start: at once where forking is the system's custom; they only draw."""
 
 
 class Gallery:
@@ -63,11 +63,6 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.designs)
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(items, 3, size, size)."""
-        return (len(self), 3, self.size, self.size)
 
     def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
         """Pictures of one item (an int) or several (a slice, ids, or a mask), as a copy.
@@ -142,34 +137,34 @@ class Gallery:
             _warn(f"damaged pictures of items {damaged} in {self.path}")
         blocks = {item // BLOCK for item in missing}
         todo = self._not_whole([item for item in range(len(self)) if item // BLOCK in blocks])
-        jobs = [(item, self.designs[item]) for item in todo]
         workers = min(self.processes, len(blocks))
         helpers = [
-            HELPERS.Process(
-                target=_draw_rows, args=(self.path, self.size, jobs[n::workers], os.getpid())
-            )
+            HELPERS.Process(target=_draw_rows, args=(*self._job(todo[n::workers]), os.getpid()))
             for n in range(1, workers)
         ]
         for helper in helpers:
             helper.start()
-        _draw_rows(self.path, self.size, jobs[::workers])
+        _draw_rows(*self._job(todo[::workers]))
         for helper in helpers:
             helper.join()
-        left = self._not_whole(todo)  # by a helper that failed
-        _draw_rows(self.path, self.size, [(item, self.designs[item]) for item in left])
+        _draw_rows(*self._job(self._not_whole(todo)))  # what a helper that failed has left
+
+    def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
+        return self.path, self.size, {item: self.designs[item] for item in items}
 
 
 def _draw_rows(
-    path: Path, size: int, jobs: list[tuple[int, Design]], parent: int | None = None
+    path: Path, size: int, designs: dict[int, Design], parent: int | None = None
 ) -> None:
     """Draw items and write their rows.
 
     Args:
         parent: stop when this process is no longer the parent: nobody waits for the rest.
     """
-    hidden = parent is not None or len(jobs) < BLOCK or not sys.stderr.isatty()
+    hidden = parent is not None or len(designs) < BLOCK or not sys.stderr.isatty()
+    bar = tqdm(designs.items(), "drawing the boutique", unit="item", disable=hidden)
     with path.open("r+b", buffering=0) as file:
-        for item, design in tqdm(jobs, "drawing the boutique", unit="item", disable=hidden):
+        for item, design in bar:
             if parent is not None and os.getppid() != parent:
                 return
             row = _draw_row(design, size)

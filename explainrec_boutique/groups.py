@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from .vocabulary import LENGTH, NECK
 
+# What shoppers say about themselves: feature -> its values.
 FEATURES = {
     "age": ("18-24", "25-34", "35-49", "50+"),
     "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
     "comes by": ("search", "newsletter", "friends", "window shopping"),
 }
-"""What shoppers say about themselves: feature -> its values."""
 
+# Below, a column a group.
 NAMES = ("office", "campus", "party", "outdoor", "traveller")
 TOP_KEYS = (NECK, ("sleeves_length",), NECK, ("body_length",), ("sleeves_length",))
 SHOE_KEYS = ("heel_height", "closure", "toe_style", "closure", "heel_height")
@@ -41,7 +42,6 @@ TYPICAL = {
     "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
     "comes by": ("newsletter", "friends", "window shopping", "search", "search"),
 }
-"""A column a group, in the order of `NAMES`."""
 
 
 @dataclass(frozen=True)

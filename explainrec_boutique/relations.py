@@ -33,20 +33,14 @@ from .dials import MAX_ITEM, RelationDials
 from .groups import GROUPS, Group
 from .vocabulary import CATEGORIES, DOES_NOT_APPLY, RELATION_KINDS, SCHEMA, SUBSTITUTES
 
+# Streams of randomness: what goes with what, and which pairs the shop saw.
 GOES_WITH, PAIRS = (MAX_ITEM + number for number in (4, 5))
-"""Streams of randomness: what goes with what, and which pairs the shop saw."""
-
-COLOUR_KINDS = ("buy_after_viewing", "bought_together")
-"""Kinds whose colour families must agree too."""
-
+COLOUR_KINDS = ("buy_after_viewing", "bought_together")  # the colour families must agree too
+# An item without a key, a relation that none explains, a source that no target fits.
 NO_KEY = NO_REASON = NOBODY = -1
-"""An item without a key, a relation that none explains, a source that no target fits."""
-
-CHUNK = 256
-"""Sources looked at in one go: memory is a few times chunk x items x 8 bytes."""
-
+CHUNK = 256  # sources looked at in one go: memory is a few times chunk x items x 8 bytes
+# A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1].
 FIRST_KEY = np.cumsum([0, *(len(classes) for classes in SCHEMA.classes.values())])
-"""A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1]."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +69,11 @@ class GroupRule:
 
     def keys_match(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether the keys of two items are what the kind asks for; of their colours, nothing."""
-        ours, theirs = self.key[source], self.key[target]
         if kind in SUBSTITUTES:
-            return (ours == theirs) & (ours != NO_KEY)
-        return self.goes_with[ours, theirs]
+            return (self.key[source] == self.key[target]) & (self.key[source] != NO_KEY)
+        if source.ndim == 2 and target.ndim == 1:  # each source with each target: row, then column
+            return self.goes_with[self.key[source[:, 0]]][:, self.key[target]]
+        return self.goes_with[self.key[source], self.key[target]]
 
     def categories_fit(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether two different items are of one category (substitutes) or of two."""
@@ -200,7 +195,8 @@ def _draw_targets(
         rows = slice(start, start + CHUNK)
         allowed = allows(kind, source[rows, None], items)
         count = allowed.sum(axis=1)
-        nth = np.floor(place[rows] * count)
-        found = (np.cumsum(allowed, axis=1) > nth[:, None]).argmax(axis=1)
-        target[rows] = np.where(count > 0, found, NOBODY)
+        before = np.cumsum(count) - count  # allowed targets of the sources above
+        every = np.append(allowed.nonzero()[1], NOBODY)
+        nth = np.floor(place[rows] * count).astype(int)
+        target[rows] = np.where(count > 0, every[before + nth], NOBODY)
     return target

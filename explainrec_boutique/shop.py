@@ -18,7 +18,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from .design import Design, ItemFacts, sample
-from .dials import MAX_SEED, SIZES, Dials, Range, RelationDials, ShopperDials, check_number
+from .dials import MAX_SEED, SIZES, Dials, RelationDials, ShopperDials, check_number
 from .gallery import Gallery
 from .groups import GROUPS
 from .relations import draw_relations
@@ -26,15 +26,7 @@ from .shoppers import Purchases, Shoppers, draw_popularity, draw_purchases, draw
 from .vocabulary import FAMILIES
 
 CACHE = Path.home() / ".cache" / "explainrec_boutique"
-DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()
-"""The dials as they stand by default."""
-
-ALLOWED: dict[str, Range] = {
-    "items": (1, 1_000_000),
-    "shoppers": (1, 10_000_000),
-    "size": SIZES,
-    "seed": (0, MAX_SEED),
-}
+DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()  # as they stand by default
 
 
 @dataclass(frozen=True)
@@ -88,9 +80,10 @@ def load(
     Raises:
         ValueError: names the argument, its value and the allowed range.
     """
-    asked = {"items": items, "shoppers": shoppers, "size": size, "seed": seed}
-    for name, value in asked.items():
-        check_number(name, value, ALLOWED[name])
+    check_number("items", items, (1, 1_000_000))
+    check_number("size", size, SIZES)
+    check_number("shoppers", shoppers, (1, 10_000_000))
+    check_number("seed", seed, (0, MAX_SEED))
     check_number("shopping.purchases", shopping.purchases, (1, items))
     designs = [sample(seed, item, drawing) for item in range(items)]
     attributes = np.array([design.codes for design in designs], dtype=np.int64)

@@ -21,7 +21,7 @@ on the size of the chunks that bound the memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,19 +34,15 @@ from .dials import MAX_ITEM, ShopperDials
 from .groups import FEATURES, GROUPS, Group
 from .vocabulary import DOES_NOT_APPLY, FAMILIES, SCHEMA
 
+# Streams of randomness under one seed, apart from each other and from the items' own.
 TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
-"""Streams of randomness under one seed, apart from each other and from the items' own."""
-
-STRONG_RANGE = (0.7, 1.2)
-"""Strength of a strong preference before centring."""
-
-CHUNK = 256
-"""Shoppers valued at a time: memory is a few times chunk x items x 4 bytes."""
+STRONG_RANGE = (0.7, 1.2)  # strength of a strong preference before centring
+CHUNK = 256  # shoppers valued at a time: memory is a few times chunk x items x 4 bytes
 
 
 N_CLASSES = np.array([len(classes) for classes in SCHEMA.classes.values()])
+# Which cells of a padded `[attribute, class]` table are classes of the schema.
 CLASS_EXISTS = np.arange(N_CLASSES.max()) < N_CLASSES[:, None]
-"""Which cells of a padded `[attribute, class]` table are classes of the schema."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +66,8 @@ class Shoppers:
 
     def __getitem__(self, users: slice | Int[ndarray, " chosen"]) -> Shoppers:
         """Some of the shoppers."""
-        return replace(
-            self,
-            group=self.group[users],
-            preference=self.preference[users],
-            colour_family=self.colour_family[users],
-            features=self.features.iloc[users],
-        )
+        rest = (self.group[users], self.preference[users], self.colour_family[users])
+        return Shoppers(*rest, self.features.iloc[users])
 
 
 class Purchases(NamedTuple):
@@ -102,10 +93,10 @@ def draw_shoppers(n_shoppers: int, seed: int, dials: ShopperDials) -> Shoppers:
         _draw_one(np.random.default_rng([seed, TASTE, user]), odds, dials)
         for user in range(n_shoppers)
     ]
-    group, theta, family, *ticked = (np.array(column) for column in zip(*drawn, strict=True))
+    group, theta, family, ticked = (np.array(column) for column in zip(*drawn, strict=True))
     features = {
         name: pd.Categorical.from_codes(codes, list(values))
-        for (name, values), codes in zip(FEATURES.items(), ticked, strict=True)
+        for (name, values), codes in zip(FEATURES.items(), ticked.T, strict=True)
     }
     return Shoppers(group, theta, family, pd.DataFrame(features))
 
@@ -125,7 +116,7 @@ def _draw_one(
     group = int(rng.integers(dials.groups))
     theta = _draw_theta(rng, odds[group], dials)
     family = int(rng.integers(len(FAMILIES)))
-    return group, theta, family, *_tick_features(rng, GROUPS[group], dials)
+    return group, theta, family, _tick_features(rng, GROUPS[group], dials)
 
 
 def _draw_theta(

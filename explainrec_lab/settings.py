@@ -63,6 +63,8 @@ class RecoNet:
 class Relation:
     """Chapter 1: its boutique, its network, the size of M(u), and the length of training.
 
+    `ci` and `cpu` show the same network, which is in `weights`.
+
     Attributes:
         pairs: relations drawn for each group and kind; items, size: of the boutique.
         backbone, width, grid, batch_norm: see `vision.backbone`.
@@ -71,7 +73,7 @@ class Relation:
         network_rate: the network's share of the learning rate.
         end_to_end: False keeps the network as it is at the start.
         D, metric, rank: see `relation.UserMetric`.
-        hand: items in a batch.
+        batch_size: items in a batch.
         shrinkage: weight decay of the personal part of M(u).
     """
 
@@ -85,7 +87,7 @@ class Relation:
     epochs: int
     learning_rate: float = 2e-3
     network_rate: float = 0.3
-    hand: int = 64
+    batch_size: int = 64
     grid: int = 4
     batch_norm: bool = True
     weights: str = "boutique"
@@ -141,7 +143,7 @@ SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
         "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
     },
     "relation": {
-        "ci": Relation("ci", 4000, 8000, 64, "vgg11", 0.25, epochs_before=3, epochs=4),
+        "ci": Relation("ci", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
         "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
         "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
     },

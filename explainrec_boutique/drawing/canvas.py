@@ -194,7 +194,7 @@ class Canvas:
         contrast = np.float32(finish.contrast)
         light = 1 - contrast * (np.float32(0.34) * rim * rim + np.float32(0.55) * slope)
         if finish.folds:
-            light += np.float32(finish.folds) * self.fabric.folds(cover.window)
+            light += np.float32(finish.folds) * self.fabric.folds[cover.window]
         if finish.edge:
             border = 1 - np.abs(self.blurred(cover, 0.9) - np.float32(0.62)) * np.float32(3.2)
             light *= 1 - np.float32(0.75 * finish.edge) * np.clip(border, 0, 1)

@@ -8,6 +8,7 @@ garment differently never changes the pattern where both cuts have cloth.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,7 @@ Field = Float[ndarray, "height width"]
 WHITE = np.array([0.97, 0.97, 0.96], dtype=np.float32)
 INK = np.array([0.12, 0.12, 0.14], dtype=np.float32)
 BLACK = np.zeros(3, dtype=np.float32)
+BRIGHT = np.ones(3, dtype=np.float32)
 FOLDS, MELANGE, FLORAL, NOISE = range(4)  # streams of a design's generator, one a texture
 
 STRAIGHT = (1.0, 0.0)
@@ -67,7 +69,6 @@ class Fabric:
         self.period = np.float32(19 * design.pattern_scale)
         self.main = colour(*PALETTE[design.colour])
         self.accent = _visible_on(self.main, colour(*PALETTE[design.accent]))
-        self._folds: Field | None = None
 
     def stream(self, texture: int) -> np.random.Generator:
         return np.random.default_rng([self.design.seed, texture])
@@ -80,29 +81,24 @@ class Fabric:
         if turn != STRAIGHT:
             c, s = np.float32(turn[0]), np.float32(turn[1])
             x, y = c * x - s * y, s * x + c * y
-        weave = _WEAVES.get(self.design.pattern)
-        if weave is None:
+        pattern = self.design.pattern
+        if pattern == "plain":
             return np.broadcast_to(self.main, (*x.shape, 3))
-        if self.design.pattern == "melange":
+        if pattern == "melange":
             return np.clip(self.main + _melange(self, window)[..., None], 0, 1)
-        share = weave(self, x, y)[..., None]
+        share = _WEAVES[pattern](self, x, y)[..., None]
         return self.main * (1 - share) + self.accent * share
 
-    def folds(self, window: Window) -> Field:
+    @cached_property
+    def folds(self) -> Field:
         """Light and dark of soft vertical folds, about -1..1."""
-        if self._folds is None:
-            self._folds = self._draw_folds()
-        return self._folds[window]
-
-    def _draw_folds(self) -> Field:
         rng = self.stream(FOLDS)
         total = np.zeros_like(self.x)
         for _ in range(3):
             fine, lean, phase, bend, slow, start = rng.random(6).astype(np.float32)
             wobble = (0.05 + 0.12 * bend) * wave(self.y * (0.003 + 0.004 * slow) + start)
-            ridge = wave(
-                self.x * (0.010 + 0.011 * fine) + self.y * (lean - 0.5) * 0.008 + phase + wobble
-            )
+            across = self.x * (0.010 + 0.011 * fine) + self.y * (lean - 0.5) * 0.008
+            ridge = wave(across + phase + wobble)
             where = wave(self.y * (0.003 + 0.003 * bend) + self.x * 0.003 * slow + 3 * start)
             total += ridge * np.abs(ridge) * (0.5 + 0.5 * where)
         return total / 3
@@ -142,9 +138,8 @@ def _checked(fabric: Fabric, x: Field, y: Field) -> Field:
     period = fabric.period
     down = fabric.sharp(period * 0.2 - _off_line(y, period))
     across = fabric.sharp(period * 0.2 - _off_line(x, period))
-    return np.maximum(
-        0.5 * (down + across), 0.8 * fabric.sharp(0.6 - _off_line(y + period / 2, period))
-    )
+    thread = 0.8 * fabric.sharp(0.6 - _off_line(y + period / 2, period))
+    return np.maximum(0.5 * (down + across), thread)
 
 
 def _dotted(fabric: Fabric, x: Field, y: Field) -> Field:
@@ -186,5 +181,4 @@ _WEAVES: dict[str, Callable[[Fabric, Field, Field], Field]] = {
     "checked": _checked,
     "dotted": _dotted,
     "floral": _floral,
-    "melange": lambda fabric, x, y: x,
 }

@@ -55,6 +55,11 @@ def curve(*controls: Point | Points, count: int = 12) -> Points:
     return path
 
 
+def bow(half: float, y: float, sag: float, count: int = 12) -> Points:
+    """From -half to half at height y, hanging (or rising) in the middle."""
+    return curve((-half, y), (0, y + sag), (half, y), count=count)
+
+
 @lru_cache(maxsize=16)
 def _spline_weights(count: int) -> Float[ndarray, "step 4"]:
     t = np.arange(count) / count

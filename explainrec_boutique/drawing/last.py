@@ -22,6 +22,7 @@ class Last:
     """A foot's form, in cloth units; x = 0 is the middle of the foot.
 
     Attributes:
+        boot: whether a boot is built on it.
         length: from toe (share 0) to heel (share 1).
         ground: y of the floor.
         sole: thickness of the shoe's sole.
@@ -30,6 +31,7 @@ class Last:
         tip: share of the foot where the shoe ends in front; negative for a pointed toe.
     """
 
+    boot: bool
     length: float
     ground: float
     sole: float
@@ -39,17 +41,15 @@ class Last:
 
     @classmethod
     def of(cls, design: Design) -> Last:
-        has = design.attributes
-        boot = "boots_height" in has
-        scale = BOOT_SCALE if boot else 1.0
-        heel = HEEL[has["heel_height"]]
-        heel += 1.5 * design.length if heel else 0.0
+        has, boot = design.attributes, "boots_height" in design.attributes
+        scale, heel = BOOT_SCALE if boot else 1.0, HEEL[has["heel_height"]]
         sporty = has["heel_height"] in ("flat", "under_1_in")
         return cls(
+            boot=boot,
             length=188 * scale,
             ground=235.0 if boot else 192.0,
             sole=(6.0 + 1.5 * (design.fit + 1) * sporty) * scale,
-            heel=heel * scale,
+            heel=(heel + 1.5 * design.length if heel else 0.0) * scale,
             scale=scale,
             tip=-0.07 if has["toe_style"] == "pointed" else 0.0,
         )

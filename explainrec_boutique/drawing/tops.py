@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..design import Design
-from ..vocabulary import NECK
 from .canvas import Canvas, Cover, Finish
 from .fabric import thread_of, trim_of
-from .geometry import Point, Points, box, closed, curve, join, mirror, on_grid, vertical
+from .geometry import Point, Points, both, bow, box, closed, curve, join, mirror, on_grid, vertical
 from .marks import draw_mark
 from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
@@ -30,11 +29,18 @@ ARMHOLE_DEPTH = 35.0
 
 BODY = Finish(depth=10, folds=0.09)
 ARM = Finish(depth=7, contrast=0.8, folds=0.06)
+CUFF = Finish(depth=3, contrast=0.5)
+POCKET = Finish(depth=3, contrast=0.3, edge=0.3)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Measures of one top, in cloth units from its axis."""
+    """Measures of one top, in cloth units from its axis.
+
+    Attributes:
+        tip, armpit: upper and lower end of the right armhole.
+        lean: sine and cosine of the angle of the right arm.
+    """
 
     tip: Point
     armpit: Point
@@ -42,62 +48,64 @@ class Cut:
     hip: float
     hem: float
     sleeve: float
-    angle: float
+    lean: tuple[float, float]
 
     @classmethod
-    def of(cls, design: Design, jacket: bool) -> Cut:
+    def of(cls, design: Design) -> Cut:
         has, fit = design.attributes, design.fit
-        sleeve = SLEEVE[has["sleeves_length"]]
+        sleeve, angle = SLEEVE[has["sleeves_length"]], 0.25 + 0.05 * fit
         return cls(
             tip=(45 + 2 * fit - (4 if not sleeve else 0), 67),
             armpit=(41 + 3 * fit, 67 + ARMHOLE_DEPTH),
-            waist=37 + 4 * fit + (2 if jacket else 0),
+            waist=37 + 4 * fit + (2 if design.neck == "lapel" else 0),
             hip=41 + 5 * fit + 3 * design.flare,
             hem=HEM[has["body_length"]] + 4 * design.length,
             sleeve=sleeve + (2.5 * design.length if sleeve else 0),
-            angle=0.25 + 0.05 * fit,
+            lean=(on_grid(math.sin(angle)), on_grid(math.cos(angle))),
         )
+
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Unit vectors of the right arm: down along it, and outwards."""
+        s, c = self.lean
+        return np.array([s, c]), np.array([c, -s])
 
 
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
-    name = next(name for name in NECK if name in canvas.has)
-    cut = Cut.of(canvas.design, jacket=name == "lapel")
-    neck = neck_of(canvas.design, cut.tip)
-    sleeves = _sleeves(cut)
-    body = _body(cut, neck)
+    cut, neck = Cut.of(canvas.design), neck_of(canvas.design)
+    sleeves, body = _sleeves(cut), _body(cut, neck)
     canvas.cast_shadow(body, *sleeves, *neck.extra)
     draw_neck_back(canvas, neck)
     _draw_sleeves(canvas, cut, sleeves)
     front = canvas.cloth(body, finish=BODY)
     _draw_armholes(canvas, cut)
-    _draw_hem(canvas, cut, front, jacket=name == "lapel")
-    _draw_pocket(canvas, name)
+    _draw_hem(canvas, cut, front)
+    _draw_pocket(canvas)
     draw_neck(canvas, neck, front, cut.hem)
-    _draw_mark(canvas, name)
+    _draw_mark(canvas)
 
 
 # ------------------------------------------------------------------ outlines
 
 
 def _armhole(cut: Cut) -> Points:
-    (tx, ty), (ax, ay) = cut.tip, cut.armpit
-    return curve((tx, ty), (tx - 8, ty + 22), (ax, ay))
+    x, y = cut.tip
+    return curve(cut.tip, (x - 8, y + 22), cut.armpit)
 
 
 def _hem_line(cut: Cut) -> Points:
     """The hem from right to left, sagging in the middle."""
-    half = float(_side(cut)[-1, 0])
-    return curve((half, cut.hem), (0, cut.hem + 8), (-half, cut.hem), count=17)
+    return bow(-float(_side(cut)[-1, 0]), cut.hem, 8, count=17)
 
 
 def _side(cut: Cut) -> Points:
     """From the armpit past the waist to the hem. The same line for every body length."""
-    ax, ay = cut.armpit
-    waist, hip, bottom = cut.waist, cut.hip, HEM["long"]
+    y, waist = cut.armpit[1], cut.waist
+    middle = (waist + 0.4, y + 46)
     line = join(
-        curve((ax, ay), (waist, ay + 24), (waist + 0.4, ay + 46), count=8),
-        curve((waist + 0.4, ay + 46), (waist + 1, ay + 70), (hip, bottom + 4), count=8)[1:],
+        curve(cut.armpit, (waist, y + 24), middle, count=8),
+        curve(middle, (waist + 1, y + 70), (cut.hip, HEM["long"] + 4), count=8)[1:],
     )
     keep = line[line[:, 1] < cut.hem - 3]
     return join(keep, (float(np.interp(cut.hem, line[:, 1], line[:, 0])), cut.hem))
@@ -109,118 +117,100 @@ def _body(cut: Cut, neck: Neck) -> Points:
     return join(right, mirror(right))
 
 
-def _sleeves(cut: Cut) -> list[Points]:
+def _sleeves(cut: Cut) -> tuple[Points, ...]:
     """Outlines of the right and the left sleeve; none when sleeveless."""
     if not cut.sleeve:
-        return []
-    right = _cap(cut) if cut.sleeve < 25 else _arm(cut)
-    return [right, mirror(right)]
+        return ()
+    return both(_cap(cut) if cut.sleeve < 25 else _arm(cut))
 
 
 def _cap(cut: Cut) -> Points:
     (x, y), (ax, ay) = cut.tip, cut.armpit
-    reach = cut.sleeve - 1
+    end = (x + cut.sleeve - 1, y + 21)
     return join(
         (x - 6, y - 2),
-        curve((x - 1, y - 1), (x + reach, y + 5), (x + reach, y + 21), count=8),
-        curve((x + reach, y + 21), (x + 4, y + 23), (ax - 1, ay - 7), count=6),
+        curve((x - 1, y - 1), (end[0], y + 5), end, count=8),
+        curve(end, (x + 4, y + 23), (ax - 1, ay - 7), count=6),
     )
-
-
-def _axes(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of the right arm: down along it, and outwards."""
-    s, c = on_grid(math.sin(cut.angle)), on_grid(math.cos(cut.angle))
-    return np.array([s, c]), np.array([c, -s])
 
 
 def _cuff(cut: Cut) -> Points:
     """The end of the right sleeve, from outside to inside."""
-    down, out = _axes(cut)
-    start = join(cut.tip)[0] + np.array([-3.0, -2.0])
-    outer = start + down * cut.sleeve + out * 3
-    width = (20.0 if cut.sleeve < 60 else 17.0) - 4 * max(0.0, cut.sleeve - 60) / 66
-    if cut.sleeve < 60:
-        width += 4
+    down, out = cut.axes
+    outer = np.add(cut.tip, (-3.0, -2.0)) + down * cut.sleeve + out * 3
+    width = 24.0 if cut.sleeve < 60 else 17.0 - 4 * (cut.sleeve - 60) / 66
     return join(outer, outer - out * width + down * 0.5)
 
 
 def _arm(cut: Cut) -> Points:
-    down, out = _axes(cut)
-    start = join(cut.tip)[0] + np.array([-3.0, -1.2])
-    pit = join(cut.armpit)[0] + np.array([-2.0, 1.0])
+    down, out = cut.axes
+    start, pit = np.add(cut.tip, (-3.0, -1.2)), np.add(cut.armpit, (-2.0, 1.0))
     elbow = start + down * cut.sleeve * 0.5 + out * 5.5
-    cuff = _cuff(cut)
+    outer, inner = _cuff(cut)
     return join(
         curve(start, start + [9.0, 4.0], elbow, count=8),
-        curve(elbow, elbow + down * cut.sleeve * 0.2, cuff[0], count=6)[1:],
-        cuff[1],
-        curve(cuff[1], pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],
+        curve(elbow, elbow + down * cut.sleeve * 0.2, outer, count=6)[1:],
+        inner,
+        curve(inner, pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],
     )
 
 
 # ------------------------------------------------------------------ drawing
 
 
-def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: list[Points]) -> None:
-    c, s = on_grid(math.cos(cut.angle)), on_grid(math.sin(cut.angle))
+def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
+    s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
         canvas.mark("sleeves_length", canvas.cloth(outline, finish=ARM, turn=(c, lean)))
     if cut.sleeve > 25:
-        down, _ = _axes(cut)
-        cuff = _cuff(cut)
-        _draw_cuff(canvas, cuff, down * -5.0)
-        _draw_cuff(canvas, mirror(cuff), down * np.array([5.0, -5.0]))
+        up = cut.axes[0] * -5.0
+        for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):
+            _draw_cuff(canvas, cuff, towards)
 
 
 def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
-    main = canvas.main
     canvas.line(cuff, width=1.1, opacity=0.45)
     if canvas.design.detail >= 2:
-        band = join(cuff, (cuff + 1.3 * up)[::-1])
-        canvas.cloth(band, finish=Finish(depth=3, contrast=0.5), colour=trim_of(main))
+        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), finish=CUFF, colour=trim_of(canvas.main))
     else:
-        canvas.stitch(cuff + up, thread_of(main))
+        canvas.stitch(cuff + up, thread_of(canvas.main))
 
 
 def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
-    main, right = canvas.main, _armhole(cut)
-    for seam in (right, mirror(right)):
+    for seam in both(_armhole(cut)):
         if cut.sleeve:
             canvas.line(seam, width=1.3, opacity=0.28)
-            canvas.mark("sleeves_length", canvas.stroke(seam, width=12))
-            continue
-        canvas.line(seam, width=3.4, colour=trim_of(main), opacity=0.9)
-        canvas.line(seam, width=0.8, opacity=0.35)
-        canvas.mark("sleeves_length", canvas.stroke(seam, width=17))
+        else:
+            canvas.line(seam, width=3.4, colour=trim_of(canvas.main), opacity=0.9)
+            canvas.line(seam, width=0.8, opacity=0.35)
+        canvas.mark("sleeves_length", canvas.stroke(seam, width=12 if cut.sleeve else 17))
 
 
-def _draw_hem(canvas: Canvas, cut: Cut, front: Cover, jacket: bool) -> None:
-    main, line = canvas.main, _hem_line(cut)
-    if canvas.design.detail == 3 and not jacket:
-        canvas.line(line - [0, 4.5], width=10, colour=trim_of(main), opacity=0.6, clip=front)
-        ribs = [vertical(x, cut.hem - 9, cut.hem + 5) for x in np.arange(-48, 49, 3.2)]
+def _draw_hem(canvas: Canvas, cut: Cut, front: Cover) -> None:
+    hem, line = cut.hem, _hem_line(cut)
+    if canvas.design.detail == 3 and canvas.design.neck != "lapel":
+        canvas.line(line - [0, 4.5], width=10, colour=trim_of(canvas.main), opacity=0.6, clip=front)
+        ribs = [vertical(x, hem - 9, hem + 5) for x in np.arange(-48, 49, 3.2)]
         canvas.line(*ribs, width=0.8, opacity=0.25, clip=front)
     else:
-        canvas.stitch(line - [0, 6], thread_of(main), clip=front)
-    canvas.mark(
-        "body_length",
-        canvas.cover(box(-line[0, 0] - 4, cut.hem - 16, line[0, 0] + 4, cut.hem + 7)),
-    )
+        canvas.stitch(line - [0, 6], thread_of(canvas.main), clip=front)
+    half = line[0, 0] + 4
+    canvas.mark("body_length", canvas.cover(box(-half, hem - 16, half, hem + 7)))
 
 
-def _draw_pocket(canvas: Canvas, neck: str) -> None:
-    if canvas.design.detail != 1 or neck == "lapel":
+def _draw_pocket(canvas: Canvas) -> None:
+    if canvas.design.detail != 1 or canvas.design.neck == "lapel":
         return
     pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
     canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
-    canvas.cloth(pocket, finish=Finish(depth=3, contrast=0.3, edge=0.3))
+    canvas.cloth(pocket, finish=POCKET)
     canvas.line(closed(pocket), width=1.0, opacity=0.35)
     canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
 
 
-def _draw_mark(canvas: Canvas, neck: str) -> None:
-    x = (-20.0, -18.0, 0.0)[canvas.design.place]
-    if neck == "lapel" or canvas.has.get("collar") == "shirt":
+def _draw_mark(canvas: Canvas) -> None:
+    """On the chest, clear of what lies on the front."""
+    jacket, x = canvas.design.neck == "lapel", (-20.0, -18.0, 0.0)[canvas.design.place]
+    if jacket or canvas.has.get("collar") == "shirt":
         x = -24.0
-    y = 120.0 if neck == "lapel" else 113.0
-    draw_mark(canvas, (x, y), 10.0 if x else 11.0)
+    draw_mark(canvas, (x, 120.0 if jacket else 113.0), 10.0 if x else 11.0)

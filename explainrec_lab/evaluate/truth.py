@@ -27,6 +27,7 @@ from explainrec_lab.data.contracts import (
     Interactions,
     check_ids,
 )
+from explainrec_lab.data.splits import Split
 
 NO_REASON = -1
 """Code of a purchase or a relation that no single attribute explains."""
@@ -85,6 +86,17 @@ def prior_rate(
     frequency = np.bincount(reasons, minlength=n_attributes).astype(np.float64)
     scores = np.broadcast_to(frequency, np.asarray(applies).shape)
     return reason_hit_rate(scores, true_reason, applies)
+
+
+def references(dataset: Dataset, parts: Split) -> dict[str, float]:
+    """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
+    most frequent reason of the training purchases."""
+    reason, applies = purchase_reasons(dataset, parts.test), applies_to(dataset, parts.test)
+    before = purchase_reasons(dataset, parts.train)
+    return {
+        "guessing": chance_rate(reason, applies),
+        "most frequent reason": prior_rate(before, reason, applies),
+    }
 
 
 def explainable(

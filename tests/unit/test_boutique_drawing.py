@@ -337,7 +337,7 @@ def test_one_two_and_three_processes_give_the_same_bytes(designs, cache):
 def test_a_gallery_indexes_like_an_array(designs, cache):
     drawn = Gallery(designs[:11], 32, cache, processes=1)
     array = np.stack([render(design, 32).image for design in designs[:11]])
-    assert len(drawn) == 11 and drawn.shape == array.shape
+    assert len(drawn) == 11 and drawn[:].shape == array.shape
     np.testing.assert_array_equal(drawn[3], array[3])
     np.testing.assert_array_equal(drawn[-1], array[-1])
     np.testing.assert_array_equal(drawn[2:9:3], array[2:9:3])
@@ -377,8 +377,8 @@ def written(monkeypatch):
     monkeypatch.setattr(
         gallery_module,
         "_draw_rows",
-        lambda path, size, jobs, *parent: (
-            items.extend(item for item, _ in jobs) or original(path, size, jobs, *parent)
+        lambda path, size, designs, *parent: (
+            items.extend(designs) or original(path, size, designs, *parent)
         ),
     )
     return items

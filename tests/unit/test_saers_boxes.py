@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments import photo_attributes
 from experiments.saers_boxes import accuracy
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Dataset
@@ -60,7 +61,7 @@ def test_the_true_part_as_a_map_has_the_true_box(shop: Dataset) -> None:
 def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
     shop: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boxes, "BATCH", 7)
+    monkeypatch.setattr(photo_attributes, "BATCH", 7)
     network = saers.untrained_network(SMALL).eval()
     found = accuracy(network, shop.catalogue)
     said = saers.extract(network, shop.catalogue.images).predicted

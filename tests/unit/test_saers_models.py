@@ -16,7 +16,6 @@ from experiments.saers import (
     SETTINGS,
     learned,
     longer,
-    references,
     shuffled,
 )
 from experiments.saers_models import (
@@ -166,7 +165,7 @@ def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
 
 
 def test_references_are_what_counting_by_hand_gives(shop: Shop) -> None:
-    found = references(shop)
+    found = truth.references(shop.dataset, shop.parts)
     events = shop.parts.test
     reason = truth.purchase_reasons(shop.dataset, events)
     applies = truth.applies_to(shop.dataset, events)

@@ -203,9 +203,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_attributes, "SETTINGS", TINY)
     monkeypatch.setattr(saers_photos, "SETTINGS", TINY)
     monkeypatch.setattr(
-        saers_photos, "GRID", {"learning_rate": (1e-2,), "regularizer": (1e-4, 1.0)}
+        saers_photos,
+        "GRID",
+        {"epochs": (2,), "learning_rate": (1e-2,), "regularizer": (1e-4, 1.0)},
     )
-    monkeypatch.setattr(saers_photos, "EPOCHS", 2)
     monkeypatch.setattr(saers, "CUTS", (1, 2))
     monkeypatch.setattr(saers_photos, "NEGATIVES", 4)
     monkeypatch.setattr(saers, "NEGATIVES", 4)

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from experiments import relation_feedback as feedback
+from experiments.relation import shop_of
 from explainrec_lab import relation
+from explainrec_lab.data import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
-from explainrec_lab.relation import feedback
 from explainrec_lab.settings import SIZES
 
 CI = SIZES["relation"]["ci"]
-TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, hand=16, D=5, weights="scratch")
+TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, batch_size=16, D=5, weights="scratch")
+
+
+@pytest.fixture(scope="module")
+def shop() -> Dataset:
+    return shop_of(TINY)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> relation.Trained:
-    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    dataset = relation.dataset_of(TINY)
-    assert dataset.relations is not None
-    parts = relation.split_items(dataset.relations)
-    model = relation.untrained(TINY, dataset.relations.n_groups)
-    return relation.Trained(model, dataset, parts, 0.0)
+def model(shop: Dataset) -> relation.RelationModel:
+    assert shop.relations is not None
+    return relation.untrained(TINY, shop.relations.n_groups)
 
 
-def pairs_of(shop: relation.Trained, part: str = "train") -> relation.Pairs:
-    assert shop.dataset.relations is not None
-    return relation.balanced_pairs(shop.parts, part, shop.dataset.relations)
+@pytest.fixture(scope="module")
+def part(shop: Dataset) -> relation.Part:
+    assert shop.relations is not None
+    return relation.split(shop.relations).train
 
 
 def test_shares_of_relevance_sum_to_one_and_ignore_units_that_are_off(
-    shop: relation.Trained,
+    shop: Dataset, model: relation.RelationModel, part: relation.Part
 ) -> None:
-    images = shop.dataset.catalogue.images
+    images = shop.catalogue.images
     assert images is not None
     with torch.no_grad():
-        shop.model.projection.weight[:, :16] = 0  # the first channel of the 4 x 4 map
-    share = feedback.unit_relevance(shop.model, images, pairs_of(shop))
-    assert share.shape == shop.model.network.gain.shape
+        model.projection.weight[:, :16] = 0  # the first channel of the 4 x 4 map
+    share = feedback.unit_relevance(model, images, relation.test_pairs(part))
+    assert share.shape == model.network.gain.shape
     assert float(share.sum()) == pytest.approx(1, abs=1e-4)
     assert (share >= 0).all()
     assert float(share[0].sum()) == pytest.approx(0, abs=1e-9)
@@ -62,39 +65,37 @@ def test_gains_follow_relevance_and_keep_their_mean() -> None:
 
 @pytest.mark.parametrize("control", feedback.CONTROLS)
 def test_the_outer_loop_changes_the_gains_only_where_it_should(
-    shop: relation.Trained, control: str
+    shop: Dataset, model: relation.RelationModel, part: relation.Part, control: str
 ) -> None:
-    dataset, parts = shop.dataset, shop.parts
-    assert dataset.catalogue.images is not None
-    before = shop.model.projection.weight.detach().clone()
+    assert shop.catalogue.images is not None
+    before = model.projection.weight.detach().clone()
     feedback.train_with_feedback(
-        shop.model,
-        parts.relations["train"],
-        parts.items["train"],
-        dataset.catalogue.images[:],
-        pairs_of(shop),
+        model,
+        part,
+        shop.catalogue.images[:],
+        relation.test_pairs(part),
         TINY,
         rounds=2,
         control=control,
     )
-    assert not torch.equal(before, shop.model.projection.weight)
-    gain = shop.model.network.gain
+    assert not torch.equal(before, model.projection.weight)
+    gain = model.network.gain
     assert bool((gain == 1).all()) == (control == "none")
     assert float(gain.mean()) == pytest.approx(1, abs=1e-4)
 
 
-def test_bad_feedback_is_named(shop: relation.Trained) -> None:
-    assert shop.dataset.catalogue.images is not None
-    asked = (shop.parts.relations["train"], shop.parts.items["train"])
-    rest = (shop.dataset.catalogue.images, pairs_of(shop), TINY)
+def test_bad_feedback_is_named(
+    shop: Dataset, model: relation.RelationModel, part: relation.Part
+) -> None:
+    asked = (model, part, shop.catalogue.images, relation.test_pairs(part), TINY)
     with pytest.raises(ValueError, match="control: 'magic'; choose from relevance"):
-        feedback.train_with_feedback(shop.model, *asked, *rest, control="magic")
+        feedback.train_with_feedback(*asked, control="magic")
     with pytest.raises(ValueError, match="rounds: 3 must divide the 4 epochs"):
-        feedback.train_with_feedback(shop.model, *asked, *rest, rounds=3)
+        feedback.train_with_feedback(*asked, rounds=3)
 
 
-def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: relation.Trained) -> None:
-    dataset = shop.dataset
+def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: Dataset) -> None:
+    dataset = shop
     assert dataset.relations is not None
     assert dataset.truth is not None
     every = dataset.relations

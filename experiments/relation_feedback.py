@@ -12,7 +12,7 @@ training loop over the existing framework". Here a round of it is:
 The paper gives no formula. A gain is one number for each channel and place of the last maps, the
 same for all pictures; the weights of the convolutions change only by training on.
 
-Source: LRP for explainable recommendations, §4. Not here: what it brings (`reproduce/relation.py`).
+Source: LRP for explainable recommendations, §4. Not here: what it brings (`relation.py`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images, Relations
-from explainrec_lab.relation.examples import Pairs
-from explainrec_lab.relation.model import RelationModel
-from explainrec_lab.relation.recipe import fixed_features, train
+from explainrec_lab.data.contracts import Images
+from explainrec_lab.relation import Pairs, Part, RelationModel, train
+from explainrec_lab.relation.train import fixed_features
 from explainrec_lab.settings import Relation
 
 CONTROLS = ("relevance", "shuffled", "none")
@@ -107,8 +106,7 @@ def fed_back(
 
 def train_with_feedback(
     model: RelationModel,
-    relations: Relations,
-    items: np.ndarray,
+    part: Part,
     images: Images,
     development: Pairs,
     settings: Relation,
@@ -120,7 +118,7 @@ def train_with_feedback(
     """The outer loop, in place: `rounds` times the settings' epochs / rounds, gains in between.
 
     Args:
-        relations, items, images: as in `train`.
+        part, images: as in `train`.
         development: pairs of the validation set, from which relevance is taken.
         control: one of `CONTROLS`; the two others tell what relevance itself brings.
 
@@ -137,7 +135,7 @@ def train_with_feedback(
     order = torch.randperm(units, generator=torch.Generator().manual_seed(seed))
     a_round = replace(settings, epochs=settings.epochs // rounds)
     for number in range(rounds):
-        train(model, relations, items, images, a_round, seed + 100 * number)
+        train(model, part, images, a_round, seed + 100 * number)
         if control == "none" or number == rounds - 1:
             continue
         relevance = unit_relevance(model, images, development)

@@ -97,7 +97,7 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     assert schema is not None and images is not None
     for seed in reversed(range(seeds)):  # the first comes last, and goes on
         parts = photo_attributes.divided(products, seed)
-        network = photo_attributes.trained(parts.train, seed)
+        network = photo_attributes.trained(parts[0], seed)
         shared = {"data": "fashion-product-images", "seed": seed, "settings": asdict(SETTINGS)}
         yield from results(photo_attributes.accuracies(network, parts), **shared)
     found = saers.extract(network, images)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from experiments.reconet import Recipe, likes
-from experiments.record import Result
+from experiments.record import Columns, Result
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
@@ -154,16 +154,7 @@ def tried(source: str, method: str, settings: Any, trial: int) -> Result:
     scores = settings.scores(parts.train, 0)
     cost = time.process_time() - start
     recall = mean_recall(scores, 50, parts.development.matrix, parts.train.matrix)[-1]
-    return Result(
-        data=source,
-        method="popularity" if of_its_kind else method,
-        variant="attributes" if of_its_kind else "",
-        measure="recall",
-        group="development",
-        k=50,
-        trial=trial,
-        value=float(recall),
-        seed=0,
-        cost=cost,
-        settings=asdict(settings),
-    )
+    method, variant = ("popularity", "attributes") if of_its_kind else (method, "")
+    row: Columns = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}
+    row |= {"measure": "recall", "group": "development", "k": 50, "value": float(recall)}
+    return Result(**row, cost=cost, settings=asdict(settings))

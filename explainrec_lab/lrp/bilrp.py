@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explainrec_lab.lrp.composites import Composite
-from explainrec_lab.lrp.propagation import relevance
+from explainrec_lab.lrp.relevance import relevance
 from explainrec_lab.lrp.rules import Epsilon, Rule
 
 Embedding = Callable[[Tensor], Tensor]

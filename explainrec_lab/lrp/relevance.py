@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from explainrec_lab.equations import implements
 from explainrec_lab.lrp.composites import Composite, as_composite
+from explainrec_lab.lrp.engine.trace import Trace
+from explainrec_lab.lrp.engine.watch import Watch
+from explainrec_lab.lrp.head import SPLITS
 from explainrec_lab.lrp.ledger import Ledger
-from explainrec_lab.lrp.rules import SPLITS, Epsilon, Rule, wide
-from explainrec_lab.lrp.trace import Trace
-from explainrec_lab.lrp.watch import Watch
+from explainrec_lab.lrp.rules import Epsilon, Rule, wide
 
 UNITS = 1024.0
 """In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it."""
@@ -58,24 +59,60 @@ def relevance(
     named = model.named_parameters() if isinstance(model, nn.Module) else ()
     names = {id(parameter): name for name, parameter in named}
     trace = Trace(as_composite(rule), split, names, keep_books=ledger)
+    try:
+        values = _run(model, given, output, trace)
+        found = _collect(trace, given, values)
+        answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
+        return (answer, _ledger(trace, values, found)) if ledger else answer
+    finally:
+        trace.close()
+
+
+def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
+    """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
     with torch.enable_grad():
         stand_ins = [
             trace.explain(x, place) if isinstance(x, Tensor) else x for place, x in enumerate(given)
         ]
         with Watch(trace):
             values = _select(model(*stand_ins), output)
-    _check_output(model, given, trace, values)
-    found = _collect(trace, given, values)
-    trace.close()
-    answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
-    return (answer, _ledger(trace, values, found)) if ledger else answer
+    if not trace.carries(values) or not values.requires_grad:
+        raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
+    _check_finite(model, values)
+    return values
+
+
+def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor | None]:
+    """The backward pass, and R = x g at every root."""
+    units = UNITS if values.dtype == torch.float16 else 1.0
+    leaves = [root.values for root in trace.roots]
+    start = torch.full_like(values, units)
+    gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
+    found = [
+        torch.zeros(x.shape, device=x.device, dtype=_dtype(x)) if isinstance(x, Tensor) else None
+        for x in given
+    ]
+    for root, g in zip(trace.roots, gradients, strict=True):
+        parts = [] if g is None else [root.values.detach() * g.to(wide(g))]
+        parts += [] if root.direct is None else [root.direct]
+        for part in parts:
+            if root.owner is not None:
+                found[root.owner] += part / units
+            elif trace.book:
+                trace.book(root.account, part.double().sum())
+    trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
+    for place, r in enumerate(found):
+        if r is not None and not bool(torch.isfinite(r).all()):
+            raise ValueError(
+                f"relevance of input {place} is not finite: raise epsilon, or use float32"
+            )
+    return found
 
 
 @implements("lrp", "conservation")
 def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
     """Where the output went: into the inputs, and what kept them from getting all of it."""
-    assert trace.books is not None
-    accounts = {name: float(amount) for name, amount in trace.books.accounts.items()}
+    accounts = {name: float(amount) for name, amount in trace.accounts.items()}
     return Ledger(
         output=float(values.detach().double().sum()),
         inputs=sum(float(r.double().sum()) for r in found if r is not None),
@@ -83,34 +120,6 @@ def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Led
         epsilon=accounts.pop("epsilon", 0.0),
         sinks=accounts,
     )
-
-
-def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor | None]:
-    """The backward pass, and R = x g at every root."""
-    leaves = [root.values for root in trace.roots]
-    start = torch.full_like(values, UNITS if values.dtype == torch.float16 else 1.0)
-    gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
-    factor = 1 / float(start.flatten()[0])
-    if trace.books is not None:
-        trace.books.rescale(factor)
-    found: list[Tensor | None] = [
-        torch.zeros(x.shape, device=x.device, dtype=_dtype(x)) if isinstance(x, Tensor) else None
-        for x in given
-    ]
-    for root, g in zip(trace.roots, gradients, strict=True):
-        parts = [] if g is None else [root.values.detach() * g.to(wide(g)) * factor]
-        parts += [] if root.direct is None else [root.direct * factor]
-        for part in parts:
-            if root.owner is not None:
-                found[root.owner] = found[root.owner] + part  # type: ignore[operator]
-            elif trace.books is not None:
-                trace.books(root.account or "biases", part.double().sum())
-    for place, r in enumerate(found):
-        if r is not None and not bool(torch.isfinite(r).all()):
-            raise ValueError(
-                f"relevance of input {place} is not finite: raise epsilon, or use float32"
-            )
-    return found
 
 
 def _dtype(x: Tensor) -> torch.dtype:
@@ -165,13 +174,10 @@ def _check(model: Any, given: Sequence[Any], split: str) -> None:
             raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")
 
 
-def _check_output(model: Any, given: Sequence[Any], trace: Trace, values: Tensor) -> None:
-    if not trace.carries(values) or not values.requires_grad:
-        raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
+def _check_finite(model: Any, values: Tensor) -> None:
     if bool(torch.isfinite(values).all()):
         return
-    if isinstance(model, nn.Module):
-        for name, parameter in model.named_parameters():
-            if not bool(torch.isfinite(parameter).all()):
-                raise ValueError(f"model: parameter {name} has NaN or infinite values")
+    for name, parameter in model.named_parameters() if isinstance(model, nn.Module) else ():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ValueError(f"model: parameter {name} has NaN or infinite values")
     raise ValueError("output: the model's output is NaN or infinite for these inputs")

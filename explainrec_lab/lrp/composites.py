@@ -64,22 +64,10 @@ def as_composite(rule: Rule | Composite) -> Composite:
         return rule
     if not isinstance(rule, Rule):
         raise ValueError(f"rule: {rule!r} is neither a rule nor a Composite")
-    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, rule.relative)
+    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, relative=rule.relative)
     return Composite([(kind(*WEIGHTED), rule)], rest)
 
 
-def epsilon_gamma_box(
-    low: float | Tensor = 0.0,
-    high: float | Tensor = 1.0,
-    *,
-    gamma: float = 0.25,
-    epsilon: float = 1e-6,
-) -> Composite:
+def epsilon_gamma_box(low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Composite:
     """z-box for the pixels, gamma for convolutions, epsilon for dense layers."""
-    return Composite(
-        [
-            (first_layer, ZBox(low, high, epsilon=epsilon)),
-            (kind("convolution"), Gamma(gamma, epsilon=epsilon)),
-        ],
-        Epsilon(epsilon),
-    )
+    return Composite([(first_layer, ZBox(low, high)), (kind("convolution"), Gamma())])

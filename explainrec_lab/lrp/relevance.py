@@ -16,10 +16,9 @@ from explainrec_lab.lrp.head import SPLITS
 from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import Epsilon, Rule, wide
 
+Output = int | Tensor | Callable[[Any], Tensor] | None
 UNITS = 1024.0
 """In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it."""
-
-Output = int | Tensor | Callable[[Any], Tensor] | None
 
 
 def relevance(
@@ -56,8 +55,8 @@ def relevance(
     """
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     _check(model, given, split)
-    named = model.named_parameters() if isinstance(model, nn.Module) else ()
-    names = {id(parameter): name for name, parameter in named}
+    parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
+    names = {id(parameter): name for name, parameter in parameters}
     trace = Trace(as_composite(rule), split, names, keep_books=ledger)
     try:
         values = _run(model, given, output, trace)
@@ -72,39 +71,41 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
     """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
     with torch.enable_grad():
         stand_ins = [
-            trace.explain(x, place) if isinstance(x, Tensor) else x for place, x in enumerate(given)
+            trace.explain(x, n) if isinstance(x, Tensor) else x for n, x in enumerate(given)
         ]
         with Watch(trace):
             values = _select(model(*stand_ins), output)
     if not trace.carries(values) or not values.requires_grad:
         raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
-    _check_finite(model, values)
+    if not bool(torch.isfinite(values).all()):
+        parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
+        bad = [name for name, values in parameters if not bool(torch.isfinite(values).all())]
+        where = f"parameter {bad[0]}" if bad else "the output for these inputs"
+        raise ValueError(f"model: {where} has NaN or infinite values")
     return values
 
 
-def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Tensor | None]:
+def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     """The backward pass, and R = x g at every root."""
     units = UNITS if values.dtype == torch.float16 else 1.0
     leaves = [root.values for root in trace.roots]
     start = torch.full_like(values, units)
     gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
-    found = [
-        torch.zeros(x.shape, device=x.device, dtype=_dtype(x)) if isinstance(x, Tensor) else None
-        for x in given
+    found: list[Any] = [
+        torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
     ]
     for root, g in zip(trace.roots, gradients, strict=True):
-        parts = [] if g is None else [root.values.detach() * g.to(wide(g))]
-        parts += [] if root.direct is None else [root.direct]
-        for part in parts:
-            if root.owner is not None:
-                found[root.owner] += part / units
-            elif trace.book:
-                trace.book(root.account, part.double().sum())
+        part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
+        if root.owner is None:
+            trace.book(root.account, torch.as_tensor(part).double().sum())
+        elif isinstance(part, Tensor):
+            shape = (*given[root.owner].shape, -1)  # an id gets the relevance of its vector
+            found[root.owner] = found[root.owner] + part.reshape(shape).sum(-1) / units
     trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
     for place, r in enumerate(found):
         if r is not None and not bool(torch.isfinite(r).all()):
             raise ValueError(
-                f"relevance of input {place} is not finite: raise epsilon, or use float32"
+                f"relevance of input {place} is infinite: raise epsilon, or use float32"
             )
     return found
 
@@ -122,62 +123,41 @@ def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Led
     )
 
 
-def _dtype(x: Tensor) -> torch.dtype:
-    return wide(x) if x.is_floating_point() else torch.float64
-
-
 def _select(out: Any, output: Output) -> Tensor:
     """One value a sample."""
-    if callable(output) and not isinstance(output, Tensor):
+    if callable(output):
         out, output = output(out), None
     if not isinstance(out, Tensor):
-        raise ValueError(
-            f"output: the model returns a {type(out).__name__}; give a function that picks one "
-            "value a sample from it"
-        )
+        kind = type(out).__name__
+        raise ValueError(f"output: got a {kind}; give a function that picks one value a sample")
+    shape = tuple(out.shape)
     if output is None:
-        if out.dim() > 1 and out.numel() != out.shape[0]:
-            raise ValueError(
-                f"output: {tuple(out.shape)} is not one value a sample; give an index, or a "
-                "function that picks one value a sample"
-            )
+        if out.dim() > 1 and out.numel() != len(out):
+            raise ValueError(f"output: {shape} is not one value a sample; give an index")
         return out.reshape(-1)
-    index = torch.as_tensor(output, device=out.device)
-    count = out.shape[-1] if out.dim() else 0
-    if index.is_floating_point() or index.dim() > 1 or not count:
-        raise ValueError(f"output: {output!r} is no index into {tuple(out.shape)}")
-    bad = index[(index < -count) | (index >= count)] if index.dim() else index.reshape(1)
-    if index.dim() == 0 and -count <= int(index) < count:
+    index, count = torch.as_tensor(output, device=out.device), shape[-1] if shape else 0
+    outside = bool(((index < -count) | (index >= count)).any())
+    if outside or index.is_floating_point():
+        raise ValueError(f"output: {output!r} is no index in 0..{count - 1}")
+    if index.dim() == 0:
         return out[..., int(index)].reshape(-1)
-    if bad.numel():
-        raise ValueError(f"output: index {int(bad[0])} is not in 0..{count - 1}")
-    if out.dim() != 2 or len(index) != len(out):
-        raise ValueError(f"output: {len(index)} indices for an output {tuple(out.shape)}")
+    if len(shape) != 2 or index.shape != shape[:1]:
+        raise ValueError(f"output: {tuple(index.shape)} indices for an output {shape}")
     return out.gather(1, (index % count)[:, None])[:, 0]
 
 
 def _check(model: Any, given: Sequence[Any], split: str) -> None:
     if split not in SPLITS:
         raise ValueError(f"split: {split!r}; choose from {', '.join(SPLITS)}")
-    if not any(isinstance(x, Tensor) for x in given):
+    tensors = [(place, x) for place, x in enumerate(given) if isinstance(x, Tensor)]
+    if not tensors:
         raise ValueError("inputs: there is no tensor among them")
-    for place, x in enumerate(given):
-        if isinstance(x, Tensor) and x.dtype == torch.uint8:
-            raise ValueError(
-                f"inputs: input {place} is uint8; give pixels as floats, such as images / 255"
-            )
-        if isinstance(x, Tensor) and x.is_floating_point() and not bool(torch.isfinite(x).all()):
+    for place, x in tensors:
+        if x.dtype == torch.uint8:
+            raise ValueError(f"inputs: input {place} is uint8; give floats, such as images / 255")
+        if not bool(torch.isfinite(x).all()):
             raise ValueError(f"inputs: input {place} has NaN or infinite values")
-    if isinstance(model, nn.Module):
-        busy = [name or "the model" for name, part in model.named_modules() if part.training]
-        if busy:
-            raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")
-
-
-def _check_finite(model: Any, values: Tensor) -> None:
-    if bool(torch.isfinite(values).all()):
-        return
-    for name, parameter in model.named_parameters() if isinstance(model, nn.Module) else ():
-        if not bool(torch.isfinite(parameter).all()):
-            raise ValueError(f"model: parameter {name} has NaN or infinite values")
-    raise ValueError("output: the model's output is NaN or infinite for these inputs")
+    modules = model.named_modules() if isinstance(model, nn.Module) else ()
+    busy = [name or "the model" for name, module in modules if module.training]
+    if busy:
+        raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")

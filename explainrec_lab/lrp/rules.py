@@ -17,16 +17,16 @@ et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from explainrec_lab.equations import implements
 
-Pairs = list[tuple[Tensor, Tensor]]
-"""Modified sums z' `[*z]`, each with the part of z `[*z]` that it speaks for."""
+Channel = tuple[Tensor, Tensor, Tensor | None]
+"""A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it."""
 
 
 def wide(tensor: Tensor) -> torch.dtype:
@@ -41,24 +41,30 @@ class Layer:
     Attributes:
         kind: 'linear', 'convolution', 'normalisation', 'pooling' or 'addition'.
         depth: number of linear layers and convolutions between the explained inputs and this one.
-        weight, bias: as the operation takes them, or None.
+        weight: as the operation takes it, or None.
+        bias: in a shape that broadcasts against z, or None.
         apply: (x, weight, bias) -> z, the operation itself.
         out: which dimension of the weight counts outputs; None = a batch norm can't be folded in.
     """
 
     kind: str
     depth: int
-    weight: Tensor | None = None
+    weight: Any = None
     bias: Tensor | None = None
-    apply: Callable[[Tensor, Tensor | None, Tensor | None], Tensor] | None = None
+    apply: Any = None
     out: int | None = None
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The operation with another input, weight or bias."""
-        assert self.apply is not None
         return self.apply(x, weight, bias)
 
+    def steeper(self, slope: Tensor) -> Layer:
+        """With each output's weights times a number; not its bias."""
+        shape = [-1 if place == self.out else 1 for place in range(self.weight.dim())]
+        return replace(self, weight=self.weight * slope.view(shape))
 
+
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What all rules share: the stabiliser of the denominator.
 
@@ -68,8 +74,8 @@ class Rule:
             paper's epsilon is absolute.
     """
 
-    epsilon: float
-    relative: bool
+    epsilon: float = 1e-6
+    relative: bool = False
     direct: ClassVar[bool] = False
     """Whether an input of zero can receive relevance (then R is not a multiple of x)."""
 
@@ -81,7 +87,7 @@ class Rule:
         """What the modified sums are made of; the layer's own input, where not said otherwise."""
         return (x,)
 
-    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> Pairs:
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         """The modified sums of a layer whose sums are z."""
         raise NotImplementedError
 
@@ -98,7 +104,6 @@ class Epsilon(Rule):
     """Every contribution in proportion: z' = z (Eq. 4). epsilon = 0 is the rule LRP-0."""
 
     epsilon: float = 1e-6
-    relative: bool = False
 
     @implements("lrp", "epsilon-rule")
     def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -122,23 +127,20 @@ class Gamma(Rule):
     """Contributions of the sum's own sign count 1 + gamma times."""
 
     gamma: float = 0.25
-    epsilon: float = 1e-6
-    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.gamma >= 0:
             raise ValueError(f"gamma: {self.gamma} must be at least 0")
 
-    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> Pairs:
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         def favoured(values: Tensor, positive: bool) -> Tensor:
             return torch.add(values, one_sign(values, positive), alpha=self.gamma)
 
-        up = by_sign(layer, *inputs, favoured, positive=True)
         if not z.min() < 0:
-            return [(up, z)]
-        down = by_sign(layer, *inputs, favoured, positive=False)
-        return [(up, z.clamp(min=0)), (down, z.clamp(max=0))]
+            return [by_sign(layer, *inputs, z, favoured, True)]
+        signs = True, False
+        return [by_sign(layer, *inputs, one_sign(z, sign), favoured, sign) for sign in signs]
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,6 @@ class AlphaBeta(Rule):
 
     alpha: float = 2.0
     beta: float = 1.0
-    epsilon: float = 1e-6
-    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -158,32 +158,29 @@ class AlphaBeta(Rule):
                 "or relevance would not be conserved"
             )
 
-    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> Pairs:
-        found = [(by_sign(layer, *inputs, one_sign, positive=True), self.alpha * z)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        found = [by_sign(layer, *inputs, self.alpha * z, one_sign, True)]
         if self.beta:
-            found.append((by_sign(layer, *inputs, one_sign, positive=False), -self.beta * z))
+            found.append(by_sign(layer, *inputs, -self.beta * z, one_sign, False))
         return found
 
 
-def ZPlus(epsilon: float = 1e-6, relative: bool = False) -> AlphaBeta:
+def ZPlus(epsilon: float = 1e-6) -> AlphaBeta:
     """Positive contributions get everything: alpha-beta with alpha = 1 and beta = 0."""
-    return AlphaBeta(1.0, 0.0, epsilon, relative)
+    return AlphaBeta(1.0, 0.0, epsilon=epsilon)
 
 
 @dataclass(frozen=True)
 class WSquare(Rule):
     """Every input gets in proportion to its squared weight: c' = w²."""
 
-    epsilon: float = 1e-6
-    relative: bool = False
     direct: ClassVar[bool] = True
 
     def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
         return (torch.ones_like(x),)
 
-    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> Pairs:
-        assert layer.weight is not None
-        return [(layer(*inputs, layer.weight.square()), z)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        return [(layer(*inputs, layer.weight.square()), z, None)]
 
 
 @dataclass(frozen=True)
@@ -196,8 +193,6 @@ class ZBox(Rule):
 
     low: float | Tensor = 0.0
     high: float | Tensor = 1.0
-    epsilon: float = 1e-6
-    relative: bool = False
     direct: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -208,11 +203,10 @@ class ZBox(Rule):
     def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(x - torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
 
-    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> Pairs:
-        assert layer.weight is not None
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         above, below = inputs  # c' = (x - low) w⁺ + (x - high) w⁻
         up, down = (one_sign(layer.weight, positive) for positive in (True, False))
-        return [(layer(above, up) + layer(below, down), z)]
+        return [(layer(above, up) + layer(below, down), z, None)]
 
 
 def one_sign(values: Tensor, positive: bool) -> Tensor:
@@ -220,16 +214,18 @@ def one_sign(values: Tensor, positive: bool) -> Tensor:
     return values.clamp(min=0) if positive else values.clamp(max=0)
 
 
-def by_sign(
-    layer: Layer, x: Tensor, modified: Callable[[Tensor, bool], Tensor], *, positive: bool
-) -> Tensor:
-    """A layer's sum in which weights and bias are modified for contributions of one sign."""
-    assert layer.weight is not None
+Modified = Callable[[Tensor, bool], Tensor]
+
+
+def by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive: bool) -> Channel:
+    """Weights and bias are modified for contributions of one sign."""
     bias = None if layer.bias is None else modified(layer.bias, positive)
+    weight = modified(layer.weight, positive)
     if not x.min() < 0:
-        return layer(x, modified(layer.weight, positive), bias)
-    above = layer(x.clamp(min=0), modified(layer.weight, positive), bias)
-    return above + layer(x.clamp(max=0), modified(layer.weight, not positive))
+        return layer(x, weight, bias), part, bias
+    above = layer(x.clamp(min=0), weight, bias)
+    below = layer(x.clamp(max=0), modified(layer.weight, not positive))
+    return above + below, part, bias
 
 
 # --- one layer -----------------------------------------------------------------------------------
@@ -243,52 +239,52 @@ Book = Callable[[str, Tensor], None]
 
 def propagate(
     rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: Book | None
-) -> list[Tensor]:
+) -> Tensor:
     """One layer's step backwards, for all rules but `Epsilon`.
 
     Args:
         z, g: the layer's sums and their relevance per unit, g = R / z, `[*z]`.
-        book: called with the relevance that epsilon absorbed, or None.
+        book: called with the relevance that biases and epsilon absorbed, or None.
 
     Returns:
-        g_i = R_i / x_i, or R_i for a `direct` rule, `[*x]`; then g of the bias, if it wants one.
+        g_i = R_i / x_i, or R_i for a `direct` rule, `[*x]`.
     """
     values = (z, g, *rule.inputs(x))
-    count = min(len(z), z.numel() // AT_ONCE) if _batched(layer, z) else 1
+    batched = layer.kind == "convolution" and z.dim() == layer.weight.dim()
+    count = min(len(z), z.numel() // AT_ONCE) if batched else 1
     if count <= 1:
         return _step(rule, layer, book, *values)
-    pieces = zip(*(v.tensor_split(count) for v in values), strict=True)
-    inputs, *bias = zip(*(_step(rule, layer, book, *piece) for piece in pieces), strict=True)
-    return [torch.cat(inputs), *(sum(parts[1:], parts[0]) for parts in bias)]
-
-
-def _batched(layer: Layer, z: Tensor) -> bool:
-    weight = layer.weight
-    return layer.kind == "convolution" and weight is not None and z.dim() == weight.dim()
+    pieces = zip(*(value.tensor_split(count) for value in values), strict=True)
+    return torch.cat([_step(rule, layer, book, *piece) for piece in pieces])
 
 
 def _step(
     rule: Rule, layer: Layer, book: Book | None, z: Tensor, g: Tensor, *values: Tensor
-) -> list[Tensor]:
-    inputs = [value.detach().requires_grad_() for value in values]
-    biases = [b for b in (layer.bias,) if b is not None and b.requires_grad]
+) -> Tensor:
     with torch.enable_grad():
-        pairs = rule.sums(layer, z, *inputs)
-    ratios = [_ratio(rule, sums.detach(), part, g, book) for sums, part in pairs]
-    sums = [s for s, _ in pairs]
-    gradients = torch.autograd.grad(sums, inputs + biases, ratios, materialize_grads=True)
-    of_inputs = gradients[: len(inputs)]
-    if rule.direct:
-        terms = [value * gradient for value, gradient in zip(values, of_inputs, strict=True)]
-        of_inputs = (sum(terms[1:], terms[0]),)
-    return [*of_inputs, *gradients[len(inputs) :]]
+        inputs = [value.detach().requires_grad_() for value in values]
+        channels = rule.sums(layer, z, *inputs)
+    ratios = [_ratio(rule, channel, g, book) for channel in channels]
+    gradients = torch.autograd.grad([sums for sums, *_ in channels], inputs, ratios)
+    if not rule.direct:
+        return gradients[0]
+    return sum(value * gradient for value, gradient in zip(values, gradients, strict=True))
 
 
-def _ratio(rule: Rule, sums: Tensor, part: Tensor, g: Tensor, book: Book | None) -> Tensor:
-    """R / (z' + epsilon * sign z') with R = g * part and sign(0) = 1; overwrites the sums."""
+def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:
+    """R / (z' + epsilon * sign z') with R = g * part and sign(0) = 1; overwrites z'."""
+    sums, part, bias = channel[0].detach(), *channel[1:]
     epsilon = rule.absorbing(sums) if rule.epsilon else torch.finfo(sums.dtype).tiny
-    stabiliser = torch.copysign(torch.as_tensor(epsilon, dtype=sums.dtype, device=sums.device), sums)
+    epsilon = torch.as_tensor(epsilon, dtype=sums.dtype, device=sums.device)
+    stabiliser = torch.copysign(epsilon, sums)
     ratio = torch.div(part, sums.add_(stabiliser), out=sums).mul_(g)
-    if book is not None:
+    if book:
         book("epsilon", (ratio * stabiliser).sum())
+        book_bias(book, ratio, bias)
     return ratio
+
+
+def book_bias(book: Book | None, g: Tensor, bias: Tensor | None) -> None:
+    """The relevance of a bias, g times its value."""
+    if book and bias is not None:
+        book("biases", (g.sum_to_size(bias.shape) * bias).sum())

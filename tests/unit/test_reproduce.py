@@ -6,9 +6,9 @@ import json
 from importlib import import_module
 from pkgutil import iter_modules
 
+import experiments as reproduce
 from experiments import reconet_removal
 from experiments.reconet import RECIPES
-import experiments as reproduce
 
 
 def test_no_experiment_hides_the_module_of_its_name() -> None:

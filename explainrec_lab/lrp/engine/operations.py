@@ -1,4 +1,7 @@
-"""The table: which operation gets which treatment. What is not in it is an error.
+"""The table: which operation gets which treatment.
+
+What is not in it is an error, unless no floating-point numbers come out of it: shapes, comparisons
+and indices have no relevance in them.
 
 With g = R / x carried instead of R, it says how little most operations ask for. Names are those of
 functions and methods alike, without underscores (`add_`, `__iadd__` and `add` are one) and without
@@ -11,16 +14,8 @@ from explainrec_lab.lrp.engine import treatments as t
 
 ROWS: list[tuple[t.Treatment, str]] = [
     (t.untouched, """
-        size shape dim ndim ndimension numel nelement dtype device layout is_cuda is_cpu is_leaf
-        is_floating_point is_complex is_contiguous requires_grad grad_fn stride storage_offset
-        element_size len eq ne lt le gt ge equal isnan isinf isfinite isclose allclose argmax
-        argmin argsort any all logical_not logical_and logical_or logical_xor bool repr format str
-        hash is_sparse is_quantized is_meta is_mps is_nested names get_device data_ptr version
-        is_same_size is_inference is_signed nonzero searchsorted bucketize zeros_like ones_like
-        empty_like full_like new_zeros new_ones new_empty new_full new_tensor rand_like randn_like
-        sign itemsize nbytes retains_grad output_nr dim_order is_neg is_conj untyped_storage
-        is_xpu is_xla is_ipu is_mkldnn is_vulkan is_maia is_mtia is_pinned is_shared
-        register_hook retain_grad
+        requires_grad grad_fn zeros_like ones_like empty_like full_like rand_like randn_like
+        new_zeros new_ones new_empty new_full new_tensor sign
         """),
     (t.move, """
         view reshape flatten unflatten ravel squeeze unsqueeze permute transpose t T mT H mH
@@ -68,12 +63,11 @@ ROWS: list[tuple[t.Treatment, str]] = [
     (t.refused("explain a logit instead of a probability"), "softmax"),
     (t.refused("explain a logit instead of a log-probability"), "log_softmax"),
     (t.refused("it cuts the value off from the inputs"), "detach data"),
-    (t.refused("it takes the value out of the program"), "item tolist numpy array"),
+    (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
     (t.refused("attention has no rule here"),
      "scaled_dot_product_attention multi_head_attention_forward"),
 ]  # fmt: skip
 
 OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}
-UNKNOWN = t.refused("if it is homogeneous or elementwise, mark it so")
 IN_PLACE = (t.move, t.ordinary, t.relu, t.join)
 """Treatments that may write into their target: the ordinary gradient knows how."""

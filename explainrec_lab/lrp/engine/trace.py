@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from explainrec_lab.lrp.composites import WEIGHTED, Composite
-from explainrec_lab.lrp.rules import Epsilon, Layer, propagate, wide
+from explainrec_lab.lrp.rules import Epsilon, Layer, Rule, book_bias, propagate, wide
 
+Back = Callable[[Tensor], Sequence[Tensor | None]]
+"""From the g of a value to the g of each of its signals."""
 MARK = "_lrp_mark"
 ZERO_UNITS = "units at zero"
 """Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on."""
@@ -31,7 +35,7 @@ class Root:
     values: Tensor
     owner: int | None = None
     account: str = "biases"
-    direct: Tensor | None = None
+    direct: Any = 0
 
 
 @dataclass
@@ -66,12 +70,10 @@ class Sum:
         if self.uses == 1:
             self.z, self.gated = after.detach(), True
 
-    def take(self) -> tuple[Tensor, Tensor | None]:
+    def take(self) -> tuple[Any, Any]:
         """z and x, for the last time."""
-        z, x = self.z, self.x
-        self.z = self.x = None
-        assert z is not None
-        return z, x
+        taken, self.z, self.x = (self.z, self.x), None, None
+        return taken
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Mark:
         sum: the weighted sum that made it.
         root: the root that it is a copy of.
         gate: it is the output of a gate.
-        presence: for ids: dummy ones that receive the ids' relevance.
+        ids: they are the explained input of this number, and whole numbers.
     """
 
     trace: Trace
@@ -91,7 +93,7 @@ class Mark:
     sum: Sum | None = None
     root: Root | None = None
     gate: bool = False
-    presence: Tensor | None = None
+    ids: int | None = None
 
 
 class Step(torch.autograd.Function):
@@ -137,12 +139,13 @@ class Trace:
 
     # --- roots and marks -------------------------------------------------------------------------
 
-    def explain(self, x: Tensor, owner: int) -> Tensor:
+    def explain(self, x: Any, owner: int) -> Any:
         """A stand-in for input number `owner`, for the program to run on."""
+        if not isinstance(x, Tensor):
+            return x
         if x.is_floating_point():
             return self.replace(x, owner)
-        ones = self.root(torch.ones(x.shape, dtype=torch.float64, device=x.device), owner)
-        return self.mark(x.detach().clone(), presence=ones.values)
+        return self.mark(x.detach().clone(), ids=owner)
 
     def replace(self, x: Tensor, owner: int | None) -> Tensor:
         """A copy of an explained input whose relevance is the input's."""
@@ -179,7 +182,7 @@ class Trace:
     def carries(self, tensor: Any) -> bool:
         """Whether relevance flows through a tensor of numbers."""
         mark = self.mark_of(tensor)
-        return mark is not None and mark.presence is None
+        return mark is not None and mark.ids is None
 
     def account_of(self, value: Any) -> str:
         """Name of the parameter that a constant is, or is a part of; the biases if neither."""
@@ -192,83 +195,61 @@ class Trace:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def step(
-        self,
-        value: Tensor,
-        back: Callable[[Tensor], Sequence[Tensor | None]],
-        *signals: Tensor | None,
-        **knowledge: Any,
-    ) -> Tensor:
-        """A value whose relevance per unit goes to the signals as `back` says.
+    def step(self, value: Tensor, back: Back, *signals: Tensor, **knowledge: Any) -> Tensor:
+        """A value whose relevance per unit goes to the signals as `back` says."""
+        return self.mark(Step.apply((value.detach(),), back, *signals), **knowledge)
 
-        Signals that want nothing (a bias where no books are kept) are left out on both sides.
-        """
-        wanted = [s is not None and s.requires_grad for s in signals]
-
-        def chosen(g: Tensor) -> list[Tensor | None]:
-            return [part for part, wants in zip(back(g), wanted, strict=False) if wants]
-
-        kept = [s for s, wants in zip(signals, wanted, strict=True) if wants]
-        return self.mark(Step.apply((value.detach(),), chosen, *kept), **knowledge)
-
-    def weighted_sum(
-        self, layer: Layer, run: Callable[[], Tensor], x: Tensor | None = None
-    ) -> Tensor:
-        """Run a weighted sum of x and let its rule say what goes back."""
+    def weighted_sum(self, layer: Layer, run: Callable[[], Tensor], x: Any = None) -> Tensor:
+        """Run a weighted sum of x; its rule says what goes back."""
         if isinstance(self.composite.rule_of(layer), Epsilon):
             raw = run()
-            return self.scaled(layer, raw, lambda g: (g,), raw, source=raw)
+            return self.summed(layer, raw, raw)
         with torch.no_grad():
             z = run()
-        return self.divided(layer, z, x)
+        return self.summed(layer, z, x)
 
-    def scaled(
-        self, layer: Layer, z: Tensor, pull: Any, *signals: Any, source: Any = None
-    ) -> Tensor:
-        """The epsilon rule: scale g of the sum z, then `pull` it to the signals."""
-        rule = self.composite.rule_of(layer)
-        assert isinstance(rule, Epsilon)
-        epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
+    def summed(self, layer: Layer, z: Tensor, source: Tensor, slope: Any = None) -> Tensor:
+        """The sum z: under the epsilon rule from the graph behind `source`, else from x itself.
 
-        def back(g: Tensor) -> Sequence[Tensor | None]:
-            z, _ = found.take()
-            g, z = g.to(wide(g)), z.to(wide(g))
-            scaled = rule.scale(g, z, epsilon)
-            if self.book and scaled is not g:
-                self.book("epsilon", torch.dot((g - scaled).flatten(), z.flatten()))
-            return pull(scaled.to(dtype))
-
-        dtype = z.dtype
-        found = Sum(layer, z.detach(), source=source)
-        return self.summed(found, back, *signals)
-
-    def divided(self, layer: Layer, z: Tensor, x: Tensor) -> Tensor:
-        """All other rules."""
-        rule, mark = self.composite.rule_of(layer), self.mark_of(x)
-        root = None if mark is None else mark.root
-
-        def back(g: Tensor) -> Sequence[Tensor | None]:
-            z, x = found.take()
-            first, *bias = propagate(rule, layer, x, z, g, self.book)
-            return [self.received(first, x, root) if rule.direct else first, *bias]
-
-        found = Sum(layer, z.detach(), x.detach(), source=x)
-        return self.summed(found, back, x, layer.bias)
-
-    def summed(self, found: Sum, back: Any, *signals: Any) -> Tensor:
+        With a slope, z is what a batch norm made of the layer's sum.
+        """
+        rule, mark = self.composite.rule_of(layer), self.mark_of(source)
+        found = Sum(layer, z.detach())
+        if slope is None and layer.out is not None:
+            found.source = source
+        if isinstance(rule, Epsilon):
+            epsilon = rule.absorbing(found.z)  # now: a ReLU may overwrite z
+            back = partial(self._scale, found, rule, epsilon, slope)
+        else:
+            found.x = source.detach()
+            back = partial(self._divide, found, rule, slope, None if mark is None else mark.root)
         self.sums.append(found)
-        depth = found.layer.depth + int(found.layer.kind in WEIGHTED)
-        assert found.z is not None
-        return self.step(found.z, back, *signals, depth=depth, sum=found)
+        depth = layer.depth + int(layer.kind in WEIGHTED)
+        return self.step(z, back, source, depth=depth, sum=found)
 
-    def received(self, relevance: Tensor, x: Tensor, root: Root | None) -> Tensor | None:
-        """Relevance that is no multiple of x: it ends at a root, or goes on per unit."""
-        if root is None:
-            if self.book:
-                self.book(ZERO_UNITS, (relevance * (x == 0)).sum())
-            return per_unit_of(relevance, x)
-        root.direct = relevance if root.direct is None else root.direct + relevance
-        return None
+    def _scale(self, found: Sum, rule: Epsilon, epsilon: Any, slope: Any, g: Tensor) -> Any:
+        """The epsilon rule, and the slope of a batch norm."""
+        (z, _), dtype = found.take(), g.dtype
+        g, z = g.to(wide(g)), z.to(wide(g))
+        scaled = rule.scale(g, z, epsilon)
+        if self.book and scaled is not g:
+            self.book("epsilon", torch.dot((g - scaled).flatten(), z.flatten()))
+        book_bias(self.book, scaled, found.layer.bias)
+        return ((scaled if slope is None else scaled * slope).to(dtype),)
+
+    def _divide(self, found: Sum, rule: Rule, slope: Any, root: Root | None, g: Tensor) -> Any:
+        """Any other rule; what it gives that is no multiple of x ends at a root, or is divided."""
+        z, x = found.take()
+        layer = found.layer if slope is None else found.layer.steeper(slope)
+        result = propagate(rule, layer, x, z, g, self.book)
+        if not rule.direct:
+            return (result,)
+        if root is not None:
+            root.direct = root.direct + result
+            return (None,)
+        if self.book:
+            self.book(ZERO_UNITS, (result * (x == 0)).sum())
+        return (per_unit_of(result, x),)
 
     def per_unit(self, value: Tensor, *shares: tuple[Tensor, Tensor], **knowledge: Any) -> Tensor:
         """A value of which each signal holds an amount: `shares` are (signal, amount)."""
@@ -285,15 +266,10 @@ class Trace:
     def protect(self, tensor: Tensor, *, spare: Sum | None) -> None:
         """Keep values that are still needed from an operation that writes into `tensor`."""
         place = tensor.untyped_storage().data_ptr()
-
-        def kept(values: Tensor | None) -> Tensor | None:
-            shared = values is not None and values.untyped_storage().data_ptr() == place
-            return values.clone() if values is not None and shared else values
-
-        for found in self.sums:
-            found.x = kept(found.x)
-            if found is not spare:
-                found.z = kept(found.z)
+        for found, name in product(self.sums, ("z", "x")):
+            kept, spared = getattr(found, name), found is spare and name == "z"
+            if kept is not None and not spared and kept.untyped_storage().data_ptr() == place:
+                setattr(found, name, kept.clone())
 
 
 def per_unit_of(amount: Tensor, x: Tensor) -> Tensor:

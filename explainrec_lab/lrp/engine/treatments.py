@@ -18,7 +18,7 @@ from explainrec_lab.equations import implements
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
-from explainrec_lab.lrp.rules import Epsilon, Layer
+from explainrec_lab.lrp.rules import Layer, book_bias
 
 Treatment = Callable[[Trace, Call], Any]
 
@@ -56,8 +56,16 @@ def with_constants(trace: Trace, call: Call, numbers: tuple[type, ...] = (float,
 
 
 def untouched(trace: Trace, call: Call) -> Any:
-    """Shapes, comparisons and indices: no relevance in them."""
+    """Numbers that do not depend on those of the inputs."""
     return call.run()
+
+
+def unknown(trace: Trace, call: Call) -> Any:
+    """What gives no numbers (shapes, comparisons, indices) has no relevance in it."""
+    result = call.run()
+    if any(t.is_floating_point() or t.is_complex() for t in tensors_in(result)):
+        raise call.refuse("if it is homogeneous or elementwise, mark it so")
+    return result
 
 
 def refused(why: str) -> Treatment:
@@ -82,7 +90,7 @@ def move(trace: Trace, call: Call) -> Any:
 
 
 def ordinary(trace: Trace, call: Call) -> Any:
-    """f(t x) = t f(x) for t > 0, so x * gradient is f again (Euler): again the gradient is the rule.
+    """f(t x) = t f(x) for t > 0, so x * gradient is f again (Euler): the gradient is the rule.
 
     For max-pooling this is winner-takes-all; for ReLU, relevance passes the units that are on.
     """
@@ -112,10 +120,14 @@ def extreme(trace: Trace, call: Call) -> Any:
     return (ordinary if len(signals_of(trace, call)) > 1 else elementwise)(trace, call)
 
 
-def shared(trace: Trace, call: Call, degree: int) -> Tensor:
-    """A function of this degree in the signals: gradient x input / degree (Euler)."""
+def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) -> Tensor:
+    """A function of this degree in the signals, and a bias: gradient x input / degree (Euler)."""
+
+    def back(g: Tensor) -> tuple[Tensor]:
+        book_bias(trace.book, g, bias)
+        return (g / degree,)
+
     result = without_constants(trace, call).run()
-    back = lambda g: (g / degree,)  # noqa: E731
     return trace.step(result, back, result, depth=call.depth, gate=call.gate)
 
 
@@ -149,53 +161,43 @@ def product(trace: Trace, call: Call) -> Tensor:
 
     With one signal a weighted sum, which takes the layer's rule; with k signals each gets 1/k.
     """
-    bias = call.argument("bias", BIAS_AT.get(call.operation, len(call.args)))
-    if trace.carries(bias):
+    given = call.argument("bias", BIAS_AT.get(call.operation, len(call.args)))
+    if trace.carries(given):
         raise call.refuse("its bias depends on the inputs; add it in a step of its own")
-    factors = [t for t in call.tensors() if t is not bias and t.is_floating_point()]
+    factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
     signals = [t for t in factors if trace.carries(t)]
+    bias = None if given is None else given.detach()
+    if bias is not None and call.name.startswith("conv"):
+        bias = bias.view(-1, *(1,) * (call.argument("weight", 1).dim() - 2))
     if len(signals) > 1:
-        return product_of_signals(trace, call, signals, bias)
+        return shared(trace, call, len(signals), bias)
     if len(factors) != 2:  # more constants than one
         run = without_constants(trace, call).run
-        return trace.weighted_sum(Layer("addition", call.depth), run)
+        return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
-    layer = layer_of(trace, call, x, weight, bias)
-    return trace.weighted_sum(layer, lambda: layer(x, layer.weight, layer.bias), x)
+    layer = layer_of(call, x, weight, given)
+    layer.bias = bias
+    return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
 
 
-def layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> Layer:
-    """One signal times one constant."""
+def layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> Layer:
+    """One signal times one constant, but for the bias."""
 
-    def apply(x_: Tensor, weight_: Tensor, bias_: Tensor | None) -> Tensor:
+    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
         other = call.with_(x, x_).with_(weight, weight_)
-        if bias is not None:
-            return other.with_(bias, torch.zeros_like(bias) if bias_ is None else bias_).run()
-        z = other.run()  # a batch norm may bring a bias
-        return z if bias_ is None else z + bias_.view(-1, *(1,) * (weight.dim() - 2))
+        if given is not None:
+            other = other.with_(
+                given, torch.zeros_like(given) if bias is None else bias.view_as(given)
+            )
+            return other.run()
+        return other.run() if bias is None else other.run() + bias  # of a batch norm
 
     usual = call.argument("weight", 1) is weight
-    out = 0 if usual and call.operation in ("linear", "conv") else None
-    if call.operation == "conv_transpose" and usual and call.argument("groups", 6, 1) == 1:
-        out = 1
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
-    return Layer(kind, call.depth, weight.detach(), trace.constant(bias), apply, out)
-
-
-def product_of_signals(
-    trace: Trace, call: Call, signals: list[Tensor], bias: Tensor | None
-) -> Tensor:
-    """Each of k signals gets 1/k of the product; a bias beside it takes its own."""
-    if bias is None:
-        return shared(trace, call, len(signals))
-    with torch.no_grad():
-        value = call.run()
-    alone = call
-    for x in signals:
-        alone = alone.with_(x, torch.zeros_like(x))
-    offset = alone.with_(bias, trace.constant(bias)).run()
-    path = shared(trace, call.with_(bias, torch.zeros_like(bias)), len(signals))
-    return trace.step(value, lambda g: (g, g), path, offset, depth=call.depth)
+    out = {"linear": 0, "conv": 0, "conv_transpose": 1}.get(call.operation) if usual else None
+    if call.operation == "conv_transpose" and call.argument("groups", 6, 1) != 1:
+        out = None  # groups make it two dimensions
+    return Layer(kind, call.depth, weight.detach(), apply=apply, out=out)
 
 
 def scaling(trace: Trace, call: Call) -> Any:
@@ -250,44 +252,26 @@ def gate(trace: Trace, call: Call) -> Any:
 
 def batch_norm(trace: Trace, call: Call) -> Tensor:
     """In eval mode an affine map; folded into the linear layer or convolution that feeds it."""
-    order = ("input", "running_mean", "running_var", "weight", "bias", "training")
+    order = "input running_mean running_var weight bias training"
     if call.func is torch.batch_norm:
-        order = ("input", "weight", "bias", "running_mean", "running_var", "training")
-    x, *rest = (call.argument(name, place) for place, name in enumerate(order))
-    found = dict(zip(order[1:], rest, strict=True))
-    mean, bias = found["running_mean"], found["bias"]
-    if found["training"] or mean is None:
+        order = "input weight bias running_mean running_var training"
+    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
+    x, mean, weight, bias = (of[n] for n in ("input", "running_mean", "weight", "bias"))
+    if of["training"] or mean is None:
         raise call.refuse("it normalises by the batch: call model.eval()")
-    slope = torch.rsqrt(found["running_var"].double() + call.argument("eps", 7, 1e-5))
-    slope = slope if found["weight"] is None else slope * found["weight"].detach()
+    slope = torch.rsqrt(of["running_var"].double() + call.argument("eps", 7, 1e-5))
+    slope = slope if weight is None else slope * weight.detach()
     shift = -slope * mean if bias is None else bias.detach() - slope * mean
-    slope, shift = slope.to(x.dtype), trace.constant(shift.to(x.dtype))
+    shape = (-1, *(1,) * (x.dim() - 2))
+    slope, shift = slope.to(x.dtype).view(shape), shift.to(x.dtype).view(shape)
     with torch.no_grad():
         value = call.run()
-    return affine(trace, call, x, value, slope, shift)
-
-
-def affine(
-    trace: Trace, call: Call, x: Tensor, value: Tensor, slope: Tensor, shift: Tensor
-) -> Tensor:
-    """value = slope * x + shift, channel by channel, as one sum with what made x if it can be."""
     before = trace.mark_of(x).sum  # type: ignore[union-attr]
-    layer, source = Layer("normalisation", call.depth), x
-    if before is not None and before.uses == 1 and before.layer.out is not None:
-        layer, source = before.layer, before.source
-    if not isinstance(trace.composite.rule_of(layer), Epsilon):
-        at = [-1 if n == layer.out else 1 for n in range(layer.weight.dim())]
-        bias = shift if layer.bias is None else layer.bias * slope + shift
-        joint = replace(layer, weight=layer.weight * slope.view(at), bias=bias, out=None)
-        return trace.divided(joint, value, source)
-    slope, shift = (values.view(-1, *(1,) * (x.dim() - 2)) for values in (slope, shift))
-    pull = lambda g: (g * slope, *sums_of(g, shift))  # noqa: E731
-    return trace.scaled(replace(layer, out=None), value, pull, source, shift)
-
-
-def sums_of(g: Tensor, bias: Tensor | None) -> list[Tensor]:
-    """g of a bias, if it wants one."""
-    return [] if bias is None or not bias.requires_grad else [g.sum_to_size(bias.shape)]
+    if before is None or before.source is None:
+        return trace.summed(Layer("normalisation", call.depth, bias=shift), value, x, slope)
+    bias = before.layer.bias
+    joint = replace(before.layer, bias=shift if bias is None else bias * slope + shift)
+    return trace.summed(joint, value, before.source, slope)
 
 
 NORM_WEIGHTS = {"layer_norm": (2, 4), "group_norm": (2, 4), "instance_norm": (3, 7)}
@@ -312,63 +296,39 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
     path = (centred * scale).reshape(x.shape)
     if weight is not None:
         path = path * weight.detach().view(shape)
-    bias = None if bias is None else trace.constant(bias).view(shape)
+    bias = None if bias is None else bias.detach().view(shape)
     with torch.no_grad():
         value = call.run()
-    layer = Layer("normalisation", call.depth)
-    return trace.scaled(layer, value, lambda g: (g, *sums_of(g, bias)), path, bias)
+    return trace.summed(Layer("normalisation", call.depth, bias=bias), value, path)
 
 
 # --- ids -----------------------------------------------------------------------------------------
 
 
-CASTS = frozenset(["to", "long", "int", "type", "type_as"])
-
-
-def follow_ids(trace: Trace, call: Call) -> Any:
-    """Explained ids: followed to the embedding that looks them up."""
-    ids = next(tensor for tensor in call.tensors() if trace.mark_of(tensor))
-    presence = trace.mark_of(ids).presence  # type: ignore[union-attr]
-    if call.name == "getitem" and call.args[1] is ids:
-        return looked_up(trace, call, call.args[0], ids)
-    result = call.run()
-    if not isinstance(result, Tensor) or result.is_floating_point():
-        raise call.refuse("of ids that are to be explained; give images as floats")
-    if call.name in CASTS:
-        return trace.mark(result, presence=presence)
-    if call.operation in ("add", "sub", "subtract", "rsub"):
-        return trace.mark(result, presence=presence.expand(result.shape))
-    return trace.mark(result, presence=call.with_(ids, presence).run())
-
-
-def looked_up(trace: Trace, call: Call, weight: Tensor, ids: Tensor) -> Tensor:
-    """An id is an input of one: its relevance is that of its vector."""
+def looked_up(trace: Trace, call: Call, ids: Tensor, weight: Tensor) -> Tensor:
+    """The vectors of explained ids: what they get, their ids get."""
     mark = trace.mark_of(ids)
-    if mark is None or mark.presence is None:
-        raise call.refuse("with weights that are to be explained, but not the ids")
-    rows = weight.detach()[ids]
-    presence = mark.presence.view(*ids.shape, *(1,) * (rows.dim() - ids.dim()))
-    return marked(trace, call, rows * presence.to(rows.dtype))
+    if mark is None or mark.ids is None or trace.carries(weight):
+        raise call.refuse("of weights that are to be explained; explain the ids")
+    return trace.replace(weight.detach()[ids], mark.ids)
 
 
 def embedding(trace: Trace, call: Call) -> Tensor:
+    """`nn.Embedding`, or a table of vectors indexed by ids."""
     ids, weight = call.argument("input", 0), call.argument("weight", 1)
-    if ids.is_floating_point():  # torch.embedding takes the weight first
-        ids, weight = weight, ids
-    return looked_up(trace, call, weight, ids)
+    return looked_up(trace, call, *((weight, ids) if ids.is_floating_point() else (ids, weight)))
 
 
 def embedding_bag(trace: Trace, call: Call) -> Tensor:
     """The mean or the sum of the rows."""
-    mode = call.argument("mode", 6, "mean")
-    rows = embedding(trace, call)
+    mode, rows = call.argument("mode", 6, "mean"), embedding(trace, call)
     odd = ("padding_idx", 10), ("per_sample_weights", 8), ("offsets", 2)
     if mode not in ("mean", "sum") or any(call.argument(*name) is not None for name in odd):
         raise call.refuse(f"with mode {mode!r}, offsets, weights or padding")
-    path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
     with torch.no_grad():
         value = call.run()
-    return trace.scaled(Layer("pooling", call.depth), value, lambda g: (g,), path)
+    path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
+    return trace.summed(Layer("pooling", call.depth), value, path)
 
 
 # --- the head ------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from explainrec_lab.lrp.engine import treatments
-from explainrec_lab.lrp.engine.calls import Call, UnsupportedOperation, call_site
-from explainrec_lab.lrp.engine.operations import IN_PLACE, OPERATIONS, UNKNOWN
+from explainrec_lab.lrp.engine.calls import Call
+from explainrec_lab.lrp.engine.operations import IN_PLACE, OPERATIONS
 from explainrec_lab.lrp.engine.trace import Trace
 
 
@@ -29,27 +29,23 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         call = Call.of(func, args, kwargs or {})
-        treatment = OPERATIONS.get(call.operation, UNKNOWN)
+        treatment = OPERATIONS.get(call.operation, treatments.unknown)
         if treatment is treatments.untouched:
             return call.run()
-        self._refuse_unseen(call)
+        for tensor in call.tensors():
+            if tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor):
+                raise call.refuse(
+                    f"a tensor was made by {type(tensor.grad_fn).__name__}, out of our sight: a "
+                    "custom autograd function or a compiled part?"
+                )
         known = [tensor for tensor in call.tensors() if self.trace.mark_of(tensor)]
         if not known:
             return self._constant(call, treatment)
+        if treatment is treatments.unknown:
+            return treatment(self.trace, call)
         if not any(self.trace.carries(tensor) for tensor in known):
             return self._ids(call, treatment)
         return self._signals(call, treatment)
-
-    def _refuse_unseen(self, call: Call) -> None:
-        """Raise for a tensor whose making was hidden from us."""
-        for tensor in call.tensors():
-            hidden = tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor)
-            if hidden:
-                raise UnsupportedOperation(
-                    f"{call.name} got a tensor made by {type(tensor.grad_fn).__name__}, which "
-                    f"relevance cannot follow (a custom autograd function or a compiled part?); "
-                    f"called at {call_site()}"
-                )
 
     def _constant(self, call: Call, treatment: treatments.Treatment) -> Any:
         """A call without signals: no gradient, but a row of a parameter keeps its name."""
@@ -60,18 +56,15 @@ class Watch(TorchFunctionMode):
         return result
 
     def _ids(self, call: Call, treatment: treatments.Treatment) -> Any:
-        if treatment in (treatments.embedding, treatments.embedding_bag):
-            return treatment(self.trace, call)
-        if treatment in (treatments.move, treatments.addition):
-            return treatments.follow_ids(self.trace, call)
-        raise call.refuse("of ids that are to be explained; give images as floats")
+        if call.name not in ("embedding", "embedding_bag", "getitem"):
+            raise call.refuse("of ids that are to be explained; give images as floats")
+        return (treatments.embedding if call.name == "getitem" else treatment)(self.trace, call)
 
     def _signals(self, call: Call, treatment: treatments.Treatment) -> Any:
         """A call that relevance flows through."""
         if not torch.is_grad_enabled():
-            raise UnsupportedOperation(
-                f"{call.name} runs without gradients (torch.no_grad, or inside a custom autograd "
-                f"function), which cuts relevance off; called at {call_site()}"
+            raise call.refuse(
+                "without gradients (no_grad, a custom autograd function) it cuts it off"
             )
         signals = treatments.signals_of(self.trace, call)
         marks = [self.trace.mark_of(tensor) for tensor in signals]

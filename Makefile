@@ -6,7 +6,9 @@ PYTHON ?= python3
 
 ENV := .venv
 RUN := $(ENV)/bin/python
-READY := $(ENV)/ready
+# Two stamps: what readers need, and that with what developers need.
+BOOK := $(ENV)/ready-book
+TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
@@ -21,25 +23,25 @@ help:
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
 	@echo ""
 	@echo "Settings: PYTHON=python3.12, EXPLAINREC_SETTINGS=ci|cpu|gpu, EXPLAINREC_DATA=folder,"
-	@echo "UV_TORCH_BACKEND=cpu (a smaller download where there is no GPU)"
+	@echo "UV_TORCH_BACKEND=cpu|cu128|... (PyTorch's build; by itself it suits the machine)"
 
-book: $(READY)
+book: $(BOOK)
 	@$(RUN) book/_tools/build.py
 	@if [ -n "$(OPEN)" ]; then $(RUN) -m webbrowser "file://$(CURDIR)/_build/html/index.html"; fi
 
 # Package and house first (fast), then the notebooks and the page, then what came out of them.
-test: $(READY)
+test: $(TESTS)
 	$(TEST) tests --ignore=tests/notebooks --ignore=tests/site
 	$(RUN) book/_tools/build.py
 	$(TEST) tests/notebooks tests/site
 
-lab: $(READY)
+lab: $(BOOK)
 	$(RUN) -m jupyter lab book
 
-colab: $(READY)
+colab: $(BOOK)
 	$(RUN) book/_tools/colab.py
 
-format: $(READY)
+format: $(TESTS)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 	find book -name '*.ipynb' -not -path '*/.*' -exec $(RUN) -m nbstripout {} +
@@ -48,17 +50,32 @@ clean:
 	rm -rf _build .executed
 
 # The environment: made again when pyproject.toml changes. uv is fast; pip does the same slowly.
-env: $(READY)
+env: $(BOOK)
 
-$(READY): pyproject.toml
+$(BOOK): pyproject.toml
+	$(call install,book)
+
+$(TESTS): pyproject.toml
+	$(call install,test)
+	@touch $(BOOK)
+
+# PyTorch's own index has builds without GPU libraries; uv chooses what suits the machine. Where
+# that index cannot be reached, the build on PyPI, which runs everywhere, is as good, but larger.
+INDEX := https://download.pytorch.org/whl/cpu/torch/
+REACHED := $(RUN) -c 'import urllib.request as r; r.urlopen("$(INDEX)", timeout=5)' 2>/dev/null
+UV := $(RUN) -m uv pip install --python $(RUN)
+
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 	  echo "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is: `$(PYTHON) --version 2>&1`."; \
 	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(ENV): once, and again when pyproject.toml changes."
 	@test -x $(RUN) || $(PYTHON) -m venv $(ENV)
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(RUN) -m ensurepip
-	@$(RUN) -m pip install -q --disable-pip-version-check uv || echo "No uv here: pip takes over."
-	@if $(RUN) -m uv --version >/dev/null 2>&1; \
-	  then $(RUN) -m uv pip install --python $(RUN) -e '.[test,book]'; \
-	  else $(RUN) -m pip install --disable-pip-version-check -e '.[test,book]'; fi
-	@touch $(READY)
+	@$(RUN) -m pip install -q --disable-pip-version-check uv || true
+	@if [ -z "$$UV_TORCH_BACKEND" ] && $(REACHED) && $(UV) --torch-backend=auto -e '.[$(1)]'; then :; \
+	elif $(UV) -e '.[$(1)]'; then :; \
+	else echo "Without uv: pip."; \
+	  $(RUN) -m pip install --disable-pip-version-check -e '.[$(1)]'; fi
+	@touch $@
+endef

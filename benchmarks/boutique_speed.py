@@ -14,6 +14,7 @@ import json
 import os
 import statistics
 import tempfile
+from pathlib import Path
 
 from explainrec_boutique.design import Design, sample
 from explainrec_boutique.gallery import Gallery
@@ -51,11 +52,10 @@ def _cpu_seconds() -> float:
 
 
 def _gallery_rate(designs: list[Design], size: int, processes: int) -> float:
-    """Draw into an empty cache, files and checksums included."""
+    """Draw into an empty folder, file and checksums included."""
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["EXPLAINREC_CACHE"] = cache
         start = _cpu_seconds()
-        Gallery(designs, size, processes=processes).draw_all()
+        Gallery(designs, size, Path(cache), processes).draw_all()
         return len(designs) / (_cpu_seconds() - start)
 
 

@@ -1,12 +1,10 @@
-"""RecoNet's claims on MovieLens 1M and the speed of its explanations.
+"""The speed of RecoNet's explanations on MovieLens 1M.
 
-    python benchmarks/reconet.py recall        # recall@50 and training cost, three seeds
     python benchmarks/reconet.py explanations  # latency, bulk, agreement of the three routes
     python benchmarks/reconet.py removal       # how fast removal curves of all users are
-    python benchmarks/reconet.py lime          # agreement with LIME and Shapley values, and cost
 
-One JSON line a result. Protocol: rating >= 3, random 60/20/20, the training history as input,
-training and development items out of the ranking, recall@50 averaged over users.
+One JSON line a result. Recall, LIME and their costs are recorded by `python -m experiments
+reconet-table-1` and `reconet-lime`.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.reconet import reconet_table_1, trained
-from experiments.reconet_removal import first_items, reconet_lime
+from experiments.reconet import Recipe, likes
+from experiments.reconet_removal import recommended
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
@@ -34,20 +32,10 @@ def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
     )
 
 
-def recall(seeds: int) -> None:
-    """Recall@50 and training cost of each method; `explainrec reproduce` records the same."""
-    results = list(reconet_table_1(seeds))
-    for method in dict.fromkeys(result.method for result in results):
-        own = [result for result in results if result.method == method]
-        values = [result.value for result in own]
-        cost = statistics.median(result.cost for result in own)
-        say("recall@50", statistics.mean(values), "share", method=method, seeds=values)
-        say("training", cost, "CPU-s", method=method)
-
-
 def explanations() -> None:
     """Latency of one explanation, explanations a second in bulk, agreement of three routes."""
-    model, parts, _ = trained("RecoNet", 0)
+    parts = likes(0, attributes=False)
+    model, _ = Recipe().trained(parts.train, 0)
     sets = model.space.profiles(parts.train)
     latency(model, sets)
     with torch.inference_mode():
@@ -101,23 +89,13 @@ def _difference(model: reconet.RecoNet, one: reconet.Sets) -> float:
 
 def removals() -> None:
     """Curves of all users, k = 0..50, for the one-layer model: relevances, turns, changes."""
-    model, parts, _ = trained("RecoNet, attributes", 0)
-    sets = model.space.profiles(parts.train)
-    items = first_items(model, sets, parts)
+    model, sets, items, _ = recommended(("RecoNet", "attributes"), 0)
 
     def curve() -> None:
-        Z = removal.relevance_of_profiles(model, sets, items)
+        Z = reconet.relevance(model, sets, items)
         removal.remove(model, sets, items, removal.turns(sets, Z))
 
     say("removal curve", median_seconds(curve, 5), "s", users=len(sets))
-
-
-def lime(seeds: int) -> None:
-    """The agreement and cost that `python -m experiments reconet-lime` records, medians."""
-    results = list(reconet_lime(seeds))
-    for method, measure in dict.fromkeys((r.method, r.measure) for r in results):
-        own = [r.value for r in results if (r.method, r.measure) == (method, measure)]
-        say(measure, statistics.median(own), "s" if "seconds" in measure else "1", method=method)
 
 
 def median_seconds(action: Callable[[], object], repeats: int) -> float:
@@ -131,8 +109,7 @@ def median_seconds(action: Callable[[], object], repeats: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["recall", "explanations", "removal", "lime"])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("what", choices=["explanations", "removal"])
     parser.add_argument("--threads", type=int, default=1, help="of torch, while training")
     parser.add_argument(
         "--precision", default="highest", choices=["highest", "medium"],
@@ -142,12 +119,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # its first use imports for seconds
-    {
-        "recall": lambda: recall(asked.seeds),
-        "explanations": explanations,
-        "removal": removals,
-        "lime": lambda: lime(asked.seeds),
-    }[asked.what]()
+    {"explanations": explanations, "removal": removals}[asked.what]()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,18 @@ from jaxtyping import Int
 from numpy import ndarray
 from scipy import sparse
 
-from experiments.record import Result
-from explainrec_lab import data
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
-from explainrec_lab.data.store import DataNotFound, cache_dir, content_key
-from explainrec_lab.saers.network import SemanticExtraction
-from explainrec_lab.saers.recipe import RECIPE_VERSION, SEEING, train, untrained_network
+from experiments.record import Columns
+from explainrec_lab import data, weights
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
+from explainrec_lab.data.store import DataNotFound
+from explainrec_lab.saers.attributes import (
+    SemanticExtraction,
+    look,
+    recipe,
+    train_network,
+    untrained_network,
+)
 from explainrec_lab.settings import Saers
-from explainrec_lab.training import kept
-from explainrec_lab.vision.backbone import pixels
 
 SETTINGS = Saers(
     "photos",
@@ -49,12 +52,8 @@ TRAINING = 0.8
 """Share of the products that the network learns from."""
 
 
-@dataclass(frozen=True)
-class Division:
-    """Products to learn from, and others to be judged by."""
-
-    train: Catalogue
-    test: Catalogue
+Division = tuple[Catalogue, Catalogue]
+"""Products to learn from, and others to be judged by."""
 
 
 def products() -> Catalogue:
@@ -88,9 +87,8 @@ def divided(catalogue: Catalogue, seed: int) -> Division:
     before = np.cumsum(sizes[order]) - sizes[order]
     learned = order[before < TRAINING * len(group)]
     inside = np.isin(group, learned)
-    return Division(
-        _only(catalogue, np.flatnonzero(inside)), _only(catalogue, np.flatnonzero(~inside))
-    )
+    train, test = (_only(catalogue, np.flatnonzero(side)) for side in (inside, ~inside))
+    return train, test
 
 
 def look_alikes(catalogue: Catalogue) -> Int[ndarray, " item"]:
@@ -132,60 +130,56 @@ def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
     """
     assert learned.schema is not None and learned.images is not None
     network = untrained(learned.schema, seed)
-    chosen = {name: value for name, value in asdict(SETTINGS).items() if name in SEEING}
-    content = zlib.crc32(learned.images[:].tobytes())
-    classes = learned.schema.classes
-    key = content_key(
-        version=RECIPE_VERSION, seed=seed, schema=classes, learned=content, balanced=True, **chosen
-    )
+    own = {"schema": learned.schema.classes, "learned": zlib.crc32(learned.images[:].tobytes())}
 
     def learn() -> float:
         begin = time.process_time()
-        train(network, learned, SETTINGS, seed, balanced=True)
+        train_network(network, learned, SETTINGS, seed, balanced=True)
         return time.process_time() - begin
 
-    network.seconds = kept(cache_dir() / "saers" / f"{key}.safetensors", network, learn)
+    chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
+    network.seconds = weights.trained(network, "photos", chosen, learn)
     return network.eval()
 
 
-def accuracies(network: SemanticExtraction, parts: Division, seed: int) -> Iterator[Result]:
-    """Accuracy and balanced accuracy of each attribute on held-out products, beside the majority's.
+def accuracies(network: SemanticExtraction, parts: Division) -> Iterator[Columns]:
+    """Scores of each attribute on held-out products; the majority is the training products'."""
+    train, test = parts[0].attributes, parts[1]
+    assert test.images is not None and test.attributes is not None
+    assert train is not None and test.schema is not None
+    predicted = seen_classes(network, test.images)
+    for columns in compared(predicted, test.attributes, train, test.schema):
+        cost = network.seconds if columns["method"] == "network" else 0.0
+        yield columns | {"cost": cost}
 
-    The majority names the commonest class of the training products.
-    """
-    assert parts.test.images is not None and parts.test.attributes is not None
-    assert parts.train.attributes is not None and parts.test.schema is not None
-    guesses = {
-        "network": seen_classes(network, parts.test.images[:]),
-        "majority": np.tile(majority(parts.train.attributes), (len(parts.test), 1)),
-    }
-    for method, predicted in guesses.items():
-        cost = network.seconds if method == "network" else 0.0
-        for name, scores in judged(predicted, parts.test.attributes, parts.test.schema).iterrows():
-            settings = {"attribute": name, "products": int(scores.products)}
-            settings |= {"classes": int(scores.classes), **asdict(SETTINGS)}
+
+def compared(
+    predicted: Int[ndarray, "item attribute"],
+    labels: Int[ndarray, "item attribute"],
+    train: Int[ndarray, "other attribute"],
+    schema: Schema,
+) -> Iterator[Columns]:
+    """Accuracy and balanced accuracy of each attribute, of the network and of the majority, which
+    names the commonest class of `train`."""
+    guesses = {"network": predicted, "majority": np.tile(majority(train), (len(labels), 1))}
+    for method, classes in guesses.items():
+        for name, scores in judged(classes, labels, schema).iterrows():
+            row = {"method": method, "attribute": name, "n": int(scores.products)}
+            row["classes"] = int(scores.classes)
             for measure in ("accuracy", "balanced accuracy"):
-                yield Result(
-                    method,
-                    "fashion-product-images",
-                    f"{measure}, {name}",
-                    round(float(scores[measure]), 5),
-                    seed,
-                    round(cost, 1),
-                    settings,
-                )
+                yield row | {"measure": measure, "value": float(scores[measure])}
+
+
+BATCH = 128
+"""Pictures that a network sees at a time."""
 
 
 @torch.no_grad()
-def seen_classes(
-    network: SemanticExtraction, images: ndarray, batch: int = 128
-) -> Int[ndarray, "item attribute"]:
+def seen_classes(network: SemanticExtraction, images: Images) -> Int[ndarray, "item attribute"]:
     """The most likely class of every attribute."""
-    parts = [
-        network.predicted(network(pixels(images[start : start + batch])))
-        for start in range(0, len(images), batch)
-    ]
-    return torch.cat(parts).numpy()
+    starts = range(0, len(images), BATCH)
+    parts = [look(network, images[start : start + BATCH]).predicted for start in starts]
+    return torch.cat(parts).cpu().numpy()
 
 
 def majority(labels: Int[ndarray, "item attribute"]) -> Int[ndarray, " attribute"]:

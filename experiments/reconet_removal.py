@@ -8,25 +8,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import mannwhitneyu, norm, spearmanr
 from torch import Tensor
 
-from experiments.reconet import RECIPES, trained
-from experiments.record import Result
-from explainrec_lab import data, reconet
+from experiments import limes
+from experiments.reconet import EXPLAINED, likes
+from experiments.record import Columns, Result, results
+from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
-from explainrec_lab.evaluate.effect import compare
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
 
 REMOVED = (1, 2, 5, 10, 20, 50)
 """After how many removals the change is recorded."""
-
-LAYER = "RecoNet + layer"
 
 SMALL = 16
 """Longest profile on which every removal is tried."""
@@ -44,38 +45,33 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
     Source: RecoNet, §5.4, Figures 6 and 7.
     """
     for seed in range(seeds):
-        for method in ("RecoNet", "RecoNet, attributes", LAYER):
-            base = "RecoNet" if method == LAYER else method
-            model, parts, cost = trained(base, seed, layer=method == LAYER)
-            sets = model.space.profiles(parts.train)
-            items = first_items(model, sets, parts)
+        for (method, variant), recipe in EXPLAINED.items():
+            model, sets, items, cost = recommended((method, variant), seed)
             found = _changes(model, sets, items, seed)
-            if method == LAYER:
-                found |= _against_the_best(model, sets, items)
-            for measure, value in found.items():
-                yield _result(method, measure, value, seed, cost, **settings_of(method))
+            if recipe.hidden:
+                found += _against_the_best(model, sets, items)
+            shared = {"method": method, "variant": variant, "settings": asdict(recipe)}
+            yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 
-def settings_of(method: str) -> dict[str, Any]:
-    """How the model behind a method's rows is trained; Table 1's were tuned anew, later."""
-    d, _, optimisation = RECIPES["RecoNet" if method == LAYER else method]
-    return {"d": d, "hidden": d if method == LAYER else None, **asdict(optimisation)}
+def recommended(
+    name: tuple[str, str], seed: int
+) -> tuple[reconet.RecoNet, reconet.Sets, Tensor, float]:
+    """One of `EXPLAINED`, trained; every profile, its first recommendation; and CPU seconds."""
+    parts = likes(seed, attributes=name[1] == "attributes")
+    model, cost = EXPLAINED[name].trained(parts.train, seed)
+    sets = model.space.profiles(parts.train)
+    with torch.no_grad():
+        first = top_k(model(sets), 1, parts.train.matrix)[:, 0]
+    return model, sets, torch.as_tensor(first), cost
 
 
-@torch.no_grad()
-def first_items(model: reconet.RecoNet, sets: reconet.Sets, parts: data.Split) -> Tensor:
-    """The first recommendation of each user."""
-    return torch.as_tensor(top_k(model(sets), 1, parts.train.matrix)[:, 0])
-
-
-def _changes(
-    model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int
-) -> dict[str, float]:
+def _changes(model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int) -> list[Columns]:
     """Means and effect sizes, both conventions."""
     start = time.process_time()
-    Z = removal.relevance_of_profiles(model, sets, items)
-    turn = {order: removal.turns(sets, Z, order, seed) for order in ("most", "random")}
-    found: dict[str, float] = {}
+    Z = reconet.relevance(model, sets, items)
+    turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
+    found: list[Columns] = []
     ways = {average: (turn, average) for average in removal.AVERAGES}
     if len(model.space.item_features):
         following = {o: removal.attributes_follow(model.space, sets, t) for o, t in turn.items()}
@@ -84,45 +80,59 @@ def _changes(
         curves = {
             o: removal.remove(model, sets, items, t, average=average) for o, t in order.items()
         }
-        found |= _measures(way, curves["most"], curves["random"])
-    return found | {"CPU seconds of the curves": time.process_time() - start}
+        found += [each | {"how": way} for each in _measures(curves)]
+    seconds = time.process_time() - start
+    return [*found, {"measure": "CPU seconds of the curves", "value": seconds}]
 
 
-def _measures(way: str, most: removal.Removal, random: removal.Removal) -> dict[str, float]:
+def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
+    most, random = curves["most"], curves["random"]
     both = most.long_enough & random.long_enough
-    found = {f"users, {way}": float(both.sum())}
+    yield {"measure": "users", "value": float(both.sum())}
     for k in REMOVED:
-        for order, curve in (("most", most), ("random", random)):
-            found[f"mean change, {order}, {k}, {way}"] = float(curve.changes[k, both].mean())
+        for order, curve in curves.items():
+            value = float(curve.changes[k, both].mean())
+            yield {"measure": "mean change", "order": order, "k": k, "value": value}
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
-        two = compare(most.changes[k, left], random.changes[k, left])
-        found[f"effect, {k}, {way}"] = two.effect
-        found[f"log10 p, {k}, {way}"] = two.log10_p
-    return found
+        effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
+        yield {"measure": "effect", "k": k, "value": effect}
+        yield {"measure": "log10 p", "k": k, "value": log10_p}
+
+
+def compare(
+    lower: Float[ndarray, " first"], higher: Float[ndarray, " second"]
+) -> tuple[float, float]:
+    """The chance that a draw of the first sample lies below one of the second, ties half; and the
+    decimal logarithm of the two-sided p-value of the Mann-Whitney U test, by the normal
+    approximation without ties: the p-value itself is often smaller than the smallest float."""
+    pairs = len(lower) * len(higher)
+    U = mannwhitneyu(higher, lower).statistic
+    z = (U - pairs / 2) / np.sqrt(pairs * (len(lower) + len(higher) + 1) / 12)
+    return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
 def _against_the_best(
     model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, k: int = 3
-) -> dict[str, float]:
+) -> list[Columns]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
     changes = []
-    Z = removal.relevance_of_profiles(model, sets, items)
+    Z = reconet.relevance(model, sets, items)
     for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
-        own = Z[sets.offsets[u] : sets.offsets[u + 1]]
+        own = Z[u, sets[u]]
         black_box = removal.score_of_masks(model, sets.rows(u, u + 1), int(items[u]))
-        masks = torch.ones(2, len(own))
-        masks[1, own.topk(k).indices] = 0
-        before, after = black_box(masks)
+        top = removal.change_of_output(black_box, len(own), own.topk(k).indices)
         greedy = removal.greedy_removal(black_box, len(own), k)[1]
         best = removal.best_removal(black_box, len(own), k)[1]
-        changes.append([float(after - before), greedy, best])
+        changes.append([top, greedy, best])
     top, greedy, best = np.array(changes).T
-    return {
-        f"short profiles of at most {SMALL}": float(len(best)),
-        f"share of the best change, most relevant, {k}": float(top.sum() / best.sum()),
-        f"share of the best change, greedy, {k}": float(greedy.sum() / best.sum()),
-        f"most relevant is best, {k}": float((top <= best + 1e-6).mean()),
-    }
+    share = "share of the best change"
+    equal = float((top <= best + 1e-6).mean())
+    return [
+        {"measure": "short profiles", "n": SMALL, "value": float(len(best))},
+        {"measure": share, "order": "most", "k": k, "value": float(top.sum() / best.sum())},
+        {"measure": share, "order": "greedy", "k": k, "value": float(greedy.sum() / best.sum())},
+        {"measure": "most relevant is best", "k": k, "value": equal},
+    ]
 
 
 # --------------------------------------------------------------------------- §5.5
@@ -130,10 +140,10 @@ def _against_the_best(
 Explainer = Callable[[surrogate.BlackBox, int], Tensor]
 
 EXPLAINERS: dict[str, Explainer] = {
-    "LIME, captum": surrogate.lime,
-    "LIME, all masks at once": surrogate.lime_at_once,
-    "LIME, lime tabular": surrogate.lime_tabular,
-    "LIME, lime text": surrogate.lime_text,
+    "LIME, captum": limes.captum,
+    "LIME, all masks at once": surrogate.lime,
+    "LIME, lime tabular": limes.tabular,
+    "LIME, lime text": limes.text,
     "Shapley sampling, captum": surrogate.shapley_sampling,
     "leave one out": surrogate.leave_one_out,
 }
@@ -150,66 +160,71 @@ def reconet_lime(seeds: int = 3, users: int = 10) -> Iterator[Result]:
     Source: RecoNet, §5.5 and Figure 8.
     """
     torch.set_num_threads(1)
+    name = ("RecoNet", "attributes")
     for seed in range(seeds):
-        model, parts, cost = trained("RecoNet, attributes", seed)
-        sets = model.space.profiles(parts.train)
-        items = first_items(model, sets, parts)
-        used = settings_of("RecoNet, attributes")
+        model, sets, items, cost = recommended(name, seed)
         order = np.argsort(sets.sizes.numpy(), kind="stable")
         chosen = order[(np.linspace(0.05, 0.95, users) * len(order)).astype(int)]
         for number, u in enumerate(chosen.tolist()):
-            one, item = sets.rows(u, u + 1), int(items[u])
-            for method, measure, value in _explained(model, one, item, parts, number < 3):
-                yield _result(method, measure, value, seed, cost, user=u, n=len(one.ids), **used)
+            table = sets if number < 3 else None
+            found = _explained(model, sets.rows(u, u + 1), int(items[u]), table)
+            shared = {"user": u, "n": int(sets.sizes[u]), "settings": asdict(EXPLAINED[name])}
+            yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 
 def _explained(
-    model: reconet.RecoNet, one: reconet.Sets, item: int, parts: data.Split, whole_row: bool
-) -> Iterator[tuple[str, str, float]]:
-    """(explainer, measure, value) for one user."""
+    model: reconet.RecoNet, one: reconet.Sets, item: int, everybody: reconet.Sets | None
+) -> Iterator[Columns]:
+    """What explainers say of one user, and how long they take.
+
+    Args:
+        everybody: all profiles, to ask lime tabular about the whole row, too.
+    """
     n, Z = len(one.ids), reconet.closed_form(model.Q[one.ids], model.W[item]).detach()
     black_box = removal.score_of_masks(model, one, item)
-    yield from _judged("RecoNet", Z, Z, black_box)
-    yield "RecoNet", "CPU seconds", _seconds(lambda: _recommended_and_explained(model, one), 50)
-    yield (
-        "RecoNet, explanation alone",
-        "CPU seconds",
-        _seconds(lambda: reconet.explain(model, one, item), 50),
-    )
-    for method, explainer in EXPLAINERS.items():
-        start = time.process_time()
-        found = explainer(black_box, n)
-        yield method, "CPU seconds", time.process_time() - start
-        yield from _judged(method, found, Z, black_box)
     of_p = removal.score_of_masks(model, one, item, probability=True)
-    yield from _judged("LIME, captum, probability", surrogate.lime(of_p, n), Z, black_box)
-    if whole_row:
+    for variant, action in {
+        "": lambda: _recommended_and_explained(model, one),
+        "explanation alone": lambda: reconet.explain(model, one, item),
+    }.items():
+        row = {"method": "RecoNet", "variant": variant, "measure": "CPU seconds"}
+        yield row | {"value": _mean_seconds(action)}
+    explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
+        ("RecoNet", ""): lambda: Z,
+        **{(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()},
+        ("LIME, captum", "probability"): lambda: limes.captum(of_p, n),
+    }
+    if everybody is not None:
+        whole = partial(_lime_on_the_whole_row, model, one, item, everybody)
+        explainers["LIME, lime tabular", "all columns"] = whole
+    for (method, variant), explainer in explainers.items():
         start = time.process_time()
-        found = _lime_on_the_whole_row(model, one, item, parts)
-        yield "LIME, lime tabular, all columns", "CPU seconds", time.process_time() - start
-        yield from _judged("LIME, lime tabular, all columns", found, Z, black_box)
+        found = explainer()
+        row = {"method": method, "variant": variant}
+        if method != "RecoNet":
+            yield row | {"measure": "CPU seconds", "value": time.process_time() - start}
+        for judged in _judged(found, Z, black_box):
+            yield row | judged
 
 
 def _lime_on_the_whole_row(
-    model: reconet.RecoNet, one: reconet.Sets, item: int, parts: data.Split
+    model: reconet.RecoNet, one: reconet.Sets, item: int, everybody: reconet.Sets
 ) -> Tensor:
     """lime tabular as it is used out of the box: the user's row of the whole matrix I."""
     m = model.space.m
-    rows = model.space.matrix(parts.train.matrix, parts.train.user_features)[::10]
+    table = np.zeros((len(everybody), m))
+    table[everybody.owners, everybody.ids] = 1
     row = np.zeros(m)
     row[one.ids] = 1
     black_box = removal.score_of_masks(model, reconet.Sets.of(range(m)), item)
-    table = (rows.toarray() > 0).astype(float)
-    return surrogate.lime_tabular(black_box, m, row=row, table=table)[one.ids]
+    return limes.tabular(black_box, m, row=row, table=table[::10])[one.ids]
 
 
-def _judged(
-    method: str, found: Tensor, Z: Tensor, black_box: surrogate.BlackBox
-) -> Iterator[tuple[str, str, float]]:
+def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:
     """Agreement with Z, and the change after removing what the explainer puts first."""
-    yield method, "Spearman", float(spearmanr(found, Z).statistic)
+    yield {"measure": "Spearman", "value": float(spearmanr(found, Z).statistic)}
     first, ours = (set(x.topk(5).indices.tolist()) for x in (found, Z))
-    yield method, "top-5 overlap", len(first & ours) / 5
+    yield {"measure": "overlap", "k": 5, "value": len(first & ours) / 5}
     ranked = found.argsort(descending=True)
     masks = torch.ones(len(REMOVED) + 1, len(Z))
     for row, k in enumerate(REMOVED, start=1):
@@ -217,7 +232,7 @@ def _judged(
     scores = black_box(masks)
     for k, score in zip(REMOVED, scores[1:], strict=True):
         if k < len(Z):
-            yield method, f"change, {k}", float(score - scores[0])
+            yield {"measure": "change", "k": k, "value": float(score - scores[0])}
 
 
 def _recommended_and_explained(model: reconet.RecoNet, one: reconet.Sets) -> None:
@@ -225,16 +240,10 @@ def _recommended_and_explained(model: reconet.RecoNet, one: reconet.Sets) -> Non
     reconet.explain(model, one, item)
 
 
-def _seconds(action: Callable[[], Any], repeats: int) -> float:
+def _mean_seconds(action: Callable[[], Any], repeats: int = 50) -> float:
     """CPU seconds of one action, a mean over repeats after a first one."""
     action()
     start = time.process_time()
     for _ in range(repeats):
         action()
     return (time.process_time() - start) / repeats
-
-
-def _result(
-    method: str, measure: str, value: float, seed: int, cost: float, **settings: Any
-) -> Result:
-    return Result(method, "movielens-1m", measure, value, seed, round(cost, 1), settings)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
-import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from experiments.record import Result
-from explainrec_lab import data, reconet, training
-from explainrec_lab.baselines import reasons
+from experiments.reconet import Recipe
+from experiments.record import Columns, Result, results
+from explainrec_lab import data, reconet
+from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.evaluate import truth
-from explainrec_lab.training import Optimisation
 
 PURCHASES = (4, 8, 16, 32, 64)
 """Purchases a shopper; a fifth of them is asked about."""
 
 SHOP = {"items": 600, "shoppers": 1500}
-D, OPTIMISATION = 64, Optimisation(40, 1e-2, 0.1)
+RECIPE = Recipe(64, epochs=40, weight_decay=0.1, attribute_decay=0.1, attribute_share=0.5)
 
 
 def reconet_truth(seeds: int = 3) -> Iterator[Result]:
@@ -33,47 +32,36 @@ def reconet_truth(seeds: int = 3) -> Iterator[Result]:
             dials = ShopperDials(purchases=purchases)
             shop = data.load("boutique", **SHOP, seed=seed, shopping=dials)
             parts = data.split(shop.interactions, seed, fractions=(0.8, 0.0, 0.2))
-            yield from _scored(shop, parts, purchases, seed)
+            settings = {**SHOP, **asdict(RECIPE)}
+            shared = {"purchases": purchases, "seed": seed, "d": RECIPE.d, "settings": settings}
+            yield from results(_scored(shop, parts, seed), data="boutique", **shared)
 
 
-def _scored(shop: data.Dataset, parts: data.Split, n: int, seed: int) -> Iterator[Result]:
+def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Columns]:
     """The hit rates for one shop, and how alike the answers for two shoppers are."""
-    model, cost = _trained(shop, parts, seed)
-    blank = reconet.RecoNet(model.space, D, seed=seed + 100)
+    model, cost = RECIPE.trained(parts.train, seed)
+    blank = reconet.RecoNet(model.space, RECIPE.d, seed=seed + 100)
     reason, applies = truth.purchase_reasons(shop, parts.test), truth.applies_to(shop, parts.test)
     answers = from_model(model, shop, parts)
-    for method, scores in {
-        **answers,
-        **{f"{name}, random weights": s for name, s in from_model(blank, shop, parts).items()},
-        **from_history(shop, parts),
+    for variant, own in {
+        "": answers | from_history(shop, parts),
+        "random weights": from_model(blank, shop, parts),
     }.items():
-        rate = truth.reason_hit_rate(scores, reason, applies)
-        yield _result(method, "true reason named", n, rate, seed, cost)
-    before = truth.purchase_reasons(shop, parts.train)
-    for method, rate in {
-        "most frequent reason": truth.prior_rate(before, reason, applies),
-        "guessing": truth.chance_rate(reason, applies),
-    }.items():
-        yield _result(method, "true reason named", n, rate, seed, 0.0)
+        for method, scores in own.items():
+            rate = truth.hit_rate(shop, parts.test, scores)
+            row = {"method": method, "variant": variant, "measure": "true reason named"}
+            yield row | {"value": rate, "cost": cost}
+    for method, rate in truth.references(shop, parts).items():
+        yield {"method": method, "measure": "true reason named", "value": rate}
     counted = truth.explainable(reason, applies)
     for method, named in {
         **{name: scores.argmax(axis=1) for name, scores in answers.items()},
         "the truth": reason,
     }.items():
-        same = agreement(parts.test.item[counted], named[counted])
-        yield _result(method, "same answer for two buyers", n, same, seed, 0.0)
-    held = attributes_held(model, shop, parts)[applies].mean()
-    yield _result("the bought item's attributes", "in the profile", n, float(held), seed, 0.0)
-
-
-def _trained(shop: data.Dataset, parts: data.Split, seed: int) -> tuple[reconet.RecoNet, float]:
-    """A RecoNet and the CPU seconds of its training."""
-    space = reconet.FeatureSpace.of(shop)
-    model = reconet.RecoNet(space, D, seed=seed)
-    start = time.process_time()
-    examples = reconet.RemovedItems(parts.train, space, seed=seed)
-    training.fit(model, examples, reconet.cross_entropy, OPTIMISATION)
-    return model, time.process_time() - start
+        same = truth.agreement(parts.test.item[counted], named[counted])
+        yield {"method": method, "measure": "same answer for two buyers", "value": same}
+    held = float(attributes_held(model, shop, parts)[applies].mean())
+    yield {"method": "the bought item's attributes", "measure": "in the profile", "value": held}
 
 
 def from_model(
@@ -82,20 +70,19 @@ def from_model(
     """What the model's explanations say of each held-out purchase."""
     codes, events = _codes(shop), parts.test
     profiles = model.space.profiles(parts.train)
-    share = reconet.shares(profiles, model.space.m)
-    mean = reconet.mean_profile(profiles, model.space.m).numpy()
+    hers = profiles.of_users(events.user)
+    share, mean = hers.shares(model.space.m), reconet.mean_profile(profiles, model.space.m)
     features = reconet.attribute_features(shop.catalogue, model.space)
-    hers = share[events.user]
-    Z = reconet.relevance_of_all(model, hers, events.item)
-    personal = reconet.relevance_of_all(model, hers, events.item, mean)
+    Z = reconet.relevance(model, hers, events.item)
+    personal = reconet.relevance(model, hers, events.item, mean)
     own = features[events.item]
-    taste = reconet.favoured(model, share, mean, codes)
+    favoured = reconet.favoured(model, profiles.shares(model.space.m), mean, codes)
     return {
-        "Z": reconet.looked_up(Z, own, hers),
+        "Z": reconet.looked_up(Z, own, share),
         "personal": reconet.looked_up(personal, own),
-        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, hers),
-        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, hers),
-        "favoured class": reasons.for_purchases(taste, events.user, events.item, codes),
+        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, share),
+        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, share),
+        "favoured class": taste.for_purchases(favoured, events.user, events.item, codes),
     }
 
 
@@ -105,12 +92,12 @@ def from_history(
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
     tastes = {
-        "counting": reasons.counted(history, codes),
-        "choice model": reasons.fitted(history, codes),
+        "counting": taste.counted(history, codes),
+        "choice model": taste.fitted(history, codes),
     }
     return {
-        name: reasons.for_purchases(taste, events.user, events.item, codes)
-        for name, taste in tastes.items()
+        name: taste.for_purchases(hers, events.user, events.item, codes)
+        for name, hers in tastes.items()
     }
 
 
@@ -123,32 +110,6 @@ def attributes_held(
     model: reconet.RecoNet, shop: data.Dataset, parts: data.Split
 ) -> Bool[ndarray, "event attribute"]:
     """Whether each attribute of the bought item is in the buyer's profile."""
-    held = reconet.shares(model.space.profiles(parts.train), model.space.m)
+    held = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
     features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
-    return reconet.looked_up(held[parts.test.user], features) > 0
-
-
-def agreement(items: ndarray, named: ndarray) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    rates = []
-    for item in np.unique(items):
-        votes = np.bincount(named[items == item])
-        n = votes.sum()
-        if n > 1:
-            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
-    return float(np.mean(rates))
-
-
-def _result(
-    method: str, measure: str, purchases: int, value: float, seed: int, cost: float
-) -> Result:
-    settings = {"purchases": purchases, **SHOP, "d": D, "epochs": OPTIMISATION.epochs}
-    return Result(
-        method,
-        "boutique",
-        f"{measure}, {purchases} purchases",
-        value,
-        seed,
-        round(cost, 1),
-        settings,
-    )
+    return reconet.looked_up(held, features) > 0

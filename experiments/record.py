@@ -1,34 +1,99 @@
-"""One measured number, and what it depends on."""
+"""One measured number, what it depends on, and the file it is written to."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from explainrec_lab._version import __version__
+from explainrec_lab.data.records import COLUMNS
+from explainrec_lab.data.store import whole_file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """One measured number.
+    """One measured number; the columns are those of every record.
 
     Attributes:
-        method, data, measure: what was measured, on what, in which unit.
-        settings: hyperparameters; cost: CPU seconds of training.
+        method: model, explainer or reference. variant: what of it is another than usual: its
+            features, network, examples or control.
+        measure: what was measured. how: by which way an answer was read or a thing done.
+            order: in which order features went. group: of which users, items or pairs.
+            attribute: of which attribute, or 'mean' or 'lowest' over all. kind: of relation.
+            labels: judged by the recorded ones or by the rule.
+        k: length of the list, or how many features went. d: dimensions of the model, where an
+            experiment sets them. purchases: a shopper's. told: likes that a cold user told.
+            user: whose explanation. n: what a value counts: products, purchases, features.
+            classes: of the attribute.
+        cost: CPU seconds of training. settings: what the model was trained with.
     """
 
-    method: str
     data: str
+    method: str
     measure: str
     value: float
     seed: int
-    cost: float
+    cost: float = 0.0
+    variant: str = ""
+    how: str = ""
+    order: str = ""
+    group: str = ""
+    attribute: str = ""
+    kind: str = ""
+    labels: str = ""
+    k: int | None = None
+    d: int | None = None
+    purchases: int | None = None
+    told: int | None = None
+    trial: int | None = None
+    user: int | None = None
+    n: int | None = None
+    classes: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+Columns = dict[str, Any]
+"""Some columns of a result."""
+
+
+def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
+    """Results that share columns; what a row says itself comes first."""
+    for columns in found:
+        yield Result(**(shared | columns))
+
+
+def row(result: Result) -> Columns:
+    """The columns that say something, in their order; six digits of the value."""
+    rounded = {"value": float(f"{result.value:.6g}"), "cost": round(result.cost, 1)}
+    found = asdict(result) | rounded
+    return {name: found[name] for name in COLUMNS if found[name] not in ("", None)}
+
+
+def record(name: str, found: Iterator[Result], folder: Path) -> Path:
+    """Write each result as it comes, to a file that takes the record's place when all are there."""
+    rows, part = [], folder / f"{name}.part.json"
+    for result in found:
+        rows.append(row(result))
+        said = {key: each for key, each in rows[-1].items() if key != "settings"}
+        print(*said.values(), sep=", ")
+        with whole_file(part) as file:
+            file.write_text(text_of(name, where(), rows), encoding="utf-8")
+    return part.replace(folder / f"{name}.json")
+
+
+def text_of(name: str, origin: dict[str, Any], rows: Iterable[Columns]) -> str:
+    """JSON: where a record comes from, then a line a result."""
+    head = json.dumps({"experiment": name, **origin}, indent=1).removesuffix("\n}")
+    lines = ",\n".join("  " + json.dumps(each, ensure_ascii=False) for each in rows)
+    return f'{head},\n "results": [\n{lines}\n ]\n}}\n'
 
 
 def where() -> dict[str, Any]:

@@ -8,14 +8,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from experiments.record import Result
-from explainrec_lab import evaluate, relation
-from explainrec_lab.data.boutique import goods_of
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
+from experiments.record import Columns, Result, results
+from experiments.relation_feedback import CONTROLS, train_with_feedback
+from explainrec_lab import data, evaluate, relation
+from explainrec_lab.data.boutique import RelationDials
+from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
-from explainrec_lab.relation.closeness import Closeness
-from explainrec_lab.relation.feedback import CONTROLS, train_with_feedback
 from explainrec_lab.settings import SIZES, Relation
 
 
@@ -27,17 +26,18 @@ def profile(name: str) -> Relation:
 
 
 CPU = profile("cpu")
+SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
+"""What the feedback loop is tried on."""
 
-MODELS: dict[str, Relation] = {
-    "D = 10": replace(CPU, D=10, rank=10),
-    "D = 100": CPU,
-    "D = 500": replace(CPU, D=500),
-    "D = 100, network fixed": replace(CPU, end_to_end=False),
-    "D = 100, diagonal M(u)": replace(CPU, metric="diagonal"),
-    "D = 100, full M(u)": replace(CPU, metric="full"),
-}
-"""What is compared: the paper's three sizes, its baseline, and the three forms of M(u)."""
-
+COMPARED: list[tuple[str, Relation]] = [
+    ("", replace(CPU, D=10, rank=10)),
+    ("", CPU),
+    ("", replace(CPU, D=500)),
+    ("network fixed", replace(CPU, end_to_end=False)),
+    ("diagonal M(u)", replace(CPU, metric="diagonal")),
+    ("full M(u)", replace(CPU, metric="full")),
+]
+"""The paper's three sizes, its baseline, and the three forms of M(u)."""
 
 METHOD_OF = {
     "relevance": "gains from relevance",
@@ -50,55 +50,64 @@ EXPLAINER = "LRP epsilon, blurred"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
+def shop_of(settings: Relation) -> Dataset:
+    """The boutique of some settings, with its label noise on."""
+    dials = RelationDials(pairs=settings.pairs)
+    return data.load("boutique", items=settings.items, size=settings.size, relating=dials)
+
+
 def relation_table_1(seeds: int = 3) -> Iterator[Result]:
     """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
 
-    Four numbers for each: against what was recorded (label noise on), against the rule on pairs
-    whose label the rule confirms, both also for unrelated pairs of the kind's categories only.
+    Four numbers for each kind: against what was recorded (label noise on), against the rule on
+    pairs whose label the rule confirms, both also for unrelated pairs of the kind's categories
+    only.
 
     Source: LRP paper, §3.2 and Table 1.
     """
+    dataset = shop_of(CPU)
+    assert dataset.relations is not None
     for seed in range(seeds):
-        for method, settings in MODELS.items():
-            learned = relation.trained(settings, seed)
-            yield from _accuracies(method, learned, settings, seed)
+        split = relation.split(dataset.relations, seed)
+        for variant, settings in COMPARED:
+            model = relation.trained(settings, dataset, split, seed)
+            shared = {"variant": variant, "d": settings.D, "settings": asdict(settings)}
+            shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
+            rows = _accuracies(model, dataset, split, seed)
+            yield from results(rows, data="boutique", **shared)
 
 
 def _accuracies(
-    method: str, learned: relation.Trained, settings: Relation, seed: int
-) -> Iterator[Result]:
-    dataset = learned.dataset
-    assert dataset.relations is not None
+    model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
+) -> Iterator[Columns]:
+    """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     assert dataset.catalogue.images is not None
-    goods = goods_of(dataset.catalogue)
-    columns = ((None, "any categories"), (goods.category, "right categories"))
-    for category, which in columns:
-        pairs = relation.balanced_pairs(
-            learned.parts, "test", dataset.relations, seed, category=category
-        )
-        logits = relation.logits_of(learned.model, dataset.catalogue.images, pairs)
+    own = dataset.catalogue.items["category"].to_numpy()
+    for category, group in ((None, "any categories"), (own, "right categories")):
+        pairs = relation.test_pairs(split.test, seed, category=category)
+        hit = relation.logits_of(model, dataset.catalogue.images, pairs) > 0
         confirmed = rule_holds(dataset, pairs) == pairs.related
-        for labels, counted in (("recorded", np.ones(len(pairs), bool)), ("rule", confirmed)):
-            shares = relation.accuracy(
-                logits[counted] > 0, pairs.related[counted], pairs.kind[counted]
-            )
-            for kind, value in shares.items():
-                measure = f"accuracy, {kind}, {labels}, {which}"
-                yield _result(method, measure, value, seed, learned.seconds, settings)
+        everything = np.ones(len(pairs), bool)
+        recorded = {"group": group, "labels": "recorded"}
+        yield from _by_kind(pairs, hit == pairs.related, everything, **recorded)
+        yield from _by_kind(pairs, hit == pairs.related, confirmed, group=group, labels="rule")
         if category is None:
-            ceiling = relation.accuracy(confirmed, np.ones(len(pairs), bool), pairs.kind)
-            for kind, value in ceiling.items():
-                measure = f"the rule itself, {kind}, recorded, {which}"
-                yield _result(method, measure, value, seed, learned.seconds, settings)
-            table = relation.table_1(
-                {settings.D: logits}, pairs, dataset.catalogue.items["category"].to_numpy()
-            )
-            for (name, _), row in table.iterrows():
-                for kind in RELATION_KINDS:
-                    if row[kind] != relation.scores.NO_PAIRS:
-                        measure = f"table 1, {name}, {kind}"
-                        value = float(row[kind]) / 100
-                        yield _result(method, measure, value, seed, learned.seconds, settings)
+            yield from _by_kind(pairs, confirmed, everything, method="the rule itself", **recorded)
+            for name in sorted(set(own.tolist())):
+                inside = own[pairs.source] == name
+                yield from _by_kind(
+                    pairs, hit == pairs.related, inside, group=name, labels="recorded"
+                )
+
+
+def _by_kind(
+    pairs: relation.Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
+) -> Iterator[Columns]:
+    """Accuracy on the counted pairs; none where a kind has no such pair."""
+    shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
+    for kind, value in shares.items():
+        if not np.isnan(value):
+            yield {"measure": "accuracy", "kind": kind, "value": value, **columns}
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
@@ -109,23 +118,23 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    settings = replace(profile("ci"), epochs=6)
-    dataset = relation.dataset_of(settings)
+    settings = SMALL
+    dataset = shop_of(settings)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None
     assert images is not None
     for seed in range(seeds):
-        parts = relation.split_items(relations, seed)
-        development = relation.balanced_pairs(parts, "development", relations, seed)
-        test = relation.balanced_pairs(parts, "test", relations, seed)
+        split = relation.split(relations, seed)
+        development = relation.test_pairs(split.development, seed)
+        test = relation.test_pairs(split.test, seed)
+        found: list[Columns] = []
         models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
         for control in CONTROLS:
-            model, _ = relation.started(settings, relations.n_groups, seed)
+            model = relation.pretrained(settings, relations.n_groups, seed)
             begin = time.process_time()
             train_with_feedback(
                 model,
-                parts.relations["train"],
-                parts.items["train"],
+                split.train,
                 images[:],
                 development,
                 settings,
@@ -138,18 +147,19 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             sure = rule_holds(dataset, test) == test.related
             shares = relation.accuracy(logits[sure] > 0, test.related[sure], test.kind[sure])
             value = float(np.mean(list(shares.values())))
-            method = METHOD_OF[control]
-            yield _result(method, "accuracy, rule", value, seed, costs[control], settings)
+            row = {"measure": "accuracy", "labels": "rule", "value": value}
+            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
         for control, model in models.items():
-            mass = localisation(model, dataset, parts, test, right)
-            measure = f"mass over area, {EXPLAINER}"
-            yield _result(METHOD_OF[control], measure, mass, seed, costs[control], settings)
+            mass = localisation(model, dataset, split, test, right)
+            row = {"measure": "mass over area", "how": EXPLAINER, "value": mass}
+            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
+        yield from results(found, data="boutique", seed=seed, settings=asdict(settings))
 
 
 def localisation(
     model: relation.RelationModel,
     dataset: Dataset,
-    parts: relation.Parts,
+    split: relation.Split,
     pairs: relation.Pairs,
     right: np.ndarray,
 ) -> float:
@@ -160,8 +170,9 @@ def localisation(
     """
     images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
     assert images is not None
-    items = parts.items["train"]
-    close = Closeness.of(model, images, items, category[items])
+    items = split.train.items
+    references = relation.mean_features(model, images, items, category[items])
+    close = relation.Closeness(model, references)
     chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
     masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
     maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
@@ -179,35 +190,35 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §3.3; the truth is the boutique's.
     """
+    dataset = shop_of(CPU)
+    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
+    assert dataset.relations is not None
+    assert images is not None
     for seed in range(seeds):
-        learned = relation.trained(CPU, seed)
-        dataset, items = learned.dataset, learned.parts.items["train"][:1000]
-        images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-        assert dataset.relations is not None
-        assert images is not None
-        pairs = relation.balanced_pairs(learned.parts, "test", dataset.relations, seed)
-        logits = relation.logits_of(learned.model, images, pairs)
+        split = relation.split(dataset.relations, seed)
+        trained = relation.trained(CPU, dataset, split, seed)
+        items = split.train.items[:1000]
+        pairs = relation.test_pairs(split.test, seed)
+        logits = relation.logits_of(trained, images, pairs)
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
-            "": learned.model,
-            ", random weights": evaluate.sanity.randomised(learned.model, seed).eval(),
-            ", shuffled relations": relation.trained(CPU, seed, shuffled=True).model,
+            "": trained,
+            "random weights": evaluate.sanity.randomised(trained, seed).eval(),
+            "shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
-        for check, model in checks.items():
-            close = Closeness.of(model, images, items, category[items])
+        for variant, model in checks.items():
+            references = relation.mean_features(model, images, items, category[items])
+            close = relation.Closeness(model, references)
             methods = truth_table.METHODS
-            if check:
+            if variant:
                 methods = {name: each for name, each in methods.items() if "LRP" in name}
-            table = truth_table.truth_table(close, dataset, right, methods, references=not check)
-            for method, row in truth_table.summary(table).iterrows():
-                for measure in ("mass_ratio", "rank_accuracy", "pointing", "densest"):
-                    value = float(row[measure])
-                    yield _result(f"{method}{check}", measure, value, seed, learned.seconds, CPU)
-
-
-def _result(
-    method: str, measure: str, value: float, seed: int, cost: float, settings: Relation
-) -> Result:
-    return Result(
-        method, "boutique", measure, round(value, 5), seed, round(cost, 1), asdict(settings)
-    )
+            table = truth_table.truth_table(close, dataset, right, methods, references=not variant)
+            means = truth_table.summary(table)[
+                ["mass_ratio", "rank_accuracy", "pointing", "densest"]
+            ]
+            found = (
+                {"method": method, "measure": measure, "value": float(value)}
+                for (method, measure), value in means.stack().items()
+            )
+            shared = {"variant": variant, "seed": seed, "cost": trained.seconds}
+            yield from results(found, data="boutique", settings=asdict(CPU), **shared)

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.record import Result
-from explainrec_lab import data
+from experiments.record import Columns, Result, results
+from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
+from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
-from explainrec_lab.evaluate.sampled import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import TUNED, class_features, learn, saers, settings_of
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import hit_rate
-from explainrec_lab.saers.shop import Shop, open_shop
-from explainrec_lab.saers.whole import pooled_vectors
+from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
-
-def profile(name: str) -> Saers:
-    """Settings of one profile."""
-    found = SIZES["saers"][name]
-    assert isinstance(found, Saers)
-    return found
-
-
-CPU = profile("cpu")
+CPU = replace(cast(Saers, SIZES["saers"]["cpu"]), hidden=100, epochs=6)
+"""The chapter's settings for reading on a laptop, with the network of the record."""
 
 ELSEWHERE = settings_of(
     ("VBPR, ImageNet", 40, 1e-1, 3e-5),
@@ -43,13 +31,25 @@ ELSEWHERE = settings_of(
     ("JRL, ImageNet", 20, 1e-2, 1e-4),
     ("SAERS, all twelve", 40, 1e-1, 3e-5),
 )
-"""Models of the line-up that see something else; settings, searched like `line_up.TUNED`.
+"""Models of the line-up that see something else; settings, searched like `saers.TUNED`.
 
 The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
 paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
 """
 
 SETTINGS = TUNED | ELSEWHERE
+
+VARIANTS = {
+    f"{method}, {variant}": (method, variant)
+    for method, variant in (
+        ("VBPR", "ImageNet"),
+        ("DeepStyle", "ImageNet"),
+        ("JRL", "ImageNet"),
+        ("SAERS", "all twelve"),
+        ("SAERS, ours", "shuffled features"),
+    )
+}
+"""Name -> the model of the line-up that it is, and what it sees instead of what others see."""
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -68,17 +68,16 @@ COLD_NEGATIVES = 150
 
 SHUFFLED = "SAERS, ours, shuffled features"
 
-EXPLAINED = {
-    "SAERS": ("attention", "contribution", "swap"),
-    "SAERS, all twelve": ("attention", "contribution", "swap"),
-    "SAERS, with bias": ("attention", "contribution", "swap"),
-    "SAERS, a sum": ("contribution", "swap"),
-    "SAERS, a sum with bias": ("contribution", "swap"),
-    "SAERS, classes": ("attention", "contribution", "swap"),
-    "SAERS, ours": ("contribution", "swap"),
-    SHUFFLED: ("contribution", "swap"),
-}
-"""Model -> the answers that are scored. Weights of a sum are all alike, so they answer nothing."""
+EXPLAINED = (
+    *("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes"),
+    *("SAERS, a sum", "SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
+)
+"""Models whose answers are scored. Weights of a sum are all alike, so they answer nothing."""
+
+Sight = Callable[[str, Shop, int], Shop]
+"""(variant, shop, seed) -> the shop as the variant sees it."""
+
+Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
 PURCHASES = (4, 8, 16, 32, 64)
 USUAL = 8
@@ -91,31 +90,25 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §4.3 and Figures 4 to 6.
     """
     for seed in range(seeds):
-        shop = open_shop(CPU, seed)
-        drawn = scenarios(shop, seed)
-        for d in DIMENSIONS:
-            for method in COMPARED:
-                model, seconds = learned(method, shop, d, seed)
-                settings = {"d": d, **SETTINGS.get(method, {})}
-                for scenario, some in drawn.items():
-                    for measure, value in scores_of(model, some).items():
-                        name = f"{measure}, {scenario}"
-                        yield _result(method, name, value, seed, seconds, settings)
+        yield from _table(seed, DIMENSIONS, COMPARED, scores_of)
 
 
 def saers_ablation(seeds: int = 3) -> Iterator[Result]:
     """Table 2's five models. Source: SAERS, §4.4."""
-    d = CPU.d
     for seed in range(seeds):
-        shop = open_shop(CPU, seed)
-        drawn = scenarios(shop, seed)
-        for method in ABLATION:
-            model, seconds = learned(method, shop, d, seed)
-            settings = {"d": d, **TUNED.get(method, {})}
-            scores = model.scores()
-            for scenario, some in drawn.items():
-                value = float(sampled_auc(scores, some).mean())
-                yield _result(method, f"AUC, {scenario}", value, seed, seconds, settings)
+        yield from _table(seed, (CPU.d,), ABLATION, aucs_of)
+
+
+def _table(
+    seed: int, sizes: Iterable[int], names: Iterable[str], measured: Measure
+) -> Iterator[Result]:
+    """What is measured of each model on one division of the purchases."""
+    shop = open_shop(CPU, seed)
+    drawn = scenarios(shop, seed)
+    for d in sizes:
+        for name in names:
+            model, columns = learned(name, shop, d, seed)
+            yield from results(measured(model, drawn), data="boutique", **columns)
 
 
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
@@ -130,32 +123,51 @@ def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     }
 
 
-def scores_of(model: Ranker, drawn: Contests) -> dict[str, float]:
-    """AUC and NDCG@N, averaged over contests."""
+def scores_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
+    """AUC and NDCG@N, averaged over contests, for each scenario."""
+    yield from aucs_of(model, drawn)
     scores = model.scores()
-    ndcg = sampled_ndcg(scores, drawn, max(CUTS)).mean(axis=0)
-    return {
-        "AUC": float(sampled_auc(scores, drawn).mean()),
-        **{f"NDCG@{N}": float(ndcg[N - 1]) for N in CUTS},
-    }
+    for scenario, some in drawn.items():
+        ndcg = sampled_ndcg(scores, some, max(CUTS)).mean(axis=0)
+        for N in CUTS:
+            yield {"measure": "NDCG", "group": scenario, "k": N, "value": float(ndcg[N - 1])}
 
 
-def learned(method: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, float]:
-    """A model with its settings or others, and the CPU seconds that its training took."""
-    shop = seen_by(method, shop)
+def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
+    """AUC, averaged over contests, for each scenario."""
+    scores = model.scores()
+    for scenario, some in drawn.items():
+        auc = float(sampled_auc(scores, some).mean())
+        yield {"measure": "AUC", "group": scenario, "value": auc}
+
+
+def learned(
+    name: str, shop: Shop, d: int, seed: int, seen: Sight | None = None, **how: Any
+) -> tuple[Ranker, Columns]:
+    """A model with its settings or others, and the columns that it gives to its results.
+
+    Args:
+        seen: how a variant sees the shop, if not as `seen_by` says.
+    """
+    method, variant = VARIANTS.get(name, (name, ""))
+    shop = (seen or seen_by)(variant, shop, seed)
+    how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
     start = time.process_time()
-    how = SETTINGS.get(method, {}) | how
-    name = method.removesuffix(", ImageNet").removesuffix(", all twelve")
-    model, _ = learn(name, shop, d, seed=seed, **how)
-    return model, time.process_time() - start
+    model, _ = learn(method, shop, d, seed=seed, **how)
+    seconds = time.process_time() - start
+    columns = {"method": method, "variant": variant, "d": d, "seed": seed}
+    return model, columns | {"cost": seconds, "settings": how}
 
 
-def seen_by(method: str, shop: Shop) -> Shop:
-    """The shop as a model sees it; most see it as it is."""
-    if method.endswith(", ImageNet"):
-        return replace(shop, vectors=imagenet_vectors(CPU))
-    if method.endswith(", all twelve"):
+def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
+    """The shop as a variant of a model sees it."""
+    if variant == "ImageNet":
+        return replace(shop, found=replace(shop.found, whole=imagenet_vectors(CPU).numpy()))
+    if variant == "all twelve":
         return replace(shop, found=open_shop(CPU, every=True).found)
+    if variant == "shuffled features":
+        named = shuffled(torch.from_numpy(shop.found.predicted), shop.found.applies, seed)
+        return replace(shop, found=replace(shop.found, predicted=named.numpy()))
     return shop
 
 
@@ -192,35 +204,27 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
     for seed in range(seeds):
         for purchases in PURCHASES:
             shop = open_shop(CPU, seed, purchases=purchases)
-            everything = contests(shop.parts.test, shop.dataset.interactions, seed=seed)
-            for method, model, seconds in _models(shop, purchases, seed):
-                auc = float(sampled_auc(model.scores(), everything).mean())
-                settings = {"purchases": purchases}
-                yield _result(method, "AUC, all items", auc, seed, seconds, settings)
-                for how in EXPLAINED[method]:
-                    rate = hit_rate(model, shop, how)
-                    yield _result(method, f"hit rate, {how}", rate, seed, seconds, settings)
-            for reference, rate in references(shop).items():
-                settings = {"purchases": purchases}
-                yield _result(reference, "hit rate", rate, seed, 0.0, settings)
+            drawn = {"all items": contests(shop.parts.test, shop.dataset.interactions, seed=seed)}
+            for name in EXPLAINED:
+                usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
+                model, columns = learned(name, shop, CPU.d, seed, **longer(usual, purchases))
+                assert isinstance(model, saers.SAERS)
+                found = [*aucs_of(model, drawn), *rates_of(model, shop)]
+                yield from results(found, data="boutique", purchases=purchases, **columns)
+            for method, rate in truth.references(shop.dataset, shop.parts).items():
+                columns = {"method": method, "measure": "hit rate", "value": rate, "seed": seed}
+                yield from results([columns], data="boutique", purchases=purchases)
 
 
-def _models(shop: Shop, purchases: int, seed: int) -> Iterator[tuple[str, SAERS, float]]:
-    """Trained models of `EXPLAINED`, with their CPU seconds."""
-    for method in EXPLAINED:
-        how = longer(SETTINGS["SAERS, ours" if method == SHUFFLED else method], purchases)
-        start = time.process_time()
-        if method == SHUFFLED:
-            features = shuffled(class_features(shop), shop.found.applies, seed)
-            options: dict[str, Any] = {"fusion": "sum", "bias": True, "whole": False}
-            model = saers(shop, CPU.d, seed, features=features, **options)
-            fit_ranker(model, shop.parts.train, seed=seed, **how)
-            seconds = time.process_time() - start
-        else:
-            trained, seconds = learned(method, shop, CPU.d, seed, **how)
-            assert isinstance(trained, SAERS)
-            model = trained
-        yield method, model, seconds
+def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
+    """How often each way names the true reason."""
+    ways = ("attention",) if model.fusion == "attention" else ()
+    for how in (*ways, "contribution", "swap"):
+        yield {
+            "measure": "hit rate",
+            "how": how,
+            "value": saers.hit_rate(model, shop.dataset, shop.parts.test, how),
+        }
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
@@ -238,21 +242,3 @@ def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:
         rows = np.flatnonzero(kind == each)
         source[rows] = rng.permutation(rows)
     return features[torch.from_numpy(source)]
-
-
-def references(shop: Shop) -> dict[str, float]:
-    """A blind guess, and the most frequent reason of the training purchases."""
-    events = shop.parts.test
-    reason = truth.purchase_reasons(shop.dataset, events)
-    applies = truth.applies_to(shop.dataset, events)
-    before = truth.purchase_reasons(shop.dataset, shop.parts.train)
-    return {
-        "guessing": truth.chance_rate(reason, applies),
-        "most frequent reason": truth.prior_rate(before, reason, applies),
-    }
-
-
-def _result(
-    method: str, measure: str, value: float, seed: int, cost: float, settings: dict[str, Any]
-) -> Result:
-    return Result(method, "boutique", measure, round(value, 5), seed, round(cost, 1), settings)

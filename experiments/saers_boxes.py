@@ -13,11 +13,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
-from experiments.record import Result
+from experiments.photo_attributes import judged, seen_classes
+from experiments.record import Columns, Result, results
+from experiments.saers import CPU
 from explainrec_lab import data, saers
-from explainrec_lab.data.contracts import Dataset
-from explainrec_lab.saers import box_table
-from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.data.contracts import Catalogue
+from explainrec_lab.saers import boxes
+from explainrec_lab.settings import Saers
 
 CHOSEN_ON = 5
 """Seed of the boutique on which settings were chosen; never recorded."""
@@ -29,20 +31,13 @@ BOXED = 400
 """Of these, pictures whose boxes are measured."""
 
 
-def cpu() -> Saers:
-    """The chapter's settings for reading on a laptop."""
-    found = SIZES["saers"]["cpu"]
-    assert isinstance(found, Saers)
-    return found
-
-
 def networks() -> dict[str, Saers]:
     """What is compared: the side of F, and the paper's head (linear on the mean of F)."""
     return {
-        "8 x 8": cpu(),
-        "4 x 4": replace(cpu(), stride=16),
-        "8 x 8, pooled head": replace(cpu(), head="pooled"),
-        "16 x 16": replace(cpu(), stride=4),
+        "8 x 8": CPU,
+        "4 x 4": replace(CPU, stride=16),
+        "8 x 8, pooled head": replace(CPU, head="pooled"),
+        "16 x 16": replace(CPU, stride=4),
     }
 
 
@@ -55,14 +50,19 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §3.1; the truth is the boutique's.
     """
     for seed in range(seeds):
-        shop = data.load("boutique", items=ITEMS, size=cpu().size, seed=shown_at(seed))
-        for grid, settings in networks().items():
+        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
+        for variant, settings in networks().items():
             network = saers.trained_network(settings, seed)
-            yield from _accuracies(grid, network, shop, settings, seed)
-            main = settings == cpu()
-            maps = box_table.MAPS if main else _gradient_maps()
-            table = box_table.box_table(network, shop, np.arange(BOXED), maps, references=main)
-            yield from _boxes(grid, table, network, settings, seed)
+            shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
+            right = accuracy(network, shop.catalogue)
+            every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
+            found = _by_attribute("accuracy", every)
+            row = {"method": "network", "variant": variant}
+            yield from results(found, data="boutique", **row, **shared)
+            main = settings == CPU
+            maps = boxes.MAPS if main else _gradient_maps()
+            table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
+            yield from results(_boxes(table, variant), data="boutique", **shared)
 
 
 def shown_at(seed: int) -> int:
@@ -70,50 +70,33 @@ def shown_at(seed: int) -> int:
     return seed if seed < CHOSEN_ON else seed + 1
 
 
-def _gradient_maps() -> dict[str, saers.Mapper]:
+def _gradient_maps() -> dict[str, boxes.Mapper]:
     """The maps that depend on the side of F."""
-    return {name: box_table.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
+    return {name: boxes.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
 
 
-def _accuracies(
-    grid: str,
-    network: saers.SemanticExtraction,
-    shop: Dataset,
-    settings: Saers,
-    seed: int,
-) -> Iterator[Result]:
-    found = box_table.accuracy(network, shop.catalogue)
-    measured = {"accuracy, mean": found.mean(), "accuracy, lowest": found.min()}
-    measured |= {f"accuracy, {attribute}": value for attribute, value in found.items()}
-    for measure, value in measured.items():
-        yield _result(f"network {grid}", measure, float(value), network, settings, seed)
+def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Series:
+    """Share of right classes, attribute by attribute, where the attribute applies.
+
+    Raises:
+        ValueError: a catalogue without pictures or labels.
+    """
+    if catalogue.images is None or catalogue.attributes is None or catalogue.schema is None:
+        raise ValueError("catalogue: needs pictures and attribute labels to be scored on")
+    predicted = seen_classes(network, catalogue.images)
+    return judged(predicted, catalogue.attributes, catalogue.schema)["accuracy"]
 
 
-def _boxes(
-    grid: str,
-    table: pd.DataFrame,
-    network: saers.SemanticExtraction,
-    settings: Saers,
-    seed: int,
-) -> Iterator[Result]:
+def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
     for (name, frame), rows in table.groupby(["map", "frame"], sort=False):
-        own = name in box_table.MAPS
-        method = f"{name} {grid}, {frame}" if own else f"{name}, {frame}"
+        row = {"method": name, "variant": variant if name in boxes.MAPS else "", "how": frame}
         for measure in ("iou", "pointing"):
+            yield row | {"measure": measure, "attribute": "mean", "value": rows[measure].mean()}
             every = rows.groupby("attribute", sort=False)[measure].mean()
-            measured = {f"{measure}, mean": rows[measure].mean()}
-            measured |= {f"{measure}, {attribute}": value for attribute, value in every.items()}
-            for what, value in measured.items():
-                yield _result(method, what, float(value), network, settings, seed)
+            for columns in _by_attribute(measure, every):
+                yield row | columns
 
 
-def _result(
-    method: str,
-    measure: str,
-    value: float,
-    network: saers.SemanticExtraction,
-    settings: Saers,
-    seed: int,
-) -> Result:
-    cost = round(network.seconds, 1)
-    return Result(method, "boutique", measure, round(value, 5), seed, cost, asdict(settings))
+def _by_attribute(measure: str, found: pd.Series) -> Iterator[Columns]:
+    for attribute, value in found.items():
+        yield {"measure": measure, "attribute": attribute, "value": float(value)}

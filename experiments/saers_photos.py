@@ -12,9 +12,8 @@ Source: SAERS, §4.1 to §4.3. The photos stay where they are; only numbers leav
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,32 +23,23 @@ from torch import Tensor
 
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
-from experiments.record import Result
-from experiments.saers import scenarios, scores_of
+from experiments.record import Columns, Result, results
+from experiments.saers import aucs_of, learned, scenarios, scores_of
+from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import points
-from explainrec_lab import data
-from explainrec_lab.baselines.visual import Ranker
+from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.sampled import NEGATIVES, contests, sampled_auc
-from explainrec_lab.saers.extraction import Extracted, extract
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import UNTRAINED, make
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import attention_of, contribution_of
-from explainrec_lab.saers.shop import Shop
-from explainrec_lab.saers.whole import pooled_vectors
-
-IMAGENET = "VBPR, ImageNet"
-"""VBPR with vectors of the network before it learned any attribute."""
+from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
-    *(IMAGENET, "VBPR", "DeepStyle", "JRL"),
+    *("VBPR, ImageNet", "VBPR", "DeepStyle", "JRL"),
     *("SAERS", "SAERS, ours + picture", "SAERS, ours"),
 )
+"""The second VBPR sees vectors of the network before it learned any attribute."""
 
-EPOCHS = 20
 GRID: dict[str, tuple[float, ...]] = {
+    "epochs": (20,),
     "learning_rate": (1e-2, 3e-2, 1e-1),
     "regularizer": (1e-5, 1e-4),
 }
@@ -87,7 +77,7 @@ class PhotoShop(Shop):
     """A shop whose photos were also seen by a network that knows ImageNet alone.
 
     Attributes:
-        plain: one vector a picture, as `vectors`.
+        plain: one vector a picture, as `found.whole`.
     """
 
     plain: Float[Tensor, "item m"]
@@ -107,14 +97,16 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     assert schema is not None and images is not None
     for seed in reversed(range(seeds)):  # the first comes last, and goes on
         parts = photo_attributes.divided(products, seed)
-        network = photo_attributes.trained(parts.train, seed)
-        yield from photo_attributes.accuracies(network, parts, seed)
-    found, vectors = extract(network, images), pooled_vectors(network, images)
-    yield from seen(dataset, found, schema)
-    yield from described(dataset, found, schema)
+        network = photo_attributes.trained(parts[0], seed)
+        shared = {"data": "fashion-product-images", "seed": seed, "settings": asdict(SETTINGS)}
+        yield from results(photo_attributes.accuracies(network, parts), **shared)
+    found = saers.extract(network, images)
+    labels = spoken(dataset, schema)
+    told = photo_attributes.compared(found.predicted, labels, labels, schema)
+    yield from results([*seen(dataset, found, schema), *told], data="hm", seed=0)
     plain = pooled_vectors(photo_attributes.untrained(schema), images)
     division = data.leave_one_out(dataset.interactions, 0, least=5)
-    first = PhotoShop(dataset, division, found, vectors, plain)
+    first = PhotoShop(dataset, division, found, plain)
     chosen = yield from searched(first)
     for seed in range(seeds):
         shop = replace(first, parts=data.leave_one_out(dataset.interactions, seed, least=5))
@@ -131,34 +123,17 @@ def in_memory(dataset: Dataset) -> Dataset:
 # --------------------------------------------------------------------------- what is seen
 
 
-def seen(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Result]:
+def seen(dataset: Dataset, found: saers.Extracted, schema: Schema) -> Iterator[Columns]:
     """Share of H&M's items in which the network sees each attribute, by H&M's own groups."""
     group = dataset.catalogue.items["group"].to_numpy()
-    yield _result("network", "items with an attribute", float(found.applies.any(axis=1).mean()), 0)
+    some = float(found.applies.any(axis=1).mean())
+    yield {"method": "network", "measure": "items with an attribute", "value": some}
     for name in GROUPS:
         inside = group == name
-        if not inside.any():
-            continue
-        settings = {"group": name, "items": int(inside.sum())}
-        for attribute, share in zip(
-            schema.attributes, found.applies[inside].mean(axis=0), strict=True
-        ):
-            yield _result("network", f"share, {attribute}", float(share), 0, settings=settings)
-
-
-def described(dataset: Dataset, found: Extracted, schema: Schema) -> Iterator[Result]:
-    """Accuracy on garments whose description names exactly one class of an attribute."""
-    labels = spoken(dataset, schema)
-    guesses = {
-        "network": found.predicted,
-        "majority": np.tile(photo_attributes.majority(labels), (len(labels), 1)),
-    }
-    for method, predicted in guesses.items():
-        for name, scores in photo_attributes.judged(predicted, labels, schema).iterrows():
-            settings = {"items": int(scores.products), "classes": int(scores.classes)}
-            for measure in ("accuracy", "balanced accuracy"):
-                value = float(scores[measure])
-                yield _result(method, f"{measure}, {name}", value, 0, settings=settings)
+        row = {"method": "network", "measure": "share", "group": name, "n": int(inside.sum())}
+        for attribute, own in zip(schema.attributes, found.applies[inside].T, strict=True):
+            if inside.any():
+                yield row | {"attribute": attribute, "value": float(own.mean())}
 
 
 def spoken(dataset: Dataset, schema: Schema) -> Int[ndarray, "item attribute"]:
@@ -183,7 +158,7 @@ def spoken(dataset: Dataset, schema: Schema) -> Int[ndarray, "item attribute"]:
 
 AGREEMENT = "attention and contribution name the same"
 
-Settings = dict[str, dict[str, float]]
+Settings = dict[str, dict[str, Any]]
 """Model -> its point of the grid."""
 
 
@@ -192,47 +167,39 @@ def searched(shop: PhotoShop) -> Generator[Result, None, Settings]:
     everything = shop.dataset.interactions
     drawn = contests(shop.parts.development, everything, negatives=NEGATIVES, repeats=SEARCHED_WITH)
     best: Settings = {}
-    for method in COMPARED:
-        if method in UNTRAINED:
+    for name in COMPARED:
+        if name in UNTRAINED:
             continue
         trials = []
         for how in points(GRID):
-            model, seconds = learned(method, shop, 0, how)
-            auc = float(sampled_auc(model.scores(), drawn).mean())
-            yield _result(method, "development AUC", auc, 0, seconds, _settings(how))
-            trials.append((auc, how))
-        best[method] = max(trials, key=lambda trial: trial[0])[1]
+            model, columns = learned(name, shop, SETTINGS.d, 0, seen_by, **how)
+            (found,) = aucs_of(model, {"development": drawn})
+            yield from results([found], data="hm", **columns)
+            trials.append((found["value"], how))
+        best[name] = max(trials, key=lambda trial: trial[0])[1]
     return best
 
 
 def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iterator[Result]:
     """AUC and NDCG@N of every model on one division's test purchases, All Items and Cold Items."""
     drawn = scenarios(shop, seed)
-    for method in COMPARED:
-        how = chosen.get(method, {})
-        model, seconds = learned(method, shop, seed, how)
-        for scenario, some in drawn.items():
-            found = {"purchases": len(np.unique(some.user)), **_settings(how)}
-            for measure, value in scores_of(model, some).items():
-                yield _result(method, f"{measure}, {scenario}", value, seed, seconds, found)
-        if isinstance(model, SAERS):
-            yield from named(method, model, shop, schema, seed)
+    users = {scenario: len(np.unique(some.user)) for scenario, some in drawn.items()}
+    for name in COMPARED:
+        model, columns = learned(name, shop, SETTINGS.d, seed, seen_by, **chosen.get(name, {}))
+        for found in scores_of(model, drawn):
+            yield Result(data="hm", n=users[found["group"]], **columns, **found)
+        if isinstance(model, saers.SAERS):
+            yield from results(named(model, shop, schema), data="hm", **columns)
 
 
-def learned(method: str, shop: PhotoShop, seed: int, how: dict[str, float]) -> tuple[Ranker, float]:
-    """A model with these settings, and the CPU seconds of its training."""
-    start = time.process_time()
-    if method == IMAGENET:
-        shop = replace(shop, vectors=shop.plain)
-    model = make(method.removesuffix(", ImageNet"), shop, SETTINGS.d, seed)
-    if method not in UNTRAINED:
-        fit_ranker(model, shop.parts.train, epochs=EPOCHS, seed=seed, **how)  # type: ignore[arg-type]
-    return model, time.process_time() - start
+def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
+    """The shop as a variant sees it: with ImageNet's eyes, or as it is."""
+    assert isinstance(shop, PhotoShop)
+    whole = shop.plain.numpy() if variant == "ImageNet" else shop.found.whole
+    return replace(shop, found=replace(shop.found, whole=whole))
 
 
-def named(
-    method: str, model: SAERS, shop: PhotoShop, schema: Schema, seed: int
-) -> Iterator[Result]:
+def named(model: saers.SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Columns]:
     """How often each attribute is the reason given for a test purchase, and whether ways agree.
 
     Purchases of items in which the network saw two attributes or more. There is no truth to hold
@@ -243,28 +210,12 @@ def named(
     if not several.any():
         return
     users, items = events.user[several], events.item[several]
-    added = np.nanargmax(contribution_of(model, users, items), axis=1)
+    added = np.nanargmax(saers.answers(model, users, items, "contribution"), axis=1)
     share = np.bincount(added, minlength=len(schema.attributes)) / len(added)
     for attribute, value in zip(schema.attributes, share, strict=True):
-        yield _result(method, f"reason given, {attribute}", float(value), seed)
+        yield {"measure": "reason given", "attribute": attribute, "value": float(value)}
     if model.fusion == "attention":
-        weighed = np.nanargmax(attention_of(model, users, items), axis=1)
-        agree = float((weighed == added).mean())
+        weighed = np.nanargmax(saers.answers(model, users, items, "attention"), axis=1)
         chance = float((1 / shop.found.applies[items].sum(axis=1)).mean())
-        yield _result(method, AGREEMENT, agree, seed)
-        yield _result("guessing", AGREEMENT, chance, seed)
-
-
-def _settings(how: dict[str, float]) -> dict[str, Any]:
-    return {"d": SETTINGS.d, "epochs": EPOCHS, **how} if how else {}
-
-
-def _result(
-    method: str,
-    measure: str,
-    value: float,
-    seed: int,
-    cost: float = 0.0,
-    settings: dict[str, Any] | None = None,
-) -> Result:
-    return Result(method, "hm", measure, round(value, 5), seed, round(cost, 1), settings or {})
+        yield {"measure": AGREEMENT, "value": float((weighed == added).mean())}
+        yield {"method": "guessing", "variant": "", "measure": AGREEMENT, "value": chance}

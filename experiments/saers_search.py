@@ -2,7 +2,7 @@
 
 A trial learns from the training purchases of the first division and is judged by AUC on its
 development purchases, at the size d of the `cpu` profile; the test purchases are not looked at.
-The best trial's settings stand in `line_up.TUNED` and `reproduce.saers.ELSEWHERE`, for every d and
+The best trial's settings stand in `saers.TUNED` and `experiments.saers.ELSEWHERE`, for every d and
 division. Two limits: negatives are items that the shopper never bought, in any part; and the other
 divisions share purchases with this one's development part.
 
@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from experiments.record import Result
-from experiments.saers import CPU, SETTINGS, learned
-from explainrec_lab.evaluate.sampled import contests, sampled_auc
-from explainrec_lab.saers.shop import open_shop
+from experiments.record import Result, results
+from experiments.saers import CPU, SETTINGS, aucs_of, learned
+from experiments.saers_models import open_shop
+from explainrec_lab.evaluate.ranking import contests
 
 GRID: dict[str, tuple[float, ...]] = {
     "epochs": (20, 40),
@@ -41,12 +41,9 @@ def points(grid: Mapping[str, tuple[float, ...]]) -> Iterator[dict[str, Any]]:
 def saers_search(seeds: int = 1) -> Iterator[Result]:
     """Development AUC of every trial; one division, whatever `seeds` is."""
     shop = open_shop(CPU)
-    drawn = contests(shop.parts.development, shop.dataset.interactions, repeats=REPEATS)
-    for method in SETTINGS:
+    purchases = shop.dataset.interactions
+    drawn = {"development": contests(shop.parts.development, purchases, repeats=REPEATS)}
+    for name in SETTINGS:
         for settings in points(GRID):
-            model, seconds = learned(method, shop, CPU.d, 0, **settings)
-            value = float(sampled_auc(model.scores(), drawn).mean())
-            own = {"d": CPU.d, **settings}
-            yield Result(
-                method, "boutique", "development AUC", round(value, 5), 0, round(seconds, 1), own
-            )
+            model, columns = learned(name, shop, CPU.d, 0, **settings)
+            yield from results(aucs_of(model, drawn), data="boutique", **columns)

@@ -14,14 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from experiments.record import Result
-from experiments.saers import CPU, of_imagenet, scenarios
-from explainrec_lab.evaluate.sampled import sampled_auc
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import TUNED, saers
-from explainrec_lab.saers.preference import SAERS, WholeFeature
-from explainrec_lab.saers.shop import Shop, open_shop
-from explainrec_lab.saers.whole import LinearFeature, SiameseFeature, pooled_vectors
+import torch
+
+from experiments.record import Result, results
+from experiments.saers import CPU, aucs_of, of_imagenet, scenarios
+from experiments.saers_models import TUNED, Shop, open_shop, pooled_vectors
+from explainrec_lab import saers
 
 EPOCHS = 5
 
@@ -40,32 +38,31 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
         for name, fusion in MODELS.items():
             for kind in ("attribute network", "AlexNet, kept", "AlexNet, end to end"):
                 how = TUNED[name] | {"epochs": EPOCHS}
-                model = saers(shop, CPU.d, seed, fusion=fusion, whole=whole_of(kind, shop, seed))
+                whole = whole_of(kind, shop, seed)
+                model = saers.saers(
+                    shop.n_users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed
+                )
                 seconds = taught(model, shop, seed, how)
-                scores = model.scores()
-                for scenario, some in drawn.items():
-                    value = round(float(sampled_auc(scores, some).mean()), 5)
-                    own = {"d": CPU.d, "whole": kind, "network rate": NETWORK_RATE, **how}
-                    yield Result(
-                        name, "boutique", f"AUC, {scenario}", value, seed, round(seconds, 1), own
-                    )
+                row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": seconds}
+                settings = {"network rate": NETWORK_RATE, **how}
+                yield from results(aucs_of(model, drawn), data="boutique", settings=settings, **row)
 
 
-def whole_of(kind: str, shop: Shop, seed: int) -> WholeFeature:
+def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.SiameseFeature:
     """f_g by its name in the record."""
     if kind == "attribute network":
-        return LinearFeature(shop.vectors, CPU.d, seed)
+        return saers.LinearFeature(torch.from_numpy(shop.found.whole), CPU.d, seed)
     network = of_imagenet("alexnet", grid=1)
     images = shop.dataset.catalogue.images
     assert images is not None
     if kind == "AlexNet, end to end":
-        return SiameseFeature(images, network, CPU.d, seed)
-    return LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)
+        return saers.SiameseFeature(images, network, CPU.d, seed)
+    return saers.LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)
 
 
-def taught(model: SAERS, shop: Shop, seed: int, how: dict[str, float]) -> float:
+def taught(model: saers.SAERS, shop: Shop, seed: int, how: dict[str, float]) -> float:
     """Train the model in place; the CPU seconds that it took."""
     start = time.process_time()
     own_rate = {"whole.network": NETWORK_RATE}
-    fit_ranker(model, shop.parts.train, seed=seed, own_rate=own_rate, **how)  # type: ignore[arg-type]
+    saers.train(model, shop.parts.train, seed=seed, own_rate=own_rate, **how)  # type: ignore[arg-type]
     return time.process_time() - start

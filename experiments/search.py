@@ -26,109 +26,94 @@ from typing import Any
 import numpy as np
 
 from experiments.reconet import Recipe, likes
-from experiments.record import Result
-from explainrec_lab import baselines, data
+from experiments.record import Columns, Result
+from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
 TRIALS = {"movielens-1m": 2, "completejourney": 3}
 """source -> trials of each method."""
 
 Range = tuple[float, float]
-
-_RECONET = {
-    "d": (96, 192),
-    "epochs": (40, 60),
-    "learning_rate": (7e-3, 1.5e-2),
-    "weight_decay": (0.08, 0.2),
-    "share": (0.4, 0.6),
-}
-
 Spaces = dict[str, tuple[Any, dict[str, Range]]]
+"""method -> known settings, hyperparameter -> from, to."""
 
-MOVIELENS: Spaces = {
-    "item-to-item": (baselines.ItemNeighbours(200, 1.0), {"k": (25, 400), "power": (0.5, 2)}),
-    "user-to-user": (baselines.UserNeighbours(200, 1.0), {"k": (50, 800), "power": (1, 4)}),
-    "OCuLaR": (
-        baselines.OCuLaR(200, 60.0, 100),
-        {"clusters": (100, 300), "regularisation": (20, 100)},
-    ),
-    "factorization machine": (
-        baselines.FM(64, 20, 2e-2, 0.3, 20),
-        {
-            "d": (48, 128),
-            "learning_rate": (5e-3, 3e-2),
-            "weight_decay": (0.05, 1),
-            "negatives": (10, 40),
-        },
-    ),
-    "CML": (
-        baselines.CML(64, 0.5, 15, 5e-3, 20),
-        {
-            "d": (32, 128),
-            "margin": (0.2, 1),
-            "learning_rate": (3e-3, 1e-2),
-            "negatives": (10, 40),
-        },
-    ),
-    "RecoNet": (Recipe(), _RECONET),
-    "RecoNet + Layer": (Recipe(hidden=128, epochs=60), _RECONET | {"hidden": (64, 256)}),
-    "iALS": (
-        baselines.IALS(128, 10.0, 100.0),
-        {"factors": (96, 192), "alpha": (5, 20), "regularisation": (50, 150)},
-    ),
-    "EASE": (baselines.EASE(500.0), {"regularisation": (100, 2000)}),
-    "popularity, attributes": (
-        baselines.DemographicPopularity(50.0, 0.5),
-        {"strength": (10, 300), "trust": (0.2, 1)},
-    ),
+FIELDS = {
+    "item-to-item": ("k", "power"),
+    "user-to-user": ("k", "power"),
+    "EASE": ("regularisation",),
+    "popularity, attributes": ("strength", "trust"),
+    "OCuLaR": ("clusters", "regularisation"),
+    "factorization machine": ("d", "learning_rate", "weight_decay", "negatives"),
+    "CML": ("d", "margin", "learning_rate", "negatives"),
+    "RecoNet": ("d", "epochs", "learning_rate", "weight_decay", "share"),
+    "RecoNet + Layer": ("d", "epochs", "learning_rate", "weight_decay", "share", "hidden"),
+    "iALS": ("factors", "alpha", "regularisation"),
 }
-"""method -> (known settings, hyperparameter -> from, to)."""
+"""method -> the hyperparameters that are searched."""
 
-_SHORT = {
-    "d": (48, 96),
-    "learning_rate": (7e-3, 3e-2),
-    "weight_decay": (0.05, 0.4),
-    "share": (0.3, 0.6),
+
+def _spaces(table: dict[str, tuple[Any, ...]]) -> Spaces:
+    """Known settings followed by a range for each of `FIELDS`; None: not searched here."""
+    return {
+        method: (
+            known,
+            {name: each for name, each in zip(FIELDS[method], ranges, strict=True) if each},
+        )
+        for method, (known, *ranges) in table.items()
+    }
+
+
+SIMPLE = {
+    "item-to-item": (baselines.ItemNeighbours(200, 1.0), (25, 400), (0.5, 2)),
+    "user-to-user": (baselines.UserNeighbours(200, 1.0), (50, 800), (1, 4)),
+    "EASE": (baselines.EASE(500.0), (100, 2000)),
+    "popularity, attributes": (baselines.DemographicPopularity(50.0, 0.5), (10, 300), (0.2, 1)),
 }
+FM, CML = "factorization machine", "CML"
+MOVIELENS = _spaces(
+    SIMPLE
+    | {
+        "OCuLaR": (baselines.OCuLaR(200, 60.0, 100), (100, 300), (20, 100)),
+        FM: (
+            baselines.FM(64, 20, 2e-2, weight_decay=0.3),
+            (48, 128),
+            (5e-3, 3e-2),
+            (0.05, 1),
+            (10, 40),
+        ),
+        CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
+        "RecoNet": (Recipe(), (96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6)),
+        "RecoNet + Layer": (
+            Recipe(hidden=128, epochs=60),
+            *((96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6), (64, 256)),
+        ),
+        "iALS": (baselines.IALS(128, 10.0, 100.0), (96, 192), (5, 20), (50, 150)),
+    }
+)
 
-HOUSEHOLDS: Spaces = {
-    **{
-        name: MOVIELENS[name]
-        for name in ("item-to-item", "user-to-user", "EASE", "popularity, attributes")
-    },
-    "OCuLaR": (
-        baselines.OCuLaR(200, 60.0, 60),
-        {"clusters": (50, 300), "regularisation": (20, 150)},
-    ),
-    "factorization machine": (
-        baselines.FM(48, 12, 2e-2, 1.0, 20),
-        {
-            "d": (32, 64),
-            "learning_rate": (1e-2, 5e-2),
-            "weight_decay": (0.3, 3),
-            "negatives": (10, 30),
-        },
-    ),
-    "CML": (
-        baselines.CML(32, 0.5, 15, 1e-2, 20),
-        {
-            "d": (12, 64),
-            "margin": (0.2, 1),
-            "learning_rate": (5e-3, 2e-2),
-            "negatives": (10, 30),
-        },
-    ),
-    "RecoNet": (Recipe(64, None, 30, 1.5e-2, 0.1), _SHORT),
-    "RecoNet + Layer": (Recipe(64, 64, 30, 1.5e-2, 0.1), _SHORT | {"hidden": (32, 128)}),
-    "iALS": (
-        baselines.IALS(128, 10.0, 100.0),
-        {"factors": (48, 160), "alpha": (3, 20), "regularisation": (50, 200)},
-    ),
-}
-"""The same for the households."""
-
-NEED = ("popularity, attributes",)
-"""What has nothing to tune without attributes; all others are searched without them."""
+HOUSEHOLDS = _spaces(
+    SIMPLE
+    | {
+        "OCuLaR": (baselines.OCuLaR(200, 60.0, 60), (50, 300), (20, 150)),
+        FM: (
+            baselines.FM(48, 12, 2e-2, weight_decay=1.0),
+            (32, 64),
+            (1e-2, 5e-2),
+            (0.3, 3),
+            (10, 30),
+        ),
+        CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
+        "RecoNet": (
+            Recipe(64, None, 30, 1.5e-2, 0.1),
+            *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6)),
+        ),
+        "RecoNet + Layer": (
+            Recipe(64, 64, 30, 1.5e-2, 0.1),
+            *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6), (32, 128)),
+        ),
+        "iALS": (baselines.IALS(128, 10.0, 100.0), (48, 160), (3, 20), (50, 200)),
+    }
+)
 
 
 def reconet_search(seeds: int = 1) -> Iterator[Result]:
@@ -142,11 +127,9 @@ def reconet_search_households(seeds: int = 1) -> Iterator[Result]:
 
 
 def _search(source: str, spaces: Spaces) -> Iterator[Result]:
-    plain, rich = (likes(0, attributes, source) for attributes in (False, True))
     for trial in range(TRIALS[source]):
         for method, (known, space) in spaces.items():
-            settings = drawn(method, known, space, trial)
-            yield tried(source, method, settings, rich if method in NEED else plain, trial)
+            yield tried(source, method, drawn(method, known, space, trial), trial)
 
 
 def drawn(method: str, known: Any, space: dict[str, Range], trial: int) -> Any:
@@ -163,13 +146,15 @@ def _like(known: float, x: float) -> float:
     return round(x) if isinstance(known, int) else float(f"{x:.3g}")
 
 
-def tried(source: str, method: str, settings: Any, parts: data.Split, trial: int) -> Result:
+def tried(source: str, method: str, settings: Any, trial: int) -> Result:
     """One trial: recall@50 on the development part, and the CPU seconds of training."""
+    of_its_kind = method == "popularity, attributes"  # has nothing to tune without attributes
+    parts = likes(0, attributes=of_its_kind, source=source)
     start = time.process_time()
     scores = settings.scores(parts.train, 0)
     cost = time.process_time() - start
     recall = mean_recall(scores, 50, parts.development.matrix, parts.train.matrix)[-1]
-    return Result(
-        method, source, "development recall@50", float(recall), 0, round(cost, 1),
-        {"trial": trial, **asdict(settings)},
-    )  # fmt: skip
+    method, variant = ("popularity", "attributes") if of_its_kind else (method, "")
+    row: Columns = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}
+    row |= {"measure": "recall", "group": "development", "k": 50, "value": float(recall)}
+    return Result(**row, cost=cost, settings=asdict(settings))

@@ -10,69 +10,19 @@ done in `render.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy import ndarray
+from numpy.random import Generator, default_rng
 
-from explainrec_boutique.limits import Range, check_number
-from explainrec_boutique.vocabulary import (
-    APPLIES,
-    BACKGROUNDS,
-    CATEGORIES,
-    COLOURS,
-    FAMILY_OF,
-    MARKS,
-    NECK,
-    PATTERNS,
-    SCHEMA,
-    display,
-)
-from explainrec_lab.data.contracts import DOES_NOT_APPLY
+from . import vocabulary as words
+from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
+from .vocabulary import APPLIES, CATEGORIES, DOES_NOT_APPLY, FAMILIES, NECK, SCHEMA, display
 
-MAX_SEED = 2**32 - 1
-MAX_ITEM = 2**31 - 1
-GRID = 2**10
-"""Real-valued choices are multiples of 1/GRID: the same on every machine."""
-
-
-# ------------------------------------------------------------------ how hard the catalogue is
-
-ALLOWED: dict[str, Range] = {"nuisance": (0.0, 2.0), "marks": (0.0, 1.0), "noise": (0.0, 0.2)}
-
-
-@dataclass(frozen=True)
-class Dials:
-    """How much a picture varies beyond its attributes.
-
-    Attributes:
-        nuisance: spread of pose and light, 0 (none) to 2; 1 is the shop's usual.
-        marks: probability of a brand mark, 0 to 1.
-        shortcut: None, or (attribute, probability): items with the attribute always carry a
-            mark, and with this probability it is the one that stands for their class: a trap
-            for models.
-        noise: standard deviation of the pixel noise, 0 to 0.2 of full scale.
-    """
-
-    nuisance: float = 1.0
-    marks: float = 0.45
-    shortcut: tuple[str, float] | None = None
-    noise: float = 0.006
-
-    def __post_init__(self) -> None:
-        for name, allowed in ALLOWED.items():
-            check_number(name, getattr(self, name), allowed)
-        if self.shortcut is not None:
-            _check_shortcut(self.shortcut)
-
-
-def _check_shortcut(shortcut: Any) -> None:
-    if not isinstance(shortcut, tuple) or len(shortcut) != 2:
-        raise ValueError(
-            f"shortcut: {shortcut!r} is neither None nor a pair (attribute, probability)"
-        )
-    SCHEMA.attribute(shortcut[0])
-    check_number("shortcut's probability", shortcut[1], (0.0, 1.0))
+GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every machine
 
 
 # ------------------------------------------------------------------ one item
@@ -158,15 +108,20 @@ class Design:
         }
 
     @property
+    def neck(self) -> str:
+        """Which of `NECK` a top has; '' for other items."""
+        return next((name for name in NECK if name in self.attributes), "")
+
+    @property
     def family(self) -> str:
         """The family of the main colour, one of `FAMILIES`."""
-        return FAMILY_OF[self.colour]
+        return words.FAMILY_OF[self.colour]
 
     @property
     def title(self) -> str:
         """The item's name in the catalogue: 'navy striped V-neck top, long sleeves'."""
         pattern = "" if self.pattern == "plain" else f"{self.pattern} "
-        return f"{self.colour} {pattern}{_KIND_OF[self.category](self.attributes)}"
+        return f"{self.colour} {pattern}{_KIND_OF[self.category](self)}"
 
     def switched(self, attribute: str, value: str) -> Design:
         """The same item with one attribute of another class: the counterfactual.
@@ -184,39 +139,60 @@ class Design:
         codes[position] = SCHEMA.code(attribute, value)
         return replace(self, codes=tuple(codes))
 
-    def facts(self) -> dict[str, Any]:
-        """All fields as plain values, for a content key."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What shoppers and relations go by, for every item of a catalogue.
+
+    Attributes:
+        category: int64 `[item]`, position in `CATEGORIES`.
+        colour_family: int64 `[item]`, position in `FAMILIES`.
+        attributes: int64 `[item, attribute]`, class codes, -1 = does not apply.
+        popularity: float32 `[item]`, standard normal.
+    """
+
+    category: Int[ndarray, " item"]
+    colour_family: Int[ndarray, " item"]
+    attributes: Int[ndarray, "item attribute"]
+    popularity: Float[ndarray, " item"]
+
+    @classmethod
+    def of(cls, items: pd.DataFrame, attributes: Int[ndarray, "item attribute"]) -> ItemFacts:
+        """The facts in a table with the columns `category`, `colour_family` and `popularity`."""
+        category, family = (
+            pd.Categorical(items[column], categories=list(names)).codes.astype(np.int64)
+            for column, names in (("category", CATEGORIES), ("colour_family", FAMILIES))
+        )
+        return cls(category, family, attributes, items["popularity"].to_numpy(np.float32))
+
+    def __len__(self) -> int:
+        return len(self.category)
 
 
 # ------------------------------------------------------------------ titles
 
 
-def _top_words(has: dict[str, str]) -> str:
-    value = next(display(has[name]) for name in NECK if name in has)
-    kind = {
-        "high_neck": f"{value}-neck top",
-        "collar": f"{value}-collar top",
-        "lapel": "collarless jacket" if value == "collarless" else f"{value}-lapel jacket",
-        "neckline": f"{value}-neck top",
-    }[next(name for name in NECK if name in has)]
-    sleeves, body = display(has["sleeves_length"]), display(has["body_length"])
+def _top_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    value, part = has[design.neck], {"collar": "collar", "lapel": "lapel"}.get(design.neck, "neck")
+    garment = "jacket" if design.neck == "lapel" else "top"
+    kind = f"{value} {garment}" if value == "collarless" else f"{value}-{part} {garment}"
+    sleeves, body = has["sleeves_length"], has["body_length"]
     arms = sleeves if sleeves == "sleeveless" else f"{sleeves} sleeves"
     return f"{kind}, {arms}" + ("" if body == "regular" else f", {body} body")
 
 
-def _bottom_words(has: dict[str, str]) -> str:
-    if "skirt_length" in has:
-        return f"{display(has['skirt_length'])} skirt"
-    return f"{display(has['trousers_length'])} trousers"
+def _bottom_words(design: Design) -> str:
+    ((attribute, value),) = design.attributes.items()
+    return f"{display(value)} {attribute.removesuffix('_length')}"
 
 
-def _shoe_words(has: dict[str, str]) -> str:
-    kind = f"{display(has['boots_height'])} boots" if "boots_height" in has else "shoes"
-    heel = "flat" if has["heel_height"] == "flat" else f"heel {display(has['heel_height'])}"
-    if has["heel_height"] == "high":
-        heel = "high heel"
-    return f"{display(has['closure'])} {kind}, {display(has['toe_style'])} toe, {heel}"
+def _shoe_words(design: Design) -> str:
+    has = {name: display(value) for name, value in design.attributes.items()}
+    kind = f"{has['boots_height']} boots" if "boots_height" in has else "shoes"
+    height = has["heel_height"]
+    heel = {"flat": "flat", "high": "high heel"}.get(height, f"heel {height}")
+    return f"{has['closure']} {kind}, {has['toe_style']} toe, {heel}"
 
 
 _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
@@ -224,8 +200,7 @@ _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
 
 # ------------------------------------------------------------------ sampling
 
-DEFAULT = Dials()
-
+USUAL = Dials()
 NECK_ODDS = (0.2, 0.25, 0.2, 0.35)
 SLEEVE_ODDS = (0.2, 0.15, 0.25, 0.15, 0.25)
 JACKET_SLEEVE_ODDS = (0.0, 0.0, 0.3, 0.3, 0.4)
@@ -238,7 +213,7 @@ SHOE_PATTERN_ODDS = (0.7, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0)
 BACKGROUND_ODDS = (0.45, 0.25, 0.2, 0.1)
 
 
-def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
+def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     """Draw one item's design.
 
     Args:
@@ -250,16 +225,20 @@ def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
     """
     check_number("seed", seed, (0, MAX_SEED))
     check_number("item", item, (0, MAX_ITEM))
-    rng = np.random.default_rng([int(seed), int(item)])
+    rng = default_rng([int(seed), int(item)])
     category = CATEGORIES[rng.integers(len(CATEGORIES))]
     has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
-    colour, accent = (COLOURS[i] for i in rng.permutation(len(COLOURS))[:2])
+    colour, accent = (words.COLOURS[i] for i in rng.permutation(len(words.COLOURS))[:2])
+    patterns = SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS
     return Design(
         category=category,
-        codes=_codes(has),
+        codes=tuple(
+            SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
+            for name in SCHEMA.attributes
+        ),
         colour=colour,
         accent=accent,
-        pattern=_pick(rng, PATTERNS, SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS),
+        pattern=_pick(rng, words.PATTERNS, patterns),
         pattern_scale=_between(rng, 0.7, 1.5),
         fit=_between(rng, -1, 1),
         flare=_between(rng, 0, 1),
@@ -273,62 +252,51 @@ def sample(seed: int, item: int, dials: Dials = DEFAULT) -> Design:
     )
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
+def _between(rng: Generator, low: float, high: float) -> float:
     """A uniform number on the grid."""
     return round((low + (high - low) * rng.random()) * GRID) / GRID
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[str], odds: Sequence[float]) -> str:
-    """One of `choices`; consumes one number whatever the odds."""
-    return choices[int(rng.choice(len(choices), p=odds))]
+def _pick(rng: Generator, choices: Sequence[str], odds: Sequence[float] | None = None) -> str:
+    """One of `choices`, all equally likely without odds; consumes one number whatever they are."""
+    n = len(choices)
+    return choices[int(rng.integers(n) if odds is None else rng.choice(n, p=odds))]
 
 
-def _draw_top(rng: np.random.Generator) -> dict[str, str]:
+def _draw_top(rng: Generator) -> dict[str, str]:
     neck = _pick(rng, NECK, NECK_ODDS)
     sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
     return {
-        neck: _any(rng, neck),
+        neck: _pick(rng, SCHEMA.classes[neck]),
         "sleeves_length": _pick(rng, SCHEMA.classes["sleeves_length"], sleeves),
         "body_length": _pick(rng, SCHEMA.classes["body_length"], BODY_ODDS),
     }
 
 
-def _draw_bottom(rng: np.random.Generator) -> dict[str, str]:
+def _draw_bottom(rng: Generator) -> dict[str, str]:
     name = "skirt_length" if rng.random() < SKIRT_ODDS else "trousers_length"
-    return {name: _any(rng, name)}
+    return {name: _pick(rng, SCHEMA.classes[name])}
 
 
-def _draw_shoes(rng: np.random.Generator) -> dict[str, str]:
+def _draw_shoes(rng: Generator) -> dict[str, str]:
     boots = rng.random() < BOOT_ODDS
-    has = {name: _any(rng, name) for name in APPLIES["shoes"]}
-    if not boots:
-        del has["boots_height"]
-        return has
-    return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
+    has = {name: _pick(rng, SCHEMA.classes[name]) for name in APPLIES["shoes"]}
+    if boots:
+        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
+    del has["boots_height"]
+    return has
 
 
-def _any(rng: np.random.Generator, attribute: str) -> str:
-    classes = SCHEMA.classes[attribute]
-    return classes[int(rng.integers(len(classes)))]
-
-
-def _codes(has: dict[str, str]) -> tuple[int, ...]:
-    return tuple(
-        SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
-        for name in SCHEMA.attributes
-    )
-
-
-def _draw_mark(rng: np.random.Generator, has: dict[str, str], dials: Dials) -> str | None:
+def _draw_mark(rng: Generator, has: dict[str, str], dials: Dials) -> str | None:
     """A brand mark or None. Always consumes three numbers, so that dials change nothing else."""
-    shows, mark, tied = rng.random(), MARKS[int(rng.integers(len(MARKS)))], rng.random()
+    shows, mark, tied = rng.random(), _pick(rng, words.MARKS), rng.random()
     if dials.shortcut is not None and dials.shortcut[0] in has:
         attribute, probability = dials.shortcut
-        return MARKS[SCHEMA.code(attribute, has[attribute])] if tied < probability else mark
+        return words.MARKS[SCHEMA.code(attribute, has[attribute])] if tied < probability else mark
     return mark if shows < dials.marks else None
 
 
-def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
+def _draw_pose(rng: Generator, nuisance: float) -> Pose:
     tilt = sum(_between(rng, -1, 1) for _ in range(3))  # bell-shaped, within -3..3
     return Pose(
         rotation=2.4 * tilt * nuisance,
@@ -339,12 +307,12 @@ def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
     )
 
 
-def _draw_scene(rng: np.random.Generator, dials: Dials) -> Scene:
+def _draw_scene(rng: Generator, dials: Dials) -> Scene:
     return Scene(
         light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
         brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,
         warmth=_between(rng, -0.03, 0.03) * dials.nuisance,
-        background=_pick(rng, BACKGROUNDS, BACKGROUND_ODDS),
+        background=_pick(rng, words.BACKGROUNDS, BACKGROUND_ODDS),
         hue=_between(rng, 0, 1),
         noise=float(dials.noise),
     )

@@ -1,10 +1,9 @@
 """The gallery: pictures and part masks of many designs, drawn when first looked at, then kept.
 
-Pictures lie in the cache in chunks of `chunk` items, one file for images and one for masks. A file
-appears whole or not at all and ends in a checksum, so a killed rendering goes on with the chunks
-that are missing, and a damaged one is noticed and drawn again. Reading maps files into memory;
-nothing needs to fit there. Missing chunks are drawn by several processes; their number changes
-the time, never a byte.
+All lie in one file, a row an item, and a row ends in its checksum. A row without one is still to
+be drawn, so a killed rendering goes on with the rows that are missing; a damaged row is reported
+and drawn again. The file is mapped into memory for reading; nothing needs to fit there. Several
+processes draw; their number changes the time, never a byte.
 """
 
 from __future__ import annotations
@@ -15,64 +14,37 @@ import os
 import sys
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache, partial
-from operator import index
+from collections.abc import Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
 from tqdm import tqdm
 
-from explainrec_boutique.design import Design
-from explainrec_boutique.limits import check_number
-from explainrec_boutique.render import (
-    DRAWING_VERSION,
-    SIZES,
-    counterfactual_mask,
-    render,
-)
-from explainrec_lab.data.contracts import check_ids
-from explainrec_lab.data.store import cache_dir, content_key, whole_file
+from .design import Design
+from .dials import SIZES, check_number
+from .render import DRAWING_VERSION, counterfactual_mask, render
 
-CHUNK = 128
-"""Items a file: about a second of drawing at 64 pixels."""
-MOST_PARTS = 4
-"""No item has more attributes than this."""
-SLOTS = MOST_PARTS + 1
-"""Masks kept for an item: its parts in the order of its attributes, and its silhouette last."""
-CHECKSUM_BYTES = 4
+# Items drawn together, about a second's work: who looks at one soon looks at its neighbours.
+BLOCK = 128
+# Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
+SLOTS = 5
+# Fork where that is the system's custom: helpers only draw, and start at once.
 
-DRAWING_FILES = (
-    "bottoms.py",
-    "canvas.py",
-    "fabric.py",
-    "fastenings.py",
-    "geometry.py",
-    "last.py",
-    "marks.py",
-    "necks.py",
-    "render.py",
-    "shoes.py",
-    "toes.py",
-    "tops.py",
-    "vocabulary.py",
-)
-"""What a picture depends on beside its design."""
+HELPERS: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 class Gallery:
-    """Pictures by item id: an `Images` of the catalogue.
+    """Pictures by item id.
 
     Args:
         designs: one an item, in id order.
         size: pixels of a picture's side.
-        chunk: items a file in the cache.
+        folder: where pictures are kept, one file for each list of designs and size.
         processes: how many draw at a time; by default one a CPU of this process.
 
     Raises:
@@ -80,222 +52,184 @@ class Gallery:
     """
 
     def __init__(
-        self,
-        designs: Sequence[Design],
-        size: int = 64,
-        *,
-        chunk: int = CHUNK,
-        processes: int | None = None,
+        self, designs: Sequence[Design], size: int, folder: Path, processes: int | None = None
     ) -> None:
         check_number("size", size, SIZES)
-        check_number("chunk", chunk, (1, 65_536))
-        if processes is not None:
-            check_number("processes", processes, (1, 4096))
-        self.designs = designs
-        self.size = int(size)
-        self.chunk = int(chunk)
-        self.processes = processes or _cpus()
-        self.folder = cache_dir() / "boutique" / _key(designs, self.size, self.chunk)
-        self._open: dict[int, tuple[ndarray, ndarray]] = {}
+        self.processes = _cpus() if processes is None else processes
+        check_number("processes", self.processes, (1, 4096))
+        self.designs, self.size = designs, int(size)
+        self.path = folder / f"{_key(designs, self.size)}.pictures"
+        self._whole = np.zeros(len(designs), dtype=bool)
 
     def __len__(self) -> int:
         return len(self.designs)
 
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(items, 3, size, size)."""
-        return (len(self), 3, self.size, self.size)
-
     def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
-        """Pictures of one item (an int) or several (a slice, ids, or a mask), as a copy."""
-        if isinstance(items, slice):
-            return self._pictures(np.arange(len(self))[items])
-        if np.ndim(items) == 0:
-            return self._pictures(np.array([self._position(items)]))[0]
-        return self._pictures(self._positions(items))
+        """Pictures of one item (an int) or several (a slice, ids, or a mask), as a copy.
+
+        Raises:
+            IndexError: no such item.
+        """
+        ids = self._ids(items)
+        pictures = self._drawn(np.atleast_1d(ids))["image"][np.atleast_1d(ids)]
+        return pictures if ids.ndim else pictures[0]
 
     def mask(self, item: int, attribute: str, kind: str = "part") -> Bool[ndarray, "size size"]:
         """Pixels of an item that carry an attribute; none where it does not apply.
 
         Args:
-            kind: 'part' is read from the cache, 'counterfactual' is drawn now.
+            kind: 'part' is read from the file, 'counterfactual' is drawn now.
 
         Raises:
             ValueError: unknown kind. IndexError: no such item.
         """
         if kind not in ("part", "counterfactual"):
             raise ValueError(f"kind: {kind!r}; choose 'part' or 'counterfactual'")
-        item = self._position(item)
-        parts = tuple(self.designs[item].attributes)
-        if attribute not in parts:
+        design = self.designs[int(self._ids(item))]
+        if attribute not in design.attributes:
             return np.zeros((self.size, self.size), dtype=bool)
         if kind == "counterfactual":
-            return counterfactual_mask(self.designs[item], attribute, self.size)
-        return self._kept_mask(item, parts.index(attribute))
+            return counterfactual_mask(design, attribute, self.size)
+        return self._mask(item, tuple(design.attributes).index(attribute))
 
     def silhouette(self, item: int) -> Bool[ndarray, "size size"]:
         """Pixels of an item, without its shadow. Raises IndexError: no such item."""
-        return self._kept_mask(self._position(item), -1)
+        return self._mask(item, -1)
 
-    def draw_all(self) -> None:
-        """Draw whatever is still missing, now."""
-        self._need(range(-(-len(self) // self.chunk)))
-
-    # -------------------------------------------------------------- reading
-
-    def _kept_mask(self, item: int, slot: int) -> Bool[ndarray, "size size"]:
-        number, row = divmod(item, self.chunk)
-        self._need([number])
-        bits = np.unpackbits(self._open[number][1][row, slot], count=self.size * self.size)
+    def _mask(self, item: int, slot: int) -> Bool[ndarray, "size size"]:
+        row = self._drawn(np.atleast_1d(self._ids(item)))[item]
+        bits = np.unpackbits(row["masks"][slot], count=self.size * self.size)
         return bits.reshape(self.size, self.size).astype(bool)
 
-    def _position(self, item: Any) -> int:
-        position = index(item)
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"item {position} is not in this gallery (0..{len(self) - 1})")
-        return position % len(self)
-
-    def _positions(self, items: Any) -> ndarray:
-        chosen = np.asarray(items)
-        if chosen.dtype == bool and chosen.shape == (len(self),):
-            return np.flatnonzero(chosen)
-        return check_ids("items", chosen, len(self), "item")
-
-    def _pictures(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
-        numbers, rows = np.divmod(items, self.chunk)
-        wanted = np.unique(numbers).tolist()
-        self._need(wanted)
-        pictures = np.empty((len(items), 3, self.size, self.size), dtype=np.uint8)
-        for number in wanted:
-            here = numbers == number
-            pictures[here] = self._open[number][0][rows[here]]
-        return pictures
+    def _ids(self, items: Any) -> Int[ndarray, "*item"]:
+        try:
+            return np.arange(len(self))[items]
+        except IndexError as error:
+            raise IndexError(f"items: {error} (this gallery has 0..{len(self) - 1})") from None
 
     # -------------------------------------------------------------- drawing
 
-    def _need(self, numbers: Sequence[int]) -> None:
-        """Open these chunks; draw the missing and the damaged ones first."""
-        closed = [number for number in numbers if number not in self._open]
-        if not closed:
-            return
-        state = {number: _state(self.folder, number) for number in closed}
-        damaged = [_files(self.folder, n)[0].stem for n in closed if state[n] == "damaged"]
+    def draw_all(self) -> None:
+        """Draw whatever is still missing, now."""
+        self._drawn(np.arange(len(self)))
+
+    @cached_property
+    def _rows(self) -> ndarray:
+        return _open(self.path, len(self), self.size)
+
+    def _drawn(self, ids: Int[ndarray, " item"]) -> ndarray:
+        """All rows, those of `ids` drawn."""
+        unsure = ids[~self._whole[ids]]
+        if missing := self._not_whole(unsure.tolist()):
+            self._draw(missing)
+        self._whole[unsure] = True
+        return self._rows
+
+    def _not_whole(self, ids: list[int]) -> list[int]:
+        """Those whose rows are missing or damaged."""
+        rows = self._rows
+        return [item for item in ids if _checksum(rows[item]) != rows["checksum"][item]]
+
+    def _draw(self, missing: list[int]) -> None:
+        """Draw the blocks of some items, dealt out to several processes, this one among them."""
+        damaged = [item for item in missing if self._rows["checksum"][item]]
         if damaged:
-            warnings.warn(
-                f"boutique: damaged chunk {', '.join(damaged)} in {self.folder}; drawn again",
-                stacklevel=4,
-            )
-        self._draw([number for number in closed if state[number] != "whole"])
-        for number in closed:
-            images, masks = _files(self.folder, number)
-            self._open[number] = (np.load(images, mmap_mode="r"), np.load(masks, mmap_mode="r"))
+            _warn(f"damaged pictures of items {damaged} in {self.path}")
+        blocks = {item // BLOCK for item in missing}
+        todo = self._not_whole([item for item in range(len(self)) if item // BLOCK in blocks])
+        workers = min(self.processes, len(blocks))
+        helpers = [
+            HELPERS.Process(target=_draw_rows, args=(*self._job(todo[n::workers]), os.getpid()))
+            for n in range(1, workers)
+        ]
+        for helper in helpers:
+            helper.start()
+        _draw_rows(*self._job(todo[::workers]))
+        for helper in helpers:
+            helper.join()
+        _draw_rows(*self._job(self._not_whole(todo)))  # what a helper that failed has left
 
-    def _draw(self, numbers: list[int]) -> None:
-        jobs = [(number, self._designs_of(number)) for number in numbers]
-        total = sum(len(designs) for _, designs in jobs)
-        with tqdm(
-            total=total,
-            desc="drawing the boutique",
-            unit="item",
-            disable=total < CHUNK or not sys.stderr.isatty(),
-        ) as bar:
-            for drawn in self._drawn(jobs):
-                bar.update(drawn)
+    def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
+        return self.path, self.size, {item: self.designs[item] for item in items}
 
-    def _drawn(self, jobs: list[tuple[int, Sequence[Design]]]) -> Iterator[int]:
-        """Draw chunks here or in several processes; yield how many items each had."""
-        work = partial(_draw_chunk, folder=self.folder, size=self.size)
-        workers = min(self.processes, len(jobs))
-        if workers > 1:
-            try:
-                with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
-                    yield from pool.map(work, jobs)
+
+def _draw_rows(
+    path: Path, size: int, designs: dict[int, Design], parent: int | None = None
+) -> None:
+    """Draw items and write their rows.
+
+    Args:
+        parent: stop when this process is no longer the parent: nobody waits for the rest.
+    """
+    hidden = parent is not None or len(designs) < BLOCK or not sys.stderr.isatty()
+    bar = tqdm(designs.items(), "drawing the boutique", unit="item", disable=hidden)
+    with path.open("r+b", buffering=0) as file:
+        for item, design in bar:
+            if parent is not None and os.getppid() != parent:
                 return
-            except BrokenProcessPool:  # a script without a main guard, where processes are spawned
-                jobs = [job for job in jobs if _state(self.folder, job[0]) != "whole"]
-        yield from map(work, jobs)
-
-    def _designs_of(self, number: int) -> Sequence[Design]:
-        return self.designs[number * self.chunk : (number + 1) * self.chunk]
+            row = _draw_row(design, size)
+            file.seek(item * row.nbytes)
+            file.write(row.tobytes())
 
 
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _draw_row(design: Design, size: int) -> ndarray:
+    picture, row = render(design, size), np.zeros((), _row_type(size))
+    row["image"] = picture.image
+    for slot, attribute in enumerate(design.attributes):
+        row["masks"][slot] = np.packbits(picture.parts[attribute])
+    row["masks"][-1] = np.packbits(picture.silhouette)
+    row["checksum"] = _checksum(row)
+    return row
 
 
-def _context() -> multiprocessing.context.BaseContext:
-    """Fork where that is the system's custom: workers only draw, and start at once."""
-    return multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+# ------------------------------------------------------------------ the file
 
 
-def _key(designs: Sequence[Design], size: int, chunk: int) -> str:
-    """Changes with any design, the size, the chunk, the drawing code, or Pillow's release."""
-    every = hashlib.sha256()
+def _row_type(size: int) -> np.dtype:
+    """A row of the file: a picture, its masks as bits, and the checksum of both."""
+    masks = (SLOTS, -(-size * size // 8))
+    return np.dtype([("image", "u1", (3, size, size)), ("masks", "u1", masks), ("checksum", "<u4")])
+
+
+def _checksum(row: np.void | ndarray) -> int:
+    return zlib.crc32(row.tobytes()[:-4])
+
+
+def _open(path: Path, count: int, size: int) -> ndarray:
+    """Map the file into memory. It is made of zeros, which take no room on the disk."""
+    row, length = _row_type(size), count * _row_type(size).itemsize
+    if not path.exists() or path.stat().st_size != length:
+        if path.exists():
+            _warn(f"damaged file {path}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:  # whoever comes first makes it; for the second it is made
+            file.truncate(length)
+    return np.asarray(np.memmap(path, row, mode="r", shape=(count,)))
+
+
+def _warn(what: str) -> None:
+    warnings.warn(f"boutique: {what}; drawn again", stacklevel=6)
+
+
+def _key(designs: Sequence[Design], size: int) -> str:
+    """Changes with any design, the size, the drawing code, or Pillow's release."""
+    key = hashlib.sha256(repr((size, DRAWING_VERSION, _code_hash(), PIL.__version__)).encode())
     for design in designs:
-        every.update(repr(design).encode())
-    return content_key(
-        designs=every.hexdigest(),
-        size=size,
-        chunk=chunk,
-        version=DRAWING_VERSION,
-        code=_code_hash(),
-        rasteriser=PIL.__version__,
-    )
+        key.update(repr(design).encode())
+    return key.hexdigest()[:16]
 
 
 @cache
 def _code_hash() -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in _drawing_files())).hexdigest()
+
+
+def _drawing_files() -> list[Path]:
+    """What a picture depends on beside its design."""
     here = Path(__file__).parent
-    return hashlib.sha256(
-        b"".join((here / name).read_bytes() for name in DRAWING_FILES)
-    ).hexdigest()
+    return [here / "render.py", here / "vocabulary.py", *sorted(here.glob("drawing/*.py"))]
 
 
-# ------------------------------------------------------------------ one chunk
-
-
-def _draw_chunk(job: tuple[int, Sequence[Design]], folder: Path, size: int) -> int:
-    """Draw one chunk and write its two files; return its number of items."""
-    number, designs = job
-    images = np.empty((len(designs), 3, size, size), dtype=np.uint8)
-    masks = np.zeros((len(designs), SLOTS, -(-size * size // 8)), dtype=np.uint8)
-    for row, design in enumerate(designs):
-        picture = render(design, size)
-        images[row] = picture.image
-        for slot, attribute in enumerate(design.attributes):
-            masks[row, slot] = np.packbits(picture.parts[attribute])
-        masks[row, -1] = np.packbits(picture.silhouette)
-    for path, array in zip(_files(folder, number), (images, masks), strict=True):
-        _write(path, array)
-    return len(designs)
-
-
-def _files(folder: Path, number: int) -> tuple[Path, Path]:
-    """The files of a chunk's images and masks."""
-    return folder / f"{number:06d}.images.npy", folder / f"{number:06d}.masks.npy"
-
-
-def _write(path: Path, array: ndarray) -> None:
-    """Write an array and a checksum after it, whole or not at all."""
-    with whole_file(path) as part:
-        with part.open("wb") as stream:
-            np.save(stream, array)
-        checksum = zlib.crc32(part.read_bytes())
-        with part.open("ab") as stream:
-            stream.write(checksum.to_bytes(CHECKSUM_BYTES, "little"))
-
-
-def _state(folder: Path, number: int) -> str:
-    """'whole', 'missing' or 'damaged'."""
-    files = _files(folder, number)
-    if not all(path.exists() for path in files):
-        return "missing"
-    return "whole" if all(_is_whole(path) for path in files) else "damaged"
-
-
-def _is_whole(path: Path) -> bool:
-    content = path.read_bytes()
-    said = int.from_bytes(content[-CHECKSUM_BYTES:], "little")
-    return len(content) > CHECKSUM_BYTES and zlib.crc32(content[:-CHECKSUM_BYTES]) == said
+def _cpus() -> int:
+    able = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if able else os.cpu_count() or 1

@@ -3,21 +3,45 @@
 A group shares three things. Its *keys* decide which attribute relates two items in its eyes
 (`relations.py`). Its *favourites* are likelier than other classes to be among a member's strong
 preferences (`shoppers.py`). Its *typical* features are what a member most often ticks about
-herself, which is all that a cold-start model knows. A table of words; nothing is drawn here.
+herself, which is all that a cold-start model knows. Tables of words; nothing is drawn here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explainrec_boutique.vocabulary import LENGTH, NECK
+from .vocabulary import LENGTH, NECK
 
+# What shoppers say about themselves: feature -> its values.
 FEATURES = {
     "age": ("18-24", "25-34", "35-49", "50+"),
     "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
     "comes by": ("search", "newsletter", "friends", "window shopping"),
 }
-"""What shoppers say about themselves: feature -> its values."""
+
+# Below, a column a group.
+NAMES = ("office", "campus", "party", "outdoor", "traveller")
+TOP_KEYS = (NECK, ("sleeves_length",), NECK, ("body_length",), ("sleeves_length",))
+SHOE_KEYS = ("heel_height", "closure", "toe_style", "closure", "heel_height")
+FAVOURITES = {
+    "high_neck": (None, None, None, "turtle", "mock"),
+    "collar": ("shirt", None, None, None, "rib"),
+    "lapel": ("notched", None, None, None, None),
+    "neckline": (None, "round", "v", None, None),
+    "sleeves_length": ("long", "short", "sleeveless", "three_quarter", "cap"),
+    "body_length": (None, "regular", "high_waist", "long", None),
+    "skirt_length": ("knee", "short", "ankle", "midi", "midi"),
+    "trousers_length": ("full", "cropped", "short", "three_quarter", "mid"),
+    "heel_height": ("under_1_in", "flat", "high", None, None),
+    "boots_height": (None, None, None, "mid_calf", "ankle"),
+    "closure": (None, "lace_up", None, "zipper", "slip_on"),
+    "toe_style": ("pointed", None, "peep", None, None),
+}
+TYPICAL = {
+    "age": ("35-49", "18-24", "25-34", "50+", "25-34"),
+    "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
+    "comes by": ("newsletter", "friends", "window shopping", "search", "search"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,91 +61,12 @@ class Group:
     typical: dict[str, str]
 
 
-def _group(
-    name: str,
-    top: tuple[str, ...],
-    shoes: tuple[str, ...],
-    favourites: dict[str, str],
-    typical: tuple[str, str, str],
-) -> Group:
-    keys = {"top": top, "bottom": LENGTH, "shoes": shoes}
-    return Group(name, keys, favourites, dict(zip(FEATURES, typical, strict=True)))
-
-
-GROUPS = (
-    _group(
-        "office",
-        NECK,
-        ("heel_height",),
-        {
-            "collar": "shirt",
-            "lapel": "notched",
-            "sleeves_length": "long",
-            "skirt_length": "knee",
-            "trousers_length": "full",
-            "heel_height": "under_1_in",
-            "toe_style": "pointed",
-        },
-        ("35-49", "work", "newsletter"),
-    ),
-    _group(
-        "campus",
-        ("sleeves_length",),
-        ("closure",),
-        {
-            "neckline": "round",
-            "sleeves_length": "short",
-            "body_length": "regular",
-            "skirt_length": "short",
-            "trousers_length": "cropped",
-            "heel_height": "flat",
-            "closure": "lace_up",
-        },
-        ("18-24", "weekends", "friends"),
-    ),
-    _group(
-        "party",
-        NECK,
-        ("toe_style",),
-        {
-            "neckline": "v",
-            "sleeves_length": "sleeveless",
-            "body_length": "high_waist",
-            "skirt_length": "ankle",
-            "trousers_length": "short",
-            "heel_height": "high",
-            "toe_style": "peep",
-        },
-        ("25-34", "parties", "window shopping"),
-    ),
-    _group(
-        "outdoor",
-        ("body_length",),
-        ("closure",),
-        {
-            "high_neck": "turtle",
-            "sleeves_length": "three_quarter",
-            "body_length": "long",
-            "skirt_length": "midi",
-            "trousers_length": "three_quarter",
-            "boots_height": "mid_calf",
-            "closure": "zipper",
-        },
-        ("50+", "outdoors", "search"),
-    ),
-    _group(
-        "traveller",
-        ("sleeves_length",),
-        ("heel_height",),
-        {
-            "high_neck": "mock",
-            "collar": "rib",
-            "sleeves_length": "cap",
-            "skirt_length": "midi",
-            "trousers_length": "mid",
-            "boots_height": "ankle",
-            "closure": "slip_on",
-        },
-        ("25-34", "travel", "search"),
-    ),
+GROUPS = tuple(
+    Group(
+        name=NAMES[g],
+        keys={"top": TOP_KEYS[g], "bottom": LENGTH, "shoes": (SHOE_KEYS[g],)},
+        favourites={name: value for name, row in FAVOURITES.items() if (value := row[g])},
+        typical={feature: row[g] for feature, row in TYPICAL.items()},
+    )
+    for g in range(len(NAMES))
 )

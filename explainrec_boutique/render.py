@@ -21,29 +21,18 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from explainrec_boutique.bottoms import (
-    SKIRT_ROOM,
-    TROUSERS_ROOM,
-    draw_skirt,
-    draw_trousers,
-)
-from explainrec_boutique.canvas import MASK_LEVEL, Canvas
-from explainrec_boutique.design import Design
-from explainrec_boutique.geometry import Frame, Points
-from explainrec_boutique.limits import Range, check_number
-from explainrec_boutique.marks import MARK
-from explainrec_boutique.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
-from explainrec_boutique.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
-from explainrec_boutique.vocabulary import SCHEMA
+from .design import Design
+from .dials import SIZES, check_number
+from .drawing.bottoms import SKIRT_ROOM, TROUSERS_ROOM, draw_skirt, draw_trousers
+from .drawing.canvas import MASK_LEVEL, Canvas
+from .drawing.geometry import Frame, Points
+from .drawing.marks import MARK
+from .drawing.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
+from .drawing.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
+from .vocabulary import SCHEMA
 
-DRAWING_VERSION = 1
-"""Counts deliberate changes of how pictures look."""
-
-SIZES: Range = (32, 512)
-"""Sides of a picture, in pixels."""
-
-CHANGED = 16
-"""A pixel counts as changed when a channel differs by at least this much of 255."""
+DRAWING_VERSION = 1  # counts deliberate changes of how pictures look
+CHANGED = 16  # a pixel counts as changed when a channel differs by at least this much of 255
 
 
 class Picture(NamedTuple):
@@ -72,10 +61,12 @@ def render(design: Design, size: int) -> Picture:
         ValueError: `size` is out of range.
     """
     check_number("size", size, SIZES)
-    canvas = _drawn(design, int(size))
-    parts = canvas.part_masks()
-    mark = parts.pop(MARK, None)
-    return Picture(canvas.finished(), parts, canvas.silhouette > MASK_LEVEL, mark)
+    room, draw = _kind(design)
+    canvas = Canvas(design, Frame.fit(room, design.pose, int(size)))
+    draw(canvas)
+    masks = {name: cover > MASK_LEVEL for name, cover in canvas.masks.items()}
+    mark = masks.pop(MARK, None)
+    return Picture(canvas.finished(), masks, canvas.silhouette > MASK_LEVEL, mark)
 
 
 def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarray, "size size"]:
@@ -87,34 +78,16 @@ def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarr
     Raises:
         ValueError: `size` out of range, unknown attribute, or one that the design does not have.
     """
-    picture = render(design, size)
-    others = _switched_to_others(design, attribute)
+    picture, own = render(design, size), design.attributes.get(attribute)
+    classes = SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
+    others = [design.switched(attribute, value) for value in classes if value != own]
     if attribute == "heel_height":
         return picture.parts[attribute]
-    return _union_of_changes(picture.image, [render(other, size).image for other in others])
-
-
-def _switched_to_others(design: Design, attribute: str) -> list[Design]:
-    own = design.attributes.get(attribute)
-    classes = SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
-    return [design.switched(attribute, value) for value in classes if value != own]
-
-
-def _union_of_changes(
-    image: UInt8[ndarray, "3 size size"], others: list[UInt8[ndarray, "3 size size"]]
-) -> Bool[ndarray, "size size"]:
-    changed = np.zeros(image.shape[1:], dtype=bool)
+    changed = np.zeros((size, size), dtype=bool)
     for other in others:
-        difference = np.abs(image.astype(np.int16) - other.astype(np.int16))
+        difference = np.abs(picture.image - render(other, size).image.astype(np.int16))
         changed |= difference.max(axis=0) >= CHANGED
     return changed
-
-
-def _drawn(design: Design, size: int) -> Canvas:
-    room, draw = _kind(design)
-    canvas = Canvas(design, Frame.fit(room, design.pose, size))
-    draw(canvas)
-    return canvas
 
 
 def _kind(design: Design) -> tuple[Points, Callable[[Canvas], None]]:

@@ -1,4 +1,4 @@
-"""The words of the boutique: attributes and classes, colours, patterns, brand marks, backgrounds.
+"""The words of the boutique: attributes and classes, colours, patterns, marks, kinds of relations.
 
 The twelve attributes are those of SAERS's Table 1, with its classes completed where the table
 leaves an obvious one out (long, full, high, buckle, boat, mock, shirt). Their order is fixed:
@@ -9,8 +9,72 @@ Source: SAERS, Table 1. Nothing is drawn here.
 
 from __future__ import annotations
 
-from explainrec_lab.data.contracts import Schema
+from dataclasses import dataclass
 
+DOES_NOT_APPLY = -1  # code of an attribute that an item does not have (a shoe has no neckline)
+
+RELATION_KINDS = ("also_viewed", "buy_after_viewing", "also_bought", "bought_together")
+SUBSTITUTES = RELATION_KINDS[:2]
+COMPLEMENTS = RELATION_KINDS[2:]
+
+
+_SPELLING = {
+    "v": "V",
+    "three_quarter": "three-quarter",
+    "under_1_in": "under 1 in",
+    "1_to_7_4_in": "1 to 1¾ in",
+    "mid_calf": "mid-calf",
+    "knee_high": "knee-high",
+    "lace_up": "lace-up",
+    "slip_on": "slip-on",
+    "high_waist": "high-waist",
+}
+"""Words that a reader spells otherwise; in all others `_` is a space."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The attributes of a catalogue and the classes of each, in the order of their codes."""
+
+    classes: dict[str, tuple[str, ...]]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    def attribute(self, name: str) -> int:
+        """Position of an attribute. Raises ValueError for an unknown one."""
+        if name not in self.classes:
+            raise ValueError(
+                f"attribute: {name!r} is not in the schema; choose from {', '.join(self.classes)}"
+            )
+        return self.attributes.index(name)
+
+    def code(self, attribute: str, value: str) -> int:
+        """Code of a class within its attribute. Raises ValueError for an unknown one."""
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if value not in classes:
+            raise ValueError(
+                f"class: {value!r} is not a class of {attribute!r}; choose from "
+                f"{', '.join(classes)}"
+            )
+        return classes.index(value)
+
+    def name(self, attribute: str, code: int) -> str:
+        """Class name behind a code; 'does not apply' for -1."""
+        if code == DOES_NOT_APPLY:
+            return "does not apply"
+        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        if not 0 <= code < len(classes):
+            raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
+        return classes[code]
+
+    def display(self, attribute: str, code: int | None = None) -> str:
+        """What a reader sees of an attribute, or of one of its classes: 'three-quarter'."""
+        return display(attribute if code is None else self.name(attribute, code))
+
+
+# The twelve attributes and their 45 classes.
 SCHEMA = Schema(
     {
         "high_neck": ("ruffle", "turtle", "mock"),
@@ -27,23 +91,21 @@ SCHEMA = Schema(
         "toe_style": ("round", "pointed", "peep", "open"),
     }
 )
-"""The twelve attributes and their 45 classes."""
 
 CATEGORIES = ("top", "bottom", "shoes")
 
+# A top has exactly one of these, and a sleeves' and a body length.
 NECK = ("high_neck", "collar", "lapel", "neckline")
-"""A top has exactly one of these, and a sleeves' and a body length."""
-
+# A bottom has exactly one of these, and nothing else.
 LENGTH = ("skirt_length", "trousers_length")
-"""A bottom has exactly one of these, and nothing else."""
-
+# Category -> the attributes that an item of it may have; only boots have a `boots_height`.
 APPLIES = {
     "top": (*NECK, "sleeves_length", "body_length"),
     "bottom": LENGTH,
     "shoes": ("heel_height", "boots_height", "closure", "toe_style"),
 }
-"""Category -> the attributes that an item of it may have; only boots have a `boots_height`."""
 
+# Colour -> red, green and blue in 0..1.
 PALETTE: dict[str, tuple[float, float, float]] = {
     "white": (0.93, 0.93, 0.91),
     "black": (0.16, 0.16, 0.18),
@@ -66,10 +128,7 @@ PALETTE: dict[str, tuple[float, float, float]] = {
     "purple": (0.42, 0.28, 0.53),
     "lilac": (0.73, 0.66, 0.84),
 }
-"""Colour -> red, green and blue in 0..1."""
-
 COLOURS = tuple(PALETTE)
-
 COLOURS_OF_FAMILY = {
     "neutral": ("white", "black", "grey", "beige"),
     "cool": ("navy", "denim", "sky", "teal", "mint", "green"),
@@ -79,25 +138,11 @@ COLOURS_OF_FAMILY = {
 FAMILIES = tuple(COLOURS_OF_FAMILY)
 FAMILY_OF = {colour: family for family, colours in COLOURS_OF_FAMILY.items() for colour in colours}
 
+# Adjectives, so that a title can use them.
 PATTERNS = ("plain", "striped", "pinstriped", "checked", "dotted", "melange", "floral")
-"""Adjectives, so that a title can use them."""
-
+# Brand marks: nuisance, unless `Dials.shortcut` ties them to a class.
 MARKS = ("bars", "dot", "triangle", "star", "swoosh", "square", "ring", "cross")
-"""Brand marks: nuisance, unless `Dials.shortcut` ties them to a class."""
-
 BACKGROUNDS = ("white", "cream", "grey", "tint")
-
-_SPELLING = {
-    "v": "V",
-    "three_quarter": "three-quarter",
-    "under_1_in": "under 1 in",
-    "1_to_7_4_in": "1 to 1¾ in",
-    "mid_calf": "mid-calf",
-    "knee_high": "knee-high",
-    "lace_up": "lace-up",
-    "slip_on": "slip-on",
-    "high_waist": "high-waist",
-}
 
 
 def display(name: str) -> str:

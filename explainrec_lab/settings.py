@@ -63,6 +63,8 @@ class RecoNet:
 class Relation:
     """Chapter 1: its boutique, its network, the size of M(u), and the length of training.
 
+    `ci` and `cpu` show the same network, which is in `weights`.
+
     Attributes:
         pairs: relations drawn for each group and kind; items, size: of the boutique.
         backbone, width, grid, batch_norm: see `vision.backbone`.
@@ -71,7 +73,7 @@ class Relation:
         network_rate: the network's share of the learning rate.
         end_to_end: False keeps the network as it is at the start.
         D, metric, rank: see `relation.UserMetric`.
-        hand: items in a batch.
+        batch_size: items in a batch.
         shrinkage: weight decay of the personal part of M(u).
     """
 
@@ -85,7 +87,7 @@ class Relation:
     epochs: int
     learning_rate: float = 2e-3
     network_rate: float = 0.3
-    hand: int = 64
+    batch_size: int = 64
     grid: int = 4
     batch_norm: bool = True
     weights: str = "boutique"
@@ -102,10 +104,11 @@ class Saers:
 
     Attributes:
         items, shoppers, size: of the boutique whose items are recommended.
-        photos: labelled pictures of another boutique, from which attributes are learned.
+        photos: labelled pictures of another boutique, from which attributes are learned; `ci` and
+            `cpu` show the same network, which is in `weights`.
         backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
             pixels of a cell of the last feature map.
-        head: see `saers.network.HEADS`.
+        head: see `saers.network.HEADS`; hidden: units of its hidden layer.
         epochs, learning_rate, batch_size: of the network.
         d: size of the embeddings of users and items; `saers.line_up.TUNED` holds the rest.
     """
@@ -125,6 +128,7 @@ class Saers:
     batch_norm: bool = True
     weights: str | None = None
     head: str = "hidden"
+    hidden: int = 32
 
 
 SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
@@ -139,13 +143,13 @@ SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
         "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
     },
     "relation": {
-        "ci": Relation("ci", 4000, 8000, 64, "vgg11", 0.25, epochs_before=3, epochs=4),
+        "ci": Relation("ci", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
         "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
         "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
     },
     "saers": {
-        "ci": Saers("ci", 1500, 800, 64, 4000, "vgg11", 0.25, 8, 4, 20),
-        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 6, 32),
+        "ci": Saers("ci", 1200, 640, 64, 8000, "vgg11", 0.25, 8, 8, 20),
+        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 8, 32),
         "gpu": Saers(
             "gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, head="pooled"
         ),

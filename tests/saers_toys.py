@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from explainrec_lab.data import Schema
-from explainrec_lab.saers.extraction import Extracted
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.whole import LinearFeature
+from explainrec_lab.saers import SAERS, Extracted, LinearFeature
 
 N_USERS, N_ITEMS, A, M, D = 6, 11, 5, 4, 3
 WITHOUT = 7
@@ -38,7 +36,8 @@ def toy_extracted(seed: int = 0) -> Extracted:
     corner = rng.integers(0, 8, size=(N_ITEMS, A, 2))
     boxes = np.concatenate([corner, corner + rng.integers(1, 8, size=corner.shape)], axis=-1)
     predicted = rng.integers(3, size=(N_ITEMS, A))
-    return Extracted(features.float().numpy(), applies.numpy(), boxes, predicted)
+    whole = rng.normal(size=(N_ITEMS, M)).astype(np.float32)
+    return Extracted(features.float().numpy(), applies.numpy(), boxes, predicted, whole)
 
 
 def model_of(seed: int = 0, whole: bool = True, **options: Any) -> SAERS:

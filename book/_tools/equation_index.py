@@ -1,8 +1,8 @@
 """Where each equation lives: its section in the book, its functions and its tests.
 
-Found by reading files, never by running them: `@implements(paper, name)` in the package,
-`@pytest.mark.oracle(paper, name)` in the tests, and in the book a MyST label `(eq-paper-name)=`
-or an equation's label `$$ ... $$ (eq-paper-name)`.
+`book/reference/equations.yml` lists the equations and their functions. Tests and sections are
+found by reading files, never by running them: `@pytest.mark.oracle(paper, name)` above a test, and
+in the book an equation's `:label: eq-paper-name`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from explainrec_lab.equations import EQUATIONS, Equation
+import yaml
 
-# `(eq-x)=` on its own line; `$$ (eq-x)`; `:label: eq-x`
-LABEL = re.compile(
-    r"(?:^\((eq-[\w-]+)\)=|\$\$ *\((eq-[\w-]+)\)|^:label: *(eq-[\w-]+))", re.MULTILINE
-)
+LIST = "book/reference/equations.yml"
+LABEL = re.compile(r"^:label: *(eq-[\w-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Code:
-    """A function of the package or a test: its file, its dotted name there and its first line."""
+    """A function of the package or a test: its file and its dotted name there."""
 
     file: str
     name: str
-    line: int
 
     @property
     def dotted(self) -> str:
@@ -37,45 +36,95 @@ class Code:
 
 
 @dataclass
-class Entry:
-    """What is known about one equation."""
+class Equation:
+    """One equation: what the list says of it, and where it is explained and tested."""
 
-    equation: Equation
-    page: str | None = None  # file of the book that carries the label
-    is_target: bool = False  # `(label)=` before a heading, not the label of an equation
-    functions: list[Code] = field(default_factory=list)
+    paper: str
+    name: str
+    title: str
+    place: str
+    latex: str
+    says: str
+    functions: list[str]  # dotted names: `code` finds them
     tests: list[Code] = field(default_factory=list)
+    page: str | None = None  # file of the book that carries the label
+
+    @property
+    def label(self) -> str:
+        """Label of the equation in the book: `eq-reconet-pooling`."""
+        return f"eq-{self.paper}-{self.name}"
 
 
-def decorated(folder: Path, root: Path, decorator: str) -> Iterator[tuple[tuple[str, str], Code]]:
-    """Each function below `folder` under `@decorator(paper, name)`, found in the syntax tree."""
-    for path in sorted(folder.rglob("*.py")):
-        file = path.relative_to(root).as_posix()
-        for owner, node in functions(ast.parse(path.read_text(encoding="utf-8"))):
-            for mark in node.decorator_list:
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith(decorator):
-                    key = tuple(a.value for a in mark.args if isinstance(a, ast.Constant))
-                    if len(key) == 2:
-                        yield (str(key[0]), str(key[1])), Code(file, owner + node.name, node.lineno)
+def papers(root: Path) -> dict[str, dict[str, Any]]:
+    """The list: paper -> its title and its equations."""
+    return dict(yaml.safe_load((root / LIST).read_text(encoding="utf-8")))
+
+
+def index(root: Path) -> dict[tuple[str, str], Equation]:
+    """Every equation by (paper, name), in the order of the list."""
+    found = {
+        (paper, name): Equation(paper, name, **row)
+        for paper, listed in papers(root).items()
+        for name, row in listed["equations"].items()
+    }
+    by_label = {equation.label: equation for equation in found.values()}
+    for label, page in labels(root):
+        if label in by_label:
+            by_label[label].page = page
+    for key, test in oracles(root):
+        if key in found:
+            found[key].tests.append(test)
+    return found
+
+
+def code(dotted: str, root: Path) -> Code:
+    """Where a function of the package stands.
+
+    Raises:
+        LookupError: no such function; the message says where functions of its name are.
+    """
+    there = [here for here, _ in functions_below(root / dotted.split(".")[0], root)]
+    for here in there:
+        if here.dotted == dotted:
+            return here
+    last = dotted.rpartition(".")[2]
+    alike = [here.dotted for here in there if here.name.split(".")[-1] == last]
+    raise LookupError(f"{LIST} names {dotted}, which is not there; now: {', '.join(alike) or '-'}")
+
+
+def oracles(root: Path) -> Iterator[tuple[tuple[str, str], Code]]:
+    """Each test under `@pytest.mark.oracle(paper, name)`, found in the syntax tree."""
+    for test, marks in functions_below(root / "tests", root):
+        for mark in marks:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("mark.oracle"):
+                paper, equation = (ast.literal_eval(value) for value in mark.args)
+                yield (paper, equation), test
+
+
+@cache
+def functions_below(folder: Path, root: Path) -> list[tuple[Code, list[ast.expr]]]:
+    """Each function and method below a folder, with its decorators."""
+    return [
+        (Code(path.relative_to(root).as_posix(), name), node.decorator_list)
+        for path in sorted(folder.rglob("*.py"))
+        for name, node in functions(ast.parse(path.read_text(encoding="utf-8")))
+    ]
 
 
 def functions(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Each function and method with the dotted name of the class around it."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef):
-            yield owner, node
+            yield owner + node.name, node
         elif isinstance(node, ast.ClassDef):
             yield from functions(node, f"{owner}{node.name}.")
 
 
-def labels(root: Path) -> Iterator[tuple[str, str, bool]]:
-    """(label, page, is a target before a heading) of each equation label in the book."""
+def labels(root: Path) -> Iterator[tuple[str, str]]:
+    """(label, page) of each labelled equation in the book."""
     for path in sorted((root / "book").rglob("*")):
-        if path.suffix not in (".md", ".ipynb") or ".ipynb_checkpoints" in path.parts:
-            continue
-        for target, dollar, option in LABEL.findall(markdown(path)):
+        if path.suffix in (".md", ".ipynb") and ".ipynb_checkpoints" not in path.parts:
             page = path.relative_to(root).as_posix()
-            yield target or dollar or option, page, bool(target)
+            yield from ((label, page) for label in LABEL.findall(markdown(path)))
 
 
 def markdown(path: Path) -> str:
@@ -85,19 +134,3 @@ def markdown(path: Path) -> str:
         return text
     cells = json.loads(text)["cells"]
     return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-
-
-def index(root: Path) -> dict[tuple[str, str], Entry]:
-    """One entry an equation, in the order of `EQUATIONS`."""
-    entries = {key: Entry(equation) for key, equation in EQUATIONS.items()}
-    by_label = {entry.equation.label: entry for entry in entries.values()}
-    for label, page, is_target in labels(root):
-        if label in by_label and by_label[label].page is None:
-            by_label[label].page, by_label[label].is_target = page, is_target
-    for key, code in decorated(root / "explainrec_lab", root, "implements"):
-        if key in entries:
-            entries[key].functions.append(code)
-    for key, code in decorated(root / "tests", root, "mark.oracle"):
-        if key in entries:
-            entries[key].tests.append(code)
-    return entries

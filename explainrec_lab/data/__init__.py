@@ -4,51 +4,25 @@ dataset = data.load("completejourney")
 parts = data.split(data.implicit(dataset.interactions, threshold=1), seed=0)
 """
 
-from explainrec_lab.data.contracts import (
+# ruff: noqa: F401
+from explainrec_boutique.vocabulary import (
     COMPLEMENTS,
     DOES_NOT_APPLY,
     RELATION_KINDS,
     SUBSTITUTES,
+    Schema,
+)
+from explainrec_lab.data.contracts import (
     Catalogue,
     Dataset,
     Features,
     Interactions,
     Relations,
-    Schema,
     Truth,
 )
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
+from explainrec_lab.data.records import results
 from explainrec_lab.data.sources import available, load
-from explainrec_lab.data.splits import (
-    Split,
-    cold_items,
-    cold_start,
-    implicit,
-    leave_one_out,
-    split,
-)
+from explainrec_lab.data.splits import Split, cold_items, cold_start, implicit, leave_one_out, split
 from explainrec_lab.data.store import DataNotFound
-
-__all__ = [
-    "COMPLEMENTS",
-    "DOES_NOT_APPLY",
-    "RELATION_KINDS",
-    "SUBSTITUTES",
-    "Catalogue",
-    "DataNotFound",
-    "Dataset",
-    "Features",
-    "Interactions",
-    "Relations",
-    "Schema",
-    "Split",
-    "Truth",
-    "available",
-    "cold_items",
-    "cold_start",
-    "from_frames",
-    "implicit",
-    "leave_one_out",
-    "load",
-    "split",
-]

@@ -20,12 +20,13 @@ from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
 from scipy import sparse
 
-DOES_NOT_APPLY = -1
-"""Code of an attribute that an item does not have (a shoe has no neckline)."""
-
-RELATION_KINDS = ("also_viewed", "buy_after_viewing", "also_bought", "bought_together")
-SUBSTITUTES = RELATION_KINDS[:2]
-COMPLEMENTS = RELATION_KINDS[2:]
+from explainrec_boutique.vocabulary import (  # noqa: F401 (defined once, for both packages)
+    COMPLEMENTS,
+    DOES_NOT_APPLY,
+    RELATION_KINDS,
+    SUBSTITUTES,
+    Schema,
+)
 
 
 def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
@@ -35,14 +36,11 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
         ValueError: names the argument, the first bad id and the allowed range.
     """
     array = np.atleast_1d(np.asarray(ids))
-    if array.size == 0:
-        return array.astype(np.int64)
-    if not np.issubdtype(array.dtype, np.integer):
+    if array.size and not np.issubdtype(array.dtype, np.integer):
         raise ValueError(
             f"{name}: ids must be integers, got {array.dtype}; map original ids to 0..n-1 first"
         )
-    bad = array[(array < 0) | (array >= count)]
-    if bad.size:
+    if (bad := array[(array < 0) | (array >= count)]).size:
         allowed = f"0..{count - 1}" if count else "empty"
         raise ValueError(f"{name}: {what} {bad[0]} is not in this dataset ({allowed})")
     return array.astype(np.int64)
@@ -58,42 +56,11 @@ def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None
         )
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The attributes of a catalogue and the classes of each, in the order of their codes."""
-
-    classes: dict[str, tuple[str, ...]]
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        return tuple(self.classes)
-
-    def attribute(self, name: str) -> int:
-        """Position of an attribute. Raises ValueError for an unknown one."""
-        if name not in self.classes:
-            raise ValueError(
-                f"attribute: {name!r} is not in the schema; choose from {', '.join(self.classes)}"
-            )
-        return self.attributes.index(name)
-
-    def code(self, attribute: str, value: str) -> int:
-        """Code of a class within its attribute. Raises ValueError for an unknown one."""
-        classes = self.classes[self.attributes[self.attribute(attribute)]]
-        if value not in classes:
-            raise ValueError(
-                f"class: {value!r} is not a class of {attribute!r}; choose from "
-                f"{', '.join(classes)}"
-            )
-        return classes.index(value)
-
-    def name(self, attribute: str, code: int) -> str:
-        """Class name behind a code; 'does not apply' for -1."""
-        if code == DOES_NOT_APPLY:
-            return "does not apply"
-        classes = self.classes[self.attributes[self.attribute(attribute)]]
-        if not 0 <= code < len(classes):
-            raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
-        return classes[code]
+def check_filled(name: str, table: pd.DataFrame, advice: str) -> None:
+    """Raise a ValueError that names the first empty cell of `table`."""
+    for column in table.columns[table.isna().any()]:
+        row = int(table[column].isna().to_numpy().argmax())
+        raise ValueError(f"{name}: row {row} has no {column}; {advice}")
 
 
 class Images(Protocol):
@@ -139,14 +106,13 @@ class Catalogue:
             raise ValueError(
                 f"attributes: shape {attributes.shape}, needs {(len(self), len(schema.attributes))}"
             )
-        for column, name in enumerate(schema.attributes):
-            limit = len(schema.classes[name])
-            bad = np.flatnonzero((attributes[:, column] < -1) | (attributes[:, column] >= limit))
-            if bad.size:
-                raise ValueError(
-                    f"attributes: item {bad[0]} has code {attributes[bad[0], column]} for "
-                    f"{name!r}, which has classes 0..{limit - 1} (-1 = does not apply)"
-                )
+        limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)
+        for item, column in np.argwhere((attributes < -1) | (attributes >= limits)):
+            raise ValueError(
+                f"attributes: item {item} has code {attributes[item, column]} for "
+                f"{schema.attributes[column]!r}, which has classes 0..{limits[column] - 1} "
+                "(-1 = does not apply)"
+            )
 
     def __len__(self) -> int:
         return len(self.items)
@@ -196,15 +162,27 @@ class Features:
             columns: column -> the word before the colon in the feature's name.
         """
         check_columns("table", table, list(columns))
-        names: list[str] = []
-        rows, cols = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        parts = [cls.none(len(table))]
         for column, word in columns.items():
             codes, values = pd.factorize(table[column], sort=True)
-            known = codes >= 0
-            rows.append(np.flatnonzero(known))
-            cols.append(codes[known] + len(names))
-            names += [f"{word}: {value}" for value in values]
-        return cls.from_pairs(tuple(names), np.concatenate(rows), np.concatenate(cols), len(table))
+            (known,) = np.nonzero(codes >= 0)
+            names = [f"{word}: {value}" for value in values]
+            parts.append(cls.from_pairs(names, known, codes[known], len(table)))
+        return cls.joined(parts)
+
+    @classmethod
+    def from_sets(cls, column: pd.Series, word: str) -> Features:
+        """One binary feature for each member of cells such as 'Action|Sci-Fi'."""
+        flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
+        flags = flags.drop(columns="", errors="ignore")
+        owners, features = flags.to_numpy().nonzero()
+        return cls.from_pairs([f"{word}: {v}" for v in flags], owners, features, len(column))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Features]) -> Features:
+        """The features of several tables side by side, for the same owners."""
+        matrix = sparse.csr_array(sparse.hstack([part.matrix for part in parts], format="csr"))
+        return cls(tuple(name for part in parts for name in part.names), matrix)
 
     @classmethod
     def from_pairs(
@@ -213,12 +191,7 @@ class Features:
         """Features from (owner, feature) pairs; repeated pairs count once."""
         owners = check_ids("owners", owners, count, "owner")
         features = check_ids("features", features, len(names), "feature")
-        matrix = sparse.csr_array(
-            (np.ones(len(owners), np.int8), (owners, features)), shape=(count, len(names))
-        )
-        matrix.sum_duplicates()
-        matrix.data[:] = 1
-        return cls(tuple(names), matrix)
+        return cls(tuple(names), _ones(owners, features, (count, len(names)), np.int8))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -228,6 +201,14 @@ class Features:
         (owner,) = check_ids("owner", owner, self.matrix.shape[0], "owner")
         start, stop = self.matrix.indptr[owner : owner + 2]
         return [self.names[column] for column in self.matrix.indices[start:stop]]
+
+
+def _ones(rows: ndarray, columns: ndarray, shape: tuple[int, int], dtype: type) -> sparse.csr_array:
+    """A sparse matrix with ones at these places; a place that is named twice is one place."""
+    matrix = sparse.csr_array((np.ones(len(rows), dtype), (rows, columns)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
 
 
 @dataclass(frozen=True)
@@ -256,14 +237,9 @@ class Interactions:
         lengths = {len(self.user), len(self.item), len(self.time), len(self.value)}
         if len(lengths) != 1:
             raise ValueError(f"interactions: columns of different lengths {sorted(lengths)}")
-        check_ids("user", self.user, self.n_users, "user")
-        check_ids("item", self.item, self.n_items, "item")
-        for name, features, count in (
-            ("user_features", self.user_features, self.n_users),
-            ("item_features", self.item_features, self.n_items),
-        ):
-            if features.matrix.shape[0] != count:
-                raise ValueError(f"{name}: {features.matrix.shape[0]} rows for {count} owners")
+        for name, owners in (("user_features", self.n_users), ("item_features", self.n_items)):
+            if (rows := getattr(self, name).matrix.shape[0]) != owners:
+                raise ValueError(f"{name}: {rows} rows for {owners} owners")
 
     @classmethod
     def from_frame(
@@ -277,14 +253,11 @@ class Interactions:
     ) -> Interactions:
         """Interactions from a table with `user` and `item`, and maybe `time` and `value`."""
         check_columns("events", events, ["user", "item"])
-        n = len(events)
         return cls(
             user=check_ids("user", events["user"].to_numpy(), len(users), "user"),
             item=check_ids("item", events["item"].to_numpy(), n_items, "item"),
-            time=_numbers(events, "time", np.int64) if "time" in events else np.zeros(n, np.int64),
-            value=_numbers(events, "value", np.float32)
-            if "value" in events
-            else np.ones(n, np.float32),
+            time=_numbers(events, "time", np.int64, 0),
+            value=_numbers(events, "value", np.float32, 1),
             users=users,
             n_items=n_items,
             user_features=user_features or Features.none(len(users)),
@@ -300,13 +273,8 @@ class Interactions:
 
     def select(self, events: ndarray) -> Interactions:
         """The same users, items and features, with only some of the events (mask or positions)."""
-        return replace(
-            self,
-            user=self.user[events],
-            item=self.item[events],
-            time=self.time[events],
-            value=self.value[events],
-        )
+        columns = ("user", "item", "time", "value")
+        return replace(self, **{name: getattr(self, name)[events] for name in columns})
 
     def without_features(self) -> Interactions:
         """The same events with no user and no item features ('w/o attr' in RecoNet's Table 1)."""
@@ -319,13 +287,7 @@ class Interactions:
     @cached_property
     def matrix(self) -> sparse.csr_array:
         """R, the binary 0/1 matrix `[user, item]` (Source: RecoNet, §2)."""
-        ones = np.ones(len(self), np.float32)
-        matrix = sparse.csr_array(
-            (ones, (self.user, self.item)), shape=(self.n_users, self.n_items)
-        )
-        matrix.sum_duplicates()
-        matrix.data[:] = 1
-        return matrix
+        return _ones(self.user, self.item, (self.n_users, self.n_items), np.float32)
 
     def history(self, user: int) -> Int[ndarray, " n"]:
         """V(u): the items of one user, ascending (Source: RecoNet, §2)."""
@@ -333,11 +295,11 @@ class Interactions:
         return self.matrix.indices[self.matrix.indptr[user] : self.matrix.indptr[user + 1]]
 
 
-def _numbers(events: pd.DataFrame, column: str, dtype: type) -> ndarray:
-    """A column of `events` as numbers. Raises a ValueError that names the column."""
-    if events[column].isna().any():
-        row = int(events[column].isna().to_numpy().argmax())
-        raise ValueError(f"events: row {row} has no {column}; fill it or drop the row first")
+def _numbers(events: pd.DataFrame, column: str, dtype: type, otherwise: int) -> ndarray:
+    """A column as numbers, where there is one. Raises a ValueError that names the column."""
+    if column not in events:
+        return np.full(len(events), otherwise, dtype)
+    check_filled("events", events[[column]], "fill it or drop the row first")
     try:
         return events[column].to_numpy(dtype)
     except (ValueError, TypeError) as error:

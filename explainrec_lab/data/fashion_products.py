@@ -28,6 +28,7 @@ from explainrec_lab.data.contracts import (
     Interactions,
     Schema,
 )
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import DataNotFound, data_dir
 
 PAGE = "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset"
@@ -77,8 +78,6 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
         DataNotFound: the archive is not here; the message is the steps that bring it.
         ValueError: a damaged archive, no `styles.csv`, a missing column in it, or a repeated id.
     """
-    from explainrec_lab.vision.photos import Photos
-
     archive = path()
     if not archive.is_file():
         raise DataNotFound(

@@ -6,7 +6,6 @@ Every source that reads a table passes through here, and so can your own purchas
 from __future__ import annotations
 
 import pandas as pd
-from scipy import sparse
 
 from explainrec_lab.data.contracts import (
     Catalogue,
@@ -14,6 +13,7 @@ from explainrec_lab.data.contracts import (
     Features,
     Interactions,
     check_columns,
+    check_filled,
 )
 
 
@@ -41,36 +41,29 @@ def from_frames(
         ValueError: a missing column, a repeated id, or an event whose user or item is in no table.
     """
     check_columns("events", events, ["user", "item"])
-    _check_known("events", events[["user", "item"]])
+    check_filled("events", events[["user", "item"]], "drop rows without an id first")
     item_table = _table("items", "item", items, events)
     user_table = _table("users", "user", users, events)
-    for column in ("title", "category"):
-        if column not in item_table:
-            item_table[column] = item_table["original_id"].astype(str) if column == "title" else "-"
+    if "title" not in item_table:
+        item_table["title"] = item_table["original_id"].astype(str)
+    if "category" not in item_table:
+        item_table["category"] = "-"
     numbered = events.assign(
         user=_positions("user", events["user"], user_table["original_id"]),
         item=_positions("item", events["item"], item_table["original_id"]),
     )
     check_columns("items", item_table, list(item_sets or {}))
-    item_features = joined(
-        Features.from_columns(item_table, item_columns or {}),
-        *(from_sets(item_table[column], word) for column, word in (item_sets or {}).items()),
-    )
+    sets = [Features.from_sets(item_table[c], word) for c, word in (item_sets or {}).items()]
     interactions = Interactions.from_frame(
         numbered,
         users=user_table,
         n_items=len(item_table),
         user_features=Features.from_columns(user_table, user_columns or {}),
-        item_features=item_features,
+        item_features=Features.joined(
+            [Features.from_columns(item_table, item_columns or {}), *sets]
+        ),
     )
     return Dataset(name, Catalogue(item_table), interactions)
-
-
-def _check_known(name: str, table: pd.DataFrame) -> None:
-    """Raise a ValueError that names the column and the first row without an id."""
-    for column in table.columns[table.isna().any()]:
-        row = int(table[column].isna().argmax())
-        raise ValueError(f"{name}: row {row} has no {column}; drop rows without an id first")
 
 
 def _table(name: str, key: str, given: pd.DataFrame | None, events: pd.DataFrame) -> pd.DataFrame:
@@ -91,21 +84,3 @@ def _positions(name: str, ids: pd.Series, table: pd.Series) -> pd.Series:
         missing = ids[position.isna()].tolist()[0]
         raise ValueError(f"events: {name} {missing!r} is not in the table of {name}s")
     return position.astype("int64")
-
-
-def from_sets(column: pd.Series, word: str) -> Features:
-    """Binary features from cells that hold several values, such as 'Action|Sci-Fi'."""
-    flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
-    flags = flags.loc[:, flags.columns != ""]
-    owners, features = flags.to_numpy().nonzero()
-    names = [f"{word}: {value}" for value in flags.columns]
-    return Features.from_pairs(names, owners, features, len(column))
-
-
-def joined(*parts: Features) -> Features:
-    """The features of several tables side by side, for the same owners."""
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        return parts[0]
-    matrix = sparse.csr_array(sparse.hstack([part.matrix for part in filled], format="csr"))
-    return Features(tuple(name for part in filled for name in part.names), matrix)

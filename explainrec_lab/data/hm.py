@@ -15,6 +15,7 @@ import pandas as pd
 from explainrec_lab.data.archives import opened, table
 from explainrec_lab.data.contracts import Catalogue, Dataset
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import DataNotFound, data_dir
 
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
@@ -53,8 +54,6 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
         ValueError: a damaged archive, a missing file or column in it, a date that is none, a
             purchase without a customer, day or known article, or nobody with so many purchases.
     """
-    from explainrec_lab.vision.photos import Photos
-
     archive = path()
     if not archive.is_file():
         raise DataNotFound(

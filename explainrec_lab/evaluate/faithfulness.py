@@ -44,26 +44,21 @@ class Curve:
     share: Float[ndarray, " step"]
     order: str
 
-    def table(
-        self, related: Bool[ndarray, " pair"] | None = None, level: float = 0.95, seed: int = 0
-    ) -> pd.DataFrame:
+    def table(self, related: Bool[ndarray, " pair"] | None = None) -> pd.DataFrame:
         """Accuracy of the predicted relation (Figure 3), one row a step, by `replaced`.
 
         Columns: `accuracy`, its band `low` and `high` (`band`), `score` (mean of all pairs) and
         `share`.
         """
         kept = still_right(self, related)
-        low, high = band(kept.astype(np.float64), level, seed=seed)
-        return pd.DataFrame(
-            {
-                "accuracy": _mean(kept),
-                "low": low,
-                "high": high,
-                "score": _mean(self.scores),
-                "share": self.share,
-            },
-            index=pd.Index(self.replaced, name="replaced"),
-        )
+        low, high = band(kept.astype(np.float64))
+        columns = {"accuracy": _mean(kept), "low": low, "high": high, "score": _mean(self.scores)}
+        index = pd.Index(self.replaced, name="replaced")
+        return pd.DataFrame(columns | {"share": self.share}, index=index)
+
+
+BATCH = 256
+"""Pairs scored at a time; changes memory and time only."""
 
 
 def perturb(
@@ -75,12 +70,9 @@ def perturb(
     patch: int = 4,
     steps: int = 20,
     per_step: int = 1,
-    pooled: bool = True,
     context: Sequence[Tensor] = (),
-    batch: int = 256,
-    pixels: tuple[float, float] = (0.0, 1.0),
     instead: Tensor | Sequence[Tensor] | None = None,
-    generator: torch.Generator | int = 0,
+    seed: int = 0,
 ) -> Curve:
     """Replace patches by uniform noise, `per_step` at a time, and score the pairs after each step.
 
@@ -92,44 +84,39 @@ def perturb(
         score: called as `score(*images, *context)`, gives one value a pair (a logit: above 0 =
             related). `relevance` must explain this value: with the relevance of a distance, pass
             minus it.
-        images: float `[pair, channel, height, width]`, a tensor or one for each image of a pair.
+        images: float `[pair, channel, height, width]` in 0..1, a tensor or one for each image of
+            a pair.
         relevance: shaped like the images, or without their channels; not needed for 'random'.
         order: 'most', 'least' or 'random' (an independent ranking of each pair).
         patch: side of a patch in pixels; 1 perturbs single pixels. Patches at the right and the
-            lower edge are cut off by it.
+            lower edge are cut off by it. Those of a pair's images are ranked together.
         steps: number of steps, beside step 0.
-        per_step: patches replaced a step: of the pair if `pooled`, else of each image.
-        pooled: rank the patches of a pair's images together, or those of each image by itself.
+        per_step: patches replaced a step.
         context: further arguments of `score`, `[pair, ...]` each: users, relation kinds.
-        batch: pairs scored at a time; changes memory and time only.
-        pixels: lowest and highest pixel value of the noise.
         instead: pictures that the new pixels are taken from, shaped like the images; by default
             noise, as in the paper. A picture's background is less of a shock to the model.
-        generator: of noise and rankings, or its seed.
+        seed: of noise and rankings.
 
     Raises:
         ValueError: names the argument and what it needs.
 
     Source: LRP paper, §3.3; Samek et al. 2017, §III.
     """
-    pictures = _checked_images(images)
-    maps = _checked_relevance(relevance, pictures, order)
-    _check_steps(pictures, patch, steps, per_step, pooled)
-    _check_rest(order, context, len(pictures[0]), batch, pixels)
-    source = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
-    noise = [_uniform(picture, pixels, source) for picture in pictures]
+    pictures = _listed(images)
+    _check_pictures(pictures, context)
+    maps = _maps(relevance, pictures, order)
+    _check_steps(pictures, patch, steps, per_step)
+    source = torch.Generator().manual_seed(seed)
+    new = [torch.rand(picture.shape, generator=source).to(picture) for picture in pictures]
     if instead is not None:
-        noise = _checked_replacement(instead, pictures)
-    turns = _turns([_patch_sums(each, patch) for each in maps], order, pooled, source)
+        new = _same_shapes("instead", _listed(instead), pictures)
+    turns = _turns([_patch_sums(each, patch) for each in maps], order, source)
     turns = [_on_pixels(turn, patch, each) for turn, each in zip(turns, pictures, strict=True)]
-    budget = per_step * torch.arange(steps + 1)
-    scores = [_scored(score, pictures, noise, turns, int(n), context, batch) for n in budget]
-    return Curve(
-        torch.stack(scores).double().cpu().numpy(),
-        budget.numpy() * (1 if pooled else len(pictures)),
-        np.array([_share(turns, int(n)) for n in budget]),
-        order,
-    )
+    budget = per_step * np.arange(steps + 1)
+    scores = [_scored(score, pictures, new, turns, int(n), context) for n in budget]
+    everywhere = torch.cat([turn.flatten() for turn in turns])
+    share = np.array([float((everywhere < int(n)).double().mean()) for n in budget])
+    return Curve(torch.stack(scores).double().cpu().numpy(), budget, share, order)
 
 
 # --------------------------------------------------------------------------- from curve to number
@@ -157,7 +144,7 @@ def still_right(
 
 
 def band(
-    values: Float[ndarray, "step pair"], level: float = 0.95, draws: int = 1000, seed: int = 0
+    values: Float[ndarray, "step pair"], level: float = 0.95, seed: int = 0
 ) -> tuple[Float[ndarray, " step"], Float[ndarray, " step"]]:
     """Confidence band of the mean over pairs: a percentile bootstrap that draws whole pairs.
 
@@ -172,7 +159,7 @@ def band(
     if pairs == 0:
         return np.full(steps, np.nan), np.full(steps, np.nan)
     rng = np.random.default_rng(seed)
-    counts = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=draws)
+    counts = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=1000)
     means = counts @ values.T / pairs
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
@@ -220,29 +207,17 @@ def _patch_sums(relevance: Tensor, patch: int) -> Float[Tensor, "pair row column
 
 
 def _turns(
-    sums: list[Tensor], order: str, pooled: bool, source: torch.Generator
+    sums: list[Float[Tensor, "pair row column"]], order: str, source: torch.Generator
 ) -> list[Int[Tensor, "pair row column"]]:
-    """Each patch's turn (0 = first), counted over all images of a pair or over each."""
-    shapes = [each.shape for each in sums]
-    flat = [each.flatten(1) for each in sums]
-    if pooled:
-        places = _places(torch.cat(flat, dim=1), order, source)
-        parts = list(places.split([each.shape[1] for each in flat], dim=1))
-    else:
-        parts = [_places(each, order, source) for each in flat]
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _places(
-    sums: Float[Tensor, "pair patch"], order: str, source: torch.Generator
-) -> Int[Tensor, "pair patch"]:
-    """Rank of each patch in its pair; ties, and all of a random order, fall by lot."""
-    lot = torch.rand(sums.shape, generator=source, device=source.device).argsort(dim=1)
-    lot = lot.to(sums.device)
-    if order == "random":
-        return lot
-    ranked = sums.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
-    return lot.gather(1, ranked).argsort(dim=1)
+    """Each patch's turn (0 = first), counted over all images of a pair; ties fall by lot."""
+    flat = torch.cat([each.flatten(1) for each in sums], dim=1)
+    turns = torch.rand(flat.shape, generator=source).argsort(dim=1).to(flat.device)
+    if order != "random":
+        lot = turns
+        ranked = flat.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
+        turns = lot.gather(1, ranked).argsort(dim=1)
+    parts = turns.split([each[0].numel() for each in sums], dim=1)
+    return [part.reshape(each.shape) for part, each in zip(parts, sums, strict=True)]
 
 
 def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 height width"]:
@@ -252,125 +227,86 @@ def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 h
     return spread[:, None, :height, :width]
 
 
-def _uniform(image: Tensor, pixels: tuple[float, float], source: torch.Generator) -> Tensor:
-    low, high = pixels
-    noise = torch.rand(image.shape, generator=source, device=source.device)
-    return (low + (high - low) * noise).to(image)
-
-
-def _share(turns: list[Tensor], budget: int) -> float:
-    """Share of a pair's pixels whose turn has come."""
-    done = sum(int((turn < budget).sum()) for turn in turns)
-    return done / max(sum(turn.numel() for turn in turns), 1)
-
-
 @torch.no_grad()
 def _scored(
     score: Callable[..., Tensor],
     images: list[Tensor],
-    noise: list[Tensor],
+    new: list[Tensor],
     turns: list[Tensor],
     budget: int,
     context: Sequence[Tensor],
-    batch: int,
 ) -> Float[Tensor, " pair"]:
-    """Scores with noise wherever a pixel's turn is before `budget`."""
-    parts = []
-    for start in range(0, len(images[0]), batch):
-        here = slice(start, start + batch)
-        spoiled = [
-            torch.where(turn[here] < budget, dust[here], image[here])
-            for image, dust, turn in zip(images, noise, turns, strict=True)
-        ]
-        parts.append(score(*spoiled, *(each[here] for each in context)))
-        _check_score(parts[-1], len(spoiled[0]))
-    return torch.cat(parts)
+    """Scores with new pixels wherever a pixel's turn is before `budget`."""
+    mixed = [torch.where(t < budget, n, i) for t, n, i in zip(turns, new, images, strict=True)]
+    asked = zip(*(each.split(BATCH) for each in (*mixed, *context)), strict=True)
+    values = [score(*some) for some in asked]
+    for each, some in zip(values, mixed[0].split(BATCH), strict=True):
+        if each.shape != (len(some),):
+            raise ValueError(f"score: returned shape {tuple(each.shape)} for {len(some)} pairs")
+    found = torch.cat(values)
+    if found.isnan().any():
+        raise ValueError("score: returned nan; check the weights and the range of the images")
+    return found
 
 
 # --------------------------------------------------------------------------- at the door
 
 
-def _checked_images(images: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    pictures = [images] if isinstance(images, Tensor) else list(images)
-    if not pictures:
+def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    return [given] if isinstance(given, Tensor) else list(given)
+
+
+def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
+    if not images:
         raise ValueError("images: none; give a tensor or a sequence of tensors")
-    for number, picture in enumerate(pictures):
-        if picture.ndim != 4 or not len(picture) or len(picture) != len(pictures[0]):
+    for number, picture in enumerate(images):
+        if picture.ndim != 4 or not len(picture) or len(picture) != len(images[0]):
             raise ValueError(
                 f"images: image {number} has shape {tuple(picture.shape)}; "
                 "needs [pair, channel, height, width] with the same pairs, at least one"
             )
         if not picture.is_floating_point():
             raise ValueError(f"images: dtype {picture.dtype}; needs floats (divide uint8 by 255)")
-    return pictures
+    for number, each in enumerate(context):
+        if len(each) != len(images[0]):
+            rows = f"{len(each)} rows for {len(images[0])} pairs"
+            raise ValueError(f"context: argument {number} has {rows}")
 
 
-def _checked_relevance(
+def _maps(
     relevance: Tensor | Sequence[Tensor] | None, images: list[Tensor], order: str
 ) -> list[Float[Tensor, "pair height width"]]:
     """One map an image, summed over channels; blank ones for a random order."""
-    if relevance is None and order == "random":
-        return [torch.zeros_like(image[:, 0]) for image in images]
+    if order not in ORDERS:
+        raise ValueError(f"order: {order!r}; choose from {', '.join(ORDERS)}")
     if relevance is None:
-        raise ValueError(f"relevance: none, but order {order!r} ranks by it")
-    maps = [relevance] if isinstance(relevance, Tensor) else list(relevance)
-    if len(maps) != len(images):
-        raise ValueError(f"relevance: {len(maps)} maps for {len(images)} images of a pair")
-    for number, (each, image) in enumerate(zip(maps, images, strict=True)):
-        if each.shape not in (image.shape, image[:, 0].shape):
-            raise ValueError(
-                f"relevance: map {number} has shape {tuple(each.shape)}; needs "
-                f"{tuple(image.shape)}, or the same without channels"
-            )
+        if order != "random":
+            raise ValueError(f"relevance: none, but order {order!r} ranks by it")
+        return [torch.zeros_like(image[:, 0]) for image in images]
+    channels = images[0].shape[1]
+    maps = [each.detach() for each in _listed(relevance)]
+    maps = [each.sum(1) if each.ndim == 4 and each.shape[1] == channels else each for each in maps]
+    for number, each in enumerate(maps):
         if not each.isfinite().all():
             raise ValueError(f"relevance: map {number} has nan or infinite values")
-    return [
-        (each.sum(1) if each.ndim == 4 else each).detach().to(images[0].device) for each in maps
-    ]
+    return _same_shapes("relevance", maps, [image[:, 0] for image in images])
 
 
-def _checked_replacement(instead: Tensor | Sequence[Tensor], images: list[Tensor]) -> list[Tensor]:
-    """What comes into spoiled patches, one picture for each image."""
-    given = [instead] if isinstance(instead, Tensor) else list(instead)
-    if [each.shape for each in given] != [image.shape for image in images]:
-        raise ValueError(
-            f"instead: shapes {[tuple(each.shape) for each in given]}; needs "
-            f"{[tuple(image.shape) for image in images]}, as the images"
-        )
+def _same_shapes(name: str, given: list[Tensor], images: list[Tensor]) -> list[Tensor]:
+    """What was given, on the device and in the precision of the images."""
+    shapes, needed = ([tuple(each.shape) for each in some] for some in (given, images))
+    if shapes != needed:
+        raise ValueError(f"{name}: shapes {shapes}; needs {needed}, as the images")
     return [each.to(image) for each, image in zip(given, images, strict=True)]
 
 
-def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int, pooled: bool) -> None:
+def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) -> None:
     for name, value in (("patch", patch), ("steps", steps), ("per_step", per_step)):
         if value < 1:
             raise ValueError(f"{name}: {value} must be at least 1")
-    counts = [-(-image.shape[-2] // patch) * -(-image.shape[-1] // patch) for image in images]
-    there = sum(counts) if pooled else min(counts)
+    there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
     if steps * per_step > there:
         raise ValueError(
             f"steps: {steps} steps of {per_step} patches are more than the {there} patches of "
-            f"{'a pair' if pooled else 'an image'}; take fewer steps or smaller patches"
+            "a pair; take fewer steps or smaller patches"
         )
-
-
-def _check_rest(
-    order: str, context: Sequence[Tensor], pairs: int, batch: int, pixels: tuple[float, float]
-) -> None:
-    if order not in ORDERS:
-        raise ValueError(f"order: {order!r}; choose from {', '.join(ORDERS)}")
-    if batch < 1:
-        raise ValueError(f"batch: {batch} must be at least 1")
-    if not pixels[0] < pixels[1]:
-        raise ValueError(f"pixels: {pixels}; needs (lowest, highest)")
-    for number, each in enumerate(context):
-        if len(each) != pairs:
-            raise ValueError(f"context: argument {number} has {len(each)} rows for {pairs} pairs")
-
-
-def _check_score(values: Tensor, pairs: int) -> None:
-    if values.shape != (pairs,):
-        raise ValueError(
-            f"score: returned shape {tuple(values.shape)} for {pairs} pairs; needs ({pairs},)"
-        )
-    if values.isnan().any():
-        raise ValueError("score: returned nan; check the weights and the range of the images")

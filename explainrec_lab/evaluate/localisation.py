@@ -3,8 +3,8 @@
 Source: the scores' usual names are relevance mass and rank accuracy (Arras et al. 2022) and the
 pointing game (Zhang et al. 2018). Only a source with masks can be scored (the boutique).
 
-Maps are `[event, height, width]`, arrays or tensors; `pixel_map` sums the channels away. One rule
-for all scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
+Maps are `[event, height, width]`, arrays or tensors, channels summed away. One rule for all
+ scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
 'negative' what speaks against (as a positive number), 'absolute' both. And one rule for ties:
 pixels of equal relevance share their places, so a map without an opinion (uniform, or zero all
 over) gets exactly what a blind guess would get. An event with an empty mask has no truth: nan.
@@ -33,11 +33,6 @@ VIEWS = ("source", "target", "pooled")
 """Where a pair's relevance is ranked: in its first image, its second, or in both together."""
 
 Map = ndarray | Tensor
-
-
-def pixel_map(relevance: Map) -> Float[ndarray, "*event height width"]:
-    """Relevance `[..., channel, height, width]` summed over channels, as a float64 array."""
-    return _array(relevance).sum(axis=-3)
 
 
 # --------------------------------------------------------------------------- scores of one image
@@ -84,22 +79,21 @@ def pointing_game(
         ValueError: a negative tolerance, beside what all scores check.
     """
     weights, _ = _checked(relevance, mask, sign)
-    near = _flat(widened(mask, tolerance))
+    near = widened(mask, tolerance).reshape(weights.shape)
     top = weights == weights.max(axis=1, keepdims=True)
     share = (top & near).sum(axis=1) / top.sum(axis=1)
     return np.where(near.any(axis=1), share, np.nan)
 
 
-def widened(mask: Map, tolerance: float) -> Bool[ndarray, "*event height width"]:
+def widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
     """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
     if not tolerance >= 0:
         raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
     masks = _array(mask).astype(bool)
-    if tolerance == 0:
-        return masks
-    grown = [distance_transform_edt(~each) <= tolerance for each in _pictures(masks)]
-    there = masks.any(axis=(-2, -1), keepdims=True)
-    return np.array(grown).reshape(masks.shape) & there
+    if tolerance:
+        far = [distance_transform_edt(~each) for each in masks]
+        masks = (np.array(far) <= tolerance) & masks.any(axis=(1, 2), keepdims=True)
+    return masks
 
 
 def densest_attribute(
@@ -126,10 +120,7 @@ def densest_attribute(
 
 
 def pair_scores(
-    relevance: Sequence[Map],
-    masks: Bool[ndarray, "pair 2 height width"],
-    sign: str = "positive",
-    tolerance: float = 0,
+    relevance: Sequence[Map], masks: Bool[ndarray, "pair 2 height width"], sign: str = "positive"
 ) -> pd.DataFrame:
     """All scores of both images of each pair, and of the two together.
 
@@ -139,7 +130,6 @@ def pair_scores(
     Args:
         relevance: two maps, `[pair, height, width]` or with channels before the height.
         masks: the true region in both images (`relation_masks`).
-        tolerance: of the pointing game, in pixels.
 
     Returns:
         One row a view and pair, indexed by `pair`: `view` (one of `VIEWS`), `area` (share of the
@@ -148,106 +138,88 @@ def pair_scores(
         `mass_ratio` is a mean of ratios, where small regions weigh much; mean `mass` over mean
         `area` is the steadier ratio of means.
     """
-    both, truth = _both(relevance, masks)
-    near = widened(truth, tolerance)
-    views = {
-        "source": (both[:, 0], truth[:, 0], near[:, 0]),
-        "target": (both[:, 1], truth[:, 1], near[:, 1]),
-        "pooled": (_joined(both), _joined(truth), _joined(near)),
-    }
-    tables = [_all_scores(*views[view], sign) for view in VIEWS]
-    for view, table in zip(VIEWS, tables, strict=True):
-        table.insert(0, "view", view)
+    truth = _array(masks).astype(bool)
+    if truth.ndim != 4 or truth.shape[1] != 2:
+        raise ValueError(f"masks: shape {truth.shape}; needs [pair, 2, height, width]")
+    maps = [_array(each) for each in relevance]
+    maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
+    if [each.shape for each in maps] != 2 * [truth[:, 0].shape]:
+        needed = f"needs two maps of shape {truth[:, 0].shape}, or with channels before the height"
+        raise ValueError(f"relevance: shapes {[each.shape for each in maps]}; {needed}")
+    maps.append(np.concatenate(maps, axis=-1))  # pooled: both images side by side, as one
+    regions = [truth[:, 0], truth[:, 1], np.concatenate([truth[:, 0], truth[:, 1]], axis=-1)]
+    tables = [
+        _all_scores(each, region, sign).assign(view=view)
+        for each, region, view in zip(maps, regions, VIEWS, strict=True)
+    ]
     return pd.concat(tables).rename_axis("pair")
 
 
-def _all_scores(relevance: ndarray, mask: ndarray, near: ndarray, sign: str) -> pd.DataFrame:
+def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
     area = mask.mean(axis=(-2, -1))
-    return pd.DataFrame(
-        {
-            "area": np.where(area > 0, area, np.nan),
-            "mass": relevance_mass(relevance, mask, sign),
-            "mass_ratio": mass_ratio(relevance, mask, sign),
-            "rank_accuracy": rank_accuracy(relevance, mask, sign),
-            "pointing": pointing_game(relevance, near, sign),
-        }
-    )
-
-
-def _both(relevance: Sequence[Map], masks: Map) -> tuple[ndarray, ndarray]:
-    """Maps and masks of both images as `[pair, 2, height, width]`."""
-    truth = _array(masks).astype(bool)
-    maps = [_array(each) for each in relevance]
-    maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
-    if truth.ndim != 4 or truth.shape[1] != 2:
-        raise ValueError(f"masks: shape {truth.shape}; needs [pair, 2, height, width]")
-    if len(maps) != 2 or any(each.shape != truth[:, 0].shape for each in maps):
-        raise ValueError(
-            f"relevance: shapes {[each.shape for each in maps]}; needs two maps of shape "
-            f"{truth[:, 0].shape}, or with channels before the height"
-        )
-    return np.stack(maps, axis=1), truth
-
-
-def _joined(both: Float[ndarray, "pair 2 height width"]) -> Float[ndarray, "pair height wide"]:
-    """Both images of each pair side by side, as one."""
-    return np.concatenate([both[:, 0], both[:, 1]], axis=-1)
+    columns = {
+        "area": np.where(area > 0, area, np.nan),
+        "mass": relevance_mass(relevance, mask, sign),
+        "mass_ratio": mass_ratio(relevance, mask, sign),
+        "rank_accuracy": rank_accuracy(relevance, mask, sign),
+        "pointing": pointing_game(relevance, mask, sign),
+    }
+    return pd.DataFrame(columns)
 
 
 # --------------------------------------------------------------------------- the truth, gathered
 
 
-def relation_masks(
-    dataset: Dataset, pairs: Any, kind: str = "part"
-) -> Bool[ndarray, "pair 2 height width"]:
-    """The true region of some relations: the reason's mask in the source and in the target.
+def relation_masks(dataset: Dataset, pairs: Any) -> Bool[ndarray, "pair 2 height width"]:
+    """The true region of some relations: the part mask of the reason in the source and the target.
 
     Both are empty where no attribute is behind the pair (label noise).
 
     Args:
         pairs: positions in `dataset.relations`.
-        kind: 'part' or 'counterfactual' (drawn afresh: slow), as in `Catalogue.mask`.
 
     Raises:
         ValueError: a data set without relations or truth, or an unknown pair.
     """
-    relations, truth, schema = dataset.relations, dataset.truth, dataset.catalogue.schema
-    if relations is None or truth is None or schema is None:
+    relations, truth = dataset.relations, dataset.truth
+    if relations is None or truth is None:
         raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
     chosen = check_ids("pairs", pairs, len(relations), "pair")
     items = np.stack([relations.source[chosen], relations.target[chosen]], axis=1)
     masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
     for (row, side), attribute in np.ndenumerate(truth.relation_reason[chosen]):
         if attribute != NO_REASON:
-            name = schema.attributes[attribute]
-            masks[row, side] = dataset.catalogue.mask(int(items[row, side]), name, kind)
+            masks[row, side] = _mask(dataset, items[row, side], attribute)
     return masks
 
 
-def attribute_masks(
-    dataset: Dataset, items: Any, kind: str = "part"
-) -> Bool[ndarray, "item attribute height width"]:
-    """The mask of every attribute of some items; empty where an attribute does not apply.
+def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribute height width"]:
+    """The part mask of every attribute of some items; empty where an attribute does not apply.
 
     Raises:
         ValueError: a data set without masks, or an unknown item.
     """
     catalogue = dataset.catalogue
-    if catalogue.schema is None or catalogue.attributes is None:
+    if catalogue.attributes is None:
         raise ValueError(f"dataset {dataset.name!r}: its catalogue has no attributes")
     chosen = check_ids("items", items, len(catalogue), "item")
-    names = catalogue.schema.attributes
-    masks = np.zeros((len(chosen), len(names), *_size(dataset)), dtype=bool)
-    for row, item in enumerate(chosen):
-        for attribute in np.flatnonzero(catalogue.attributes[item] >= 0):
-            masks[row, attribute] = catalogue.mask(int(item), names[attribute], kind)
+    codes = catalogue.attributes[chosen]
+    masks = np.zeros((*codes.shape, *_size(dataset)), dtype=bool)
+    for row, attribute in np.argwhere(codes >= 0):
+        masks[row, attribute] = _mask(dataset, chosen[row], attribute)
     return masks
+
+
+def _mask(dataset: Dataset, item: int, attribute: int) -> Bool[ndarray, "height width"]:
+    names = dataset.catalogue.schema.attributes  # type: ignore[union-attr]
+    return dataset.catalogue.mask(int(item), names[attribute])
 
 
 def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "item height width"]]:
     """Maps that look at no model, to stand beside every score.
 
-    'uniform' has no opinion, 'centre' is `centre_bias`, and 'silhouette' (where the pictures know
+    'uniform' has no opinion, 'centre' is a Gaussian bump in the middle (standard
+    deviation: a quarter of the side), and 'silhouette' (where the pictures know
     it: the boutique's do) says only which pixels are the item.
 
     Raises:
@@ -256,20 +228,13 @@ def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "it
     chosen = check_ids("items", items, len(dataset.catalogue), "item")
     height, width = _size(dataset)
     maps = {"uniform": np.ones((len(chosen), height, width))}
-    maps["centre"] = maps["uniform"] * centre_bias(height, width)
+    rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
+    maps["centre"] = maps["uniform"] * np.exp(-8 * (rows[:, None] ** 2 + columns**2))
     silhouette = getattr(dataset.catalogue.images, "silhouette", None)
     if silhouette is not None:
         shapes = [silhouette(int(item)) for item in chosen]
         maps["silhouette"] = np.array(shapes, np.float64).reshape(maps["uniform"].shape)
     return maps
-
-
-def centre_bias(height: int, width: int, spread: float = 0.25) -> Float[ndarray, "height width"]:
-    """A Gaussian bump in the middle; `spread` is its standard deviation over the image's side."""
-    rows = (np.arange(height) + 0.5) / height - 0.5
-    columns = (np.arange(width) + 0.5) / width - 0.5
-    distance = rows[:, None] ** 2 + columns[None, :] ** 2
-    return np.exp(-distance / (2 * spread**2))
 
 
 def _size(dataset: Dataset) -> tuple[int, int]:
@@ -291,14 +256,6 @@ def _array(values: Map) -> ndarray:
     return values if values.dtype == bool else values.astype(np.float64)
 
 
-def _pictures(masks: ndarray) -> Bool[ndarray, "picture height width"]:
-    return masks.reshape(-1, *masks.shape[-2:])
-
-
-def _flat(masks: ndarray) -> ndarray:
-    return masks.reshape(len(masks), -1)
-
-
 def _checked(
     relevance: Map, mask: Map, sign: str
 ) -> tuple[Float[ndarray, "event pixel"], Bool[ndarray, "event pixel"]]:
@@ -307,11 +264,11 @@ def _checked(
     if values.ndim != 3 or values.shape != inside.shape:
         raise ValueError(
             f"relevance and mask: shapes {values.shape} and {inside.shape}; both need "
-            "[event, height, width] (`pixel_map` sums channels)"
+            "[event, height, width], channels summed away"
         )
     if not np.isfinite(values).all():
         raise ValueError("relevance: nan or infinite values among the pixels")
     if sign not in SIGNS:
         raise ValueError(f"sign: {sign!r}; choose from {', '.join(SIGNS)}")
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
-    return _flat(np.maximum(signed, 0)), _flat(inside)
+    return tuple(each.reshape(len(each), -1) for each in (np.maximum(signed, 0), inside))

@@ -8,6 +8,7 @@ shows the picture, not the model. (For random *labels*, train a second model on 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import rankdata
+from scipy.stats import ConstantInputWarning, spearmanr
 from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -99,10 +100,8 @@ def similarity(
         raise ValueError(f"first and second: shapes {a.shape} and {b.shape} of one event differ")
     if absolute:
         a, b = np.abs(a), np.abs(b)
-    ranks = [rankdata(each, axis=1) for each in (a, b)]
-    x, y = (each - each.mean(axis=1, keepdims=True) for each in ranks)
-    spread = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.where(spread > 0, (x * y).sum(axis=1) / np.where(spread > 0, spread, 1), np.nan)
+    with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
+        return np.array([spearmanr(*pair).statistic for pair in zip(a, b, strict=True)])
 
 
 def _flat(name: str, values: Tensor | ndarray) -> Float[ndarray, "event pixel"]:

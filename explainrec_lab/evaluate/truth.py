@@ -18,9 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from explainrec_boutique.relations import eye_of
-from explainrec_boutique.vocabulary import CATEGORIES, SCHEMA
-from explainrec_lab.data.boutique import goods_of
+from explainrec_boutique.design import ItemFacts
+from explainrec_boutique.relations import group_rule
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
     RELATION_KINDS,
@@ -28,6 +27,7 @@ from explainrec_lab.data.contracts import (
     Interactions,
     check_ids,
 )
+from explainrec_lab.data.splits import Split
 
 NO_REASON = -1
 """Code of a purchase or a relation that no single attribute explains."""
@@ -86,6 +86,38 @@ def prior_rate(
     frequency = np.bincount(reasons, minlength=n_attributes).astype(np.float64)
     scores = np.broadcast_to(frequency, np.asarray(applies).shape)
     return reason_hit_rate(scores, true_reason, applies)
+
+
+def hit_rate(
+    dataset: Dataset,
+    events: Interactions,
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+) -> float:
+    """`reason_hit_rate` of these explanations of a data set's own purchases."""
+    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+    return reason_hit_rate(predicted_attribute, reason, applies)
+
+
+def references(dataset: Dataset, parts: Split) -> dict[str, float]:
+    """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
+    most frequent reason of the training purchases."""
+    reason, applies = purchase_reasons(dataset, parts.test), applies_to(dataset, parts.test)
+    before = purchase_reasons(dataset, parts.train)
+    return {
+        "guessing": chance_rate(reason, applies),
+        "most frequent reason": prior_rate(before, reason, applies),
+    }
+
+
+def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute."""
+    rates = []
+    for item in np.unique(items):
+        votes = np.unique(named[items == item], return_counts=True)[1]
+        n = votes.sum()
+        if n > 1:
+            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
+    return _mean(np.array(rates))
 
 
 def explainable(
@@ -207,15 +239,16 @@ def rule_holds(dataset: Dataset, pairs: LabelledPairs, seed: int = 0) -> Bool[nd
     check_ids("pairs.kind", pairs.kind, len(RELATION_KINDS), "kind")
     for name in ("source", "target"):
         check_ids(f"pairs.{name}", getattr(pairs, name), relations.n_items, "item")
-    goods = goods_of(dataset.catalogue)
+    assert dataset.catalogue.attributes is not None
+    facts = ItemFacts.of(dataset.catalogue.items, dataset.catalogue.attributes)
     holds = np.zeros(len(pairs.source), dtype=bool)
     for user in range(relations.n_groups):
-        eye = eye_of(user, goods, CATEGORIES, SCHEMA, seed)
+        rule = group_rule(user, facts, seed)
         for number, kind in enumerate(RELATION_KINDS):
             known = (relations.group == user) & (relations.kind == number)
             known &= truth.relation_reason[:, 0] != NO_REASON
-            if not eye.related(kind, relations.source[known], relations.target[known]).all():
+            if not rule.related(kind, relations.source[known], relations.target[known]).all():
                 raise ValueError(f"seed: {seed} is not what this boutique was loaded with")
             rows = (pairs.user == user) & (pairs.kind == number)
-            holds[rows] = eye.related(kind, pairs.source[rows], pairs.target[rows])
+            holds[rows] = rule.related(kind, pairs.source[rows], pairs.target[rows])
     return holds

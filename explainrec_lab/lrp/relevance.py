@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp.composites import Composite, as_composite
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.engine.watch import Watch
@@ -110,7 +109,6 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     return found
 
 
-@implements("lrp", "conservation")
 def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
     """Where the output went: into the inputs, and what kept them from getting all of it."""
     accounts = {name: float(amount) for name, amount in trace.accounts.items()}

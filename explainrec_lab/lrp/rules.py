@@ -23,8 +23,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from explainrec_lab.equations import implements
-
 Channel = tuple[Tensor, Tensor, Tensor | None]
 """A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it."""
 
@@ -105,7 +103,6 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-6
 
-    @implements("lrp", "epsilon-rule")
     def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> Tensor:
         """The whole rule on relevance per unit, g = R / z: g' = g |z| / (|z| + epsilon).
 

@@ -1,4 +1,8 @@
-"""Lines that are named at their ends, so that nobody has to match colours with a legend."""
+"""Lines that are named at their ends, so that nobody has to match colours with a legend; and what
+becomes of a score when features go.
+
+Source: LRP paper, Figure 3; RecoNet, Figures 6 to 8.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,56 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from scipy.optimize import isotonic_regression
+from numpy import ndarray
+
+from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, plain, require
+
+LABEL_STEP = 0.075
+"""Least distance between two labels, as a share of the axis's height."""
 
 
-def curves(table: pd.DataFrame, *, x: str, y: str, title: str = "", ax: Axes | None = None) -> Axes:
+def curves(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    band: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    reference: Mapping[str, float] | None = None,
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """One line for each column of `table` over its index, named at its right end.
 
     Where colours repeat, lines are dashed.
+
+    Args:
+        band: the lower and the upper ends of each line's band, tables like `table`.
+        reference: name -> height of a dotted line, such as guessing.
+        log: whether equal steps along x double it, with a tick at each row of the table.
     """
     ax = ax or plt.subplots(figsize=(7, 3.6))[1]
     ends = {}
     colours = len(plt.rcParams["axes.prop_cycle"])
     for number, name in enumerate(table.columns):
         values = table[name].dropna()
-        style = "-" if number < colours else "--"
-        (line,) = ax.plot(values.index, values.to_numpy(), style)
+        (line,) = ax.plot(values.index, values.to_numpy(), "-" if number < colours else "--")
         ends[name] = (values.index[-1], values.iloc[-1], to_hex(line.get_color()))
+        if band is not None:
+            low, high = (end.loc[values.index, name] for end in band)
+            ax.fill_between(values.index, low, high, color=line.get_color(), alpha=0.15, lw=0)
+    for name, height in (reference or {}).items():
+        ax.hlines(height, table.index[0], table.index[-1], color=QUIET, lw=1.2, ls=":")
+        ends[name] = (table.index[-1], height, QUIET)
+    if log:
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(table.index, table.index)
     ax.set(xlabel=x, ylabel=y, title=title)
     _name_ends(ax, ends)
     return ax
-
-
-LABEL_STEP = 0.075
-"""Least distance between two labels, as a share of the axis's height."""
 
 
 def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
@@ -39,6 +68,8 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
 
     A thin line leads from the end to its name.
     """
+    from scipy.optimize import isotonic_regression
+
     low, high = ax.get_ylim()
     points = ax.get_window_extent().height * 72 / ax.figure.dpi / (high - low)
     order = {name: -number for number, name in enumerate(ends)}
@@ -46,69 +77,117 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
     steps = LABEL_STEP * (high - low) * np.arange(len(ordered))
     wanted = np.array([ends[name][1] for name in ordered])
     places = isotonic_regression(wanted - steps).x + steps
+    leader = {"arrowstyle": "-", "lw": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 2}
     for name, place in zip(ordered, places, strict=True):
         x, y, colour = ends[name]
-        leader = {
-            "arrowstyle": "-",
-            "color": colour,
-            "lw": 0.6,
-            "relpos": (0, 0.5),
-            "shrinkA": 1,
-            "shrinkB": 2,
-        }
         shift = (place - y) * points
         ax.annotate(
-            name,
+            plain(name),
             (x, y),
             (8 if abs(shift) < 1 else 20, shift),
             textcoords="offset points",
             color=colour,
             va="center",
             annotation_clip=False,
-            arrowprops=leader,
+            arrowprops={**leader, "color": colour},
         )
 
 
-PERTURBED = {"replaced": "patches replaced by noise", "share": "share of the pixels replaced"}
-"""What perturbation curves run over, and how the axis says it."""
-
-
-def perturbation_curves(
-    tables: Mapping[str, pd.DataFrame],
-    *,
-    x: str = "replaced",
-    y: str = "accuracy",
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
+def perturbation_curves(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> Axes:
     """The LRP paper's Figure 3: accuracy of the predicted relation while patches turn to noise.
 
-    One line for each explanation, named at its right end, in its confidence band where the table
-    has one (columns `low` and `high`, of the accuracy).
+    One line for each explanation, in its confidence band.
 
     Args:
         tables: name -> table of a curve (`faithfulness.Curve.table`).
-        x: 'replaced' or 'share'. y: 'accuracy' or 'score'.
 
     Raises:
-        ValueError: no table, or another `x` or `y`.
+        ValueError: no table.
     """
-    if not tables:
-        raise ValueError("tables: none; give name -> curve.table()")
-    if x not in PERTURBED or y not in ("accuracy", "score"):
-        raise ValueError(f"x, y: {x!r}, {y!r}; x is 'replaced' or 'share', y 'accuracy' or 'score'")
+    require(bool(tables), "tables: none; give name -> curve.table()")
+    ax = plt.subplots(figsize=(7, 3.8))[1]
+    ax.set_ylim(min(0.45, *(table["low"].min() - 0.02 for table in tables.values())), 1.02)
+    x, y = "patches replaced by noise", "relations still right"
+    return curves(_column(tables, "accuracy"), x=x, y=y, title=title, band=_band(tables), ax=ax)
+
+
+def removal_curves(
+    tables: Mapping[str, pd.DataFrame], *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Mean change of the score over the number of removed features, each line in its band.
+
+    Args:
+        tables: name -> table of a removal, with the columns `change`, `low` and `high`.
+
+    Raises:
+        ValueError: no table.
+
+    Source: RecoNet, Figures 6 and 8 (left).
+    """
+    require(bool(tables), "tables: none; give name -> removal.table()")
     ax = ax or plt.subplots(figsize=(7, 3.8))[1]
-    ends = {}
-    for name, table in tables.items():
-        over = table.index.to_numpy() if x == "replaced" else table["share"].to_numpy()
-        (line,) = ax.plot(over, table[y].to_numpy())
-        colour = to_hex(line.get_color())
-        if y == "accuracy" and "low" in table:
-            ax.fill_between(over, table["low"], table["high"], color=colour, alpha=0.15, lw=0)
-        ends[name] = (float(over[-1]), float(table[y].iloc[-1]), colour)
-    label = "relations still right" if y == "accuracy" else "mean score"
-    ax.set(xlabel=PERTURBED[x], ylabel=label, title=title)
-    if y == "accuracy":
-        ax.set_ylim(min(0.45, ax.get_ylim()[0]), 1.02)
-    _name_ends(ax, ends)
+    x, y = "features removed", "mean change of the score"
+    curves(_column(tables, "change"), x=x, y=y, title=title, band=_band(tables), ax=ax)
+    ax.axhline(0, color=QUIET, lw=0.8)
     return ax
+
+
+def _band(tables: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return _column(tables, "low"), _column(tables, "high")
+
+
+def _column(tables: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """The same column of several tables, side by side."""
+    return pd.DataFrame({name: table[column] for name, table in tables.items()})
+
+
+def change_distributions(
+    changes: Mapping[str, Float[ndarray, " user"]], *, title: str = ""
+) -> Axes:
+    """Histograms of the change, one a way to choose the removed feature, on common bins.
+
+    The outermost half per cent on each side is left out of the picture.
+
+    Raises:
+        ValueError: no changes.
+
+    Source: RecoNet, Figure 7.
+    """
+    require(bool(changes), "changes: none; give name -> changes")
+    ax = plt.subplots(figsize=(7, 3.4))[1]
+    low, high = np.quantile(np.concatenate(list(changes.values())), [0.005, 0.995])
+    bins = np.linspace(low, high, 61).tolist()
+    for name, values in changes.items():
+        ax.hist(values, bins, histtype="stepfilled", alpha=0.45, label=name)
+    ax.axvline(0, color=QUIET, lw=0.8)
+    ax.set(xlabel="change of the score", ylabel="users", title=title)
+    ax.legend(loc="upper left")
+    return ax
+
+
+def explanations_abreast(table: pd.DataFrame, *, title: str = "") -> ndarray:
+    """Bars of the same features in several explanations, one panel a column, one row a feature.
+
+    Each panel has its own scale: explanations may differ by a factor.
+
+    Args:
+        table: one row a feature, first on top; one column an explanation.
+
+    Raises:
+        ValueError: an empty table.
+
+    Source: RecoNet, Figure 8 (right).
+    """
+    require(not table.empty, "table: empty; give one row a feature, one column an explanation")
+    size = (3 + 2.6 * len(table.columns), 1.2 + 0.3 * len(table))
+    figure, grid = plt.subplots(1, len(table.columns), figsize=size, sharey=True, squeeze=False)
+    for ax, name in zip(grid[0], table.columns, strict=True):
+        values = table[name].to_numpy()
+        ax.barh(range(len(table)), values, color=np.where(values > 0, SUPPORTS, OPPOSES))
+        ax.axvline(0, color=QUIET, lw=0.8)
+        ax.set_title(name, loc="center")
+        ax.grid(visible=False, axis="y")
+    grid[0, 0].set_yticks(range(len(table)), labels=[plain(name) for name in table.index])
+    grid[0, 0].invert_yaxis()
+    figure.suptitle(plain(title), x=0.01, ha="left", weight="bold")
+    return grid[0]

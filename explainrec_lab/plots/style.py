@@ -1,4 +1,4 @@
-"""What all figures share: the style sheet, and colours that every reader can tell apart."""
+"""What all figures share: the style sheet, colours that every reader can tell apart, pictures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from numpy import ndarray
 
 SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
 """Positive and negative relevance: blue and orange differ for every kind of colour vision."""
-
-MASK_COLOURS = ("#e4572e", "#1b6ca8", "#3a8f6b", "#8a5aa8")
-
-
-INK = "#20262d"
-"""Outlines and text on paper."""
+INK, QUIET = "#20262d", "#5b6470"
+"""Outlines and text on paper; lines that only help."""
 
 
 def use_style() -> None:
@@ -35,3 +31,14 @@ def rgb(image: ndarray) -> Float[ndarray, "height width 3"]:
     """A picture `[3, height, width]`, uint8 or in 0..1, with channels last and in 0..1."""
     scaled = image / 255 if image.dtype == np.uint8 else image
     return scaled.transpose(1, 2, 0).astype(np.float64).clip(0, 1)
+
+
+def plain(text: object) -> str:
+    """Text that matplotlib writes as it is: a dollar in a product's name begins no formula."""
+    return str(text).replace("$", r"\$")
+
+
+def require(right: bool, message: str) -> None:
+    """Refuse what a figure cannot draw."""
+    if not right:
+        raise ValueError(message)

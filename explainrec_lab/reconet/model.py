@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from explainrec_lab.equations import implements
-from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
 class RecoNet(nn.Module):
@@ -59,7 +58,6 @@ class RecoNet(nn.Module):
             return self.Q_items
         return torch.cat([self.Q_items, self.Q_attributes])
 
-    @implements("reconet", "pooling")
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
         sets = profiles.to(self.W.device)
@@ -74,7 +72,6 @@ class RecoNet(nn.Module):
             x = F.relu(self.hidden(x))
         return x @ self.W.T
 
-    @implements("reconet", "softmax")
     def probabilities(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """p = softmax(y). Source: RecoNet, §4.1."""
         return self(profiles).softmax(dim=1)

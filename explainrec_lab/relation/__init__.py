@@ -2,68 +2,33 @@
 
 Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
 
-    settings = lab.settings("relation")
-    learned = relation.trained(settings)
+    split = relation.split(shop.relations)
+    model = relation.trained(settings, shop, split)
+    explanation = relation.explain(model, images_i, images_j, user=0, kind="also_viewed")
 """
 
-from explainrec_lab.relation.examples import (
-    Hand,
-    HandLosses,
-    Hands,
-    Pairs,
-    Parts,
-    balanced_pairs,
-    objective,
-    split_items,
+# ruff: noqa: F401 - the door of the chapter
+from explainrec_lab.relation import truth_table
+from explainrec_lab.relation.data import Batch, Batches, Pairs, Part, Split, split, test_pairs
+from explainrec_lab.relation.explain import (
+    Closeness,
+    Explanation,
+    Places,
+    default_rule,
+    explain,
+    mean_features,
 )
-from explainrec_lab.relation.explanation import Places, contrast, default_rule, explain
 from explainrec_lab.relation.metric import NEW_USER, UserMetric
 from explainrec_lab.relation.model import RelationModel
-from explainrec_lab.relation.pretraining import labels_of, pretrain
-from explainrec_lab.relation.recipe import (
-    Trained,
-    dataset_of,
+from explainrec_lab.relation.recommend import recommend
+from explainrec_lab.relation.scores import accuracy, features_of, logits_of, table_1
+from explainrec_lab.relation.train import (
+    another_shop,
     fixed_features,
-    started,
+    loss,
+    pretrained,
     train,
     trained,
     untrained,
 )
-from explainrec_lab.relation.recommendation import recommend
-from explainrec_lab.relation.scores import accuracy, features_of, logits_of, table_1
-from explainrec_lab.vision.backbone import Backbone, backbone, pixels
-
-__all__ = [
-    "NEW_USER",
-    "Backbone",
-    "Hand",
-    "HandLosses",
-    "Hands",
-    "Pairs",
-    "Parts",
-    "Places",
-    "RelationModel",
-    "Trained",
-    "UserMetric",
-    "accuracy",
-    "backbone",
-    "balanced_pairs",
-    "contrast",
-    "dataset_of",
-    "default_rule",
-    "explain",
-    "features_of",
-    "fixed_features",
-    "labels_of",
-    "logits_of",
-    "objective",
-    "pixels",
-    "pretrain",
-    "recommend",
-    "split_items",
-    "started",
-    "table_1",
-    "train",
-    "trained",
-    "untrained",
-]
+from explainrec_lab.vision.backbone import pixels

@@ -23,24 +23,14 @@ METRICS = ("full", "low rank", "diagonal")
 
 
 @homogeneous(1)
-def placed(x: Tensor, factor: Tensor) -> Float[Tensor, "pair r"]:
-    """x L: to `lrp`, L is a weight that takes no rule.
-
-    Args:
-        x: `[pair, D]`.
-        factor: L, one for all pairs or one a pair: `[D, r]`, `[pair, D, r]`, or the diagonal of a
-            diagonal L as `[1, D]` or `[pair, 1, D]`.
-    """
-    if factor.shape[-2] == 1 and x.shape[-1] == factor.shape[-1]:
-        return x * factor.squeeze(-2)
-    if factor.ndim == 2:
-        return x @ factor
-    return torch.bmm(x[:, None], factor)[:, 0]
+def placed(x: Float[Tensor, "pair D"], factor: Tensor) -> Float[Tensor, "pair r"]:
+    """z = x L, L being one for all pairs, `[D, r]`, or one a pair: a weight that takes no rule."""
+    return torch.matmul(x[:, None], factor)[:, 0]
 
 
 @homogeneous(2)
-def squared_length(delta: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
-    """|delta L|^2 = delta M delta^T, with L in any of the shapes that `placed` takes."""
+def squared_length(delta: Float[Tensor, "pair D"], factor: Tensor) -> Float[Tensor, " pair"]:
+    """|delta L|^2 = delta M delta^T."""
     return placed(delta, factor).square().sum(-1)
 
 
@@ -83,23 +73,20 @@ class UserMetric(nn.Module):
         personal = torch.randn(n_users, n_kinds, *shape, generator=generator) * scale
         self.personal = nn.Parameter(0.3 * personal)
 
-    def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Tensor:
-        """L of each (user, kind): `[n, D, r]`, or `[n, 1, D]` for a diagonal metric."""
+    def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Float[Tensor, "n D r"]:
+        """L of each (user, kind)."""
         own = self.personal[user.clamp(min=0), kind]
         new = user == NEW_USER
         if bool(new.any()):
             own = torch.where(new[:, None, None], self.personal.mean(dim=0)[kind], own)
-        return self.shared[kind] + own
+        L = self.shared[kind] + own
+        return L.squeeze(1).diag_embed() if self.metric == "diagonal" else L
 
     def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
         """M(u) = L L^T of one user and kind."""
         where = self.shared.device
         L = self.factor(torch.tensor([user], device=where), torch.tensor([kind], device=where))[0]
-        return L[0].square().diag() if self.metric == "diagonal" else L @ L.T
-
-    def places(self, x: Float[Tensor, "item D"], factor: Tensor) -> Float[Tensor, "n item r"]:
-        """z = x L: in this space the user's distance is the ordinary squared one."""
-        return x * factor if self.metric == "diagonal" else x @ factor
+        return L @ L.T
 
 
 def squared_distances(

@@ -2,7 +2,7 @@
 
 Source: LRP for explainable recommendations, §2.1 (Eq. 1 and 2) and §2.2. The difference of the
 two feature vectors and the squared length are marked for `lrp`, so that relevance passes through
-them to both pictures. Not here: the loss and training (`examples.py`, `recipe.py`).
+them to both pictures. Not here: the loss and training (`train.py`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import RELATION_KINDS
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp import difference
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
-from explainrec_lab.vision.backbone import Backbone, backbone
+from explainrec_lab.vision.backbone import Backbone
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
@@ -29,38 +28,37 @@ class RelationModel(nn.Module):
     """logit = q(kind) - d_u(x_i, x_j), with x a D-dimensional feature of a picture.
 
     Args:
-        network: pictures -> flat vectors; a VGG-16 by default.
+        network: pictures -> flat vectors.
         n_users: users, or groups of them, with a metric of their own.
         dimensions: D.
         metric, rank: form of M(u), see `UserMetric`.
-        non_negative: end the features with a ReLU.
         seed: of the feature layer and the metric.
 
     Attributes:
         q: `[kind]`, the learned thresholds.
+        seconds: CPU seconds that its training took, also where it was read from a file.
     """
 
     def __init__(
         self,
-        network: Backbone | None = None,
-        n_users: int = 1,
+        network: Backbone,
+        n_users: int,
         *,
         dimensions: int = 100,
         metric: str = "low rank",
         rank: int = 24,
-        non_negative: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.metric = UserMetric(dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
-        self.network = network or backbone()
+        self.network = network
         self.projection = nn.Linear(self.network.size, dimensions)
         generator = torch.Generator().manual_seed(seed)
         nn.init.kaiming_normal_(self.projection.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(self.projection.bias)
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
-        self.non_negative = non_negative
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
+        self.seconds = 0.0
 
     @property
     def dimensions(self) -> int:
@@ -77,15 +75,17 @@ class RelationModel(nn.Module):
         Raises:
             ValueError: pictures that are not `[item, 3, height, width]`, or not floats.
         """
-        check_images("images", images)
+        check_pictures(images=images)
         return self.head(self.network(images))
+
+    def both(self, images_i: Tensor, images_j: Tensor) -> tuple[Tensor, ...]:
+        """x of both pictures of each pair, by one call of the network."""
+        return self.features(torch.cat([images_i, images_j])).chunk(2)
 
     def head(self, flat: Float[Tensor, "item size"]) -> Float[Tensor, "item D"]:
         """x from the network's flat vectors: the last layer of the features."""
-        x = self.norm(self.projection(flat))
-        return F.relu(x) if self.non_negative else x
+        return F.relu(self.norm(self.projection(flat)))
 
-    @implements("lrp", "distance")
     def distance(
         self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
     ) -> Float[Tensor, " pair"]:
@@ -111,15 +111,11 @@ class RelationModel(nn.Module):
         kind: Kinds,
     ) -> Float[Tensor, " pair"]:
         """The logit q - d: above zero, the pair is probably related."""
-        check_images("images_i", images_i)
-        check_images("images_j", images_j)
-        if images_i.shape != images_j.shape:
-            shapes = f"{tuple(images_i.shape)} and {tuple(images_j.shape)}"
-            raise ValueError(f"images_i and images_j: different shapes {shapes}")
-        d = self.distance(self.features(images_i), self.features(images_j), user, kind)
+        check_pictures(images_i=images_i, images_j=images_j)
+        x_i, x_j = self.both(images_i, images_j)
+        d = self.distance(x_i, x_j, user, kind)
         return self.q[self.kinds(kind)] - d
 
-    @implements("lrp", "probability")
     def probability(
         self, images_i: Tensor, images_j: Tensor, user: Ids, kind: Kinds
     ) -> Float[Tensor, " pair"]:
@@ -130,7 +126,7 @@ class RelationModel(nn.Module):
         """M(u) of one user and kind of relation; `NEW_USER` gives that of the average factor."""
         return self.metric.matrix(int(self.users(user)), int(self.kinds(kind)))
 
-    def factor(self, user: Ids, kind: Kinds, pairs: int) -> Tensor:
+    def factor(self, user: Ids, kind: Kinds, pairs: int) -> Float[Tensor, "*pair D r"]:
         """L: one for all pairs where they agree on user and kind, else one a pair."""
         users, kinds = self.users(user), self.kinds(kind)
         for name, ids in (("user", users), ("kind", kinds)):
@@ -167,9 +163,13 @@ def check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> No
         raise ValueError(f"{name}: {int(bad.flatten()[0])} is not in 0..{count - 1} ({hint})")
 
 
-def check_images(name: str, images: Tensor) -> None:
-    """Raise a ValueError unless these are floating-point pictures of three channels."""
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"{name}: shape {tuple(images.shape)}; needs [item, 3, height, width]")
-    if not images.is_floating_point():
-        raise ValueError(f"{name}: dtype {images.dtype}; needs floats in 0..1, see pixels()")
+def check_pictures(**images: Tensor) -> None:
+    """Raise a ValueError unless these are floating-point pictures, all of one shape."""
+    for name, tensor in images.items():
+        if tensor.ndim != 4 or tensor.shape[1] != 3:
+            raise ValueError(f"{name}: shape {tuple(tensor.shape)}; needs [item, 3, height, width]")
+        if not tensor.is_floating_point():
+            raise ValueError(f"{name}: dtype {tensor.dtype}; needs floats in 0..1, see pixels()")
+    if len({tensor.shape for tensor in images.values()}) > 1:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in images.values())
+        raise ValueError(f"{', '.join(images)}: different shapes {shapes}")

@@ -16,7 +16,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import RELATION_KINDS, Images
-from explainrec_lab.relation.examples import Pairs
+from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import pixels
 

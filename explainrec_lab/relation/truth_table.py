@@ -1,7 +1,7 @@
 """Which explainer finds the reason of a relation? All of them against the boutique's known truth.
 
-    right = right_pairs(dataset, pairs, logits, each=100)
-    table = truth_table(Closeness.of(model, ...), dataset, right)
+    right = right_pairs(shop, pairs, logits, each=100)
+    table = truth_table(relation.Closeness(model, references), shop, right)
     summary(table)
 
 An explainer is a function `(model, images_i, images_j, user, kind) -> (map_i, map_j)`; `METHODS`
@@ -36,8 +36,9 @@ from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
-from explainrec_lab.relation.examples import Pairs
-from explainrec_lab.relation.explanation import convolutions, default_rule
+from explainrec_lab.evaluate.truth import NO_REASON
+from explainrec_lab.relation.data import Pairs
+from explainrec_lab.relation.explain import convolutions, default_rule
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
 
@@ -47,21 +48,17 @@ Maps: TypeAlias = tuple[Tensor, Tensor]
 Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Maps]
 """(model, images_i, images_j, user, kind) -> maps."""
 
-NO_REASON = truth.NO_REASON
-SIDES = ("source", "target")
 MEASURES = ("mass_ratio", "rank_accuracy", "pointing", "densest")
 
 
 # --------------------------------------------------------------------------- explainers
 
 
-def propagated(
-    rule: lrp.Rule | lrp.Composite | Callable[[nn.Module], lrp.Composite],
-) -> Explainer:
-    """Layer-wise relevance by a rule, a composite, or a function from the model to one."""
+def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explainer:
+    """Layer-wise relevance by a rule, or by a function from the model to a composite."""
 
     def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
-        chosen = rule if isinstance(rule, lrp.Rule | lrp.Composite) else rule(model)
+        chosen = rule if isinstance(rule, lrp.Rule) else rule(model)
         return lrp.relevance(lambda *images: model(*images, user, kind), (i, j), rule=chosen)
 
     return explain
@@ -137,34 +134,34 @@ METHODS: dict[str, Explainer] = {
 
 
 def explained(
-    explainer: Explainer, model: nn.Module, dataset: Dataset, pairs: Pairs, batch: int = 64
+    explainer: Explainer, model: nn.Module, shop: Dataset, pairs: Pairs, batch: int = 64
 ) -> Float[Tensor, "2 pair height width"]:
     """The maps of both pictures of all pairs, summed over channels, `batch` pairs at a time.
 
     Raises:
         ValueError: a model in training mode, or a data set without pictures.
     """
-    images = dataset.catalogue.images
+    images = shop.catalogue.images
     if images is None:
-        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no pictures")
+        raise ValueError(f"dataset {shop.name!r}: its catalogue has no pictures")
     if model.training:
         raise ValueError("model: is in training mode; call model.eval() first")
     device = next(model.parameters()).device
-    parts = []
+    found = []
     for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
         some = pairs[rows]
-        i, j = (pixels(images[items]).to(device) for items in (some.source, some.target))
-        context = (torch.from_numpy(ids).to(device) for ids in (some.user, some.kind))
-        maps = [each.detach() for each in explainer(model, i, j, *context)]
-        parts.append(torch.stack([each.sum(1) if each.ndim == 4 else each for each in maps]))
-    return torch.cat(parts, dim=1).cpu()
+        context = (torch.from_numpy(ids) for ids in (some.user, some.kind))
+        asked = [each.to(device) for each in (*some.pictures(images), *context)]
+        maps = [each.detach() for each in explainer(model, *asked)]
+        found.append(torch.stack([each.sum(1) if each.ndim == 4 else each for each in maps]))
+    return torch.cat(found, dim=1).cpu()
 
 
 # --------------------------------------------------------------------------- the table
 
 
 def right_pairs(
-    dataset: Dataset,
+    shop: Dataset,
     pairs: Pairs,
     logits: Float[ndarray, " pair"],
     each: int | None = None,
@@ -181,8 +178,7 @@ def right_pairs(
     """
     if len(logits) != len(pairs):
         raise ValueError(f"logits: {len(logits)} for {len(pairs)} pairs")
-    reasons = reasons_of(dataset, pairs)
-    good = pairs.related & (logits > 0) & (reasons != NO_REASON).all(axis=1)
+    good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(seed)
     chosen = [
         np.sort(rng.permutation(np.flatnonzero(good & (pairs.kind == kind)))[:each])
@@ -191,27 +187,26 @@ def right_pairs(
     return pairs[np.concatenate(chosen)]
 
 
-def reasons_of(dataset: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
+def reasons_of(shop: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
     """The attribute behind each pair in source and target; -1 = none, or not recorded.
 
     Raises:
         ValueError: a data set without truth.
     """
-    if dataset.truth is None:
-        raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
-    known = dataset.truth.relation_reason[pairs.rows]
+    if shop.truth is None:
+        raise ValueError(f"dataset {shop.name!r}: why its items are related is not known")
+    known = shop.truth.relation_reason[pairs.rows]
     return np.where(pairs.rows[:, None] >= 0, known, NO_REASON)
 
 
 def truth_table(
     model: nn.Module,
-    dataset: Dataset,
+    shop: Dataset,
     pairs: Pairs,
     methods: Mapping[str, Explainer] = METHODS,
     *,
     references: bool = True,
     sign: str = "positive",
-    batch: int = 64,
 ) -> pd.DataFrame:
     """All scores of all explainers on all pairs.
 
@@ -231,46 +226,43 @@ def truth_table(
     Raises:
         ValueError: pairs without a reason, beside what `explained` refuses.
     """
-    reasons = reasons_of(dataset, pairs)
+    reasons = reasons_of(shop, pairs)
     if (reasons == NO_REASON).any():
         raise ValueError("pairs: some have no reason to find; take `right_pairs`")
-    maps = {
-        name: explained(explainer, model, dataset, pairs, batch).numpy()
-        for name, explainer in methods.items()
-    }
-    maps |= blind_maps(dataset, pairs) if references else {}
-    regions = [localisation.attribute_masks(dataset, i) for i in (pairs.source, pairs.target)]
-    true = localisation.relation_masks(dataset, pairs.rows)
-    tables = [
-        _scored(found, true, regions, reasons, pairs, sign).assign(method=name)
-        for name, found in maps.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+    sides = (pairs.source, pairs.target)
+    maps = {name: explained(each, model, shop, pairs).numpy() for name, each in methods.items()}
+    if references:
+        both = [localisation.reference_maps(shop, items) for items in sides]
+        blind = both[0].keys() - {"uniform"}
+        maps |= {name: np.stack([each[name] for each in both]) for name in sorted(blind)}
+    regions = [localisation.attribute_masks(shop, items) for items in sides]
+    true = localisation.relation_masks(shop, pairs.rows)
+    tables = []
+    for name, found in maps.items():
+        table = localisation.pair_scores(list(found), true, sign).reset_index()
+        table["densest"] = _densest(found, regions, reasons, sign)
+        tables.append(table.assign(method=name))
+    everything = pd.concat(tables, ignore_index=True)
+    kinds = np.array(RELATION_KINDS)[pairs.kind[everything["pair"]]]
+    return everything.assign(kind=kinds)
 
 
-def blind_maps(dataset: Dataset, pairs: Pairs) -> dict[str, Float[ndarray, "2 pair height width"]]:
-    """Maps that look at no model: `localisation.reference_maps` of both pictures."""
-    both = [localisation.reference_maps(dataset, items) for items in (pairs.source, pairs.target)]
-    return {name: np.stack([each[name] for each in both]) for name in both[0] if name != "uniform"}
-
-
-def _scored(
+def _densest(
     maps: Float[ndarray, "2 pair height width"],
-    true: ndarray,
     regions: list[ndarray],
     reasons: Int[ndarray, "pair 2"],
-    pairs: Pairs,
     sign: str,
-) -> pd.DataFrame:
-    table = localisation.pair_scores(list(maps), true, sign).reset_index()
-    table["kind"] = np.array(RELATION_KINDS)[pairs.kind[table["pair"]]]
-    table["densest"] = np.nan
-    for side, view in enumerate(SIDES):
-        density = localisation.densest_attribute(maps[side], regions[side], sign)
-        there = np.any(regions[side], axis=(2, 3))
-        hits = hits_of(density, reasons[:, side], np.asarray(there))
-        table.loc[table["view"] == view, "densest"] = hits
-    return table
+) -> Float[ndarray, " view_pair"]:
+    """Hits of both sides, in the order of `localisation.VIEWS`; nan where both are pooled."""
+    hits = [
+        hits_of(
+            localisation.densest_attribute(maps[side], regions[side], sign),
+            reasons[:, side],
+            regions[side].any(axis=(2, 3)),
+        )
+        for side in (0, 1)
+    ]
+    return np.concatenate([*hits, np.full(len(reasons), np.nan)])
 
 
 def hits_of(
@@ -303,7 +295,7 @@ def summary(table: pd.DataFrame, by: str | list[str] = "method") -> pd.DataFrame
 
 @torch.no_grad()
 def switch_effects(
-    model: RelationModel, dataset: Dataset, pairs: Pairs
+    model: RelationModel, shop: Dataset, pairs: Pairs
 ) -> Float[ndarray, "2 pair attribute"]:
     """What the model itself goes by: how far d rises when one attribute is drawn differently.
 
@@ -314,22 +306,18 @@ def switch_effects(
     Raises:
         ValueError: a data set whose pictures cannot be drawn again.
     """
-    gallery = dataset.catalogue.images
+    gallery = shop.catalogue.images
     if not isinstance(gallery, Gallery):
-        raise ValueError(f"dataset {dataset.name!r}: its pictures cannot be drawn again")
+        raise ValueError(f"dataset {shop.name!r}: its pictures cannot be drawn again")
     sides = (pairs.source, pairs.target)
     x = [model.features(pixels(gallery[items]).to(model.q.device)) for items in sides]
-    user, kind = (torch.from_numpy(ids).to(model.q.device) for ids in (pairs.user, pairs.kind))
-    d = model.distance(x[0], x[1], user, kind)
+    d = model.distance(x[0], x[1], *map(torch.from_numpy, (pairs.user, pairs.kind)))
+    drawn = {item: _switched_features(model, gallery, item) for item in np.unique(sides).tolist()}
     effects = np.zeros((2, len(pairs), len(SCHEMA.attributes)))
-    drawn: dict[int, dict[int, Tensor]] = {}
     for side, row in np.ndindex(2, len(pairs)):
-        item = int(sides[side][row])
-        if item not in drawn:
-            drawn[item] = _switched_features(model, gallery, item)
-        for attribute, others in drawn[item].items():
+        for attribute, others in drawn[int(sides[side][row])].items():
             partner = x[1 - side][row].expand_as(others)
-            far = model.distance(others, partner, int(user[row]), int(kind[row]))
+            far = model.distance(others, partner, int(pairs.user[row]), int(pairs.kind[row]))
             effects[side, row, attribute] = max(float((far - d[row]).mean()), 0.0)
     return effects
 

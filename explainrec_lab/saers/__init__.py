@@ -1,124 +1,82 @@
 """Chapter 3: attributes seen in pictures, and preferences among them.
 
-Source: SAERS (Hou et al., 2019). The first half learns to see and to locate twelve attributes:
+Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
+    dataset = lab.data.load("boutique")
+    split = lab.data.leave_one_out(dataset.interactions)
     network = saers.trained_network(lab.settings("saers"))
-    found = saers.extract(network, images)
+    found = saers.extracted(network, dataset.catalogue.images)
+    model = saers.saers(dataset.interactions.n_users, found)
+    saers.train(model, split.train, **saers.TUNED["SAERS"])
+    saers.explain(model, user=3, item=14, found=found)
 
 | file | holds |
 |---|---|
-| `network.py` | the Semantic Extraction Network and its loss (Eq. 1) |
-| `activation.py` | where an attribute shows: Grad-AAM (Eq. 2, 3) and its relatives |
-| `locating.py` | ways to find an attribute: the paper's, and a better one |
-| `regions.py` | from a map to a box, and from a box to a vector (ROI pooling) |
-| `extraction.py` | all of it at once, for any number of pictures |
-| `box_table.py` | are the boxes right? |
-| `recipe.py` | from a profile to trained weights, kept in the cache |
-
-The second half learns what shoppers go by, and says it:
-
-    shop = saers.open_shop(lab.settings("saers"))
-    model, history = saers.learn("SAERS", shop, d=32)
-    saers.explain(model, user=3, item=14, found=shop.found)
-
-| file | holds |
-|---|---|
-| `preference.py` | the model: attention to attributes, the score, the loss (Eq. 4 to 9) |
-| `whole.py` | f_g, the feature of the whole picture |
-| `sampling.py`, `learning.py` | triples, and one loop for every model |
-| `shop.py`, `line_up.py` | what rankers are made of, and all that are compared |
-| `reasons.py` | which attribute did it: attention, contribution, swap |
+| `attributes.py` | the Semantic Extraction Network and its loss (Eq. 1), trained |
+| `regions.py` | Grad-AAM (Eq. 2, 3) and its relatives, boxes, ROI pooling; all of it: `extract` |
+| `boxes.py` | are the boxes right? |
+| `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9) |
+| `data.py`, `train.py` | triples, one loop for every model, and how each was tuned |
+| `explain.py` | which attribute did it: attention, contribution, swap |
+| `recommend.py` | the best items of each user |
 """
 
-from explainrec_lab.saers.activation import grad_aam, gradients_of, hires_aam, importance
-from explainrec_lab.saers.extraction import Extracted, extract, look
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.line_up import MODELS, TUNED, class_features, learn, make
-from explainrec_lab.saers.locating import OURS, PAPER, Boxer, Locator, Mapper, Seen
-from explainrec_lab.saers.network import HEADS, SemanticExtraction, classification_losses
-from explainrec_lab.saers.preference import (
+# ruff: noqa: F401
+from explainrec_lab.saers import boxes
+from explainrec_lab.saers.attributes import (
+    HEADS,
+    Seen,
+    SemanticExtraction,
+    classification_losses,
+    labelled_shop,
+    look,
+    train_network,
+    trained_network,
+    untrained_network,
+)
+from explainrec_lab.saers.data import Batch, Triples
+from explainrec_lab.saers.explain import (
+    EXPLAINERS,
+    Explanation,
+    answers,
+    average_features,
+    explain,
+    hit_rate,
+)
+from explainrec_lab.saers.model import (
     SAERS,
+    LinearFeature,
+    SiameseFeature,
     attended,
     attention_weights,
     average_fusion,
     bpr,
+    class_features,
     embedding,
     prediction,
+    saers,
 )
-from explainrec_lab.saers.reasons import (
-    EXPLAINERS,
-    Explanation,
-    attention_of,
-    average_features,
-    contribution_of,
-    explain,
-    hit_rate,
-    swap_of,
-)
-from explainrec_lab.saers.recipe import labelled_shop, train, trained_network, untrained_network
+from explainrec_lab.saers.recommend import recommend
 from explainrec_lab.saers.regions import (
+    OURS,
+    PAPER,
+    Extracted,
+    Locator,
     boxes_of,
     brightest,
+    extract,
+    extracted,
+    grad_aam,
+    grad_aam_maps,
+    gradients_of,
+    half_frame,
+    hires_aam,
+    hires_maps,
+    importance,
     largest_region,
+    paper_frame,
     region_features,
+    relevance_maps,
     segment,
 )
-from explainrec_lab.saers.sampling import Batch, Triples
-from explainrec_lab.saers.shop import Shop, open_shop
-from explainrec_lab.saers.whole import LinearFeature, SiameseFeature, pooled_vectors
-
-__all__ = [
-    "EXPLAINERS",
-    "HEADS",
-    "MODELS",
-    "OURS",
-    "PAPER",
-    "SAERS",
-    "TUNED",
-    "Batch",
-    "Boxer",
-    "Explanation",
-    "Extracted",
-    "LinearFeature",
-    "Locator",
-    "Mapper",
-    "Seen",
-    "SemanticExtraction",
-    "Shop",
-    "SiameseFeature",
-    "Triples",
-    "attended",
-    "attention_of",
-    "attention_weights",
-    "average_features",
-    "average_fusion",
-    "boxes_of",
-    "bpr",
-    "brightest",
-    "class_features",
-    "classification_losses",
-    "contribution_of",
-    "embedding",
-    "explain",
-    "extract",
-    "fit_ranker",
-    "grad_aam",
-    "gradients_of",
-    "hires_aam",
-    "hit_rate",
-    "importance",
-    "labelled_shop",
-    "largest_region",
-    "learn",
-    "look",
-    "make",
-    "open_shop",
-    "pooled_vectors",
-    "prediction",
-    "region_features",
-    "segment",
-    "swap_of",
-    "train",
-    "trained_network",
-    "untrained_network",
-]
+from explainrec_lab.saers.train import TUNED, VERSIONS, train

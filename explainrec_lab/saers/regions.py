@@ -1,11 +1,23 @@
-"""From a map to a box, and from a box to one vector.
+"""Where an attribute shows, and the vector that stands for it: maps, boxes, ROI pooling.
 
-Source: SAERS, §3.1: "the pixel values that are above 20% of the maximum value in the generated map
-are segmented", "a bounding box, that covers the largest connected region", "then the ROI pooling
-layer is used". Boxes are (y0, x0, y1, x1) in pixels, half open: y1 - y0 is the height.
+Grad-AAM (Grad-CAM under another name) weighs the channels of the last feature map F by how much
+they move a logit; the gradients of all logits come from one batched backward pass through the head
+alone. A map becomes a box, and a box one vector. A `Locator` is two functions: one draws a map for
+each asked (picture, attribute), the other turns maps into boxes. `PAPER` is Grad-AAM with the 20 %
+rule. `OURS` propagates relevance (chapter 1) from the logit to the pixels of the picture and of its
+mirror image, and boxes the brightest half. Boxes are (y0, x0, y1, x1) in pixels, half open.
+
+Source: SAERS, §3.1, Eq. 2 and 3; Grad-CAM, Selvaraju et al. 2017; HiResCAM, Draelos and Carin 2020;
+Fast R-CNN, Girshick 2015.
 """
 
 from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,22 +26,147 @@ from numpy import ndarray
 from scipy import ndimage
 from torch import Tensor
 from torchvision.ops import roi_pool
+from torchvision.transforms.functional import gaussian_blur
+
+from explainrec_lab import lrp
+from explainrec_lab.data.contracts import Images
+from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
+from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
 
 THRESHOLD = 0.2
 """Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018."""
 
+AT_A_TIME = 256
+"""Pictures that relevance goes through together."""
 
-def side_of(maps: Float[Tensor, "*batch height width"]) -> tuple[int, int]:
-    """Height and width."""
-    height, width = maps.shape[-2:]
-    return height, width
+BLUR = 1 / 32
+"""Width of the blur of relevance, as a share of the picture's side."""
+
+BATCH = 128
+"""Pictures that the network sees together."""
+
+EXTRACTION_VERSION = 2
+"""Part of the cache's key: raise it when the same network sees something else."""
 
 
-def upsampled(
-    maps: Float[Tensor, "item attribute row column"], size: tuple[int, int]
-) -> Float[Tensor, "item attribute height width"]:
-    """Maps at the picture's size, bilinear."""
-    return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+# --------------------------------------------------------------------------- Eq. 2 and 3
+
+
+def gradients_of(
+    scores: Callable[[Tensor], Tensor],
+    maps: Float[Tensor, "item channel row column"],
+    columns: Int[Tensor, "item attribute"],
+) -> Float[Tensor, "item attribute channel row column"]:
+    """Gradients of one logit an attribute with respect to F, all in one batched backward pass.
+
+    Args:
+        scores: from F to logits `[item, class]`.
+        columns: which logit to take for each attribute.
+    """
+    leaf = maps.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = scores(leaf)
+    chosen = torch.nn.functional.one_hot(columns, logits.shape[1]).to(logits.dtype)
+    (found,) = torch.autograd.grad(logits, leaf, chosen.transpose(0, 1), is_grads_batched=True)
+    return found.transpose(0, 1)
+
+
+def importance(
+    gradients: Float[Tensor, "*batch channel row column"],
+) -> Float[Tensor, "*batch channel"]:
+    """alpha: the gradients of a logit, averaged over the cells of F. Source: SAERS, Eq. 2."""
+    return gradients.mean(dim=(-2, -1))
+
+
+def grad_aam(
+    maps: Float[Tensor, "item channel row column"],
+    alpha: Float[Tensor, "item attribute channel"],
+) -> Float[Tensor, "item attribute row column"]:
+    """The positive part of F's channels, weighted by alpha and summed. Source: SAERS, Eq. 3."""
+    return torch.einsum("iac,icrk->iark", alpha, maps).relu()
+
+
+def hires_aam(
+    maps: Float[Tensor, "item channel row column"],
+    gradients: Float[Tensor, "item attribute channel row column"],
+) -> Float[Tensor, "item attribute row column"]:
+    """The positive part of gradient times F, summed over channels: no average over cells.
+
+    Source: HiResCAM (Draelos and Carin 2020). With a linear head it divides the logit exactly.
+    """
+    return torch.einsum("iacrk,icrk->iark", gradients, maps).relu()
+
+
+# --------------------------------------------------------------------------- maps
+
+
+def grad_aam_maps(seen: Seen) -> Float[Tensor, "asked height width"]:
+    """Eq. 2 and 3, upsampled to the picture."""
+    return _fine(grad_aam(seen.maps, importance(_gradients(seen))), seen)
+
+
+def hires_maps(seen: Seen) -> Float[Tensor, "asked height width"]:
+    """HiResCAM, upsampled to the picture."""
+    return _fine(hires_aam(seen.maps, _gradients(seen)), seen)
+
+
+def _gradients(seen: Seen) -> Float[Tensor, "item attribute channel row column"]:
+    return gradients_of(lambda maps: seen.network.answers(maps)[0], seen.maps, seen.columns)
+
+
+def _fine(
+    maps: Float[Tensor, "item attribute row column"], seen: Seen
+) -> Float[Tensor, "asked height width"]:
+    return upsampled(maps[seen.asked], side_of(seen.images))
+
+
+def relevance_maps(
+    seen: Seen, rule: lrp.Composite | None = None, *, mirrored: bool = True
+) -> Float[Tensor, "asked height width"]:
+    """Positive relevance of the asked logits at the pixels, blurred.
+
+    Args:
+        rule: by default z-box at the pixels, gamma in the convolutions, epsilon in the head.
+        mirrored: add the relevance of the mirror image, mirrored back: no attribute depends on
+            left and right, so what the two disagree on is noise.
+    """
+    item, attribute = seen.asked.nonzero(as_tuple=True)
+    chosen = seen.columns[item, attribute]
+    rule = rule or default_rule(seen.network)
+    parts = []
+    for some in torch.arange(len(item), device=item.device).split(AT_A_TIME):
+        images, wanted = seen.images[item[some]], chosen[some]
+        found = lrp.relevance(seen.network, images, wanted, rule).sum(dim=1)
+        if mirrored:
+            other = lrp.relevance(seen.network, images.flip(-1), wanted, rule).sum(dim=1)
+            found = found + other.flip(-1)
+        parts.append(found)
+    return _blurred(torch.cat(parts))
+
+
+def default_rule(network: SemanticExtraction) -> lrp.Composite:
+    """z-box from black to white as the first convolution sees them, gamma, epsilon."""
+    eyes = network.network
+    return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
+
+
+def _blurred(maps: Float[Tensor, "asked height width"]) -> Float[Tensor, "asked height width"]:
+    sigma = BLUR * maps.shape[-1]
+    width = 2 * round(3 * sigma) + 1
+    return gaussian_blur(maps[:, None], [width, width], [sigma, sigma])[:, 0].relu()
+
+
+# --------------------------------------------------------------------------- boxes
+
+
+def paper_frame(maps: Float[Tensor, "asked height width"]) -> Int[Tensor, "asked 4"]:
+    """Above 20 % of the maximum, the largest connected region. Source: SAERS, §3.1."""
+    return boxes_of(largest_region(segment(maps)))
+
+
+def half_frame(maps: Float[Tensor, "asked height width"]) -> Int[Tensor, "asked 4"]:
+    """Around the fewest pixels that hold half of the map: both sleeves, not the larger one."""
+    return boxes_of(brightest(maps, 0.5))
 
 
 def segment(
@@ -72,23 +209,12 @@ def largest_region(
 ) -> Bool[Tensor, "*batch height width"]:
     """The largest connected region of each mask (pixels that share a side); the first of equals."""
     flat = masks.detach().cpu().numpy().reshape(-1, *masks.shape[-2:])
-    labels, count = _connected(flat)
-    size = np.bincount(labels.ravel(), minlength=count + 1)
-    size[0] = 0
-    owner, best = np.zeros(count + 1, np.int64), np.zeros(len(flat), np.int64)
-    owner[labels] = np.arange(len(flat))[:, None, None]
-    order = np.lexsort((-np.arange(count + 1), size))[1:]  # the first is what lies outside
-    best[owner[order]] = order  # of several the last stays
-    kept = (labels == best[:, None, None]) & (labels > 0)
+    kept = np.zeros_like(flat)
+    for mask, own in zip(flat, kept, strict=True):
+        labels, count = ndimage.label(mask)
+        if count:
+            own[:] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     return torch.from_numpy(kept.reshape(masks.shape)).to(masks.device)
-
-
-def _connected(masks: Bool[ndarray, "mask height width"]) -> tuple[ndarray, int]:
-    """Numbers of connected regions, from 1, and how many; different masks never touch."""
-    inside = np.zeros((3, 3, 3), bool)
-    inside[1] = ndimage.generate_binary_structure(2, 1)
-    labels, count = ndimage.label(masks, structure=inside)
-    return labels, int(count)
 
 
 def boxes_of(masks: Bool[Tensor, "*batch height width"]) -> Int[Tensor, "*batch 4"]:
@@ -99,6 +225,48 @@ def boxes_of(masks: Bool[Tensor, "*batch height width"]) -> Int[Tensor, "*batch 
     y1 = height - rows.flip(-1).int().argmax(dim=-1)
     x1 = width - columns.flip(-1).int().argmax(dim=-1)
     return torch.stack([y0, x0, y1, x1], dim=-1)
+
+
+def upsampled(
+    maps: Float[Tensor, "map row column"], size: tuple[int, int]
+) -> Float[Tensor, "map height width"]:
+    """Maps at the picture's size, bilinear."""
+    fine = torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear")
+    return fine[:, 0]
+
+
+def side_of(maps: Float[Tensor, "*batch height width"]) -> tuple[int, int]:
+    """Height and width."""
+    height, width = maps.shape[-2:]
+    return height, width
+
+
+def _check_finite(maps: Tensor) -> None:
+    if not bool(torch.isfinite(maps).all()):
+        raise ValueError("maps: nan or infinite values; was the picture or the network damaged?")
+
+
+@dataclass(frozen=True)
+class Locator:
+    """How to find an attribute: `draw` its map, `frame` it."""
+
+    draw: Callable[[Seen], Float[Tensor, "asked height width"]]
+    frame: Callable[[Float[Tensor, "asked height width"]], Int[Tensor, "asked 4"]]
+
+    def __call__(self, seen: Seen) -> Int[Tensor, "item attribute 4"]:
+        """Boxes in pixels; the whole picture for what is not asked."""
+        whole = torch.tensor([0, 0, *side_of(seen.images)], device=seen.asked.device)
+        boxes = whole.expand(*seen.asked.shape, 4).clone()
+        if bool(seen.asked.any()):
+            boxes[seen.asked] = self.frame(self.draw(seen))
+        return boxes
+
+
+PAPER = Locator(grad_aam_maps, paper_frame)
+OURS = Locator(relevance_maps, half_frame)
+
+
+# --------------------------------------------------------------------------- vectors
 
 
 def region_features(
@@ -117,26 +285,14 @@ def region_features(
     Source: SAERS, §3.1; Fast R-CNN, Girshick 2015.
     """
     _check_boxes(boxes, size)
-    start, stop = cells_of(boxes, size, side_of(maps))
+    sides = (torch.tensor(each, device=boxes.device) for each in (size, side_of(maps)))
+    pixels, cells = sides
+    start = boxes[..., :2] * cells // pixels
+    last = -(-boxes[..., 2:] * cells // pixels) - 1
     item = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(*boxes.shape[:2], 1)
-    inclusive = torch.cat([item, start.flip(-1), stop.flip(-1) - 1], dim=-1)
+    inclusive = torch.cat([item, start.flip(-1), last.flip(-1)], dim=-1)
     found = roi_pool(maps, inclusive.flatten(0, 1).to(maps.dtype), output_size=1)
     return found.reshape(*boxes.shape[:2], maps.shape[1])
-
-
-def cells_of(
-    boxes: Int[Tensor, "*batch 4"], size: tuple[int, int], grid: tuple[int, int]
-) -> tuple[Int[Tensor, "*batch 2"], Int[Tensor, "*batch 2"]]:
-    """First row and column of the cells that a box touches, and those after the last."""
-    sides = torch.tensor(size, device=boxes.device), torch.tensor(grid, device=boxes.device)
-    start = boxes[..., :2] * sides[1] // sides[0]
-    stop = -(-boxes[..., 2:] * sides[1] // sides[0])
-    return start, stop
-
-
-def _check_finite(maps: Tensor) -> None:
-    if not bool(torch.isfinite(maps).all()):
-        raise ValueError("maps: nan or infinite values; was the picture or the network damaged?")
 
 
 def _check_boxes(boxes: Int[Tensor, "item attribute 4"], size: tuple[int, int]) -> None:
@@ -148,3 +304,117 @@ def _check_boxes(boxes: Int[Tensor, "item attribute 4"], size: tuple[int, int]) 
             f"boxes: {boxes[item, attribute].tolist()} of item {item}, attribute {attribute}, is "
             f"empty or leaves the picture; needs y0 < y1 <= {size[0]} and x0 < x1 <= {size[1]}"
         )
+
+
+def standardised(vectors: Float[Tensor, "item m"]) -> Float[Tensor, "item m"]:
+    """Mean 0 and variance 1/m in each dimension, so that a vector has length 1 on average."""
+    return (vectors - vectors.mean(dim=0)) / spread(vectors)
+
+
+def spread(vectors: Float[Tensor, "item m"]) -> Float[Tensor, " m"]:
+    """What to divide by: the standard deviation of each dimension times sqrt(m)."""
+    deviation = (vectors - vectors.mean(dim=0)).square().mean(dim=0).sqrt()
+    return deviation.clamp(min=1e-6) * np.sqrt(vectors.shape[1])
+
+
+# --------------------------------------------------------------------------- all of it
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What the network sees in some pictures.
+
+    Attributes:
+        features: float32 `[item, attribute, m]`, the ROI-pooled vectors; zeros where an attribute
+            does not apply.
+        applies: bool `[item, attribute]`, by the network's own answer or as it was told. A picture
+            without any contrast (the stand-in of a missing photo) has no attribute.
+        boxes: int64 `[item, attribute, 4]`, (y0, x0, y1, x1) in pixels, half open; the whole
+            picture where an attribute does not apply or its map is zero.
+        predicted: int64 `[item, attribute]`, the most likely class, also where it does not apply.
+        whole: float32 `[item, m]`, one vector a picture: the mean of F, standardised over the
+            pictures. What VBPR, DeepStyle, JRL and `LinearFeature` see.
+    """
+
+    features: Float[ndarray, "item attribute m"]
+    applies: Bool[ndarray, "item attribute"]
+    boxes: Int[ndarray, "item attribute 4"]
+    predicted: Int[ndarray, "item attribute"]
+    whole: Float[ndarray, "item m"]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def extract(
+    network: SemanticExtraction,
+    images: Images | ndarray | Tensor,
+    *,
+    applies: Bool[ndarray, "item attribute"] | None = None,
+    locator: Locator = PAPER,
+) -> Extracted:
+    """Classes, boxes and one vector an attribute for all pictures, on the network's device.
+
+    Args:
+        images: uint8 pictures, in memory or read as they are asked for.
+        applies: which attributes each item has, where that is known.
+        locator: how to find the boxes, `PAPER` or `OURS`.
+
+    Raises:
+        ValueError: a network in training mode, `applies` of another shape, pictures that are no
+            uint8 `[item, 3, height, width]`.
+    """
+    shape = (len(images), len(network.n_classes))
+    if applies is not None and np.shape(applies) != shape:
+        raise ValueError(f"applies: shape {np.shape(applies)}; needs {shape}")
+    parts = []
+    for start in range(0, max(len(images), 1), BATCH):
+        some = slice(start, start + BATCH)
+        known = None if applies is None else torch.as_tensor(applies[some])
+        parts.append(_arrays(look(network, torch.as_tensor(images[some]), known), locator))
+    *columns, means = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Extracted(*columns, standardised(torch.from_numpy(means)).numpy())
+
+
+@torch.no_grad()
+def _arrays(seen: Seen, locator: Locator) -> tuple[ndarray, ...]:
+    """The arrays of `Extracted` for one batch, and the mean of F."""
+    boxes = locator(seen)
+    features = region_features(seen.maps, boxes, side_of(seen.images)) * seen.asked[..., None]
+    found = (features, seen.asked, boxes, seen.predicted, seen.maps.mean(dim=(2, 3)))
+    return tuple(each.detach().cpu().numpy() for each in found)
+
+
+def extracted(network: SemanticExtraction, images: Images, *, every: bool = False) -> Extracted:
+    """What `extract` finds in a catalogue's pictures, from the cache if it was found before.
+
+    Args:
+        every: all attributes of every item, also those that it lacks: a network that is asked for
+            a shoe's neckline has a map of it, a box and a vector. The paper says no less.
+    """
+    asked = np.ones((len(images), len(network.n_classes)), bool) if every else None
+    state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
+    pictures = zlib.crc32(np.ascontiguousarray(images[:]))
+    key = content_key(
+        version=EXTRACTION_VERSION, every=every, network=zlib.crc32(state), pictures=pictures
+    )
+    path = cache_dir() / "saers" / f"{key}.npz"
+    with one_at_a_time(path):
+        kept = _read(path)
+        if kept is None:
+            kept = extract(network, images, applies=asked)
+            with whole_file(path) as part, part.open("wb") as file:
+                np.savez(file, **vars(kept))
+    return kept
+
+
+def _read(path: Path) -> Extracted | None:
+    """What was kept, or None; a damaged file is removed."""
+    try:
+        with np.load(path) as file:
+            return Extracted(**file)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
+        path.unlink(missing_ok=True)
+        return None

@@ -12,7 +12,7 @@ from torch import Tensor
 from explainrec_lab import data
 from explainrec_lab.baselines.visual import BPRMF, VBPR, Ranker
 from explainrec_lab.evaluate.ranking import auc
-from explainrec_lab.saers.learning import fit_ranker
+from explainrec_lab.saers.train import train
 
 USERS, ITEMS, D = 400, 300, 16
 
@@ -71,7 +71,7 @@ def test_ours_ranks_as_well_as_cornac_s(shop: tuple[data.Split, Tensor], theirs)
         return float(np.nanmean(auc(scores, parts.test.matrix, known)))
 
     def trained(model: Ranker) -> float:
-        fit_ranker(model, parts.train, epochs=20, learning_rate=0.01, regularizer=1e-4)
+        train(model, parts.train, epochs=20, learning_rate=0.01, regularizer=1e-4)
         return held_out(model.scores())
 
     other = held_out(torch.from_numpy(np.stack([theirs.score(u) for u in range(USERS)])))

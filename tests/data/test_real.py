@@ -12,7 +12,6 @@ from explainrec_lab import data
 from explainrec_lab.data import movielens
 from explainrec_lab.data.completejourney import readable
 from explainrec_lab.reconet import FeatureSpace
-from explainrec_lab.vision import Photos
 
 
 def needs(file: str) -> pytest.MarkDecorator:
@@ -118,7 +117,7 @@ def test_every_class_of_the_products_has_enough_of_them(products: data.Dataset) 
 def test_product_files_and_photos_can_be_read(products: data.Dataset) -> None:
     catalogue = products.catalogue
     assert (catalogue.items.product_file == "read").mean() > 0.99
-    assert isinstance(catalogue.images, Photos)
+    assert isinstance(catalogue.images, data.Photos)
     some = catalogue.images[np.arange(0, len(catalogue), len(catalogue) // 40)]
     assert some.shape[1:] == (3, 32, 32) and not catalogue.images.unreadable
     assert some.std(axis=(1, 2, 3)).min() > 5  # a picture, and no blank
@@ -142,7 +141,7 @@ def test_articles_of_h_and_m_have_photos_words_and_groups(fashion: data.Dataset)
     assert items.original_id.str.fullmatch(r"\d{10}").all()
     assert items.group.str.startswith("Garment").mean() > 0.5
     assert items.description.notna().mean() > 0.95
-    assert isinstance(images, Photos)
+    assert isinstance(images, data.Photos)
     some = images[np.arange(0, len(items), len(items) // 40)]
     assert not images.unreadable and some.std(axis=(1, 2, 3)).min() > 1
 

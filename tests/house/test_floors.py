@@ -8,7 +8,7 @@ from pathlib import Path
 
 LAB, BOUTIQUE = "explainrec_lab", "explainrec_boutique"
 PACKAGES = (BOUTIQUE, LAB, "experiments")
-GROUND = {"data", "lrp", "evaluate", "training", "settings"}
+GROUND = {"data", "lrp", "evaluate", "training", "settings", "weights"}
 FIRST = {"vision", "baselines"}
 CHAPTERS = {"relation", "reconet", "saers"}
 TOP = {"plots", "live", "exercises"}

@@ -66,5 +66,5 @@ def test_grad_cam_is_captums(net: nn.Sequential, image: Tensor, layer: str) -> N
     module = net.get_submodule(layer)
     coarse = LayerGradCam(net, module).attribute(image, target=1, relu_attributions=True)
     theirs = LayerAttribution.interpolate(coarse, (12, 12), interpolate_mode="bilinear")
-    ours = at.grad_cam(net, image, 1, layer=layer)
+    ours = at.grad_cam(net, image, 1, layer=module)
     torch.testing.assert_close(ours.sum(dim=1), theirs[:, 0].detach())

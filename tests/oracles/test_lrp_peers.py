@@ -7,6 +7,7 @@ Captum's gamma and alpha1-beta0 rules keep the bias as it is; those nets have no
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,9 @@ def image(size: int = 64) -> Tensor:
 
 
 def by_zennit(model: nn.Module, x: Tensor, index: int, composite: Any) -> Tensor:
+    """On a copy: zennit 1.0.0 leaves folded weights behind in a model whose batch norms it folds
+    (0.5.1 puts them back), and the next explanation would be of that model."""
+    model = copy.deepcopy(model)
     output = model(x).detach()
     seed = torch.zeros_like(output)
     seed[:, index] = output[:, index]

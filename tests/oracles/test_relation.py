@@ -13,11 +13,14 @@ from torch import Tensor
 from explainrec_lab import relation
 from explainrec_lab.data import Relations
 from explainrec_lab.relation import RelationModel
+from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.metric import METRICS
+from explainrec_lab.relation.train import BatchLoss
+from explainrec_lab.vision import backbone
 
 
 def model(metric: str = "low rank", seed: int = 0) -> RelationModel:
-    network = relation.backbone("vgg11", width=0.05, grid=2, seed=seed)
+    network = backbone("vgg11", width=0.05, grid=2, seed=seed)
     return RelationModel(network, 3, dimensions=6, metric=metric, rank=2, seed=seed).double().eval()
 
 
@@ -53,7 +56,7 @@ def test_the_probability_is_one_over_one_plus_e_to_the_d_minus_q() -> None:
 @pytest.mark.oracle("lrp", "objective")
 def test_the_objective_is_minus_the_log_likelihood() -> None:
     logits = torch.linspace(-4, 4, 9, dtype=torch.float64)
-    losses, others = relation.objective(logits, logits)
+    losses, others = relation.loss(logits, logits)
     for logit, in_R, in_S in zip(logits.tolist(), losses.tolist(), others.tolist(), strict=True):
         p = 1 / (1 + math.exp(-logit))
         assert in_R == pytest.approx(-math.log(p))
@@ -61,15 +64,15 @@ def test_the_objective_is_minus_the_log_likelihood() -> None:
 
 
 @pytest.mark.oracle("lrp", "objective")
-def test_a_hand_has_the_losses_of_its_pairs_one_by_one() -> None:
+def test_a_batch_has_the_losses_of_its_pairs_one_by_one() -> None:
     rng = np.random.default_rng(0)
     source = rng.integers(14, size=50)
     target = (source + rng.integers(1, 14, size=50)) % 14
     every = Relations(rng.integers(3, size=50), source, target, rng.integers(4, size=50), 14, 3)
     own, flat = model(), torch.rand(14, 4 * 26, dtype=torch.float64)
     own.projection = torch.nn.Linear(flat.shape[1], 6).double()
-    hands = relation.Hands(every, np.arange(14), flat, 7)
-    losses, (first, second) = relation.HandLosses(14, None), hands(0)
+    everything = relation.split(every, fractions=(1.0, 0.0, 0.0)).train
+    losses, (first, second) = BatchLoss(14, None), Batches(everything, flat, 7)(0)
     losses(own, first)  # from now on, all items are known
     result = losses(own, second)
 
@@ -113,13 +116,3 @@ def test_the_recommendation_is_the_most_probable_item_of_the_category(metric: st
         best = sorted(p, key=lambda j: -p[j])[:4]
         assert items[query].tolist() == best
         assert probability[query].tolist() == pytest.approx([p[j] for j in best], rel=1e-9)
-
-
-def test_faiss_recommends_the_same() -> None:
-    pytest.importorskip("faiss")
-    own, x = model().float(), vectors(200, 4).float()
-    asked = (own, x, torch.arange(0, 200, 2), 1, 0, torch.arange(200), 5)
-    exact, p = relation.recommend(*asked, index="exact")
-    other, p_other = relation.recommend(*asked, index="faiss")
-    assert torch.equal(exact, other)
-    torch.testing.assert_close(p, p_other)

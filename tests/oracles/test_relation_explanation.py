@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from explainrec_lab import lrp, relation
+from explainrec_lab import lrp
 from explainrec_lab.relation import NEW_USER, RelationModel
-from explainrec_lab.relation.explanation import OF, Places, contrast, explain, mean_M
+from explainrec_lab.relation.explain import OF, Closeness, Places, explain, mean_M
 from explainrec_lab.relation.metric import METRICS
-from explainrec_lab.vision.backbone import normalise
+from explainrec_lab.vision.backbone import backbone, normalise
 
 EXACT = lrp.Epsilon(0.0)
 USERS, KINDS = [0, 2, 1], [3, 0, 1]
@@ -20,7 +21,7 @@ USERS, KINDS = [0, 2, 1], [3, 0, 1]
 
 def model(metric: str = "low rank", biases: bool = False, seed: int = 0) -> RelationModel:
     """A small model without biases, or with biases everywhere."""
-    network = relation.backbone("vgg11", width=0.05, grid=2, batch_norm=biases, seed=seed)
+    network = backbone("vgg11", width=0.05, grid=2, batch_norm=biases, seed=seed)
     made = RelationModel(network, 3, dimensions=7, metric=metric, rank=3, seed=seed).double()
     if biases:
         generator = torch.Generator().manual_seed(seed)
@@ -36,6 +37,13 @@ def pictures(seed: int, pairs: int = 3) -> Tensor:
 
 
 A, B, C = pictures(1), pictures(2), pictures(3)
+REFERENCES = torch.rand(2, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+MORE = {"contrast": {"rivals": C}, "closeness": {"references": REFERENCES}}
+"""What some questions need beside two pictures."""
+
+
+def maps(*asked: Any, **options: Any) -> tuple[Tensor, ...]:
+    return explain(*asked, **options).maps
 
 
 def logits(own: RelationModel, images_i: Tensor, images_j: Tensor) -> Tensor:
@@ -61,7 +69,7 @@ def by_gradient(own: RelationModel, image: Tensor, R_x: Tensor) -> Tensor:
 @pytest.mark.parametrize("metric", METRICS)
 def test_relevance_of_both_pictures_sums_to_the_distance(metric: str) -> None:
     own = model(metric)
-    R_i, R_j = explain(own, A, B, USERS, KINDS, rule=EXACT)
+    R_i, R_j = maps(own, A, B, USERS, KINDS, rule=EXACT)
     assert R_i.shape == R_j.shape == A.shape
     assert torch.allclose(sums(R_i, R_j), distances(own, A, B), rtol=1e-9)
 
@@ -78,7 +86,7 @@ def test_relevance_is_the_share_of_each_component_carried_to_the_pixels(
     R_delta = delta * torch.einsum("nab,nb->na", M, delta)
     share = {"one-sided": (delta > 0).double(), "proportional": x_i / (x_i + x_j)}[split]
     share = share.nan_to_num(0.5)
-    found = explain(own, A, B, USERS, KINDS, rule=EXACT, split=split)
+    found = maps(own, A, B, USERS, KINDS, rule=EXACT, split=split)
     for R, image, R_x in zip(found, (A, B), (share * R_delta, (1 - share) * R_delta), strict=True):
         assert torch.allclose(R, by_gradient(own, image, R_x), rtol=1e-7, atol=1e-12)
 
@@ -86,19 +94,20 @@ def test_relevance_is_the_share_of_each_component_carried_to_the_pixels(
 def test_the_signed_split_is_half_of_gradient_times_input() -> None:
     own = model()
     pixels = [normalise(x, own.network.mean, own.network.std).requires_grad_() for x in (A, B)]
-    maps = [own.network.pool(own.network.convolutions(x)).flatten(1) for x in pixels]
-    d = own.distance(own.head(maps[0]), own.head(maps[1]), USERS, KINDS)
+    flat = [own.network.pool(own.network.convolutions(x)).flatten(1) for x in pixels]
+    d = own.distance(own.head(flat[0]), own.head(flat[1]), USERS, KINDS)
     gradients = torch.autograd.grad(d.sum(), pixels)
-    found = explain(own, A, B, USERS, KINDS, rule=EXACT, split="signed")
+    found = maps(own, A, B, USERS, KINDS, rule=EXACT, split="signed")
     for R, x, g in zip(found, pixels, gradients, strict=True):
         assert torch.allclose(R, x.detach() * g / 2, rtol=1e-8, atol=1e-12)
 
 
 def test_a_logit_gives_the_pictures_minus_the_distance_and_the_sink_q_the_rest() -> None:
     own = model(biases=True)
-    apart = explain(own, A, B, USERS, KINDS)
-    near, ledger = explain(own, A, B, USERS, KINDS, of="logit", ledger=True)
-    for R, minus in zip(near, apart, strict=True):
+    apart = maps(own, A, B, USERS, KINDS)
+    near = explain(own, A, B, USERS, KINDS, of="logit")
+    ledger = near.ledger
+    for R, minus in zip(near.maps, apart, strict=True):
         assert torch.allclose(R, -minus, rtol=1e-9, atol=1e-15)
     assert ledger.output == pytest.approx(float(logits(own, A, B).sum()))
     assert ledger.sinks["q"] == pytest.approx(float(own.q.detach()[KINDS].sum()))
@@ -107,9 +116,9 @@ def test_a_logit_gives_the_pictures_minus_the_distance_and_the_sink_q_the_rest()
 @pytest.mark.parametrize("metric", METRICS)
 def test_personal_relevance_is_the_users_minus_the_mean_over_users(metric: str) -> None:
     own = model(metric, biases=True)
-    found = explain(own, A, B, USERS, KINDS, of="personal")
-    mine = explain(own, A, B, USERS, KINDS)
-    everyone = [explain(own, A, B, user, KINDS) for user in range(own.n_users)]
+    found = maps(own, A, B, USERS, KINDS, of="personal")
+    mine = maps(own, A, B, USERS, KINDS)
+    everyone = [maps(own, A, B, user, KINDS) for user in range(own.n_users)]
     for side in (0, 1):
         mean = torch.stack([each[side] for each in everyone]).mean(dim=0)
         assert torch.allclose(found[side], mine[side] - mean, rtol=1e-8, atol=1e-12)
@@ -124,9 +133,10 @@ def test_the_mean_metric_is_no_new_user() -> None:
 
 def test_a_contrast_is_the_difference_of_two_distances() -> None:
     own = model(biases=True)
-    (R_i, R_n, R_j), ledger = contrast(own, A, C, B, USERS, KINDS, ledger=True)
-    farther = explain(own, A, C, USERS, KINDS)
-    nearer = explain(own, A, B, USERS, KINDS)
+    rather = explain(own, A, B, USERS, KINDS, of="contrast", rivals=C)
+    (R_i, R_j, R_n), ledger = rather.maps, rather.ledger
+    farther = maps(own, A, C, USERS, KINDS)
+    nearer = maps(own, A, B, USERS, KINDS)
     close = {"rtol": 1e-8, "atol": 1e-13}
     assert torch.allclose(R_i, farther[0] - nearer[0], **close)
     assert torch.allclose(R_n, farther[1], **close)
@@ -138,38 +148,40 @@ def test_a_contrast_is_the_difference_of_two_distances() -> None:
 
 def test_a_contrast_of_three_pictures_conserves_exactly() -> None:
     own = model()
-    found = contrast(own, A, C, B, USERS, KINDS, rule=EXACT)
+    found = maps(own, A, B, USERS, KINDS, of="contrast", rivals=C, rule=EXACT)
     gain = logits(own, A, B) - logits(own, A, C)
     assert torch.allclose(sums(*found), gain, rtol=1e-8)
 
 
 def test_a_contrast_of_a_picture_with_itself_is_nothing() -> None:
-    R_i, R_n, R_j = contrast(model(), A, B, B, USERS, KINDS)
+    R_i, R_j, R_n = maps(model(), A, B, USERS, KINDS, of="contrast", rivals=B)
     assert float(R_i.abs().max()) < 1e-12
     assert torch.allclose(R_n, -R_j)
 
 
 @pytest.mark.parametrize("split", lrp.SPLITS)
 def test_a_picture_and_itself_are_apart_by_nothing(split: str) -> None:
-    for R in explain(model(), A, A, USERS, KINDS, split=split):
+    for R in maps(model(), A, A, USERS, KINDS, split=split):
         assert float(R.abs().max()) == 0.0
 
 
-@pytest.mark.parametrize("of", OF)
+@pytest.mark.parametrize("of", [of for of in OF if of != "contrast"])
 def test_swapping_the_pictures_swaps_their_relevance(of: str) -> None:
     own = model(biases=True)
-    R_i, R_j = explain(own, A, B, USERS, KINDS, of=of)
-    S_j, S_i = explain(own, B, A, USERS, KINDS, of=of)
+    R_i, R_j = maps(own, A, B, USERS, KINDS, of=of, **MORE.get(of, {}))
+    S_j, S_i = maps(own, B, A, USERS, KINDS, of=of, **MORE.get(of, {}))
     assert torch.allclose(R_i, S_i, atol=1e-12) and torch.allclose(R_j, S_j, atol=1e-12)
 
 
 @pytest.mark.parametrize("of", OF)
 def test_pairs_do_not_see_each_other(of: str) -> None:
     own = model(biases=True)
-    together = explain(own, A, B, USERS, KINDS, of=of)
+    more = MORE.get(of, {})
+    together = maps(own, A, B, USERS, KINDS, of=of, **more)
     for n in range(3):
         here = slice(n, n + 1)
-        alone = explain(own, A[here], B[here], USERS[n], KINDS[n], of=of)
+        own_rival = {"rivals": C[here]} if "rivals" in more else more
+        alone = maps(own, A[here], B[here], USERS[n], KINDS[n], of=of, **own_rival)
         for R, S in zip(together, alone, strict=True):
             assert torch.allclose(R[here], S, rtol=1e-8, atol=1e-13)
 
@@ -178,8 +190,8 @@ def test_pairs_do_not_see_each_other(of: str) -> None:
 @pytest.mark.parametrize("split", lrp.SPLITS)
 def test_the_ledger_closes_with_biases(of: str, split: str) -> None:
     own = model(biases=True).float()
-    images = A.float(), B.float()
-    _, ledger = explain(own, *images, USERS, KINDS, of=of, split=split, ledger=True)
+    more = {name: tensor.float() for name, tensor in MORE.get(of, {}).items()}
+    ledger = explain(own, A.float(), B.float(), USERS, KINDS, of=of, split=split, **more).ledger
     assert abs(ledger.gap) < 1e-4 * max(abs(ledger.output), 1)
     assert ledger.biases != 0
 
@@ -200,14 +212,17 @@ def test_pairs_of_patches_add_up_to_the_signed_relevance(metric: str) -> None:
     place = Places(own, 1, 0)
     cross = lrp.bilrp(place, image_i, image_j, EXACT, patch=16)
     alone = lrp.bilrp(place, image_i, image_i, EXACT, patch=16)
-    R_i, _ = explain(own, image_i, image_j, 1, 0, rule=EXACT, split="signed")
+    R_i, _ = maps(own, image_i, image_j, 1, 0, rule=EXACT, split="signed")
     patches = R_i.sum(1).view(1, 2, 16, 2, 16).sum((2, 4))
     assert torch.allclose(alone.sum((3, 4)) - cross.sum((3, 4)), patches, rtol=1e-7, atol=1e-12)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"of": "probability"}, "of: 'probability'.*explain the logit"),
-    ({"of": "nothing"}, "of: 'nothing'; choose from distance, logit, personal"),
+    (
+        {"of": "nothing"},
+        "of: 'nothing'; choose from distance, logit, personal, contrast",
+    ),
     ({"of": "personal", "user": NEW_USER}, "user: NEW_USER"),
     ({"user": 3}, "user: 3 is not in 0..2"),
     ({"user": [0, 1]}, "user: 2 of them for 3 pairs"),
@@ -220,6 +235,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"images_i": (A * 255).to(torch.uint8)}, "images_i: dtype torch.uint8"),
     ({"images_j": B[0]}, "images_j: shape"),
     ({"images_i": A[:0], "images_j": B[:0]}, "images_i, images_j: no pictures"),
+    ({"of": "contrast"}, "rivals: of='contrast' without rivals"),
+    ({"rivals": C}, "rivals: of='distance' with rivals"),
+    ({"of": "closeness"}, "references: none, but closeness needs them"),
+    ({"of": "contrast", "rivals": C[:1]}, "images_i, images_j, rivals: different shapes"),
+    ({"of": "contrast", "rivals": C, "user": 9}, "user: 9"),
+    ({"of": "contrast", "rivals": C, "model": model().train()}, "model: .*training mode"),
     ({"images_j": B * torch.nan}, "inputs: input 1 has NaN"),
     ({"model": model().train()}, "model: .*training mode"),
 ]
@@ -232,20 +253,31 @@ def test_bad_input_is_named(wrong: dict[str, Any], message: str) -> None:
         explain(**(given | wrong))
 
 
-def test_a_contrast_refuses_what_an_explanation_refuses() -> None:
-    with pytest.raises(ValueError, match="images_i, images_n, images_j: different shapes"):
-        contrast(model(), A, C[:1], B, 0, 0)
-    with pytest.raises(ValueError, match="user: 9"):
-        contrast(model(), A, C, B, 9, 0)
-    with pytest.raises(ValueError, match="training mode"):
-        contrast(model().train(), A, C, B, 0, 0)
+def test_closeness_is_explained_by_what_the_pictures_have_in_common() -> None:
+    own = model()
+    found = explain(own, A, B, USERS, KINDS, of="closeness", references=REFERENCES, rule=EXACT)
+    close = Closeness(own, REFERENCES)(A, B, USERS, KINDS).detach()
+    assert found.ledger.output == pytest.approx(float(close.sum()))
+    by_hand = lrp.relevance(
+        lambda i, j: Closeness(own, REFERENCES)(i, j, USERS, KINDS), (A, B), rule=EXACT
+    )
+    for R, expected in zip(found.maps, by_hand, strict=True):
+        assert torch.allclose(R, expected, rtol=1e-9)
+
+
+def test_numbers_arrays_and_tensors_ask_alike() -> None:
+    own = model()
+    plain = maps(own, A, B, USERS, KINDS)
+    for ask in (torch.tensor, np.array):
+        for R, S in zip(plain, maps(own, A, B, ask(USERS), ask(KINDS)), strict=True):
+            assert torch.allclose(R, S, rtol=1e-9)
 
 
 def test_explaining_leaves_the_model_as_it_was() -> None:
     own = model(biases=True)
     before = {name: value.clone() for name, value in own.state_dict().items()}
     explain(own, A, B, 0, 0, of="logit")
-    contrast(own, A, C, B, 0, 0)
+    explain(own, A, B, 0, 0, of="contrast", rivals=C)
     assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
     assert all(parameter.grad is None for parameter in own.parameters())
     assert own.q.requires_grad and not own.training

@@ -11,7 +11,7 @@ from captum.attr import LayerGradCam
 from torch import Tensor
 
 from explainrec_lab import lrp, saers, vision
-from explainrec_lab.saers import locating
+from explainrec_lab.saers import regions
 
 N_CLASSES = [3, 2, 4]
 
@@ -159,12 +159,12 @@ def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
 def test_relevance_maps_are_those_of_one_picture_and_its_mirror_image_at_a_time() -> None:
     own, images = network(), pictures().double()
     asked = seen(own, images, CODES)
-    found, rule = locating.relevance_maps(asked).unflatten(0, (3, 3)), locating.default_rule(own)
+    found, rule = regions.relevance_maps(asked).unflatten(0, (3, 3)), regions.default_rule(own)
     for item, attribute in np.ndindex(3, 3):
         column = int(asked.columns[item, attribute])
         both = [images[item : item + 1], images[item : item + 1].flip(-1)]
         one, other = (lrp.relevance(own, x, column, rule).sum(1) for x in both)
-        expected = locating._blurred(one + other.flip(-1))
+        expected = regions._blurred(one + other.flip(-1))
         torch.testing.assert_close(found[item, attribute], expected[0])
 
 
@@ -238,10 +238,11 @@ def test_roi_pooling_takes_the_maximum_of_the_cells_that_a_box_touches() -> None
 # --------------------------------------------------------------------------- all of it
 
 
-def test_extraction_is_the_paper_step_by_step() -> None:
+def test_extraction_is_the_paper_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "BATCH", 2)
     own = network().float()
     bytes_ = (255 * pictures(5)).byte()
-    found = saers.extract(own, bytes_.numpy(), applies=np.ones((5, 3), bool), batch=2)
+    found = saers.extract(own, bytes_.numpy(), applies=np.ones((5, 3), bool))
     oracle = LayerGradCam(own, own.network.convolutions)
     for item in range(5):
         x = vision.pixels(bytes_[item : item + 1])
@@ -251,8 +252,8 @@ def test_extraction_is_the_paper_step_by_step() -> None:
             column = sum(N_CLASSES[:attribute]) + code
             coarse = oracle.attribute(x, column, relu_attributions=True).detach()
             fine = torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear")[0, 0]
-            regions = flooded((fine > 0.2 * fine.max()).numpy())
-            largest = np.array(sorted(max(regions, key=len))) if regions else None
+            found_regions = flooded((fine > 0.2 * fine.max()).numpy())
+            largest = np.array(sorted(max(found_regions, key=len))) if found_regions else None
             box = [0, 0, 32, 32]
             if largest is not None:
                 box = [*largest.min(0).tolist(), *(largest.max(0) + 1).tolist()]

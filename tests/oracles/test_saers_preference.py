@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from numpy import ndarray
 from saers_toys import N_ITEMS, N_USERS, SCHEMA, A, M, model_of, toy_extracted, toy_features
 
-from explainrec_lab.saers.preference import SAERS, bpr
-from explainrec_lab.saers.reasons import average_features, contribution_of, explain, swap_of
+from explainrec_lab.saers import SAERS, answers, average_features, bpr, explain
 
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 30)
@@ -77,12 +76,11 @@ def test_scores_are_the_paper_s_formulas_item_by_item(kind: str) -> None:
 def test_attention_is_the_softmax_of_a_perceptron_on_user_and_attribute() -> None:
     model = model_of()
     users, items = torch.arange(N_USERS), torch.arange(N_USERS)[:, None]
-    alpha = model.attention(model.user[users], model.parts(items))[:, 0].detach()
+    alpha = model.weights(model.user[users], model.parts(items))[:, 0].detach()
     for user in range(N_USERS):
-        place = model.attribute[user]
         oracle = by_hand(model, user, user)["alpha"]
-        for k, value in zip(place.tolist(), alpha[user].tolist(), strict=True):
-            assert value == pytest.approx(oracle[k] if k >= 0 else 0.0, rel=1e-9)
+        for value, expected in zip(alpha[user].tolist(), oracle, strict=True):
+            assert value == pytest.approx(expected, rel=1e-9)
 
 
 @few
@@ -102,7 +100,7 @@ def test_bpr_is_the_surprise_at_the_right_order_and_the_squares(seed: int, weigh
 def test_a_swap_is_the_fall_of_the_score_by_hand(kind: str) -> None:
     model = model_of(**KINDS[kind])
     _, applies = toy_features()
-    falls = swap_of(model, [1] * N_ITEMS, range(N_ITEMS))
+    falls = answers(model, [1] * N_ITEMS, range(N_ITEMS), "swap")
     for item in range(N_ITEMS):
         before = by_hand(model, 1, item)["y"]
         for k in range(A):
@@ -116,7 +114,7 @@ def test_a_swap_is_the_fall_of_the_score_by_hand(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_contributions_whole_picture_and_bias_add_up_to_the_score(kind: str) -> None:
     model = model_of(**KINDS[kind])
-    added = contribution_of(model, [2] * N_ITEMS, range(N_ITEMS))
+    added = answers(model, [2] * N_ITEMS, range(N_ITEMS), "contribution")
     parts = model.parts(torch.arange(N_ITEMS)[:, None])
     rest = (parts.whole[:, 0] @ model.user[2] + parts.bias[:, 0]).detach().numpy()
     assert np.allclose(np.nansum(added, axis=1) + rest, model.scores([2])[0], atol=1e-6)
@@ -131,7 +129,7 @@ def test_in_a_sum_the_swap_is_the_contribution_against_the_average_s() -> None:
     users = np.arange(N_USERS)
     average = average_features(model)
     of_average = torch.einsum("km,kmd,ud->uk", average, model.E, model.user).detach().numpy()
-    swap, added = swap_of(model, users, users), contribution_of(model, users, users)
+    swap, added = (answers(model, users, users, how) for how in ("swap", "contribution"))
     assert np.allclose(swap, added - of_average, atol=1e-6, equal_nan=True)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from explainrec_boutique import gallery as gallery_module
-from explainrec_boutique.design import Dials, Pose, sample
+from explainrec_boutique.design import Pose, sample
+from explainrec_boutique.dials import Dials
+from explainrec_boutique.drawing.geometry import Frame, join, wave
 from explainrec_boutique.gallery import Gallery
-from explainrec_boutique.geometry import Frame, join, wave
 from explainrec_boutique.render import _kind, counterfactual_mask, render
 from explainrec_boutique.vocabulary import (
     APPLIES,
@@ -52,7 +60,8 @@ def wearers(designs):
 
 @pytest.fixture()
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
+    """A folder for pictures, drawn four at a time."""
+    monkeypatch.setattr(gallery_module, "BLOCK", 4)
     return tmp_path
 
 
@@ -149,8 +158,8 @@ def test_a_shortcut_ties_the_mark_to_the_class():
         (lambda: Dials(shortcut="closure"), "shortcut: 'closure' is neither None nor a pair"),
         (lambda: Dials(shortcut=("closure", 2)), "shortcut's probability: 2 is not a number in"),
         (lambda: render(sample(0, 0), 8), "size: 8 is not a whole number in 32..512"),
-        (lambda: Gallery([], 64, chunk=0), "chunk: 0 is not a whole number in 1..65536"),
-        (lambda: Gallery([], 64, processes=0), "processes: 0 is not a whole number in 1..4096"),
+        (lambda: Gallery([], 8, Path()), "size: 8 is not a whole number in 32..512"),
+        (lambda: Gallery([], 64, Path(), 0), "processes: 0 is not a whole number in 1..4096"),
     ],
 )
 def test_bad_input_is_named_at_the_door(bad, message):
@@ -315,21 +324,20 @@ def test_for_heels_the_part_mask_stands_in(wearers):
 # ------------------------------------------------------------------ the gallery
 
 
-def test_one_two_and_three_processes_give_the_same_bytes(designs, tmp_path, monkeypatch):
+def test_one_two_and_three_processes_give_the_same_bytes(designs, cache):
     files = []
     for processes in (1, 2, 3):
-        monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path / str(processes)))
-        drawn = Gallery(designs[:14], 32, chunk=4, processes=processes)
+        drawn = Gallery(designs[:14], 32, cache / str(processes), processes)
         drawn.draw_all()
-        files.append({path.name: path.read_bytes() for path in drawn.folder.iterdir()})
+        files.append({path.name: path.read_bytes() for path in drawn.path.parent.iterdir()})
     assert files[0] == files[1] == files[2]
-    assert len(files[0]) == 8
+    assert len(files[0]) == 1
 
 
 def test_a_gallery_indexes_like_an_array(designs, cache):
-    drawn = Gallery(designs[:11], 32, chunk=4, processes=1)
+    drawn = Gallery(designs[:11], 32, cache, processes=1)
     array = np.stack([render(design, 32).image for design in designs[:11]])
-    assert len(drawn) == 11 and drawn.shape == array.shape
+    assert len(drawn) == 11 and drawn[:].shape == array.shape
     np.testing.assert_array_equal(drawn[3], array[3])
     np.testing.assert_array_equal(drawn[-1], array[-1])
     np.testing.assert_array_equal(drawn[2:9:3], array[2:9:3])
@@ -340,8 +348,15 @@ def test_a_gallery_indexes_like_an_array(designs, cache):
     assert drawn[:].dtype == np.uint8
 
 
+def test_pictures_are_copies_that_can_be_written_to(designs, cache):
+    drawn = Gallery(designs[:3], 32, cache, processes=1)
+    for items in (1, [1], slice(1, 2)):
+        drawn[items][...] = 0
+    np.testing.assert_array_equal(drawn[1], render(designs[1], 32).image)
+
+
 def test_a_gallery_keeps_the_masks_that_were_drawn(designs, cache):
-    drawn = Gallery(designs[:6], 33, chunk=4, processes=1)
+    drawn = Gallery(designs[:6], 33, cache, processes=1)
     for item in range(6):
         picture = render(designs[item], 33)
         for attribute in SCHEMA.attributes:
@@ -354,77 +369,153 @@ def test_a_gallery_keeps_the_masks_that_were_drawn(designs, cache):
     )
 
 
-def test_only_what_is_looked_at_is_drawn(designs, cache):
-    drawn = Gallery(designs[:12], 32, chunk=4, processes=1)
-    assert not drawn.folder.exists()
-    drawn[5]
-    assert sorted(path.name for path in drawn.folder.iterdir()) == [
-        "000001.images.npy",
-        "000001.masks.npy",
-    ]
-
-
-def test_a_killed_rendering_goes_on_with_the_missing_chunks(designs, cache, monkeypatch):
-    first = Gallery(designs[:12], 32, chunk=4, processes=1)
-    expected = first[:].copy()
-    (first.folder / "000001.masks.npy").unlink()
-    drawn = []
-    original = gallery_module._draw_chunk
+@pytest.fixture()
+def written(monkeypatch):
+    """Items whose rows were drawn and written since."""
+    items = []
+    original = gallery_module._draw_rows
     monkeypatch.setattr(
         gallery_module,
-        "_draw_chunk",
-        lambda job, **where: drawn.append(job[0]) or original(job, **where),
+        "_draw_rows",
+        lambda path, size, designs, *parent: (
+            items.extend(designs) or original(path, size, designs, *parent)
+        ),
     )
-    np.testing.assert_array_equal(Gallery(designs[:12], 32, chunk=4, processes=1)[:], expected)
-    assert drawn == [1]
+    return items
+
+
+def test_only_what_is_looked_at_is_drawn(designs, cache, written):
+    drawn = Gallery(designs[:12], 32, cache, processes=1)
+    assert not list(cache.iterdir())
+    drawn[5]
+    assert list(cache.iterdir()) == [drawn.path]
+    assert written == [4, 5, 6, 7]
+    drawn[4:8]
+    assert written == [4, 5, 6, 7]
+
+
+def test_a_killed_rendering_goes_on_with_the_missing_rows(designs, cache, written):
+    first = Gallery(designs[:12], 32, cache, processes=1)
+    expected = first[:].copy()
+    row = first.path.stat().st_size // 12
+    with first.path.open("r+b") as file:  # as if killed before its third block
+        file.truncate(8 * row)
+        file.truncate(12 * row)
+    written.clear()
+    np.testing.assert_array_equal(Gallery(designs[:12], 32, cache, processes=1)[:], expected)
+    assert written == [8, 9, 10, 11]
 
 
 @pytest.mark.parametrize("harm", ["truncated", "flipped", "emptied"])
-def test_a_damaged_chunk_is_reported_once_and_drawn_again(designs, cache, harm):
-    first = Gallery(designs[:8], 32, chunk=4, processes=1)
+def test_damage_is_reported_once_and_drawn_again(designs, cache, harm):
+    first = Gallery(designs[:8], 32, cache, processes=1)
     expected = first[:].copy()
-    path = first.folder / "000001.images.npy"
-    content = bytearray(path.read_bytes())
-    content[500] ^= 1
-    harmed = {"truncated": content[:-900], "flipped": content, "emptied": b""}[harm]
-    path.unlink()
-    path.write_bytes(harmed)
-    again = Gallery(designs[:8], 32, chunk=4, processes=1)
-    with pytest.warns(UserWarning, match="damaged chunk 000001") as caught:
+    content = first.path.read_bytes()
+    flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
+    harmed = {"truncated": content[:-900], "flipped": flipped, "emptied": b""}[harm]
+    first.path.unlink()
+    first.path.write_bytes(harmed)
+    again = Gallery(designs[:8], 32, cache, processes=1)
+    message = "damaged pictures of items [0]" if harm == "flipped" else "damaged file"
+    with pytest.warns(UserWarning, match=re.escape(message)) as caught:
         np.testing.assert_array_equal(again[:], expected)
     again[:]
     assert len(caught) == 1
 
 
-def test_the_key_of_the_cache_covers_designs_size_chunk_and_code(designs, cache, monkeypatch):
-    usual = Gallery(designs[:8], 32)
-    assert usual.folder == Gallery(designs[:8], 32, processes=3).folder
+def test_rows_that_a_failed_helper_leaves_are_drawn_here(designs, cache, monkeypatch):
+    monkeypatch.setattr(gallery_module.os, "getppid", lambda: -1)  # helpers give up at once
+    drawn = Gallery(designs[:8], 32, cache, processes=2)[:]
+    np.testing.assert_array_equal(drawn, np.stack([render(d, 32).image for d in designs[:8]]))
+
+
+def test_a_gallery_can_be_read_where_nothing_can_be_written(designs, cache, monkeypatch):
+    expected = Gallery(designs[:4], 32, cache, processes=1)[:]
+    original = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **how: (mode == "rb" or 1 / 0) and original(path, mode)
+    )
+    np.testing.assert_array_equal(Gallery(designs[:4], 32, cache)[:], expected)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process")
+def test_a_killed_drawing_leaves_no_workers(tmp_path):
+    """Its helpers see that nobody waits for them, and stop."""
+    script = f"""
+        import multiprocessing, os, sys
+        from pathlib import Path
+        from explainrec_boutique import gallery
+        from explainrec_boutique.design import sample
+        gallery.BLOCK = 4
+        if __name__ == "__main__":
+            start = multiprocessing.Process.start
+            def noted(process):
+                start(process)
+                print(process.pid, flush=True)
+            multiprocessing.process.BaseProcess.start = noted
+            designs = [sample(0, item) for item in range(3000)]
+            gallery.Gallery(designs, 64, Path({str(tmp_path)!r}), 3).draw_all()
+    """
+    path = tmp_path / "draw.py"
+    path.write_text(textwrap.dedent(script))
+    root = Path(gallery_module.__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    ) as parent:
+        helpers = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while any(_runs(helper) for helper in helpers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_runs(helper) for helper in helpers)
+
+
+def _runs(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_key_of_the_cache_covers_designs_size_and_code(designs, cache, monkeypatch):
+    usual = Gallery(designs[:8], 32, cache)
+    assert usual.path == Gallery(designs[:8], 32, cache, processes=3).path
     others = [
-        Gallery(designs[:7], 32),
-        Gallery([*designs[:7], sample(0, 7, Dials(noise=0.02))], 32),
-        Gallery(designs[:8], 64),
-        Gallery(designs[:8], 32, chunk=64),
+        Gallery(designs[:7], 32, cache),
+        Gallery([*designs[:7], sample(0, 7, Dials(noise=0.02))], 32, cache),
+        Gallery(designs[:8], 64, cache),
     ]
     monkeypatch.setattr(gallery_module, "DRAWING_VERSION", -1)
-    others.append(Gallery(designs[:8], 32))
-    assert len({usual.folder, *(other.folder for other in others)}) == 6
+    others.append(Gallery(designs[:8], 32, cache))
+    assert len({usual.path, *(other.path for other in others)}) == 5
 
 
 def test_every_drawing_file_is_in_the_key():
-    here = gallery_module.Path(gallery_module.__file__).parent
+    here = Path(gallery_module.__file__).parent
     imported = {
-        f"{module}.py"
-        for name in gallery_module.DRAWING_FILES
-        for module in re.findall(r"boutique\.(\w+) import", (here / name).read_text())
+        name
+        for path in [here / "render.py", *here.glob("drawing/*.py")]
+        for name in re.findall(
+            r"^from \.+(?:drawing\.)?(\w+) import", path.read_text(), re.MULTILINE
+        )
     }
-    assert imported - {"design.py", "limits.py"} <= set(gallery_module.DRAWING_FILES)
+    counted = {path.stem for path in gallery_module._drawing_files()}
+    assert imported - {"design", "dials"} <= counted
 
 
 def test_looking_for_an_item_that_is_not_there_says_so(designs, cache):
-    drawn = Gallery(designs[:4], 32, processes=1)
-    with pytest.raises(IndexError, match=re.escape("item 4 is not in this gallery (0..3)")):
+    drawn = Gallery(designs[:4], 32, cache, processes=1)
+    with pytest.raises(IndexError, match=re.escape("index 4 is out of bounds")) as caught:
         drawn[4]
-    with pytest.raises(ValueError, match=re.escape("items: item 9 is not in this dataset (0..3)")):
+    assert "this gallery has 0..3" in str(caught.value)
+    with pytest.raises(IndexError, match=re.escape("items: index 9 is out of bounds")):
         drawn[[0, 9]]
+    with pytest.raises(IndexError, match=re.escape("(this gallery has 0..3)")):
+        drawn.silhouette(4)
     with pytest.raises(ValueError, match="kind: 'whole'; choose 'part' or 'counterfactual'"):
         drawn.mask(0, "closure", "whole")

@@ -8,13 +8,15 @@ import pytest
 
 from explainrec_boutique import relations as rel
 from explainrec_boutique import shoppers as shop
+from explainrec_boutique.design import ItemFacts
+from explainrec_boutique.dials import RelationDials, ShopperDials
 from explainrec_boutique.groups import FEATURES, GROUPS
-from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
+from explainrec_boutique.shop import load as open_shop
+from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab.data import COMPLEMENTS, DOES_NOT_APPLY, RELATION_KINDS, SUBSTITUTES, boutique
 from explainrec_lab.evaluate import truth
 
-N_FAMILIES = len(FAMILIES)
-DIALS = shop.ShopperDials()
+DIALS = ShopperDials()
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,13 @@ def dataset():
 
 
 @pytest.fixture(scope="module")
-def shelf(dataset):
-    return boutique.shelf_of(dataset.catalogue)
+def facts(dataset):
+    return ItemFacts.of(dataset.catalogue.items, dataset.catalogue.attributes)
 
 
 @pytest.fixture(scope="module")
 def people():
-    return shop.draw_shoppers(300, SCHEMA, N_FAMILIES, 5, DIALS)
+    return shop.draw_shoppers(300, 5, DIALS)
 
 
 # --- shoppers ----------------------------------------------------------------------------------
@@ -37,17 +39,17 @@ def people():
 
 def test_taste_is_centred_within_each_attribute(people):
     np.testing.assert_allclose(people.preference.sum(axis=2), 0, atol=1e-5)
-    assert (people.preference[:, ~shop.class_exists(SCHEMA)] == 0).all()
+    assert (people.preference[:, ~shop.CLASS_EXISTS] == 0).all()
 
 
 def test_a_shopper_without_weak_preferences_has_only_her_strong_ones():
     dials = replace(DIALS, noise=0.0, strong=3)
-    theta = shop.draw_shoppers(50, SCHEMA, N_FAMILIES, 0, dials).preference
+    theta = shop.draw_shoppers(50, 0, dials).preference
     assert ((theta > 0).sum(axis=(1, 2)) == 3).all()
 
 
 def test_a_shopper_does_not_depend_on_how_many_others_there_are(people):
-    few = shop.draw_shoppers(7, SCHEMA, N_FAMILIES, 5, DIALS)
+    few = shop.draw_shoppers(7, 5, DIALS)
     assert few.preference.tobytes() == people.preference[:7].tobytes()
     assert few.features.equals(people.features[:7])
 
@@ -70,28 +72,27 @@ def test_features_hint_at_the_group_without_giving_it_away(people):
 # --- purchases ---------------------------------------------------------------------------------
 
 
-def test_a_shopper_buys_what_she_likes_more_often_than_chance(dataset):
-    value = boutique.true_utility(dataset)
+def test_a_shopper_buys_what_she_likes_more_often_than_chance(dataset, facts):
+    value = shop.utility(open_shop(900, 400, seed=3).shoppers, facts, DIALS)
     bought = dataset.interactions.matrix.toarray() > 0
     auc = [(v[b][:, None] > v[~b]).mean() for v, b in zip(value, bought, strict=True)]
     assert 0.85 < np.mean(auc) < 0.99
 
 
-def test_the_true_utility_of_some_users_is_that_part_of_all(dataset):
-    some = boutique.true_utility(dataset, [7, 2])
-    np.testing.assert_array_equal(some, boutique.true_utility(dataset)[[7, 2]])
-    with pytest.raises(ValueError, match="users: user 400 is not in this dataset"):
-        boutique.true_utility(dataset, [400])
+def test_the_true_utility_of_some_users_is_that_part_of_all(people, facts):
+    some = shop.utility(people[np.array([7, 2])], facts, DIALS)
+    np.testing.assert_array_equal(some, shop.utility(people, facts, DIALS)[[7, 2]])
 
 
 def test_nobody_buys_an_item_twice(dataset):
     assert dataset.interactions.matrix.nnz == len(dataset.interactions) == 400 * DIALS.purchases
 
 
-def test_the_order_of_purchases_is_that_of_multinomial_choice(people, shelf):
+def test_the_order_of_purchases_is_that_of_multinomial_choice(people, facts):
     """First and second choice of 20,000 clones against the logit's closed form."""
     n_clones, n_items = 20_000, 5
-    few = shop.Shelf(shelf.attributes[:n_items], shelf.colour_family[:n_items], np.zeros(n_items))
+    few = ItemFacts(*(column[:n_items] for column in vars(facts).values()))
+    few = replace(few, popularity=np.zeros(n_items))
     dials = replace(DIALS, purchases=2, strength=1.0)
     clones = replace(
         people[:1],
@@ -107,20 +108,21 @@ def test_the_order_of_purchases_is_that_of_multinomial_choice(people, shelf):
     np.testing.assert_allclose(seen, expected.ravel(), atol=4 * np.sqrt(0.25 / n_clones))
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_chunk_size(people, shelf):
-    whole = shop.draw_purchases(people, shelf, 5, DIALS)
+def test_the_same_seed_gives_the_same_bytes_whatever_the_chunk_size(people, facts, monkeypatch):
+    whole = shop.draw_purchases(people, facts, 5, DIALS)
     for chunk in (1, 37, 256):
-        part = shop.draw_purchases(people, shelf, 5, DIALS, chunk=chunk)
+        monkeypatch.setattr(shop, "CHUNK", chunk)
+        part = shop.draw_purchases(people, facts, 5, DIALS)
         assert part.item.tobytes() == whole.item.tobytes()
         assert part.reason.tobytes() == whole.reason.tobytes()
 
 
-def test_utility_is_the_sum_of_what_its_parts_add(people, shelf):
+def test_utility_is_the_sum_of_what_its_parts_add(people, facts):
     items = np.tile(np.arange(40), (len(people), 1))
-    parts = shop.contributions(people, items, shelf, DIALS).sum(axis=2)
-    parts = parts + DIALS.popularity * shelf.popularity[:40]
-    parts = parts + DIALS.colour * (people.colour_family[:, None] == shelf.colour_family[:40])
-    np.testing.assert_allclose(shop.utility(people, shelf, DIALS)[:, :40], parts, atol=1e-4)
+    parts = shop.contributions(people, items, facts, DIALS).sum(axis=2)
+    parts = parts + DIALS.popularity * facts.popularity[:40]
+    parts = parts + DIALS.colour * (people.colour_family[:, None] == facts.colour_family[:40])
+    np.testing.assert_allclose(shop.utility(people, facts, DIALS)[:, :40], parts, atol=1e-4)
 
 
 def test_the_reason_of_a_purchase_applies_to_the_item(dataset):
@@ -130,17 +132,17 @@ def test_the_reason_of_a_purchase_applies_to_the_item(dataset):
     assert (codes[known, reason[known]] != DOES_NOT_APPLY).all()
 
 
-def test_the_reason_is_the_largest_contribution_and_a_large_one(people, shelf):
-    item, reason = shop.draw_purchases(people, shelf, 5, DIALS)
-    added = shop.contributions(people, item, shelf, DIALS)
+def test_the_reason_is_the_largest_contribution_and_a_large_one(people, facts):
+    item, reason = shop.draw_purchases(people, facts, 5, DIALS)
+    added = shop.contributions(people, item, facts, DIALS)
     known = reason >= 0
     assert (added.argmax(axis=2) == reason)[known].all()
     assert ((added.max(axis=2) > DIALS.strength * DIALS.reason_above) == known).all()
 
 
-def test_without_taste_there_are_no_reasons(people, shelf):
+def test_without_taste_there_are_no_reasons(people, facts):
     nothing = replace(DIALS, strength=0.0)
-    assert (shop.draw_purchases(people, shelf, 0, nothing).reason == -1).all()
+    assert (shop.draw_purchases(people, facts, 0, nothing).reason == -1).all()
 
 
 def test_reasons_are_neither_trivial_nor_hopeless(dataset):
@@ -154,9 +156,8 @@ def test_reasons_are_neither_trivial_nor_hopeless(dataset):
 
 
 @pytest.fixture(scope="module")
-def eyes(dataset):
-    goods = boutique.goods_of(dataset.catalogue)
-    return [rel.eye_of(group, goods, CATEGORIES, SCHEMA, 3) for group in range(len(GROUPS))]
+def rules(facts):
+    return [rel.group_rule(group, facts, 3) for group in range(len(GROUPS))]
 
 
 def of_kind(dataset, kind, group=None):
@@ -169,12 +170,12 @@ def of_kind(dataset, kind, group=None):
 
 
 @pytest.mark.parametrize("kind", RELATION_KINDS)
-def test_relations_obey_their_definition_except_the_noisy_ones(dataset, eyes, kind):
-    for group, eye in enumerate(eyes):
+def test_relations_obey_their_definition_except_the_noisy_ones(dataset, rules, kind):
+    for group, rule in enumerate(rules):
         source, target, reason = of_kind(dataset, kind, group)
         noisy = (reason == -1).all(axis=1)
-        np.testing.assert_array_equal(eye.related(kind, source, target), ~noisy)
-        assert eye.categories_fit(kind, source, target).all()
+        np.testing.assert_array_equal(rule.related(kind, source, target), ~noisy)
+        assert rule.categories_fit(kind, source, target).all()
 
 
 @pytest.mark.parametrize("kind", RELATION_KINDS)
@@ -188,33 +189,33 @@ def test_the_reason_of_a_relation_applies_in_both_pictures(dataset, kind):
 
 
 @pytest.mark.parametrize("kinds", [SUBSTITUTES, COMPLEMENTS])
-def test_the_two_kinds_of_a_sort_are_told_apart_by_their_colours(dataset, eyes, kinds):
-    plain, coloured = (eyes[0].colours_agree(*of_kind(dataset, kind)[:2]).mean() for kind in kinds)
+def test_the_two_kinds_of_a_sort_are_told_apart_by_their_colours(dataset, rules, kinds):
+    plain, coloured = (rules[0].colours_agree(*of_kind(dataset, kind)[:2]).mean() for kind in kinds)
     assert plain < 0.5
     assert coloured > 0.9
 
 
-def test_groups_disagree_about_what_is_related(dataset, eyes):
+def test_groups_disagree_about_what_is_related(dataset, rules):
     source, target, reason = of_kind(dataset, "also_viewed", 0)
     true = reason[:, 0] >= 0
-    assert eyes[3].related("also_viewed", source[true], target[true]).mean() < 0.8
+    assert rules[3].related("also_viewed", source[true], target[true]).mean() < 0.8
 
 
-def test_going_with_is_mutual_and_across_categories_only(eyes):
-    for eye in eyes:
-        source, target = np.nonzero(eye.goes_with[eye.key][:, eye.key])
-        assert (eye.goods.category[source] != eye.goods.category[target]).all()
-        np.testing.assert_array_equal(eye.goes_with, eye.goes_with.T)
+def test_going_with_is_mutual_and_across_categories_only(rules):
+    for rule in rules:
+        source, target = np.nonzero(rule.goes_with[rule.key][:, rule.key])
+        assert (rule.facts.category[source] != rule.facts.category[target]).all()
+        np.testing.assert_array_equal(rule.goes_with, rule.goes_with.T)
 
 
 def test_label_noise_is_as_loud_as_the_dials_say(dataset):
     noisy = (dataset.truth.relation_reason == -1).all(axis=1).mean()
-    dials = rel.RelationDials()
+    dials = RelationDials()
     assert noisy == pytest.approx(dials.noise + dials.distractors, abs=0.02)
 
 
 def test_a_shop_without_label_noise_has_a_reason_for_every_relation():
-    clean = rel.RelationDials(pairs=50, noise=0.0, distractors=0.0)
+    clean = RelationDials(pairs=50, noise=0.0, distractors=0.0)
     dataset = boutique.load(items=100, shoppers=5, relating=clean)
     assert (dataset.truth.relation_reason >= 0).all()
 
@@ -231,9 +232,9 @@ def test_loading_is_quick():
 def test_nothing_is_drawn_before_a_picture_is_looked_at(tmp_path, monkeypatch):
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     catalogue = boutique.load(items=10, shoppers=5, size=32).catalogue
-    assert not list(tmp_path.rglob("*.npy"))
+    assert not list(tmp_path.rglob("*.pictures"))
     assert catalogue.images[3].shape == (3, 32, 32)
-    assert list(tmp_path.rglob("*.npy"))
+    assert list(tmp_path.rglob("*.pictures"))
 
 
 def test_the_attributes_of_the_table_have_masks_in_the_pictures(tmp_path, monkeypatch):
@@ -291,11 +292,11 @@ def test_bad_arguments_are_named_at_the_door(asked, message):
 @pytest.mark.parametrize(
     ("dials", "asked", "message"),
     [
-        (shop.ShopperDials, {"strength": -1.0}, r"strength: -1.0 is not a number in 0\.0\.\."),
-        (shop.ShopperDials, {"noise": float("nan")}, "noise: nan is not"),
-        (shop.ShopperDials, {"groups": 6}, r"groups: 6 is not a whole number in 1\.\.5"),
-        (shop.ShopperDials, {"purchases": "8"}, "purchases: '8' is not"),
-        (rel.RelationDials, {"noise": 0.9}, r"noise: 0.9 is not a number in 0\.0\.\.0\.5"),
+        (ShopperDials, {"strength": -1.0}, r"strength: -1.0 is not a number in 0\.0\.\."),
+        (ShopperDials, {"noise": float("nan")}, "noise: nan is not"),
+        (ShopperDials, {"groups": 6}, r"groups: 6 is not a whole number in 1\.\.5"),
+        (ShopperDials, {"purchases": "8"}, "purchases: '8' is not"),
+        (RelationDials, {"noise": 0.9}, r"noise: 0.9 is not a number in 0\.0\.\.0\.5"),
     ],
 )
 def test_bad_dials_are_named(dials, asked, message):

@@ -15,7 +15,7 @@ BOXES = {name: np.array([[1, 2, 5, 8], [0, 0, 8, 8]]) for name in MAPS}
 
 
 def test_a_box_lies_on_the_edges_of_its_pixels() -> None:
-    axis = plots.draw_box((1, 2, 5, 8), plt.subplots()[1])
+    axis = plots.picture(PICTURES[0], box=(1, 2, 5, 8))
     (outline,) = axis.patches
     assert isinstance(outline, Rectangle)
     assert outline.get_xy() == (1.5, 0.5)
@@ -35,7 +35,7 @@ def test_each_method_has_a_column_with_its_box() -> None:
 
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match=r"box: \(3, 0, 3, 4\) is empty"):
-        plots.draw_box((3, 0, 3, 4), plt.subplots()[1])
+        plots.picture(PICTURES[0], box=(3, 0, 3, 4))
     with pytest.raises(ValueError, match=r"maps of \['one', 'other'\], boxes of \['one'\]"):
         plots.box_figure(PICTURES, MAPS, {"one": BOXES["one"]}, ["a", "b"])
     with pytest.raises(ValueError, match="1 titles for 2 pictures"):

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explainrec_lab import data
-from explainrec_lab.data.frames import from_sets
 from explainrec_lab.reconet import (
     FeatureSpace,
     RecoNet,
@@ -43,14 +42,14 @@ def test_items_that_nobody_took_are_part_of_the_catalogue() -> None:
 
 
 def test_sets_give_one_feature_for_each_member() -> None:
-    features = from_sets(pd.Series(["Action|Sci-Fi", None, "Action"]), "genre")
+    features = data.Features.from_sets(pd.Series(["Action|Sci-Fi", None, "Action"]), "genre")
     assert features.names == ("genre: Action", "genre: Sci-Fi")
     assert features.matrix.toarray().tolist() == [[1, 1], [0, 0], [1, 0]]
 
 
 def test_sets_of_numbers_and_of_nothing_are_read() -> None:
-    assert from_sets(pd.Series([1, 2]), "g").names == ("g: 1", "g: 2")
-    assert from_sets(pd.Series([np.nan, np.nan]), "g").names == ()
+    assert data.Features.from_sets(pd.Series([1, 2]), "g").names == ("g: 1", "g: 2")
+    assert data.Features.from_sets(pd.Series([np.nan, np.nan]), "g").names == ()
 
 
 def test_bad_tables_are_named() -> None:

@@ -11,7 +11,7 @@ import torch
 from matplotlib.colors import same_color
 
 from explainrec_lab.plots import OPPOSES, SUPPORTS, pairwise_figure
-from explainrec_lab.plots.pairwise import strongest_pairs
+from explainrec_lab.plots.pairwise import STRONGEST
 
 IMAGE = np.zeros((3, 8, 8), np.uint8)
 
@@ -29,10 +29,19 @@ def no_figures_left() -> Any:
     plt.close("all")
 
 
-def test_the_strongest_pairs_come_first_and_zeros_never() -> None:
-    assert strongest_pairs(relevance(), 9).tolist() == [[1, 1, 0, 0], [0, 1, 1, 0]]
-    assert strongest_pairs(relevance(), 1).tolist() == [[1, 1, 0, 0]]
-    assert strongest_pairs(np.zeros((2, 2, 2, 2)), 3).shape == (0, 4)
+def test_the_strongest_pairs_are_drawn_with_the_strongest_on_top_and_zeros_never() -> None:
+    assert len(pairwise_figure(IMAGE, IMAGE, relevance()).lines) == 2
+    values = np.random.default_rng(0).normal(size=(2, 2, 2, 2))
+    strength = np.abs(values).ravel()
+    strongest = np.argsort(strength)[-STRONGEST:]
+    lines = pairwise_figure(IMAGE, IMAGE, values).lines
+    widths = 4.5 * strength[strongest] / strength.max()
+    np.testing.assert_allclose([n.get_linewidth() for n in lines], widths.clip(0.8))
+    rows_i, columns_i, rows_j, columns_j = np.unravel_index(strongest, values.shape)
+    starts = [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines]
+    ends = [(line.get_xdata()[1], line.get_ydata()[1]) for line in lines]
+    assert starts == list(zip(4 * columns_i + 1.5, 4 * rows_i + 1.5, strict=True))
+    assert ends == list(zip(4 * columns_j + 1.5 + 8 * 1.45, 4 * rows_j + 1.5, strict=True))
 
 
 def test_lines_join_the_middles_of_their_patches() -> None:
@@ -54,12 +63,12 @@ def test_signs_differ_in_colour_and_dashes_and_strength_in_width() -> None:
 
 
 def test_a_patch_of_many_pairs_is_marked_once() -> None:
-    ax = pairwise_figure(IMAGE, IMAGE, np.ones((2, 2, 2, 2)), 16)
-    assert len(ax.lines) == 16 and len(ax.patches) == 8
+    ax = pairwise_figure(IMAGE, IMAGE, np.ones((2, 2, 2, 2)))
+    assert len(ax.lines) == 10 and len(ax.patches) == 3 + 4  # the first ten in reading order
 
 
 def test_nothing_to_draw_is_drawn_as_nothing() -> None:
-    ax = pairwise_figure(IMAGE, IMAGE, np.zeros((2, 2, 2, 2)), title="none", masks=None)
+    ax = pairwise_figure(IMAGE, IMAGE, np.zeros((2, 2, 2, 2)), title="none")
     assert not ax.lines and ax.get_legend() is None
 
 
@@ -67,11 +76,10 @@ def test_nothing_to_draw_is_drawn_as_nothing() -> None:
     ("wrong", "message"),
     [
         ({"image_i": IMAGE[0]}, "image_i: shape"),
-        ({"image_j": np.zeros((3, 8, 4))}, "image_i and image_j: different sizes"),
+        ({"image_j": np.zeros((3, 8, 4))}, "image_i, image_j: sizes .* differ"),
         ({"relevance": np.zeros((2, 2))}, "relevance: shape"),
         ({"relevance": np.zeros((2, 2, 1, 1))}, "relevance: .* same patches"),
         ({"relevance": np.full((2, 2, 2, 2), np.nan)}, "relevance: nan"),
-        ({"strongest": 0}, "strongest: 0"),
         ({"masks": np.zeros((8, 8))}, "masks: shape"),
     ],
 )

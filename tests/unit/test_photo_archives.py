@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainrec_lab import data, vision
+from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, archives, fashion_products, hm
 
 STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
@@ -85,8 +85,8 @@ def some_purchases(**changed: str | None) -> dict[str, bytes | str]:
 def test_photos_of_an_archive_are_the_photos_in_files(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(40))
     archive = zipped(tmp_path / "shop.zip", {"images/a.jpg": jpeg(40)})
-    in_archive = vision.Photos(["images/a.jpg"], 20, archive=archive)
-    np.testing.assert_array_equal(in_archive[:], vision.Photos([tmp_path / "a.jpg"], 20)[:])
+    in_archive = data.Photos(["images/a.jpg"], 20, archive=archive)
+    np.testing.assert_array_equal(in_archive[:], data.Photos([tmp_path / "a.jpg"], 20)[:])
     again = pickle.loads(pickle.dumps(in_archive))
     np.testing.assert_array_equal(again[0], in_archive[0])
 
@@ -115,7 +115,7 @@ def test_a_bad_photo_is_blank_and_told_and_its_neighbours_are_read(
 ) -> None:
     files = {"good.jpg": jpeg()} | ({} if stored is None else {"bad.jpg": stored})
     archive = zipped(tmp_path / "shop.zip", files)
-    photos = vision.Photos(["bad.jpg", "good.jpg"], 16, archive=archive)
+    photos = data.Photos(["bad.jpg", "good.jpg"], 16, archive=archive)
     pictures = photos[:]
     assert (pictures[0] == 255).all() and (pictures[1] != 255).any()
     assert list(photos.unreadable) == [0]
@@ -125,7 +125,7 @@ def test_a_bad_photo_is_blank_and_told_and_its_neighbours_are_read(
 
 def test_a_member_that_would_swell_is_not_inflated(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "shop.zip", {"huge.jpg": bytes(40 * archives.MEGABYTE)})
-    photos = vision.Photos(["huge.jpg"], 16, archive=archive)
+    photos = data.Photos(["huge.jpg"], 16, archive=archive)
     assert (photos[0] == 255).all()
     assert "inflates to 41943040 bytes" in photos.unreadable[0]
 
@@ -135,13 +135,13 @@ def test_a_member_whose_bytes_were_turned_is_told(tmp_path: Path) -> None:
     whole = bytearray(archive.read_bytes())
     whole[60:90] = bytes(255 - byte for byte in whole[60:90])
     archive.write_bytes(whole)
-    photos = vision.Photos(["a.jpg"], 16, archive=archive)
+    photos = data.Photos(["a.jpg"], 16, archive=archive)
     assert (photos[0] == 255).all() and "damaged" in photos.unreadable[0]
 
 
 def test_an_archive_that_is_gone_or_cut_stops_the_run(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "shop.zip", {"a.jpg": jpeg()})
-    photos = vision.Photos(["a.jpg"], 16, archive=archive)
+    photos = data.Photos(["a.jpg"], 16, archive=archive)
     archive.write_bytes(archive.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"shop\.zip is not a whole zip archive"):
         photos[0]
@@ -283,7 +283,7 @@ def test_purchases_are_distinct_pairs_with_the_first_day_and_how_often(folder: P
 
 def test_an_article_without_a_photo_is_blank_and_told(folder: Path) -> None:
     photos = load_purchases(folder, some_purchases()).catalogue.images
-    assert isinstance(photos, vision.Photos)
+    assert isinstance(photos, data.Photos)
     assert (photos[:][1:] == 255).all()
     assert photos.unreadable == {
         1: "0100000002.jpg: images/010/0100000002.jpg: not in the archive",

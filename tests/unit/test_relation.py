@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from explainrec_lab import relation
-from explainrec_lab.data import RELATION_KINDS, Relations
-from explainrec_lab.relation import NEW_USER, RelationModel
-from explainrec_lab.relation import backbone as backbone_of
-from explainrec_lab.settings import SIZES
+from explainrec_lab import data, relation
+from explainrec_lab.data import RELATION_KINDS, Dataset, Relations
+from explainrec_lab.data.boutique import RelationDials
+from explainrec_lab.relation import NEW_USER, RelationModel, Split
+from explainrec_lab.relation.data import Batches
+from explainrec_lab.relation.train import BatchLoss, fixed_features
+from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.vision import backbone as backbone_of
 
 
 def model(**asked: Any) -> RelationModel:
@@ -41,9 +45,12 @@ def relations(items: int = 60, pairs: int = 900, groups: int = 3) -> Relations:
 
 
 def test_names_and_positions_of_kinds_mean_the_same() -> None:
+    """One kind for all pairs is one product, kinds pair by pair are a batched one: float32 twice
+    around the values, whose terms are sums of some 1e3 products."""
     i, j = pictures(2), pictures(2).flip(0)
     for number, name in enumerate(RELATION_KINDS):
-        assert torch.equal(model()(i, j, 1, name), model()(i, j, [1, 1], [number, number]))
+        one, each = model()(i, j, 1, name), model()(i, j, [1, 1], [number, number])
+        torch.testing.assert_close(one, each, rtol=1e-4, atol=1e-5)
 
 
 def test_a_new_user_has_the_average_factor() -> None:
@@ -73,7 +80,7 @@ def test_gains_change_the_features() -> None:
         (lambda m, x: m(x, x, 0, 4), r"kind: 4 is not in 0..3"),
         (lambda m, x: m(x, x[:, :1], 0, 0), r"images_j: shape .* needs \[item, 3"),
         (lambda m, x: m(x[0], x[0], 0, 0), r"images_i: shape .* needs \[item, 3"),
-        (lambda m, x: m(x, pictures(4, 64), 0, 0), "images_i and images_j: different shapes"),
+        (lambda m, x: m(x, pictures(4, 64), 0, 0), "images_i, images_j: different shapes"),
         (lambda m, x: m(x, (255 * x).byte(), 0, 0), r"images_j: dtype torch.uint8; .* pixels\(\)"),
         (lambda m, x: m.distance(x[0, 0], x[0, 0, :2], 0, 0), "x_i and x_j: shapes"),
     ],
@@ -176,20 +183,19 @@ def test_without_a_download_training_starts_from_scratch_and_says_so(
 
 
 def test_tested_relations_join_items_that_training_never_saw() -> None:
-    parts = relation.split_items(relations(), seed=3)
-    train, test = (set(parts.items[name].tolist()) for name in ("train", "test"))
+    split = relation.split(relations(), seed=3)
+    train, test = (set(part.items.tolist()) for part in (split.train, split.test))
     assert not train & test
-    tested = parts.relations["test"]
+    tested = split.test.relations
     assert {*tested.source.tolist(), *tested.target.tolist()} <= test
-    assert sum(len(ids) for ids in parts.items.values()) == 60
+    assert sum(len(part.items) for part in (split.train, split.development, split.test)) == 60
     with pytest.raises(ValueError, match=r"fractions: .* must be three"):
-        relation.split_items(relations(), fractions=(0.5, 0.2, 0.2))
+        relation.split(relations(), fractions=(0.5, 0.2, 0.2))
 
 
 def test_pairs_are_balanced_and_unrelated_ones_were_never_recorded() -> None:
     every = relations()
-    parts = relation.split_items(every)
-    pairs = relation.balanced_pairs(parts, "train", every)
+    pairs = relation.test_pairs(relation.split(every).train)
     assert pairs.related.mean() == 0.5
     recorded = {
         (*key, *sorted(ends))
@@ -211,8 +217,7 @@ def test_pairs_are_balanced_and_unrelated_ones_were_never_recorded() -> None:
 
 def test_hard_pairs_have_the_categories_of_their_kind() -> None:
     every, category = relations(), np.arange(60) % 3
-    parts = relation.split_items(every)
-    pairs = relation.balanced_pairs(parts, "train", every, category=category)
+    pairs = relation.test_pairs(relation.split(every).train, category=category)
     pairs = pairs[~pairs.related]
     same = category[pairs.source] == category[pairs.target]
     assert np.array_equal(same, pairs.kind < 2)
@@ -220,44 +225,39 @@ def test_hard_pairs_have_the_categories_of_their_kind() -> None:
 
 def test_too_few_items_to_sample_from_are_named() -> None:
     every = Relations(*(np.array([n]) for n in (0, 0, 1, 0)), 2, 1)
-    parts = relation.split_items(every, fractions=(1.0, 0.0, 0.0))
-    with pytest.raises(ValueError, match="part: 'train' has too few unrelated pairs"):
-        relation.balanced_pairs(parts, "train", every)
+    split = relation.split(every, fractions=(1.0, 0.0, 0.0))
+    with pytest.raises(ValueError, match="part: 2 items have too few unrelated pairs"):
+        relation.test_pairs(split.train)
 
 
-def hands(size: int = 16) -> relation.Hands:
-    parts = relation.split_items(relations())
+def batches(size: int = 16) -> Batches:
     images = np.random.default_rng(0).integers(255, size=(60, 3, 32, 32), dtype=np.uint8)
-    return relation.Hands(parts.relations["train"], parts.items["train"], images, size)
+    return Batches(relation.split(relations()).train, images, size)
 
 
-def test_an_epoch_deals_each_item_once_and_the_same_again() -> None:
-    first, again, other = (list(hands()(epoch)) for epoch in (0, 0, 1))
-    assert torch.cat([hand.items for hand in first]).sort().values.tolist() == list(range(42))
+def test_an_epoch_shows_each_item_once_and_the_same_again() -> None:
+    first, again, other = (list(batches()(epoch)) for epoch in (0, 0, 1))
+    assert torch.cat([each.items for each in first]).sort().values.tolist() == list(range(42))
     assert all(torch.equal(a.pictures, b.pictures) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].items, other[0].items)
 
 
 def test_an_epoch_brings_up_every_relation_once_or_twice() -> None:
-    parts = relation.split_items(relations())
-    count = sum(len(hand) for hand in hands()(0))
-    assert len(parts.relations["train"]) <= count <= 2 * len(parts.relations["train"])
+    known = len(relation.split(relations()).train.relations)
+    assert known <= sum(map(len, batches()(0))) <= 2 * known
 
 
-def test_the_shares_of_processes_are_the_hand() -> None:
-    hand = next(iter(hands()(0)))
-    shares = [hand.part(index, 3) for index in range(3)]
-    assert sum(map(len, shares)) == len(hand)
-    assert torch.stack([share.mine for share in shares]).sum(0).eq(1).all()
-    losses = relation.HandLosses(42)(model(), hand)
-    parts = torch.cat([relation.HandLosses(42)(model(), share) for share in shares])
-    torch.testing.assert_close(parts.sum(), losses.sum())
+def test_a_batch_is_for_one_process() -> None:
+    batch = next(iter(batches()(0)))
+    assert batch.part(0, 1) is batch
+    with pytest.raises(ValueError, match="devices: 3 processes; the relation model trains in one"):
+        batch.part(0, 3)
 
 
 @pytest.mark.parametrize(("size", "message"), [(1, "size: 1 must be at least 2")])
-def test_a_bad_hand_is_named(size: int, message: str) -> None:
+def test_a_bad_batch_is_named(size: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        hands(size)
+        batches(size)
 
 
 # --------------------------------------------------------------------------- recommendation
@@ -272,17 +272,16 @@ def shelf(items: int = 9) -> Tensor:
     [
         ({"candidates": torch.tensor([], dtype=torch.long)}, "candidates: the category is empty"),
         ({"candidates": torch.tensor([9])}, r"candidates: item 9 is not in 0..8"),
-        ({"queries": torch.tensor([-1])}, r"queries: item -1 is not in 0..8"),
+        ({"query": torch.tensor([-1])}, r"query: item -1 is not in 0..8"),
         ({"k": 9}, r"k: 9 is outside 1..8"),
         ({"k": 0}, r"k: 0 is outside 1..8"),
         ({"user": 7}, r"user: 7 is not in 0..2"),
-        ({"index": "tree"}, "index: 'tree'; choose from auto, exact, faiss"),
         ({"user": [0, 1, 2]}, "user: 3 of them for 1 queries"),
         ({"candidates": torch.tensor([1, 2, 3, 2])}, "candidates: some item stands there twice"),
     ],
 )
 def test_a_bad_recommendation_is_named(asked: dict[str, Any], message: str) -> None:
-    usual = {"queries": torch.tensor([0]), "user": 0, "kind": 0, "candidates": torch.arange(9)}
+    usual = {"query": torch.tensor([0]), "user": 0, "kind": 0, "candidates": torch.arange(9)}
     with pytest.raises(ValueError, match=message):
         relation.recommend(model(), shelf(), **({**usual, "k": 2} | asked))
 
@@ -309,12 +308,11 @@ def test_features_that_are_not_finite_are_refused() -> None:
         relation.recommend(model(), broken, torch.tensor([0]), 0, 0, torch.arange(9), 2)
 
 
-def test_faiss_is_asked_for_by_name_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="'faiss' is not installed; pip install faiss-cpu"):
-        relation.recommend(
-            model(), shelf(), torch.tensor([0]), 0, 0, torch.arange(9), 2, index="faiss"
-        )
+def test_one_query_gives_one_row() -> None:
+    items, p = relation.recommend(model(), shelf(), 3, 1, "also_viewed", np.arange(9), 4)
+    many = relation.recommend(model(), shelf(), torch.tensor([3]), 1, 0, torch.arange(9), 4)
+    assert items.shape == p.shape == (4,)
+    assert torch.equal(items, many[0][0]) and torch.equal(p, many[1][0])
 
 
 # --------------------------------------------------------------------------- scores and recipe
@@ -322,7 +320,7 @@ def test_faiss_is_asked_for_by_name_only_where_it_is(monkeypatch: pytest.MonkeyP
 
 def test_table_1_has_a_row_for_each_category_and_size() -> None:
     every = relations()
-    pairs = relation.balanced_pairs(relation.split_items(every), "train", every)
+    pairs = relation.test_pairs(relation.split(every).train)
     pairs = pairs[~((pairs.source % 2 == 0) & (pairs.kind == 0))]
     right = np.where(pairs.related, 1.0, -1.0)
     category = np.where(np.arange(60) % 2, "odd", "even")
@@ -341,70 +339,102 @@ def test_scores_need_a_model_in_eval_mode() -> None:
 
 
 CI = SIZES["relation"]["ci"]
-TINY = replace(CI, items=40, pairs=60, width=0.05, epochs_before=1, epochs=2, hand=16, D=5)
+assert isinstance(CI, Relation)
+TINY = replace(CI, items=40, pairs=60, width=0.05, epochs_before=1, epochs=2, batch_size=16, D=5)
 SCRATCH = replace(TINY, weights="scratch")
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    return tmp_path / "relation"
+    return tmp_path / "trained"
 
 
-def test_a_model_is_trained_once_and_read_from_then_on(cache: Path) -> None:
-    first, again = relation.trained(TINY), relation.trained(TINY)
-    assert first.seconds == again.seconds
-    for name, value in first.model.state_dict().items():
-        assert torch.equal(value, again.model.state_dict()[name]), name
-    assert not again.model.training
-    relation.trained(TINY, seed=1)
+@pytest.fixture(scope="module")
+def shop() -> Dataset:
+    return data.load("boutique", items=40, size=64, relating=RelationDials(pairs=60))
+
+
+@pytest.fixture(scope="module")
+def split(shop: Dataset) -> Split:
+    assert shop.relations is not None
+    return relation.split(shop.relations)
+
+
+def test_a_model_is_trained_once_and_read_from_then_on(
+    cache: Path, shop: Dataset, split: Split
+) -> None:
+    first, again = (relation.trained(TINY, shop, split) for _ in range(2))
+    assert first.seconds == again.seconds > 0
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+    assert not again.training
+    relation.trained(TINY, shop, split, seed=1)
     assert len(list(cache.glob("*.safetensors"))) == 4  # two starts, two models
-    relation.trained(replace(TINY, epochs=1))
+    relation.trained(replace(TINY, epochs=1), shop, split)
     assert len(list(cache.glob("*.safetensors"))) == 5  # the start is shared
-    other = relation.trained(TINY, shuffled=True).model.state_dict()
+    relation.trained(replace(TINY, name="other"), shop, split)
+    assert len(list(cache.glob("*.safetensors"))) == 5  # a name trains nothing
+    other = relation.trained(TINY, shop, split, shuffled=True).state_dict()
     assert len(list(cache.glob("*.safetensors"))) == 6
-    assert not torch.equal(
-        first.model.state_dict()["projection.weight"], other["projection.weight"]
-    )
+    assert not torch.equal(first.state_dict()["projection.weight"], other["projection.weight"])
+
+
+def test_another_shop_is_another_model(cache: Path, shop: Dataset, split: Split) -> None:
+    relation.trained(SCRATCH, shop, split)
+    images = shop.catalogue.images
+    assert images is not None
+    negative = replace(shop, catalogue=replace(shop.catalogue, images=255 - images[:]))
+    relation.trained(SCRATCH, negative, split)
+    relation.trained(SCRATCH, shop, relation.split(split.train.recorded, seed=5))
+    assert len(list(cache.glob("*.safetensors"))) == 3
+    with pytest.raises(ValueError, match="shop: 'boutique' has no pictures, or no relations"):
+        relation.trained(SCRATCH, replace(shop, relations=None), split)
 
 
 def test_the_other_shop_is_learned_from_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, seconds = relation.started(TINY, 5)
-    monkeypatch.setattr("explainrec_lab.relation.recipe.pretrain", None)  # calling it would fail
-    again, recorded = relation.started(TINY, 5)
-    assert recorded == seconds
+    first = relation.pretrained(TINY, 5)
+    monkeypatch.setattr(
+        sys.modules["explainrec_lab.relation.train"], "pretrain", None
+    )  # calling it would fail
+    again = relation.pretrained(TINY, 5)
+    assert again.seconds == first.seconds
     for name, value in first.network.state_dict().items():
         assert torch.equal(value, again.network.state_dict()[name])
 
 
-def test_damaged_weights_are_trained_again(cache: Path) -> None:
-    relation.trained(SCRATCH)
+def test_damaged_weights_are_trained_again(cache: Path, shop: Dataset, split: Split) -> None:
+    relation.trained(SCRATCH, shop, split)
     (file,) = cache.glob("*.safetensors")
     file.write_bytes(b"half a file")
-    relation.trained(SCRATCH)
+    relation.trained(SCRATCH, shop, split)
     assert file.stat().st_size > 100
 
 
-def test_the_paper_s_baseline_leaves_the_network_alone(cache: Path) -> None:
+def test_the_paper_s_baseline_leaves_the_network_alone(
+    cache: Path, shop: Dataset, split: Split
+) -> None:
     fixed = replace(TINY, end_to_end=False)
-    before, _ = relation.started(fixed, 5)
-    after = relation.trained(fixed).model
+    before = relation.pretrained(fixed, 5)
+    after = relation.trained(fixed, shop, split)
     kept = before.network.state_dict()
     assert all(torch.equal(kept[name], x) for name, x in after.network.state_dict().items())
     assert not torch.equal(before.projection.weight, after.projection.weight)
-    moved = relation.trained(TINY).model.network.state_dict()
+    moved = relation.trained(TINY, shop, split).network.state_dict()
     assert any(not torch.equal(kept[name], x) for name, x in moved.items())
 
 
 def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
     settings = replace(TINY, items=150, epochs_before=8, width=0.1, D=30)
-    model, seconds = relation.started(settings, 5)
-    assert seconds > 0
-    shop = relation.dataset_of(settings).catalogue
+    model = relation.pretrained(settings, 5)
+    assert model.seconds > 0
+    shop = data.load("boutique", items=150, size=64).catalogue
     assert shop.images is not None
-    x = relation.fixed_features(model, shop.images).double()
+    x = fixed_features(model, shop.images).double()
     x = torch.cat([x, torch.ones(150, 1)], 1)
-    labels = torch.from_numpy(relation.labels_of(shop)[:, -2])
+    labels = torch.from_numpy(
+        shop.items["category"].astype("category").cat.codes.to_numpy(np.int64)
+    )
     one_hot = torch.eye(3, dtype=torch.float64)[labels]
     eye = torch.eye(x.shape[1], dtype=torch.float64)
     w = torch.linalg.solve(x[:100].T @ x[:100] + eye, x[:100].T @ one_hot[:100])
@@ -413,4 +443,4 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
 
 def test_bad_training_is_named() -> None:
     with pytest.raises(ValueError, match="others: 0 must be at least 1"):
-        relation.HandLosses(9, 0)
+        BatchLoss(9, 0)

@@ -15,14 +15,15 @@ from explainrec_lab import data, lrp, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation
-from explainrec_lab.relation import Pairs, RelationModel, truth_table
-from explainrec_lab.relation.closeness import Closeness, mean_features, twice_product
+from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_features, truth_table
+from explainrec_lab.relation.explain import twice_product
+from explainrec_lab.vision import backbone
 
 METRICS = ("full", "low rank", "diagonal")
 
 
 def model(seed: int = 0, **asked: Any) -> RelationModel:
-    network = relation.backbone("vgg11", width=0.05, grid=2, seed=seed)
+    network = backbone("vgg11", width=0.05, grid=2, seed=seed)
     return RelationModel(network, 5, seed=seed, **({"dimensions": 6, "rank": 2} | asked)).eval()
 
 
@@ -39,8 +40,7 @@ def shop() -> Dataset:
 def pairs(shop: Dataset) -> Pairs:
     """Eight related pairs with a reason, two of each kind."""
     assert shop.relations is not None
-    parts = relation.split_items(shop.relations, 0, (0.2, 0.0, 0.8))
-    found = relation.balanced_pairs(parts, "test", shop.relations, 0)
+    found = relation.test_pairs(relation.split(shop.relations, 0, (0.2, 0.0, 0.8)).test)
     return truth_table.right_pairs(shop, found, np.ones(len(found)), each=2)
 
 
@@ -134,7 +134,7 @@ def test_pairs_come_back_in_order_whatever_the_batch(
         return i * user[:, None, None, None], j * kind[:, None, None, None]
 
     three, all_ = (truth_table.explained(looked_at, close, shop, pairs, b) for b in (3, 64))
-    assert torch.equal(three, all_)
+    torch.testing.assert_close(three, all_)  # channels are added, in float32
     assert shop.catalogue.images is not None
     target = relation.pixels(shop.catalogue.images[pairs.target]).sum(dim=1)
     torch.testing.assert_close(all_[1], target * torch.from_numpy(pairs.kind)[:, None, None])
@@ -174,8 +174,7 @@ def test_a_model_in_training_mode_or_without_network_is_refused(
 
 def test_right_pairs_are_related_right_and_have_a_reason(shop: Dataset) -> None:
     assert shop.relations is not None
-    parts = relation.split_items(shop.relations, 0, (0.2, 0.0, 0.8))
-    found = relation.balanced_pairs(parts, "test", shop.relations, 0)
+    found = relation.test_pairs(relation.split(shop.relations, 0, (0.2, 0.0, 0.8)).test)
     logits = np.where(np.arange(len(found)) % 2 == 0, 1.0, -1.0)
     right = truth_table.right_pairs(shop, found, logits)
     assert right.related.all()

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from explainrec_lab import plots
 from explainrec_lab.evaluate.faithfulness import Curve
-from explainrec_lab.plots import relevance
+from explainrec_lab.plots import pictures
 
 matplotlib.use("Agg")
 
@@ -34,7 +34,7 @@ def shown(ax: plt.Axes) -> ndarray:
 
 
 def test_blue_speaks_for_orange_against_and_zero_shows_the_picture() -> None:
-    pixels = shown(plots.relevance_map(IMAGE, RELEVANCE, 2.0))
+    pixels = shown(plots.picture(IMAGE, RELEVANCE, 2.0))
     np.testing.assert_allclose(pixels[0, 0], to_rgb(plots.SUPPORTS))
     np.testing.assert_allclose(pixels[0, 1], to_rgb(plots.OPPOSES))
     np.testing.assert_allclose(pixels[1, 0], 1)
@@ -44,33 +44,33 @@ def test_blue_speaks_for_orange_against_and_zero_shows_the_picture() -> None:
 def test_the_picture_is_grey_and_pale_under_its_relevance() -> None:
     red = np.zeros((3, 2, 2), np.uint8)
     red[0] = 255
-    pixels = shown(plots.relevance_map(red, np.zeros((2, 2))))
+    pixels = shown(plots.picture(red, np.zeros((2, 2))))
     assert np.ptp(pixels, axis=-1).max() == pytest.approx(0)
-    assert pixels.min() >= relevance.PALE
+    assert pixels.min() >= pictures.PALE
 
 
 def test_channels_tensors_and_floats_give_the_same_picture() -> None:
     spread = torch.tensor(RELEVANCE)[None].repeat(3, 1, 1).div(3).requires_grad_()
     bright = torch.ones(3, 2, 2)
-    one, other = plots.relevance_map(IMAGE, RELEVANCE), plots.relevance_map(bright, spread)
+    one, other = plots.picture(IMAGE, RELEVANCE), plots.picture(bright, spread)
     np.testing.assert_allclose(shown(one), shown(other))
 
 
 def test_the_limit_is_robust_and_defined_for_sparse_and_empty_maps() -> None:
     values = np.ones(1000)
     values[0] = -500
-    assert relevance.robust_limit(values) == 1
+    assert pictures._robust_limit(values) == 1
     sparse = np.zeros(1000)
     sparse[3] = -7
-    assert relevance.robust_limit(sparse) == 7
-    assert relevance.robust_limit(np.zeros(9)) == 1
+    assert pictures._robust_limit(sparse) == 7
+    assert pictures._robust_limit(np.zeros(9)) == 1
 
 
 def test_a_mask_is_outlined_and_an_empty_one_is_not() -> None:
     mask = np.zeros((2, 2), bool)
-    assert not plots.relevance_map(IMAGE, RELEVANCE, mask=mask).collections
+    assert not plots.picture(IMAGE, RELEVANCE, mask=mask).collections
     mask[0] = True
-    assert plots.relevance_map(IMAGE, RELEVANCE, mask=mask).collections
+    assert plots.picture(IMAGE, RELEVANCE, mask=mask).collections
 
 
 @pytest.mark.parametrize("sides", [2, 3])
@@ -107,7 +107,7 @@ def test_a_figure_of_pairs_can_be_saved(tmp_path) -> None:
 )
 def test_bad_maps_are_named(arguments, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        plots.relevance_map(*arguments)
+        plots.picture(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,25 @@ def tables() -> dict[str, pd.DataFrame]:
     }
 
 
-@pytest.mark.parametrize("y", ["accuracy", "score"])
-@pytest.mark.parametrize("x", ["replaced", "share"])
-def test_every_curve_is_drawn_and_named_at_its_end(x: str, y: str) -> None:
+def test_every_curve_is_drawn_and_named_at_its_end() -> None:
     curves = tables()
-    ax = plots.perturbation_curves(curves, x=x, y=y)
+    ax = plots.perturbation_curves(curves)
     assert [text.get_text().strip() for text in ax.texts] == ["LRP", "random order"]
     for line, table in zip(ax.lines, curves.values(), strict=True):
-        expected = table.index if x == "replaced" else table["share"]
-        np.testing.assert_allclose(line.get_xdata(), expected)
-        np.testing.assert_allclose(line.get_ydata(), table[y])
-    assert len(ax.collections) == (2 if y == "accuracy" else 0)
+        np.testing.assert_allclose(line.get_xdata(), table.index)
+        np.testing.assert_allclose(line.get_ydata(), table["accuracy"])
+    assert len(ax.collections) == 2
 
 
 def test_curves_that_cannot_be_drawn_are_named() -> None:
     with pytest.raises(ValueError, match="tables: none"):
         plots.perturbation_curves({})
-    with pytest.raises(ValueError, match="x, y: 'time', 'accuracy'"):
-        plots.perturbation_curves(tables(), x="time")
+
+
+def test_a_reference_is_dotted_and_named_and_a_doubling_axis_ticks_at_the_rows() -> None:
+    table = pd.DataFrame({"SAERS": [0.4, 0.6, 0.8]}, index=[5, 10, 20])
+    ax = plots.curves(table, x="purchases", y="hits", reference={"guessing": 0.25}, log=True)
+    assert [text.get_text() for text in ax.texts] == ["guessing", "SAERS"]
+    (dotted,) = ax.collections
+    assert dotted.get_segments()[0].tolist() == [[5, 0.25], [20, 0.25]]
+    assert ax.get_xscale() == "log" and ax.get_xticks().tolist() == [5, 10, 20]

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from explainrec_lab import data, saers, vision
+from explainrec_lab.saers import regions
 from explainrec_lab.settings import SIZES, Saers
 
 SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
@@ -75,13 +76,16 @@ def test_a_blank_picture_has_no_attribute_whatever_it_is_said_to_have() -> None:
     assert found.applies.tolist() == [[True] * 3, [False] * 3, [False] * 3, [True] * 3]
 
 
-def test_batches_do_not_matter_and_no_pictures_give_empty_arrays() -> None:
+def test_batches_do_not_matter_and_no_pictures_give_empty_arrays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     applies = np.ones((4, 3), bool)
     for locator in (saers.PAPER, saers.OURS):
-        all_, some = (
-            saers.extract(network(), photos(), applies=applies, locator=locator, batch=size)
-            for size in (4, 3)
-        )
+        found = []
+        for size in (4, 3):
+            monkeypatch.setattr(regions, "BATCH", size)
+            found.append(saers.extract(network(), photos(), applies=applies, locator=locator))
+        all_, some = found
         np.testing.assert_allclose(all_.features, some.features, rtol=1e-4, atol=1e-5)
         none = saers.extract(network(), photos(0), locator=locator)
         assert none.features.shape == (0, 3, network().network.channels)
@@ -94,7 +98,7 @@ def test_missing_and_damaged_photos_are_blank_and_told(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[:200])
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
-    pictures = vision.Photos([whole, cut, gone, text], size=32)
+    pictures = data.Photos([whole, cut, gone, text], size=32)
     assert pictures[0].shape == (3, 32, 32)
     np.testing.assert_array_equal(pictures[0], photos(1)[0])
     assert (pictures[1:] == 255).all()
@@ -105,12 +109,12 @@ def test_missing_and_damaged_photos_are_blank_and_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="items: item 4 is not in this dataset"):
         pictures[4]
     with pytest.raises(ValueError, match="size: 0 pixels must be at least 1"):
-        vision.Photos([], size=0)
+        data.Photos([], size=0)
 
 
 def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
     Image.new("L", (40, 20), 0).save(tmp_path / "wide.png")
-    picture = vision.Photos([tmp_path / "wide.png"], size=20)[0]
+    picture = data.Photos([tmp_path / "wide.png"], size=20)[0]
     assert (picture[:, :5] == 255).all()
     assert (picture[:, 5:15] == 0).all()
 
@@ -167,7 +171,7 @@ def test_a_catalogue_without_labels_cannot_teach() -> None:
     catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
     blind = replace(catalogue, attributes=None, schema=None)
     with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
-        saers.train(saers.untrained_network(SMALL), blind, SMALL)
+        saers.train_network(saers.untrained_network(SMALL), blind, SMALL)
 
 
 # --------------------------------------------------------------------------- the recipe
@@ -184,7 +188,7 @@ def test_a_trained_network_comes_back_from_the_cache(
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     assert not first.training
-    (file,) = (tmp_path / "saers").glob("*.safetensors")
+    (file,) = (tmp_path / "trained").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     damaged = saers.trained_network(SMALL)
     for one, other in zip(first.state_dict().values(), damaged.state_dict().values(), strict=True):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from experiments import photo_attributes
+from experiments.saers_boxes import accuracy
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
-from explainrec_lab.saers import box_table
+from explainrec_lab.saers import boxes
 from explainrec_lab.settings import Saers
 
 SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
@@ -23,21 +25,22 @@ def shop() -> Dataset:
 
 
 def test_overlap_is_the_shared_area_over_the_covered() -> None:
-    boxes = torch.tensor([[0, 0, 4, 4], [0, 0, 4, 4], [0, 0, 4, 4], [0, 0, 1, 1]])
+    some = torch.tensor([[0, 0, 4, 4], [0, 0, 4, 4], [0, 0, 4, 4], [0, 0, 1, 1]])
     others = torch.tensor([[0, 0, 4, 4], [2, 2, 6, 6], [4, 0, 8, 4], [5, 5, 6, 6]])
     expected = torch.tensor([1.0, 4 / 28, 0.0, 0.0])
-    torch.testing.assert_close(box_table.overlap(boxes, others), expected)
-    torch.testing.assert_close(box_table.overlap(others, boxes), expected)
+    torch.testing.assert_close(boxes.overlap(some, others), expected)
+    torch.testing.assert_close(boxes.overlap(others, some), expected)
 
 
-def test_a_map_that_knows_the_truth_points_right_and_finer_grids_box_better(shop: Dataset) -> None:
+def test_a_map_that_knows_the_truth_points_right_and_finer_grids_box_better(
+    shop: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxes, "BATCH", 10)
     network = saers.untrained_network(SMALL).eval()
-    table = box_table.box_table(network, shop, np.arange(24), {}, batch=10)
+    table = boxes.table(network, shop, np.arange(24), {})
     scores = table.groupby(["map", "frame"])[["iou", "pointing"]].mean()
     assert scores.loc[("best on 16 x 16", "20 % of the maximum"), "pointing"] > 0.99
-    paper = [
-        scores.loc[(f"best on {n} x {n}", "20 % of the maximum"), "iou"] for n in box_table.GRIDS
-    ]
+    paper = [scores.loc[(f"best on {n} x {n}", "20 % of the maximum"), "iou"] for n in boxes.GRIDS]
     assert paper == sorted(paper)
     applies = shop.catalogue.attributes >= 0
     assert len(table[table["map"] == "whole garment"]) == applies.sum()
@@ -49,17 +52,18 @@ def test_the_true_part_as_a_map_has_the_true_box(shop: Dataset) -> None:
         return torch.from_numpy(masks)[seen.asked].float()
 
     network = saers.untrained_network(SMALL).eval()
-    table = box_table.box_table(network, shop, np.arange(24), {"told": told}, references=False)
+    table = boxes.table(network, shop, np.arange(24), {"told": told}, references=False)
     paper = table[table["frame"] == "20 % of the maximum"].groupby("attribute")["iou"].mean()
     assert paper["toe_style"] == 1  # of one piece, so that its largest region is all of it
     assert (table["pointing"] == 1).all()
 
 
 def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
-    shop: Dataset,
+    shop: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(photo_attributes, "BATCH", 7)
     network = saers.untrained_network(SMALL).eval()
-    found = box_table.accuracy(network, shop.catalogue, batch=7)
+    found = accuracy(network, shop.catalogue)
     said = saers.extract(network, shop.catalogue.images).predicted
     labels = shop.catalogue.attributes
     for column, name in enumerate(shop.catalogue.schema.attributes):
@@ -72,8 +76,8 @@ def test_a_shop_without_labels_or_masks_is_named(shop: Dataset) -> None:
     network = saers.untrained_network(SMALL).eval()
     blind = replace(shop.catalogue, attributes=None, schema=None)
     with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
-        box_table.accuracy(network, blind)
+        accuracy(network, blind)
     with pytest.raises(ValueError, match="its catalogue has no attributes"):
-        box_table.box_table(network, replace(shop, catalogue=blind), np.arange(3))
+        boxes.table(network, replace(shop, catalogue=blind), np.arange(3))
     with pytest.raises(ValueError, match="items: item 24 is not in this dataset"):
-        box_table.box_table(network, shop, np.array([24]))
+        boxes.table(network, shop, np.array([24]))

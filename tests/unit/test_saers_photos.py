@@ -68,10 +68,10 @@ def test_look_alikes_stay_on_one_side_and_every_product_has_a_side(seed: int) ->
     titles = [f"Style {k}" for k in rng.integers(40, size=200)]
     catalogue = shelf(titles, ["Red"] * 200, rng.integers(250, size=200).tolist())
     catalogue = replace(catalogue, images=rng.integers(255, size=(200, 3, 4, 4)).astype(np.uint8))
-    parts = photo_attributes.divided(catalogue, seed)
-    assert not set(parts.train.items.title) & set(parts.test.items.title)
-    assert len(parts.train) + len(parts.test) == 200
-    assert 150 < len(parts.train) < 185
+    train, test = photo_attributes.divided(catalogue, seed)
+    assert not set(train.items.title) & set(test.items.title)
+    assert len(train) + len(test) == 200
+    assert 150 < len(train) < 185
 
 
 def test_products_that_all_look_alike_cannot_be_divided() -> None:
@@ -203,9 +203,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photo_attributes, "SETTINGS", TINY)
     monkeypatch.setattr(saers_photos, "SETTINGS", TINY)
     monkeypatch.setattr(
-        saers_photos, "GRID", {"learning_rate": (1e-2,), "regularizer": (1e-4, 1.0)}
+        saers_photos,
+        "GRID",
+        {"epochs": (2,), "learning_rate": (1e-2,), "regularizer": (1e-4, 1.0)},
     )
-    monkeypatch.setattr(saers_photos, "EPOCHS", 2)
     monkeypatch.setattr(saers, "CUTS", (1, 2))
     monkeypatch.setattr(saers_photos, "NEGATIVES", 4)
     monkeypatch.setattr(saers, "NEGATIVES", 4)
@@ -217,13 +218,15 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_experiment_runs_from_archives_to_rankings() -> None:
     found = list(saers_photos.saers_photos(1))
     assert all(np.isfinite(result.value) for result in found)
-    measures = {(result.data, result.method, result.measure) for result in found}
+    said = {(r.data, r.method, r.measure, r.attribute) for r in found}
     for method in ("network", "majority"):
-        assert ("fashion-product-images", method, "balanced accuracy, Neck") in measures
-        assert ("hm", method, "balanced accuracy, Neck") in measures
-    assert {m for d, m, what in measures if what == "AUC, all items"} == set(saers_photos.COMPARED)
-    assert {m for d, m, what in measures if what == "AUC, cold items"} == set(saers_photos.COMPARED)
-    trials = [result for result in found if result.measure == "development AUC"]
+        assert ("fashion-product-images", method, "balanced accuracy", "Neck") in said
+        assert ("hm", method, "balanced accuracy", "Neck") in said
+    compared = {saers.VARIANTS.get(name, (name, "")) for name in saers_photos.COMPARED}
+    for group in ("all items", "cold items"):
+        aucs = [r for r in found if (r.measure, r.group) == ("AUC", group)]
+        assert {(r.method, r.variant) for r in aucs} == compared
+    trials = [result for result in found if result.group == "development"]
     assert len(trials) == 2 * (len(saers_photos.COMPARED) - 2)
 
 

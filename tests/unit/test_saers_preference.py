@@ -23,11 +23,17 @@ from toys import shop
 
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
 from explainrec_lab.data import Interactions
-from explainrec_lab.saers.learning import fit_ranker
-from explainrec_lab.saers.preference import SAERS
-from explainrec_lab.saers.reasons import EXPLAINERS, explain
-from explainrec_lab.saers.sampling import Triples
-from explainrec_lab.saers.whole import LinearFeature, SiameseFeature, standardised
+from explainrec_lab.saers import (
+    EXPLAINERS,
+    SAERS,
+    LinearFeature,
+    SiameseFeature,
+    Triples,
+    answers,
+    explain,
+    train,
+)
+from explainrec_lab.saers.regions import standardised
 from explainrec_lab.vision.backbone import backbone, flat_vectors
 
 few = settings(max_examples=10, deadline=None)
@@ -132,22 +138,24 @@ def test_an_unknown_user_is_named(name: str, bad: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in RANKERS if name not in ("random", "popular")])
 def test_training_puts_what_was_bought_first(name: str) -> None:
-    train = bought([(user, (user + step) % N_ITEMS) for user in range(N_USERS) for step in (0, 4)])
+    purchases = bought(
+        [(user, (user + step) % N_ITEMS) for user in range(N_USERS) for step in (0, 4)]
+    )
     model: Ranker = RANKERS[name]()
-    history = fit_ranker(model, train, epochs=60, learning_rate=0.05, regularizer=0.0)
+    history = train(model, purchases, epochs=60, learning_rate=0.05, regularizer=0.0)
     assert history.loss[-1] < history.loss[0]
-    scores, taken = model.scores(), train.matrix.toarray() > 0
+    scores, taken = model.scores(), purchases.matrix.toarray() > 0
     inside = scores[torch.from_numpy(taken)].view(N_USERS, -1).mean(dim=1)
     outside = scores[torch.from_numpy(~taken)].view(N_USERS, -1).mean(dim=1)
     assert (inside > outside).all()
 
 
 def test_the_same_seed_trains_the_same_model() -> None:
-    train = bought([(0, 1), (1, 2), (2, 3), (3, 3)])
+    purchases = bought([(0, 1), (1, 2), (2, 3), (3, 3)])
     runs = []
     for _ in range(2):
         model = BPRMF(N_USERS, N_ITEMS, D, seed=1)
-        fit_ranker(model, train, epochs=3, learning_rate=0.01, regularizer=1e-3, seed=2)
+        train(model, purchases, epochs=3, learning_rate=0.01, regularizer=1e-3, seed=2)
         runs.append(model.scores())
     assert torch.equal(*runs)
 
@@ -180,7 +188,7 @@ def test_deepstyle_takes_the_category_away() -> None:
 
 
 def test_jrl_pays_for_what_it_cannot_redraw() -> None:
-    model, items = JRL(N_USERS, VECTORS, D, weight=2.0), torch.tensor([[1, 2], [3, 4]])
+    model, items = JRL(N_USERS, VECTORS, D), torch.tensor([[1, 2], [3, 4]])
     F = torch.nn.functional
     with torch.no_grad():
         for row, loss in zip(items, model.auxiliary(items), strict=True):
@@ -188,7 +196,7 @@ def test_jrl_pays_for_what_it_cannot_redraw() -> None:
             for item in row:
                 redrawn = F.elu(model.W2 @ F.elu(model.W1 @ model.item[item]))
                 errors.append(float((redrawn - VECTORS[item]).square().sum()))
-            assert float(loss) == pytest.approx(2 * np.mean(errors), rel=1e-5)
+            assert float(loss) == pytest.approx(np.mean(errors), rel=1e-5)
 
 
 # --------------------------------------------------------------------------- bad input
@@ -200,15 +208,15 @@ def test_an_item_without_attributes_has_only_its_whole_picture() -> None:
         whole = model.whole(torch.tensor([[WITHOUT]]))[0, 0]
         expected = (model.user @ whole).detach()
         torch.testing.assert_close(model.scores()[:, WITHOUT], expected)
-        assert np.isnan(EXPLAINERS["contribution"](model, [0], [WITHOUT])).all()
+        assert np.isnan(answers(model, [0], [WITHOUT], "contribution")).all()
         assert len(explain(model, 0, WITHOUT, toy_extracted())) == 0
         assert float(model_of(whole=False, **options).scores()[0, WITHOUT]) == 0
 
 
 def test_an_item_without_attributes_teaches_without_nan() -> None:
     model = model_of().float()
-    train = bought([(0, WITHOUT), (1, WITHOUT), (2, 3)])
-    fit_ranker(model, train, epochs=3, learning_rate=0.01, regularizer=0.0)
+    purchases = bought([(0, WITHOUT), (1, WITHOUT), (2, 3)])
+    train(model, purchases, epochs=3, learning_rate=0.01, regularizer=0.0)
     assert all(torch.isfinite(theta).all() for theta in model.parameters())
 
 
@@ -234,7 +242,9 @@ def test_a_model_that_cannot_be_is_named(change: dict, message: str) -> None:
 
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_what_cannot_be_explained_is_named(name: str) -> None:
-    ask = EXPLAINERS[name]
+    def ask(model: SAERS, users: list[int], items: list[int]) -> np.ndarray:
+        return answers(model, users, items, name)
+
     with pytest.raises(ValueError, match=r"users: user 6 is not in this dataset \(0\.\.5\)"):
         ask(model_of(), [6], [0])
     with pytest.raises(ValueError, match=r"items: item -1 is not in this dataset \(0\.\.10\)"):
@@ -254,11 +264,11 @@ def test_an_explanation_of_something_else_is_refused() -> None:
 
 
 def test_training_on_another_shop_or_with_a_negative_regularizer_is_refused() -> None:
-    train = bought([(0, 1)], users=3)
-    with pytest.raises(ValueError, match="train: 3 users and 11 items, but the model has 6"):
-        fit_ranker(model_of(), train, epochs=1, learning_rate=0.1, regularizer=0)
+    purchases = bought([(0, 1)], users=3)
+    with pytest.raises(ValueError, match="purchases: 3 users and 11 items, but the model has 6"):
+        train(model_of(), purchases, epochs=1, learning_rate=0.1, regularizer=0)
     with pytest.raises(ValueError, match=r"regularizer: -0\.1 must not be negative"):
-        fit_ranker(model_of(), train, epochs=1, learning_rate=0.1, regularizer=-0.1)
+        train(model_of(), purchases, epochs=1, learning_rate=0.1, regularizer=-0.1)
 
 
 def test_bad_baselines_are_named() -> None:
@@ -285,16 +295,20 @@ def test_a_siamese_network_sees_each_picture_of_a_batch_once_and_learns() -> Non
     features, applies = toy_features()
     model = SAERS(N_USERS, features.float(), applies, whole, D)
     before = next(whole.network.parameters()).clone()
-    train = bought([(0, 1), (1, 2), (2, 2)])
-    fit_ranker(model, train, epochs=1, learning_rate=0.01, regularizer=0.0)
-    assert seen == [len(set(next(Triples(train)(0)).items.flatten().tolist()))]
+    purchases = bought([(0, 1), (1, 2), (2, 2)])
+    train(model, purchases, epochs=1, learning_rate=0.01, regularizer=0.0)
+    assert seen == [len(set(next(Triples(purchases)(0)).items.flatten().tolist()))]
     assert not torch.equal(before, next(whole.network.parameters()))
     seen.clear()
     model.scores()
     assert seen == [4, 4, 3]
 
 
-def test_a_siamese_network_starts_where_its_standardised_vectors_are() -> None:
+def test_a_siamese_network_starts_where_its_standardised_vectors_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In float32, as on a processor without bfloat16: that one rounds each batch its own way."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     images = np.random.default_rng(0).integers(0, 255, (N_ITEMS, 3, 64, 64), dtype=np.uint8)
     network = backbone("alexnet", grid=1)
     whole = SiameseFeature(images, network, D).eval()
@@ -306,8 +320,8 @@ def test_a_siamese_network_starts_where_its_standardised_vectors_are() -> None:
 @pytest.mark.parametrize("purchases", [0, 1])
 def test_a_shopper_with_hardly_any_purchases_has_scores_and_reasons(purchases: int) -> None:
     model = model_of().float()
-    train = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
-    fit_ranker(model, train, epochs=3, learning_rate=0.01, regularizer=1e-4)
+    purchases = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
+    train(model, purchases, epochs=3, learning_rate=0.01, regularizer=1e-4)
     assert torch.isfinite(model.scores([1])).all()
     told = explain(model, 1, 2, toy_extracted())
     assert len(told) == toy_extracted().applies[2].sum()
@@ -318,8 +332,8 @@ def test_a_shopper_in_no_triple_fades_and_one_with_a_purchase_does_not() -> None
     length = []
     for purchases in (0, 1):
         model = model_of(fusion="sum", bias=True, whole=False).float()
-        train = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
-        fit_ranker(model, train, epochs=300, learning_rate=0.2, regularizer=1e-3)
+        purchases = bought([(0, 1), (0, 2), (2, 3), *([(1, 4)] * purchases)])
+        train(model, purchases, epochs=300, learning_rate=0.2, regularizer=1e-3)
         length.append(float(model.user[1].detach().norm()))
     assert length[0] < 0.01 * length[1]
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 import pytest
-from machine import ROOT
 
-from experiments.reconet import TABLE, TUNED, TUNED_HOUSEHOLDS
+from experiments.reconet import ADMIT_ATTRIBUTES, TABLE, TUNED, TUNED_HOUSEHOLDS
 from experiments.saers import SETTINGS
 from experiments.saers_search import GRID, points
 from experiments.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
+from explainrec_lab.data import results
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Search:
 
     @property
     def trials(self) -> pd.DataFrame:
-        return recorded(self.record)
+        return results(self.record)
 
 
 SEARCHES = [
@@ -37,15 +36,6 @@ SEARCHES = [
         id="households",
     ),
 ]
-
-
-def recorded(name: str) -> pd.DataFrame:
-    path = ROOT / f"book/reference/results/{name}.json"
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["results"])
-
-
-def without_trial(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "trial"}
 
 
 @pytest.mark.parametrize("search", SEARCHES)
@@ -64,47 +54,45 @@ def test_draws_stay_between_their_ends_and_are_repeatable(search: Search) -> Non
 def test_every_method_had_the_same_number_of_trials(search: Search) -> None:
     recorded = search.trials
     assert set(recorded["data"]) == {search.source}
-    assert set(recorded["method"]) == set(search.spaces)
-    for method, trials in recorded.groupby("method"):
+    assert set(recorded["name"]) == set(search.spaces)
+    for method, trials in recorded.groupby("name"):
         known, space = search.spaces[str(method)]
-        numbers = [settings["trial"] for settings in trials["settings"]]
-        assert numbers == list(range(TRIALS[search.source]))
-        for settings in trials["settings"]:
-            again = drawn(str(method), known, space, settings["trial"])
-            assert asdict(again) == without_trial(settings)
+        assert trials["trial"].tolist() == list(range(TRIALS[search.source]))
+        for trial, settings in zip(trials["trial"], trials["settings"], strict=True):
+            assert asdict(drawn(str(method), known, space, trial)) == settings
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_what_is_tuned_is_the_best_trial_of_the_search(search: Search) -> None:
     recorded = search.trials
-    best = recorded.loc[recorded.groupby("method")["value"].idxmax()].set_index("method")
+    best = recorded.loc[recorded.groupby("name")["value"].idxmax()].set_index("name")
     assert set(best.index) == set(search.tuned) - {"popularity"}  # nothing to tune
     for method, row in best.iterrows():
-        tuned = search.tuned[str(method)]
-        assert asdict(tuned) == without_trial(row["settings"])
+        assert asdict(search.tuned[str(method)]) == row["settings"]
 
 
 def test_a_row_with_attributes_has_the_settings_of_the_one_without() -> None:
-    rows = {method for method in TABLE if method not in TUNED}
-    assert rows
+    rows = {method for method, variant in TABLE if variant} - {"popularity"}
+    assert rows == set(ADMIT_ATTRIBUTES)
     for method in rows:
-        assert TABLE[method] == TUNED[method.removesuffix(", attributes")]
+        assert TABLE[method, "attributes"] == TUNED[method]
 
 
 def test_the_recorded_table_has_the_rows_and_settings_of_the_code() -> None:
-    rows = recorded("reconet-table-1")
-    assert set(rows["measure"]) == {"recall@50"}
-    masked = rows["method"].str.endswith(" left out")
-    assert set(rows["method"][masked].str.split(", ").str[0]) == {"RecoNet"}
-    assert set(rows["method"][~masked]) == set(TABLE)
-    for method, settings in zip(rows["method"][~masked], rows["settings"][~masked], strict=True):
-        assert settings == asdict(TABLE[method])
+    rows = results("reconet-table-1")
+    assert set(rows["measure"]) == {"recall"} and set(rows["k"]) == {50}
+    masked = ~rows["variant"].isin(["", "attributes"])
+    assert set(rows["method"][masked]) == {"RecoNet"}
+    usual = rows[~masked].set_index(["method", "variant"])["settings"]
+    assert set(usual.index) == set(TABLE)
+    for name, settings in usual.items():
+        assert settings == asdict(TABLE[name])
 
 
 def test_saers_and_its_rivals_had_the_same_grid_and_use_its_best_point() -> None:
-    rows = recorded("saers-search")
-    assert set(rows["method"]) == set(SETTINGS)
-    for method, own in rows.groupby("method"):
-        tried = [{k: v for k, v in each.items() if k != "d"} for each in own["settings"]]
+    rows = results("saers-search")
+    assert set(rows["name"]) == set(SETTINGS)
+    for method, own in rows.groupby("name"):
+        tried = own["settings"].tolist()
         assert tried == list(points(GRID))
         assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]

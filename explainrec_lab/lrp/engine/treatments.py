@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainrec_lab.equations import implements
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
@@ -155,7 +154,6 @@ BIAS_AT = {"linear": 2, "conv": 2, "conv_transpose": 2, "bilinear": 3, "addmm": 
 """Where a product's bias stands."""
 
 
-@implements("lrp", "neuron")
 def product(trace: Trace, call: Call) -> Tensor:
     """Linear layers, convolutions, contractions.
 

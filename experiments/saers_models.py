@@ -1,0 +1,135 @@
+"""What the experiments of chapter 3 compare: a shop as rankers see it, and rankers by name.
+
+| name | what it goes by |
+|---|---|
+| Random, PopRank, BPR-MF | nothing, popularity, purchases |
+| VBPR, DeepStyle, JRL | purchases, and one vector a picture |
+| SAFo | attribute features, all alike (Eq. 4) |
+| VBPR + SAF | VBPR, whose picture vectors are joined by the attribute features |
+| SAERS - SAF | the feature of the whole picture alone |
+| the others | `saers.train.VERSIONS` |
+
+Source: SAERS, §4.2 and §4.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from explainrec_lab import data, saers
+from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
+from explainrec_lab.data.boutique import ShopperDials
+from explainrec_lab.data.contracts import Dataset, Images
+from explainrec_lab.saers.regions import standardised
+from explainrec_lab.settings import Saers
+from explainrec_lab.training import History
+from explainrec_lab.vision.backbone import Backbone, pixels
+
+ABLATED: dict[str, dict[str, Any]] = {
+    "SAFo": {"fusion": "average", "whole": False},
+    "SAERS - SAF": {"fusion": "none"},
+}
+VERSIONS = saers.VERSIONS | ABLATED
+UNTRAINED = ("Random", "PopRank")
+"""Models with nothing to learn by gradient."""
+
+MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSIONS)
+
+
+def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
+    """Name -> arguments of `saers.train`, from (name, epochs, learning rate, lambda)."""
+    names = ("epochs", "learning_rate", "regularizer")
+    return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
+
+
+TUNED = saers.TUNED | settings_of(
+    ("JRL", 20, 1e-2, 3e-5),
+    ("SAFo", 40, 1e-1, 1e-5),
+    ("VBPR + SAF", 40, 1e-1, 3e-5),
+    ("SAERS - SAF", 40, 1e-1, 3e-5),
+)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Purchases, divided, and what a network saw in every picture."""
+
+    dataset: Dataset
+    parts: data.Split
+    found: saers.Extracted
+
+    @property
+    def n_users(self) -> int:
+        return self.dataset.interactions.n_users
+
+
+def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool = False) -> Shop:
+    """The boutique of some settings; `seed` divides its purchases, `every`: see `extracted`."""
+    dataset = data.load(
+        "boutique",
+        items=settings.items,
+        shoppers=settings.shoppers,
+        size=settings.size,
+        shopping=ShopperDials(purchases=purchases),
+    )
+    images = dataset.catalogue.images
+    assert images is not None
+    found = saers.extracted(saers.trained_network(settings), images, every=every)
+    return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found)
+
+
+def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
+    """An untrained model by its name. Raises ValueError for an unknown one."""
+    n_users, whole = shop.n_users, torch.from_numpy(shop.found.whole)
+    if name in VERSIONS:
+        return saers.saers(n_users, shop.found, d, seed=seed, **VERSIONS[name])
+    match name:
+        case "Random":
+            return Random(n_users, len(whole), seed)
+        case "PopRank":
+            return PopRank(shop.parts.train)
+        case "BPR-MF":
+            return BPRMF(n_users, len(whole), d, seed)
+        case "VBPR":
+            return VBPR(n_users, whole, d, seed)
+        case "VBPR + SAF":
+            mean = torch.from_numpy(shop.found.features).mean(dim=1)
+            return VBPR(n_users, torch.cat([whole, standardised(mean)], dim=1), d, seed)
+        case "DeepStyle":
+            category = torch.from_numpy(shop.dataset.catalogue.items["category"].factorize()[0])
+            return DeepStyle(n_users, whole, category, d, seed)
+        case "JRL":
+            return JRL(n_users, whole, d, seed)
+    raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
+
+
+def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[Ranker, History]:
+    """A model by its name, trained; `how`: for `saers.train`, what is not given from `TUNED`."""
+    model = make(name, shop, d, seed)
+    if name in UNTRAINED:
+        return model, History()
+    return model, saers.train(model, shop.parts.train, seed=seed, **TUNED[name] | how)
+
+
+@torch.no_grad()
+def pooled_vectors(
+    network: saers.SemanticExtraction | Backbone, images: Images, *, size: int | None = None
+) -> Float[Tensor, "item m"]:
+    """Every picture's last feature map, averaged over its cells and standardised over the items.
+
+    Args:
+        size: pixels of a side to which pictures are brought first, such as the network is used to.
+    """
+    parts = []
+    for start in range(0, len(images), 128):
+        some = pixels(images[start : start + 128])
+        if size is not None:
+            some = F.interpolate(some, size=(size, size), mode="bilinear", antialias=True)
+        parts.append(network.maps(some).mean(dim=(2, 3)))
+    return standardised(torch.cat(parts))

@@ -1,0 +1,142 @@
+"""Writes `explainrec_lab/weights/`: each network trained in full, rounded, scored, with its card.
+
+    python -m experiments weights
+
+A network is written in half precision; its scores are those of the rounded weights, on items that
+it never saw, so that a test can compute them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from experiments.relation import shop_of
+from experiments.saers_boxes import accuracy
+from explainrec_lab import data, relation, saers
+from explainrec_lab._version import __version__
+from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.evaluate.truth import rule_holds
+from explainrec_lab.relation.train import recipe as relation_recipe
+from explainrec_lab.saers.attributes import recipe
+from explainrec_lab.settings import SIZES, Relation, Saers
+from explainrec_lab.weights import FOLDER, recipe_key
+
+SEED = 0
+UNSEEN = 1500
+"""Items of chapter 3's shop on which scores are taken; the network learned from another's."""
+SIDE = 64
+"""Pixels of a picture's side."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, what it depends on, and how to score it."""
+
+    model: nn.Module
+    recipe: dict[str, Any]
+    settings: dict[str, Any]
+    seconds: float
+    unseen: int
+    scores: Callable[[], dict[str, float]]
+
+
+def saers_network() -> Network:
+    """Chapter 3: the network that sees attributes, of size `cpu`."""
+    settings = SIZES["saers"]["cpu"]
+    assert isinstance(settings, Saers)
+    network = saers.trained_network(settings, SEED)
+    return Network(
+        network,
+        recipe(settings, SEED),
+        asdict(settings),
+        network.seconds,
+        UNSEEN,
+        lambda: saers_scores(network),
+    )
+
+
+def saers_scores(network: saers.SemanticExtraction) -> dict[str, float]:
+    """Accuracy on unseen items: the mean over attributes, the lowest, and each."""
+    found = accuracy(network, data.load("boutique", items=UNSEEN, size=SIDE).catalogue)
+    return {"mean accuracy": found.mean(), "lowest accuracy": found.min(), **found}
+
+
+def relation_network() -> Network:
+    """Chapter 1: the model after relation training, of size `cpu`."""
+    settings = SIZES["relation"]["cpu"]
+    assert isinstance(settings, Relation)
+    shop = shop_of(settings)
+    assert shop.relations is not None
+    assert shop.catalogue.images is not None
+    split = relation.split(shop.relations, SEED)
+    model = relation.trained(settings, shop, split, SEED)
+    return Network(
+        model,
+        relation_recipe(settings, split.train, shop.catalogue.images, SEED),
+        asdict(settings),
+        model.seconds,
+        len(split.test.items),
+        lambda: relation_scores(model, shop, split),
+    )
+
+
+def relation_scores(
+    model: relation.RelationModel, shop: Dataset, split: relation.Split
+) -> dict[str, float]:
+    """Accuracy on pairs of unseen items: against what was recorded, and against the rule."""
+    pairs = relation.test_pairs(split.test, SEED)
+    predicted = relation.logits_of(model, shop.catalogue.images, pairs) > 0
+    sure = rule_holds(shop, pairs) == pairs.related
+    recorded = relation.accuracy(predicted, pairs.related, pairs.kind)
+    by_rule = relation.accuracy(predicted[sure], pairs.related[sure], pairs.kind[sure])
+    scores = {f"{kind}, recorded": value for kind, value in recorded.items()}
+    return scores | {f"{kind}, by the rule": value for kind, value in by_rule.items()}
+
+
+NETWORKS: dict[str, Callable[[], Network]] = {"relation": relation_network, "saers": saers_network}
+"""Name of the file -> the network of the settings that pages use."""
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Train or read every network, and write its file and card to `folder`."""
+    for name, make in NETWORKS.items():
+        made = make()
+        made.model.half().float()
+        content = save({key: halved(value) for key, value in made.model.state_dict().items()})
+        scores = {key: round(float(value), 4) for key, value in made.scores().items()}
+        card = {
+            "name": name,
+            "command": "python -m experiments weights",
+            "key": recipe_key(made.recipe),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "seed": SEED,
+            "settings": made.settings,
+            "versions": {"explainrec-lab": __version__, **versions("torch", "torchvision")},
+            "date": date.today().isoformat(),
+            "cpu seconds": round(made.seconds, 1),
+            "unseen items": made.unseen,
+            "scores": scores,
+        }
+        (folder / f"{name}.safetensors").write_bytes(content)
+        (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        print(name, f"{len(content) / 1e6:.2f} MB", scores)
+
+
+def halved(value: torch.Tensor) -> torch.Tensor:
+    """Floats in half precision; counters as they are."""
+    return (value.half() if value.is_floating_point() else value).contiguous()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    return {name: version(name).split("+")[0] for name in packages}

@@ -1,0 +1,1 @@
+"""How a design becomes a picture: `render.py` beside this folder is its door."""

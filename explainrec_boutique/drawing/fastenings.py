@@ -1,0 +1,241 @@
+"""Toes of shoes: round, pointed, peep, open. And closures: laces, elastic, zipper, buckle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .canvas import Canvas, Clip, Cover, Finish
+from .fabric import BRIGHT, Colour, colour, darker, luminance
+from .geometry import Points, along, at, box, closed, curve, dashes, join, normals, unit
+from .last import Last, Upper
+
+PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
+GOLD = colour(0.86, 0.72, 0.38)
+STEEL = colour(0.80, 0.79, 0.76)
+DARK = colour(0.2, 0.2, 0.2)
+LINING = colour(0.82, 0.68, 0.54)
+INSOLE = Finish(depth=2, contrast=0.4, edge=0.4)
+PEEP = Finish(depth=4, contrast=0.5, edge=0.2)
+OPEN = Finish(depth=3, contrast=0.5, edge=0.2)
+STRAP = Finish(depth=3, contrast=0.8, gloss=0.1, edge=0.6)
+
+
+# ------------------------------------------------------------------ toes
+
+
+def toe_outline(last: Last, toe: str) -> Points:
+    """From the tip of the sole up to where the vamp begins."""
+    start, vamp, ball = last.at(last.tip, 3), last.at(0.17, 28), last.at(0.08, 26.5)
+    if toe == "pointed":
+        return join(last.at(last.tip, 0), curve(start, last.at(0.04, 15), vamp, count=10)[:-1])
+    return join(
+        last.at(0.012, 0),
+        curve(last.at(0.0, 2), last.at(-0.02, 24), ball, count=9),
+        curve(ball, last.at(0.13, 28), vamp, count=4)[1:-1],
+    )
+
+
+def draw_toe(canvas: Canvas, last: Last, side: Cover) -> None:
+    """Draw what makes the toe's class, and its part mask."""
+    toe = canvas.has["toe_style"]
+    if toe == "peep":
+        _draw_peep(canvas, last, side)
+    elif toe == "open":
+        _draw_open(canvas, last)
+    elif canvas.design.flare > 0.4:
+        _draw_cap(canvas, last, side, toe)
+    tip, height = last.tip - 0.025, 12 if toe == "pointed" else 30
+    corners = ((tip, -9), (tip, height), (0.08, 33), (0.23, 37), (0.23, -9))
+    canvas.mark("toe_style", canvas.cover(join(*(last.at(*corner) for corner in corners))))
+
+
+def _draw_cap(canvas: Canvas, last: Last, side: Cover, toe: str) -> None:
+    """A toe cap's seam."""
+    middle = last.at(0.235 if toe == "round" else 0.15, 18)
+    seam = curve(last.at(0.165, 30), middle, last.at(0.19, 0), count=10)
+    canvas.line(seam, width=1.3, opacity=0.45, clip=side)
+    canvas.stitch(seam + [2.6, 0], darker(canvas.main, 0.5), width=0.8, clip=side)
+
+
+def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
+    """A small opening at the tip, its edge bound."""
+    edge = curve(last.at(0.055, 29), last.at(0.135, 20), last.at(0.125, 0), count=12)
+    canvas.erase(join(last.at(-0.08, 29), edge, last.at(-0.08, 0)))
+    hollow = join(edge, curve(edge[-1], last.at(0.045, 9), edge[0])[1:-1])
+    canvas.cloth(hollow, PEEP, colour=darker(canvas.main, 0.35), clip=side)
+    _draw_insole(canvas, last, 0.13)
+    canvas.line(edge, width=3.6, colour=darker(canvas.main, 0.72), opacity=1, clip=side)
+
+
+def _draw_open(canvas: Canvas, last: Last) -> None:
+    """A sandal's front: nothing but an insole and two straps."""
+    edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
+    canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
+    hollow = join(edge, curve(edge[-1], last.at(0.25, 18), edge[0])[1:-1])
+    canvas.cloth(hollow, OPEN, colour=darker(canvas.main, 0.38))
+    canvas.line(edge, width=3.0, colour=darker(canvas.main, 0.72), opacity=1)
+    _draw_insole(canvas, last, 0.31)
+    for start, stop, height in ((0.165, 0.235, 27), (0.045, 0.105, 19)):
+        _draw_toe_strap(canvas, last, start, stop, height)
+
+
+def _draw_insole(canvas: Canvas, last: Last, stop: float) -> None:
+    line = last.line(np.linspace(0.0, stop, 12))
+    canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), INSOLE, colour=LINING)
+
+
+def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, height: float) -> None:
+    """A band over the toes: a short tube, seen from the side and a little from the front."""
+    low, high = last.at(start, 0), last.at(start + 0.025, height)
+    mouth = curve(low, last.at(start - 0.01, 0.6 * height), high)
+    far = curve(high, last.at(start - 0.055, 0.5 * height), low)
+    canvas.cloth(join(mouth, far[1:]), STRAP, colour=darker(canvas.main, 0.42))
+    end = last.at(stop + 0.025, height + 4)
+    back = curve(end, last.at(stop + 0.005, 0.6 * height), last.at(stop, 0))
+    canvas.cloth(join(mouth, back), STRAP)
+    canvas.line(mouth, back, width=1.0, opacity=0.45)
+
+
+# ------------------------------------------------------------------ closures
+
+
+def draw_closure(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
+    """Draw the design's closure and its part mask."""
+    draw = {
+        "lace_up": _draw_laces,
+        "slip_on": _draw_gore,
+        "zipper": _draw_zip,
+        "buckle": _draw_straps,
+    }
+    draw[canvas.has["closure"]](canvas, last, upper, side)
+
+
+def draw_tongue(canvas: Canvas, upper: Upper) -> None:
+    """The tongue of a laced low shoe, behind its throat."""
+    if canvas.has["closure"] != "lace_up" or "boots_height" in canvas.has:
+        return
+    x, y = upper.topline[0]
+    top = (x + 8, y - 13)
+    tongue = join(
+        (x - 8, y + 8),
+        curve((x - 6, y - 3), (x - 1, y - 15), top, count=6),
+        curve(top, (x + 13, y - 2), (x + 12, y + 12), count=6)[1:],
+    )
+    canvas.cloth(tongue, PANEL, colour=darker(canvas.main, 0.82))
+    canvas.mark("closure", canvas.cover(tongue))
+
+
+def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
+    """Eyelets on a flap behind the shoe's front edge, and laces zigzagging over it.
+
+    A boot has them from the instep to above the ankle, on every height the same.
+    """
+    edge = along(upper.front, np.linspace(0.34, 0.97, 5))
+    if last.boot:
+        inside = upper.front[upper.front[:, 1] > last.on_shaft(0, 79)[1]]
+        edge = along(inside, np.linspace(0.30, 0.98, 6))
+    inwards, k = normals(edge), last.scale
+    wide = 16 * k
+    flap = join(edge, (edge + wide * inwards)[::-1])
+    canvas.cloth(flap, PANEL, colour=darker(canvas.main, 0.84), clip=side)
+    bright = luminance(canvas.main) < 0.7
+    lace = colour(0.96, 0.96, 0.95) if bright else colour(0.25, 0.25, 0.28)
+    eyelets, rim = edge + 0.72 * wide * inwards, edge - 1.5 * inwards
+    for low, high in zip(eyelets[:-1], rim[1:], strict=True):
+        canvas.line(join(low, high), width=1.9 * k, colour=lace, opacity=0.95)
+    for eyelet, over in zip(eyelets, rim, strict=True):
+        canvas.line(join(eyelet, over), width=3.4 * k, colour=lace, opacity=1)
+        canvas.disc(eyelet, 2.0 * k, DARK, 0.9)
+    _draw_bow(canvas, k, rim[-1], lace)
+    region = join(edge - 5 * inwards, (edge + (wide + 4) * inwards)[::-1])
+    canvas.mark("closure", canvas.cover(region))
+
+
+def _draw_bow(canvas: Canvas, k: float, knot: Points, lace: Colour) -> None:
+    for x, y, droop in ((-12, -4, 9), (9, -8, 6)):
+        loop = curve(knot, knot + [x * k, (y - 5) * k], knot + [x * k, (y + 7) * k], knot)
+        tail = curve(knot, knot + [0.3 * x * k, 5 * k], knot + [0.5 * x * k, (droop + 5) * k])
+        canvas.line(loop, tail, width=1.7 * k, colour=lace, opacity=1)
+    x, y = knot
+    canvas.mark("closure", canvas.cover(box(x - 11 * k, y - 9 * k, x + 9 * k, y + 6 * k)))
+
+
+def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
+    """An elastic panel; on a Chelsea boot at the ankle, with a tab to pull it on by."""
+    if last.boot:
+        corners = ((0.65, 78), (0.86, 78), (0.81, 34), (0.70, 34))
+        _draw_panel(canvas, join(*(last.on_shaft(*corner) for corner in corners)), side)
+        x, y = upper.topline[-1]
+        tab = curve((x - 5, y + 6), (x - 6, y - 11), (x + 3, y - 9), (x + 2, y + 7))
+        canvas.line(tab, width=2.6, colour=darker(canvas.main, 0.6), opacity=1)
+    else:
+        x, y = last.at(0.51, 14)
+        rim = along(upper.topline, (0.06, 0.32))
+        _draw_panel(canvas, join(rim, (x + 6, y), (x - 5, y)), side)
+
+
+def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
+    dark = luminance(canvas.main) > 0.3
+    tone = colour(0.18, 0.18, 0.20) if dark else colour(0.50, 0.50, 0.52)
+    panel = canvas.cloth(outline, PANEL, colour=tone, clip=side)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
+    canvas.line(*ribs, width=1.0, colour=BRIGHT, opacity=0.18, clip=panel)
+    canvas.stitch(closed(outline), darker(canvas.main, 0.5), clip=side)
+    canvas.mark("closure", panel, canvas.stroke(closed(outline), width=9))
+
+
+def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
+    """From the rim down; on a boot along the whole shaft."""
+    rim, k = at(upper.topline, 0.42), last.scale
+    path = curve(rim + [0, 1], last.at(0.655, 30), last.at(0.625, 7), count=8)
+    if last.boot:
+        ankle = last.on_shaft(0.72, 56)
+        foot = curve(ankle, last.at(0.715, 30), last.at(0.70, 9))
+        path = join(rim + [0, 3], foot)
+    canvas.line(path, width=8.5 * k, colour=darker(canvas.main, 0.55), opacity=1)
+    canvas.line(path, width=4.4 * k, colour=STEEL, opacity=1)
+    teeth = colour(0.25, 0.25, 0.25)
+    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=teeth, opacity=0.75)
+    head = path[0] + [0, 3]
+    for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
+        pull = join(head, head + [1.5, length * k])
+        canvas.line(pull, width=width * k, colour=tone, opacity=1)
+    canvas.mark("closure", canvas.stroke(path, width=20 * k))
+
+
+def _draw_straps(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
+    """A buckled strap: over the instep, as on a Mary Jane, or round a boot's ankle."""
+    dark = luminance(canvas.main) <= 0.25
+    tone = colour(0.47, 0.36, 0.27) if dark else darker(canvas.main, 0.66)
+    if last.boot:
+        start, stop = last.at(0.475, 60), last.on_shaft(0.99, 54)
+        middle = ((start[0] + stop[0]) / 2, max(start[1], stop[1]) + 5)
+        _draw_strap(canvas, last.scale, curve(start, middle, stop, count=12), tone, side)
+        return
+    crown = last.at(0.475, 50)
+    far = curve(crown, last.at(0.43, 49), last.at(0.42, 35), count=7)
+    canvas.line(far, width=8, colour=darker(tone, 0.6), opacity=1)
+    near = curve(crown, last.at(0.595, 51), last.at(0.67, 13), count=12)
+    _draw_strap(canvas, last.scale, near, tone, None)
+    canvas.mark("closure", canvas.stroke(far, width=12))
+
+
+def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Colour, clip: Clip) -> None:
+    canvas.line(path + [0, 2], width=10 * k, opacity=0.22, clip=clip)
+    canvas.line(path, width=10 * k, colour=darker(tone, 0.7), opacity=1, clip=clip)
+    canvas.line(path, width=8 * k, colour=tone, opacity=1, clip=clip)
+    _draw_buckle(canvas, at(path, 0.56), at(path, 0.60), k)
+    for hole in along(path, (0.72, 0.80, 0.88)):
+        canvas.disc(hole, 0.9 * k, colour(0.1, 0.1, 0.1), 0.8)
+    canvas.mark("closure", canvas.clipped(canvas.stroke(path, width=20 * k), clip))
+
+
+def _draw_buckle(canvas: Canvas, centre: Points, ahead: Points, k: float) -> None:
+    """A square gold frame on the strap, with its prong."""
+    way = unit((ahead - centre)[None, :])[0]
+    a, b = way * 6.5 * k, np.array([-way[1], way[0]]) * 7.5 * k
+    frame = closed(join(centre - a - b, centre + a - b, centre + a + b, centre - a + b))
+    canvas.line(frame, width=3.6 * k, colour=darker(GOLD, 0.6), opacity=0.9)
+    canvas.line(frame, width=2.6 * k, colour=GOLD, opacity=1)
+    canvas.line(join(centre - a, centre + a), width=2.0 * k, colour=GOLD, opacity=1)

@@ -1,0 +1,96 @@
+"""The last: the foot-shaped form that all parts of a shoe are attached to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from ..design import Design
+from .geometry import Point, Points, step
+
+# Height of the heel, cloth units of a low shoe.
+HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
+BOOT_SCALE = 0.78
+TOE_SPRING = 3.0  # how far the tip of the toe is off the ground
+
+
+@dataclass(frozen=True)
+class Last:
+    """A foot's form, in cloth units; x = 0 is the middle of the foot.
+
+    Attributes:
+        boot: whether a boot is built on it.
+        length: from toe (share 0) to heel (share 1).
+        ground: y of the floor.
+        sole: thickness of the shoe's sole.
+        heel: how far the heel is lifted.
+        scale: size of parts, 1 for a low shoe.
+        tip: share of the foot where the shoe ends in front; negative for a pointed toe.
+    """
+
+    boot: bool
+    length: float
+    ground: float
+    sole: float
+    heel: float
+    scale: float
+    tip: float
+
+    @classmethod
+    def of(cls, design: Design) -> Last:
+        has, boot = design.attributes, "boots_height" in design.attributes
+        scale, heel = BOOT_SCALE if boot else 1.0, HEEL[has["heel_height"]]
+        sporty = has["heel_height"] in ("flat", "under_1_in")
+        return cls(
+            boot=boot,
+            length=188 * scale,
+            ground=235.0 if boot else 192.0,
+            sole=(6.0 + 1.5 * (design.fit + 1) * sporty) * scale,
+            heel=(heel + 1.5 * design.length if heel else 0.0) * scale,
+            scale=scale,
+            tip=-0.07 if has["toe_style"] == "pointed" else 0.0,
+        )
+
+    def x(self, share: float) -> float:
+        return (share - 0.5) * self.length
+
+    def at(self, share: float, height: float) -> Point:
+        """The point at a share of the foot and a height above its sole (in shoe units)."""
+        return (self.x(share), float(self._sole_line(np.array([share]))[0]) - height * self.scale)
+
+    def on_shaft(self, share: float, height: float) -> Point:
+        """Like `at`, but upright: a shaft stands on the heel and does not lean with the foot."""
+        return (self.x(share), self.ground - self.sole - self.heel - height * self.scale)
+
+    def line(self, shares: Float[ndarray, " point"]) -> Points:
+        """The foot's sole at the given shares."""
+        return np.stack([(shares - 0.5) * self.length, self._sole_line(shares)], axis=1)
+
+    def base(self) -> Points:
+        """The foot's sole from toe to heel."""
+        return self.line(np.linspace(self.tip, 0.992, 36))
+
+    def _sole_line(self, shares: Float[ndarray, " point"]) -> Float[ndarray, " point"]:
+        toe = np.clip(1 - shares / 0.2, 0, 1.4)
+        lift = self.heel * step((shares - 0.32) / 0.46) + TOE_SPRING * self.scale * toe * toe
+        return self.ground - self.sole - lift
+
+
+@dataclass(frozen=True)
+class Upper:
+    """The side of a shoe above its sole.
+
+    Attributes:
+        outline: closed.
+        front: from behind the toe up to the throat or the shaft's rim.
+        topline: the near rim, from front to back.
+        far: the far rim, from front to back.
+    """
+
+    outline: Points
+    front: Points
+    topline: Points
+    far: Points

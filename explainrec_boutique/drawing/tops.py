@@ -1,0 +1,215 @@
+"""Tops: body, sleeves, and one of four kinds of neck.
+
+A top is drawn from the inside out: the back seen through the neck, the sleeves, the front, then
+what lies on it. Lengths only move the hem or the cuff, and the neck only changes the neck, so that
+a counterfactual changes its own pixels and no others. Necks themselves are in `necks.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..design import Design
+from .canvas import Canvas, Cover, Finish
+from .fabric import thread_of, trim_of
+from .geometry import Point, Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
+from .marks import draw_mark
+from .necks import Neck, draw_neck, draw_neck_back, neck_of
+
+# They hold every top without and with a high neck, whatever its classes.
+TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
+HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])
+
+HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
+SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
+ARMHOLE_DEPTH = 35.0
+
+BODY = Finish(depth=10, folds=0.09)
+ARM = Finish(depth=7, contrast=0.8, folds=0.06)
+CUFF = Finish(depth=3, contrast=0.5)
+POCKET = Finish(depth=3, contrast=0.3, edge=0.3)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Measures of one top, in cloth units from its axis.
+
+    Attributes:
+        tip, armpit: upper and lower end of the right armhole.
+        lean: sine and cosine of the angle of the right arm.
+    """
+
+    tip: Point
+    armpit: Point
+    waist: float
+    hip: float
+    hem: float
+    sleeve: float
+    lean: tuple[float, float]
+
+    @classmethod
+    def of(cls, design: Design) -> Cut:
+        has, fit = design.attributes, design.fit
+        sleeve, angle = SLEEVE[has["sleeves_length"]], 0.25 + 0.05 * fit
+        return cls(
+            tip=(45 + 2 * fit - (4 if not sleeve else 0), 67),
+            armpit=(41 + 3 * fit, 67 + ARMHOLE_DEPTH),
+            waist=37 + 4 * fit + (2 if design.neck == "lapel" else 0),
+            hip=41 + 5 * fit + 3 * design.flare,
+            hem=HEM[has["body_length"]] + 4 * design.length,
+            sleeve=sleeve + (2.5 * design.length if sleeve else 0),
+            lean=(on_grid(math.sin(angle)), on_grid(math.cos(angle))),
+        )
+
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Unit vectors of the right arm: down along it, and outwards."""
+        s, c = self.lean
+        return np.array([s, c]), np.array([c, -s])
+
+
+def draw_top(canvas: Canvas) -> None:
+    """Draw the design's top and its part masks."""
+    cut, neck = Cut.of(canvas.design), neck_of(canvas.design)
+    sleeves, body = _sleeves(cut), _body(cut, neck)
+    canvas.cast_shadow(body, *sleeves, *neck.extra)
+    draw_neck_back(canvas, neck)
+    _draw_sleeves(canvas, cut, sleeves)
+    front = canvas.cloth(body, BODY)
+    _draw_armholes(canvas, cut)
+    _draw_hem(canvas, cut, front)
+    _draw_pocket(canvas)
+    draw_neck(canvas, neck, front, cut.hem)
+    _draw_mark(canvas)
+
+
+# ------------------------------------------------------------------ outlines
+
+
+def _armhole(cut: Cut) -> Points:
+    x, y = cut.tip
+    return curve(cut.tip, (x - 8, y + 22), cut.armpit)
+
+
+def _hem_line(cut: Cut) -> Points:
+    """The hem from right to left, sagging in the middle."""
+    return bow(-float(_side(cut)[-1, 0]), cut.hem, 8, count=17)
+
+
+def _side(cut: Cut) -> Points:
+    """From the armpit past the waist to the hem. The same line for every body length."""
+    y, waist = cut.armpit[1], cut.waist
+    middle = (waist + 0.4, y + 46)
+    line = join(
+        curve(cut.armpit, (waist, y + 24), middle, count=8),
+        curve(middle, (waist + 1, y + 70), (cut.hip, HEM["long"] + 4), count=8)[1:],
+    )
+    return down_to(line, cut.hem, gap=3)
+
+
+def _body(cut: Cut, neck: Neck) -> Points:
+    half_hem = _hem_line(cut)[1:9]
+    right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
+    return join(right, mirror(right))
+
+
+def _sleeves(cut: Cut) -> tuple[Points, ...]:
+    """Outlines of the right and the left sleeve; none when sleeveless."""
+    if not cut.sleeve:
+        return ()
+    return both(_cap(cut) if cut.sleeve < 25 else _arm(cut))
+
+
+def _cap(cut: Cut) -> Points:
+    (x, y), (ax, ay) = cut.tip, cut.armpit
+    end = (x + cut.sleeve - 1, y + 21)
+    return join(
+        (x - 6, y - 2),
+        curve((x - 1, y - 1), (end[0], y + 5), end, count=8),
+        curve(end, (x + 4, y + 23), (ax - 1, ay - 7), count=6),
+    )
+
+
+def _cuff(cut: Cut) -> Points:
+    """The end of the right sleeve, from outside to inside."""
+    down, out = cut.axes
+    outer = np.add(cut.tip, (-3.0, -2.0)) + down * cut.sleeve + out * 3
+    width = 24.0 if cut.sleeve < 60 else 17.0 - 4 * (cut.sleeve - 60) / 66
+    return join(outer, outer - out * width + down * 0.5)
+
+
+def _arm(cut: Cut) -> Points:
+    down, out = cut.axes
+    start, pit = np.add(cut.tip, (-3.0, -1.2)), np.add(cut.armpit, (-2.0, 1.0))
+    elbow = start + down * cut.sleeve * 0.5 + out * 5.5
+    outer, inner = _cuff(cut)
+    return join(
+        curve(start, start + [9.0, 4.0], elbow, count=8),
+        curve(elbow, elbow + down * cut.sleeve * 0.2, outer, count=6)[1:],
+        inner,
+        curve(inner, pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],
+    )
+
+
+# ------------------------------------------------------------------ drawing
+
+
+def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
+    s, c = cut.lean
+    for outline, lean in zip(sleeves, (s, -s), strict=False):
+        canvas.mark("sleeves_length", canvas.cloth(outline, replace(ARM, grain=(c, lean))))
+    if cut.sleeve > 25:
+        up = cut.axes[0] * -5.0
+        for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):
+            _draw_cuff(canvas, cuff, towards)
+
+
+def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
+    canvas.line(cuff, width=1.1, opacity=0.45)
+    if canvas.design.detail >= 2:
+        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), CUFF, colour=trim_of(canvas.main))
+    else:
+        canvas.stitch(cuff + up, thread_of(canvas.main))
+
+
+def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
+    for seam in both(_armhole(cut)):
+        if cut.sleeve:
+            canvas.line(seam, width=1.3, opacity=0.28)
+        else:
+            canvas.line(seam, width=3.4, colour=trim_of(canvas.main), opacity=0.9)
+            canvas.line(seam, width=0.8, opacity=0.35)
+        canvas.mark("sleeves_length", canvas.stroke(seam, width=12 if cut.sleeve else 17))
+
+
+def _draw_hem(canvas: Canvas, cut: Cut, front: Cover) -> None:
+    hem, line = cut.hem, _hem_line(cut)
+    if canvas.design.detail == 3 and canvas.design.neck != "lapel":
+        canvas.line(line - [0, 4.5], width=10, colour=trim_of(canvas.main), opacity=0.6, clip=front)
+        ribs = [vertical(x, hem - 9, hem + 5) for x in np.arange(-48, 49, 3.2)]
+        canvas.line(*ribs, width=0.8, opacity=0.25, clip=front)
+    else:
+        canvas.stitch(line - [0, 6], thread_of(canvas.main), clip=front)
+    half = line[0, 0] + 4
+    canvas.mark("body_length", canvas.cover(box(-half, hem - 16, half, hem + 7)))
+
+
+def _draw_pocket(canvas: Canvas) -> None:
+    if canvas.design.detail != 1 or canvas.design.neck == "lapel":
+        return
+    pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
+    canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
+    canvas.cloth(pocket, POCKET)
+    canvas.line(join(pocket, pocket[0]), width=1.0, opacity=0.35)
+    canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
+
+
+def _draw_mark(canvas: Canvas) -> None:
+    """On the chest, clear of what lies on the front."""
+    jacket, x = canvas.design.neck == "lapel", (-20.0, -18.0, 0.0)[canvas.design.place]
+    if jacket or canvas.has.get("collar") == "shirt":
+        x = -24.0
+    draw_mark(canvas, (x, 120.0 if jacket else 113.0), 10.0 if x else 11.0)

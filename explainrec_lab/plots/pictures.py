@@ -1,0 +1,332 @@
+"""Pictures side by side, with relevance, true regions and boxes on them.
+
+Relevance lies over the pale grey picture in a signed map with its centre at zero: blue speaks for
+the output, orange against it, and the stronger the more opaque. Limits are robust (a percentile),
+so that a single pixel does not blank the rest.
+
+Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy import ndarray
+
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, require, rgb
+
+PALE = 0.6
+"""How far the grey picture under relevance is moved towards white."""
+SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUPPORTS])
+MASK_COLOUR = "#e4572e"
+Box = Sequence[int]
+"""(y0, x0, y1, x1) in pixels, half open."""
+
+
+# --------------------------------------------------------------------------- one picture
+
+
+def picture(
+    image: Any,
+    relevance: Any = None,
+    limit: float | None = None,
+    *,
+    mask: Any = None,
+    box: Box | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A picture, maybe pale under its relevance, with the outlines of a true region and a box.
+
+    Args:
+        image: `[3, height, width]`, uint8 or float in 0..1; array or tensor.
+        relevance: `[height, width]`, or with channels (which are summed) before the height.
+        limit: relevance of full colour; by default the 99th percentile of its absolute values.
+        mask: bool `[height, width]`, the true region.
+
+    Raises:
+        ValueError: shapes that do not agree, nan relevance, a limit that is not above 0, or an
+            empty box.
+    """
+    shown = as_array(image)
+    ax = ax or plt.subplots(figsize=(2.4, 2.4))[1]
+    if relevance is None:
+        ax.imshow(rgb(shown), interpolation="lanczos")
+    else:
+        ax.imshow(_under(shown, relevance, limit), interpolation="nearest")
+    if mask is not None and as_array(mask).any():
+        ax.contour(as_array(mask).astype(float), levels=[0.5], colors=INK, linewidths=0.9)
+    if box is not None:
+        _outline(box, ax)
+    ax.axis("off")
+    return ax
+
+
+def _robust_limit(relevance: Float[ndarray, "*shape"]) -> float:
+    """The 99th percentile of the absolute values; the largest where that is 0, and 1 of nothing."""
+    strength = np.abs(relevance)
+    return float(np.percentile(strength, 99) or strength.max() or 1.0)
+
+
+def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray, "height width 3"]:
+    """The pale grey picture under colours as opaque as relevance is strong."""
+    values = as_array(relevance).astype(np.float64)
+    values = values.sum(axis=0) if values.ndim == 3 else values
+    require(
+        image.ndim == 3 and image.shape == (3, *values.shape),
+        f"image and relevance: shapes {image.shape} and {values.shape}; need "
+        "[3, height, width] and [height, width], or [channel, height, width]",
+    )
+    require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pixels")
+    limit = _robust_limit(values) if limit is None else limit
+    require(limit > 0, f"limit: {limit} must be above 0")
+    grey = rgb(image) @ np.array([0.299, 0.587, 0.114])
+    pale = (PALE + (1 - PALE) * grey)[..., None]
+    ends = np.where(values[..., None] >= 0, to_rgb(SUPPORTS), to_rgb(OPPOSES))
+    opacity = np.abs(values[..., None] / limit).clip(0, 1)
+    return (1 - opacity) * pale + opacity * ends
+
+
+def _outline(box: Box, ax: Axes) -> None:
+    """The box's edges, on those of its pixels."""
+    y0, x0, y1, x1 = (int(side) for side in box)
+    require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")
+    corner = (x0 - 0.5, y0 - 0.5)
+    ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=OPPOSES, linewidth=2))
+
+
+def overlay(
+    image: UInt8[ndarray, "3 height width"], mask: Bool[ndarray, "height width"]
+) -> UInt8[ndarray, "3 height width"]:
+    """The picture with the mask tinted."""
+    colour = np.array(to_rgb(MASK_COLOUR))[:, None] * 255
+    tinted = image.astype(np.float64)
+    tinted[:, mask] = 0.45 * tinted[:, mask] + 0.55 * colour
+    return tinted.round().astype(np.uint8)
+
+
+# --------------------------------------------------------------------------- many pictures
+
+
+def contact_sheet(
+    images: Any,
+    captions: Sequence[str] | None = None,
+    columns: int = 6,
+    inches: float = 1.5,
+) -> Figure:
+    """Pictures side by side, each with a caption below.
+
+    Args:
+        images: `[picture, 3, height, width]`, or a list of pictures; uint8 or float in 0..1.
+    """
+    count = len(images if captions is None else captions)
+    require(count == len(images), f"captions: {count} for {len(images)} pictures")
+    rows = max(-(-len(images) // columns), 1)
+    size = (columns * inches, rows * (inches + (0.42 if captions else 0.05)))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axis in axes.ravel():
+        axis.axis("off")
+    for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
+        picture(image, ax=axis)
+        if captions:
+            lines = [textwrap.fill(line, 22) for line in captions[number].split("\n")]
+            _below(axis, "\n".join(lines), size=7.5)
+    return figure
+
+
+def _below(ax: Axes, text: str, size: float) -> None:
+    ax.text(0.5, -0.04, plain(text), transform=ax.transAxes, ha="center", va="top", size=size)
+
+
+def pair_figure(
+    images: Sequence[Any],
+    relevance: Sequence[Any],
+    titles: Sequence[str] | None = None,
+    *,
+    masks: Any = None,
+    names: Sequence[str] = ("source", "target"),
+    inches: float = 1.6,
+) -> Figure:
+    """One row a pair: each image beside its relevance, under the row's title.
+
+    Both images of a pair share one colour scale, pairs do not: shades compare within a row.
+
+    Args:
+        images: one `[pair, 3, height, width]` for each image of a pair (two, or three).
+        relevance: the same number of `[pair, height, width]`, or with channels.
+        titles: one a pair, such as 'also bought, P = 0.93: collar'.
+        masks: bool `[pair, image, height, width]`, the true regions, outlined on the relevance.
+        names: one for each image of a pair, below the last row.
+
+    Raises:
+        ValueError: numbers of images, maps, names, titles or masks that do not agree.
+    """
+    maps = [_summed(each) for each in relevance]
+    rows, columns = _checked_rows(images, maps, titles, masks, names), 2 * len(images)
+    size = (columns * inches, rows * (inches + 0.3) + 0.7)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    room = {"h_pad": 0.06, "hspace": 0.0} if titles else {}
+    figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
+    for row in range(rows):
+        limit = _robust_limit(np.concatenate([each[row].ravel() for each in maps]))
+        for side, image in enumerate(images):
+            plain_axis, heat = axes[row, 2 * side : 2 * side + 2]
+            mask = None if masks is None else as_array(masks)[row, side]
+            picture(image[row], ax=plain_axis)
+            picture(image[row], maps[side][row], limit, mask=mask, ax=heat)
+    for column, axis in enumerate(axes[-1]):
+        _below(axis, names[column // 2] if column % 2 == 0 else "its relevance", size=9)
+    for title, axis in zip(titles or (), axes[:, 0], strict=False):
+        said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=10)
+        said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
+        axis.set_title("M", size=10, alpha=0)  # but every row keeps its height, also when cropped
+    _legend(figure, axes)
+    return figure
+
+
+def _legend(figure: Figure, axes: ndarray) -> None:
+    """A bar that names the two ends of the scale."""
+    scale = ScalarMappable(Normalize(-1, 1), SIGNED)
+    bar = figure.colorbar(
+        scale, ax=axes.ravel().tolist(), location="bottom", shrink=0.45, aspect=28, pad=0.02
+    )
+    bar.set_ticks([-1, 0, 1], labels=["speaks against", "0", "speaks for"])
+    bar.ax.tick_params(length=0, labelsize=9)
+    bar.outline.set_visible(False)
+
+
+def _summed(relevance: Any) -> Float[ndarray, "pair height width"]:
+    values = as_array(relevance).astype(np.float64)
+    return values.sum(axis=1) if values.ndim == 4 else values
+
+
+def _checked_rows(
+    images: Sequence[Any],
+    maps: list[ndarray],
+    titles: Sequence[str] | None,
+    masks: Any,
+    names: Sequence[str],
+) -> int:
+    """The number of pairs, once everything has that many."""
+    sides = len(images)
+    require(sides > 0, "images: none; give one [pair, 3, height, width] for each image of a pair")
+    require(
+        sides == len(maps) == len(names),
+        f"images: {sides} a pair, but {len(maps)} of relevance and {len(names)} names",
+    )
+    pairs = [len(each) for each in [*images, *maps]]
+    require(
+        len(set(pairs)) == 1 and pairs[0] > 0,
+        f"images, relevance: {pairs} pairs; need the same number everywhere, at least 1",
+    )
+    if titles is not None:
+        require(len(titles) == pairs[0], f"titles: {len(titles)} for {pairs[0]} pairs")
+    if masks is not None:
+        shape = as_array(masks).shape
+        right = f"({pairs[0]}, {sides}, height, width)"
+        require(shape[:2] == (pairs[0], sides), f"masks: shape {shape}; needs {right}")
+    return pairs[0]
+
+
+def box_figure(
+    images: Any,
+    maps: Mapping[str, Any],
+    boxes: Mapping[str, Any],
+    titles: Sequence[str],
+    *,
+    masks: Any = None,
+) -> Figure:
+    """One row a picture: the picture, then each method's map in blue with its box in orange.
+
+    Args:
+        images: `[picture, 3, height, width]`, uint8 or float in 0..1.
+        maps: method -> `[picture, height, width]`, never negative.
+        boxes: method -> `[picture, 4]`, for the same methods.
+        titles: one a picture, below it.
+        masks: bool `[picture, height, width]`, the true parts, outlined in every column.
+
+    Raises:
+        ValueError: methods or numbers of pictures that do not agree.
+    """
+    require(
+        set(maps) == set(boxes) and len(titles) == len(images),
+        f"maps of {list(maps)}, boxes of {list(boxes)}, {len(titles)} titles for "
+        f"{len(images)} pictures: give a map, boxes and a title for each",
+    )
+    shape = (len(images), 1 + len(maps))
+    size = (shape[1] * 1.6, shape[0] * 1.88 + 0.3)
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    for row, image in enumerate(images):
+        mask = None if masks is None else masks[row]
+        picture(image, mask=mask, ax=axes[row, 0])
+        _below(axes[row, 0], titles[row], size=8)
+        for axis, (name, values) in zip(axes[row, 1:], maps.items(), strict=True):
+            picture(image, values[row], mask=mask, box=boxes[name][row], ax=axis)
+    for axis, name in zip(axes[0, 1:], maps, strict=True):
+        axis.set_title(plain(name), size=9)
+    return figure
+
+
+# --------------------------------------------------------------------------- purchases, reasons
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One row of the sheet of reasons.
+
+    Attributes:
+        history: pictures of bought items, uint8 `[n, 3, height, width]`.
+        history_boxes: where each of them has the attribute, None where it does not.
+        picture: the recommended item. box: where it has the attribute.
+        name: of the shopper. words: lines beside the recommended item.
+    """
+
+    history: UInt8[ndarray, "n 3 height width"]
+    history_boxes: Sequence[Box | None]
+    picture: UInt8[ndarray, "3 height width"]
+    box: Box
+    name: str
+    words: Sequence[str]
+
+
+def reasons_sheet(rows: Sequence[Reason]) -> Figure:
+    """A row for each shopper: her purchases, then the recommended item and why.
+
+    Raises:
+        ValueError: no rows, or rows with different numbers of purchases.
+    """
+    counts = {len(row.history) for row in rows} | {len(row.history_boxes) for row in rows}
+    numbers = sorted(counts)
+    require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {numbers}")
+    n = numbers[0]
+    widths = [1.0] * n + [0.25, 1.0, 1.7]
+    figure, axes = plt.subplots(
+        len(rows),
+        n + 3,
+        figsize=(1.25 * sum(widths), 1.4 * len(rows) + 0.3),
+        squeeze=False,
+        gridspec_kw={"width_ratios": widths, "wspace": 0.06, "hspace": 0.1},
+    )
+    for axis in axes.ravel():
+        axis.axis("off")
+    for line, row in zip(axes, rows, strict=True):
+        shown = [*zip(row.history, row.history_boxes, strict=True), (row.picture, row.box)]
+        for axis, (image, box) in zip([*line[:n], line[n + 1]], shown, strict=True):
+            picture(image, box=box, ax=axis)
+        place = {"transform": line[0].transAxes, "ha": "right", "va": "center"}
+        line[0].text(-0.05, 0.5, plain(row.name), rotation=90, **place)
+        text = plain("\n".join(row.words))
+        line[n + 2].text(0.03, 0.5, text, va="center", size=9, color=INK, linespacing=1.5)
+    axes[0, 0].set_title("bought", loc="left", size=10)
+    axes[0, n + 1].set_title("recommended", loc="left", size=10)
+    return figure

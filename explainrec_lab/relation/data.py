@@ -1,0 +1,247 @@
+"""What the relation model learns from and is tested on: item split, test pairs, batches.
+
+Source: LRP for explainable recommendations, §2.2 and §3.1. Items, not pairs, are divided into
+training, development and test, so that a tested relation joins two pictures that training never
+saw. Not here: the loss and its negatives (`train.py`).
+
+A *batch* gets many pairs out of each picture: each of its items goes through the network once and
+meets every training item it is related to, in the batch or not. So every recorded relation is
+learned from once or twice an epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations
+from explainrec_lab.vision.backbone import half_mirrored, pixels
+
+N_KINDS = len(RELATION_KINDS)
+
+
+# --------------------------------------------------------------------------- item split
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the items, and the relations that have both ends among them.
+
+    Attributes:
+        items: item ids.
+        relations: what was recorded between them.
+        rows: positions of these in `recorded`.
+        recorded: all relations of the data set.
+    """
+
+    items: Int[ndarray, " item"]
+    relations: Relations
+    rows: Int[ndarray, " pair"]
+    recorded: Relations
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items in three parts; relations between two parts are left out."""
+
+    train: Part
+    development: Part
+    test: Part
+
+
+def split(
+    relations: Relations, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+) -> Split:
+    """Divide the items, and with them the relations.
+
+    Raises:
+        ValueError: fractions that are not three, are negative or do not sum to 1.
+
+    Source: §3.1.
+    """
+    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
+        raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
+    order = np.random.default_rng([seed, 0]).permutation(relations.n_items)
+    ends = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
+    return Split(*(_part(relations, np.sort(ids)) for ids in np.split(order, ends)))
+
+
+def _part(recorded: Relations, items: Int[ndarray, " item"]) -> Part:
+    member = np.zeros(recorded.n_items, bool)
+    member[items] = True
+    rows = np.flatnonzero(member[recorded.source] & member[recorded.target])
+    columns = {name: getattr(recorded, name)[rows] for name in ("group", "source", "target")}
+    inside = replace(recorded, **columns, kind=recorded.kind[rows])
+    return Part(items, inside, rows, recorded)
+
+
+# --------------------------------------------------------------------------- test pairs
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs with a label: recorded as related, or sampled as unrelated.
+
+    Attributes:
+        user, source, target, kind: int64 `[pair]`, as in `Relations`.
+        related: bool `[pair]`.
+        rows: int64 `[pair]`, the relation behind a related pair, -1 for a sampled one.
+    """
+
+    user: Int[ndarray, " pair"]
+    source: Int[ndarray, " pair"]
+    target: Int[ndarray, " pair"]
+    kind: Int[ndarray, " pair"]
+    related: Bool[ndarray, " pair"]
+    rows: Int[ndarray, " pair"]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, chosen: ndarray) -> Pairs:
+        """Some of the pairs, by position or mask."""
+        return Pairs(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def pictures(self, images: Images) -> tuple[Float[Tensor, "pair 3 h w"], ...]:
+        """The pictures of the sources and those of the targets, as the model wants them."""
+        return pixels(images[self.source]), pixels(images[self.target])
+
+
+def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) -> Pairs:
+    """The relations of a part and, for each, an unrelated pair of the same user and kind.
+
+    Unrelated are two different items of the part that were not recorded either way round.
+
+    Args:
+        category: `[item]`; if given, sampled pairs have the categories that their kind asks for
+            (equal for substitutes, different for complements), which is harder for substitutes.
+
+    Raises:
+        ValueError: too few items to find unrelated pairs.
+    """
+    positive, recorded = part.relations, part.recorded
+    ends = (recorded.source, recorded.target)
+    known = [_codes(recorded.group, recorded.kind, s, t, recorded) for s, t in (ends, ends[::-1])]
+    known = np.union1d(*known)
+    rng = np.random.default_rng([seed, 1])
+    source, target = np.empty_like(positive.source), np.empty_like(positive.target)
+    open_ = np.arange(len(positive))
+    for _ in range(200):
+        if not len(open_):
+            break
+        source[open_] = rng.choice(part.items, len(open_))
+        target[open_] = rng.choice(part.items, len(open_))
+        s, t, kind = source[open_], target[open_], positive.kind[open_]
+        bad = (s == t) | np.isin(_codes(positive.group[open_], kind, s, t, positive), known)
+        if category is not None:
+            bad |= (category[s] == category[t]) != (kind < len(SUBSTITUTES))
+        open_ = open_[bad]
+    if len(open_):
+        raise ValueError(f"part: {len(part.items)} items have too few unrelated pairs to sample")
+    return Pairs(
+        user=np.tile(positive.group, 2),
+        source=np.concatenate([positive.source, source]),
+        target=np.concatenate([positive.target, target]),
+        kind=np.tile(positive.kind, 2),
+        related=np.repeat([True, False], len(positive)),
+        rows=np.concatenate([part.rows, np.full(len(positive), -1)]),
+    )
+
+
+def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Relations) -> ndarray:
+    """One number for each (user, kind, source, target)."""
+    return ((user * N_KINDS + kind) * of.n_items + s) * of.n_items + t
+
+
+# --------------------------------------------------------------------------- batches
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some items and the relations that they have with any training item.
+
+    Attributes:
+        items: `[item]`, positions among the training items.
+        pictures: `[item, ...]`, uint8 pictures, or flat vectors computed beforehand.
+        cell: `[pair]`, user * kinds + kind of each relation.
+        inside: `[pair]`, position in the batch of one end.
+        other: `[pair]`, position among the training items of the other end.
+    """
+
+    items: Int[Tensor, " item"]
+    pictures: Tensor
+    cell: Int[Tensor, " pair"]
+    inside: Int[Tensor, " pair"]
+    other: Int[Tensor, " pair"]
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def part(self, index: int, count: int) -> Batch:
+        """The whole batch: its loss remembers earlier ones, so training takes one process.
+
+        Raises:
+            ValueError: more than one process.
+        """
+        if count > 1:
+            raise ValueError(f"devices: {count} processes; the relation model trains in one")
+        return self
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+class Batches:
+    """The batches of an epoch: the training items in random order, `size` at a time.
+
+    Args:
+        part: the training items, and the relations to learn.
+        images: pictures by item id, or a tensor of flat vectors computed beforehand; half of the
+            pictures are mirrored (left and right mean nothing).
+        size: items in a batch.
+
+    Raises:
+        ValueError: fewer than 2 items a batch, or no relations.
+    """
+
+    def __init__(
+        self, part: Part, images: Images | Tensor, size: int = 64, *, seed: int = 0
+    ) -> None:
+        if size < 2:
+            raise ValueError(f"size: {size} must be at least 2 items a batch")
+        relations = part.relations
+        if not len(relations):
+            raise ValueError("relations: there are none to learn from")
+        self.items, self.images, self.size, self.seed = part.items, images, size, seed
+        place = np.full(relations.n_items, -1)
+        place[self.items] = np.arange(len(self.items))
+        self._ends = place[np.stack([relations.source, relations.target])]
+        self._cell = relations.group * N_KINDS + relations.kind
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.seed, 2, epoch])
+        order = rng.permutation(len(self.items))
+        for places in np.array_split(order, max(1, round(len(order) / self.size))):
+            yield self._batch(np.sort(places), rng)
+
+    def _batch(self, places: Int[ndarray, " item"], rng: np.random.Generator) -> Batch:
+        inside = np.full(len(self.items), -1)
+        inside[places] = np.arange(len(places))
+        source, target = self._ends
+        first = np.flatnonzero(inside[source] >= 0)
+        second = np.flatnonzero((inside[target] >= 0) & (inside[source] < 0))
+        columns = (
+            np.concatenate([self._cell[first], self._cell[second]]),
+            np.concatenate([inside[source[first]], inside[target[second]]]),
+            np.concatenate([target[first], source[second]]),
+        )
+        pictures = torch.as_tensor(self.images[self.items[places]])
+        if pictures.dtype == torch.uint8:
+            pictures = half_mirrored(pictures, rng)
+        return Batch(torch.from_numpy(places), pictures, *map(torch.from_numpy, columns))

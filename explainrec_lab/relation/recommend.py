@@ -1,0 +1,79 @@
+"""Recommendation: the items of a category that are most probably related to a query.
+
+Source: LRP for explainable recommendations, §3.4, Eq. 5. For one user and kind, q is a constant
+and sigma rises, so that the most probable item is the nearest one in z = x L. All queries of a
+user and kind are one matrix product.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab.relation.metric import squared_distances
+from explainrec_lab.relation.model import Ids, RelationModel
+
+
+@torch.no_grad()
+def recommend(
+    model: RelationModel,
+    x: Float[Tensor, "item D"],
+    query: int | Int[Tensor, " query"] | Int[ndarray, " query"],
+    user: Ids,
+    kind: int | str,
+    candidates: Int[Tensor, " candidate"] | Int[ndarray, " candidate"],
+    k: int = 10,
+) -> tuple[Int[Tensor, "*query k"], Float[Tensor, "*query k"]]:
+    """The k candidates that are most probably related to each query item, best first.
+
+    Args:
+        x: features of all items (`features_of`).
+        query: one item id, or many. A query never recommends itself.
+        user: one for all queries or one a query; `NEW_USER` has the average metric.
+        candidates: item ids of a category, each once.
+        k: at most the number of candidates, less one where a query is among them.
+
+    Returns:
+        Item ids and probabilities: `[k]` for one query, `[query, k]` for many.
+
+    Raises:
+        ValueError: an empty category, an unknown item, user or kind, a candidate given twice,
+            features that are not finite, or k out of range.
+
+    Source: §3.4, Eq. 5.
+    """
+    asked, candidates = (torch.as_tensor(ids, device=x.device) for ids in (query, candidates))
+    queries = asked.reshape(-1)
+    _check(x, queries, candidates, k)
+    users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
+    if len(users) not in (1, len(queries)):
+        raise ValueError(f"user: {len(users)} of them for {len(queries)} queries")
+    users = users.expand(len(queries))
+    d = x.new_empty(len(queries), len(candidates))
+    for one in users.unique():
+        rows = users == one
+        factor = model.metric.factor(one.reshape(1), kinds)[0]
+        d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
+    d = d.masked_fill(candidates == queries[:, None], torch.inf)
+    nearest, place = d.topk(k, largest=False)
+    items, probability = candidates[place], (model.q[kinds] - nearest).sigmoid()
+    return items.reshape(*asked.shape, k), probability.reshape(*asked.shape, k)
+
+
+def _check(x: Tensor, queries: Tensor, candidates: Tensor, k: int) -> None:
+    if not len(candidates):
+        raise ValueError("candidates: the category is empty")
+    for name, ids in (("query", queries), ("candidates", candidates)):
+        bad = ids[(ids < 0) | (ids >= len(x))]
+        if len(bad):
+            raise ValueError(f"{name}: item {int(bad[0])} is not in 0..{len(x) - 1}")
+        broken = ids[~x[ids].isfinite().all(dim=1)]
+        if len(broken):
+            raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
+    if len(candidates.unique()) < len(candidates):
+        raise ValueError("candidates: some item stands there twice")
+    most = len(candidates) - int(torch.isin(queries, candidates).any())
+    if not 1 <= k <= most:
+        raise ValueError(f"k: {k} is outside 1..{most}, the candidates beside the query")

@@ -1,0 +1,319 @@
+"""Training end to end, and the weights that it starts from.
+
+The paper prints 1 + log(1 + e^(d - q)) for an unrelated pair, where log(1 - P) is meant; here the
+loss is minus the log-likelihood of related pairs R and as many sampled unrelated pairs S:
+
+    loss = sum over R of log(1 + e^(d - q)) + sum over S of log(1 + e^(q - d)).
+
+The paper starts from a network that has learned to classify ImageNet; a laptop cannot. Here the
+network first learns to name what is on the pictures of *another* boutique (a different seed: no
+item, shopper or relation in common): attributes, category and colour family. With
+`end_to_end=False` the network stays as it is then, and only the feature layer, M(u) and q are
+learned: the model that the paper compares itself with (McAuley et al., 2015).
+
+Source: LRP for explainable recommendations, §2.2 (the objective, end to end, Adam) and §3.2
+("we use the pre-trained model to only initialize the weights").
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from explainrec_boutique.design import ItemFacts
+from explainrec_lab import data, weights
+from explainrec_lab.data.contracts import Catalogue, Dataset, Images
+from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
+from explainrec_lab.relation.metric import squared_distances
+from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.settings import Relation, fabric
+from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors
+from explainrec_lab.vision.labels import Labelled, balanced_losses, labelled
+
+NAME = "relation"
+"""Of the network's file in `weights`."""
+
+RECIPE_VERSION = 3
+"""Part of the recipe: raise it when the same settings give another model."""
+
+OTHER_SHOP = 1000
+"""Added to the seed of the shop whose relations are learned: the shop to start from."""
+
+IN_MEMORY = 20_000
+"""Up to so many pictures are read at once; more are read batch by batch."""
+
+
+# --------------------------------------------------------------------------- the loss
+
+
+def loss(
+    related: Float[Tensor, "*r"], unrelated: Float[Tensor, "*s"]
+) -> tuple[Float[Tensor, "*r"], Float[Tensor, "*s"]]:
+    """Losses of pairs in R and in S from their logits q - d: minus their log-likelihoods.
+
+    -log sigma(q - d) = log(1 + e^(d - q)), and -log(1 - sigma(q - d)) = log(1 + e^(q - d)).
+
+    Source: §2.2, with the signs that the likelihood asks for.
+    """
+    return F.softplus(-related), F.softplus(unrelated)
+
+
+class BatchLoss:
+    """(model, batch) -> the loss of each relation, with the share of S that goes with it.
+
+    Keeps the feature vector of every training item from the last batch that it was in (cross-batch
+    memory: Wang et al., CVPR 2020). Instead of one unrelated pair for each related one, the loss
+    takes |R| times the mean over all unrelated pairs of the batch with some sampled items: what
+    |S| = |R| gives on average, with less noise.
+
+    Args:
+        n_items: how many training items there are.
+        others: items sampled for each batch, with which its items are unrelated unless a relation
+            says otherwise; None takes all items.
+    """
+
+    def __init__(self, n_items: int, others: int | None = 256, *, seed: int = 0) -> None:
+        if others is not None and others < 1:
+            raise ValueError(f"others: {others} must be at least 1, or None for all items")
+        self.n_items, self.others = n_items, others
+        self.memory: Tensor | None = None
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
+        known = batch.pictures.dtype != torch.uint8  # flat vectors already
+        flat = batch.pictures if known else flat_vectors(model.network, batch.pictures)
+        x = model.head(flat)
+        x_all = self._remember(batch.items, x.detach())
+        cells, cell = batch.cell.unique(return_inverse=True)
+        users, kinds = cells // N_KINDS, cells % N_KINDS
+        factor, q = model.metric.factor(users, kinds), model.q[kinds]
+        z, z_all = x @ factor, x_all @ factor  # [cell, item, r]
+        d = (z[cell, batch.inside] - z_all[cell, batch.other]).square().sum(-1)
+        others = self._sample(z.device)
+        apart = squared_distances(z, z_all[:, others])
+        losses, of_others = loss(q[cell] - d, q[:, None, None] - apart)
+        unrelated = self._unrelated(batch, cell, len(cells), others)
+        mean = (of_others * unrelated).sum((1, 2)) / unrelated.sum((1, 2)).clamp(min=1)
+        return (losses + mean[cell]) * self.known[batch.other]
+
+    def _remember(self, items: Tensor, x: Tensor) -> Float[Tensor, "item D"]:
+        """All feature vectors as far as known (zeros elsewhere), those of this batch as new."""
+        if self.memory is None:
+            self.memory = x.new_zeros(self.n_items, x.shape[1])
+            self.known = torch.zeros(self.n_items, dtype=torch.bool, device=x.device)
+        self.memory[items] = x
+        self.known[items] = True
+        return self.memory.clone()
+
+    def _sample(self, device: torch.device) -> Int[Tensor, " other"]:
+        if self.others is None or self.others >= self.n_items:
+            return torch.arange(self.n_items, device=device)
+        drawn = torch.randint(self.n_items, (self.others,), generator=self._generator)
+        return drawn.to(device)
+
+    def _unrelated(
+        self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor
+    ) -> Bool[Tensor, "cell item other"]:
+        """Which pairs of the batch's items and `others` belong to S."""
+        shape = (n_cells, len(batch.items), self.n_items)
+        recorded = torch.zeros(shape, dtype=torch.bool, device=others.device)
+        recorded[cell, batch.inside, batch.other] = True
+        place = torch.full((self.n_items,), -1, device=others.device)
+        place[batch.items] = torch.arange(len(batch.items), device=others.device)
+        back = place[batch.other] >= 0  # both ends are inside: d is symmetric, so mark both ways
+        ends = place[batch.other[back]], batch.items[batch.inside[back]]
+        recorded[cell[back], *ends] = True
+        itself = batch.items[:, None] == others
+        return self.known[others] & ~itself & ~recorded[:, :, others]
+
+
+# --------------------------------------------------------------------------- training
+
+
+def train(
+    model: RelationModel,
+    part: Part,
+    images: Images,
+    settings: Relation,
+    seed: int = 0,
+    *,
+    progress: bool = False,
+) -> History:
+    """Fit in place by Adam, on the device of the settings in force; then back to the CPU.
+
+    Args:
+        part: the training part of a split.
+        images: pictures by item id.
+    """
+    pictures = images if settings.end_to_end else fixed_features(model, images)
+    optimisation = Optimisation(
+        settings.epochs,
+        settings.learning_rate,
+        own_decay={"metric.personal": settings.shrinkage},
+        own_rate={"network": settings.network_rate},
+    )
+    batches = Batches(part, pictures, settings.batch_size, seed=seed)
+    losses = BatchLoss(len(part.items), seed=seed)
+    history = fit(model, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    model.cpu()
+    return history
+
+
+@torch.no_grad()
+def fixed_features(model: RelationModel, images: Images) -> Float[Tensor, "item size"]:
+    """Flat vectors of all pictures by the network as it is. Source: §3.2, McAuley et al. (2015)."""
+    model.eval()
+    some = (torch.as_tensor(images[n : n + 256]) for n in range(0, len(images), 256))
+    return torch.cat([flat_vectors(model.network, each.to(model.q.device)) for each in some])
+
+
+def trained(
+    settings: Relation,
+    shop: Dataset,
+    split: Split,
+    seed: int = 0,
+    *,
+    shuffled: bool = False,
+    progress: bool = False,
+) -> RelationModel:
+    """A trained model: trained on the first call, and read from a file from then on.
+
+    Under `weights="boutique"`, training starts by looking at `another_shop(settings, seed)`.
+
+    Args:
+        seed: of the weights and of the order of training.
+        shuffled: learn from relations whose targets were exchanged at random, a check that
+            explanations depend on what was learned.
+
+    Raises:
+        ValueError: a shop without pictures or relations.
+    """
+    images, recorded = shop.catalogue.images, shop.relations
+    if images is None or recorded is None:
+        raise ValueError(f"shop: {shop.name!r} has no pictures, or no relations, to learn from")
+    part = split.train
+    if shuffled:
+        order = np.random.default_rng([seed, 4]).permutation(len(part.relations))
+        target = part.relations.target[order]
+        part = replace(part, relations=replace(part.relations, target=target))
+    model = untrained(settings, recorded.n_groups, seed)
+
+    def learn() -> float:
+        begun = pretrained(settings, recorded.n_groups, seed, progress=progress)
+        model.load_state_dict(begun.state_dict())
+        pictures = images[:] if len(images) <= IN_MEMORY else images
+        begin = time.process_time()
+        train(model, part, pictures, settings, seed, progress=progress)
+        return begun.seconds + time.process_time() - begin
+
+    chosen = recipe(settings, part, images, seed, model.network.origin)
+    model.seconds = weights.trained(model, NAME, chosen, learn)
+    return model.eval()
+
+
+def recipe(
+    settings: Relation, part: Part, images: Images, seed: int = 0, origin: str = "scratch"
+) -> dict[str, Any]:
+    """What the weights depend on: settings, training relations and items, and how it is drawn."""
+    columns = [getattr(part.relations, name) for name in ("group", "source", "target", "kind")]
+    learned = (*columns, part.items, images[part.items[:1]])
+    chosen = {name: value for name, value in asdict(settings).items() if name != "name"}
+    digest = [crc32(np.ascontiguousarray(each)) for each in learned]
+    return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, "data": digest, **chosen}
+
+
+# --------------------------------------------------------------------------- what it starts from
+
+
+def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
+    """The model of some settings with random weights, or ImageNet's if they ask for them."""
+    start = "imagenet" if settings.weights == "imagenet" else None
+    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm}
+    network = backbone(settings.backbone, settings.width, start, **shape, seed=seed)
+    form = {"dimensions": settings.D, "metric": settings.metric, "rank": settings.rank}
+    return RelationModel(network, n_users, **form, seed=seed)
+
+
+def another_shop(settings: Relation, seed: int = 0) -> Catalogue:
+    """The boutique whose pictures a network learns to name before it learns relations."""
+    other = data.load("boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed)
+    return other.catalogue
+
+
+def pretrained(
+    settings: Relation, n_users: int, seed: int = 0, *, progress: bool = False
+) -> RelationModel:
+    """The model as training on relations finds it.
+
+    Under `weights="boutique"` the network has learned to name what is on the pictures of
+    `another_shop`. That network is cached: every D and form of M(u) starts from it.
+    """
+    model = untrained(settings, n_users, seed)
+    if settings.weights != "boutique":
+        return model
+    names = ("backbone", "width", "grid", "batch_norm", "size", "items", "epochs_before")
+    chosen = {name: getattr(settings, name) for name in names}
+
+    def learn() -> float:
+        catalogue = another_shop(settings, seed)
+        catalogue.images[:]  # type: ignore[index]  # drawing is not training
+        begin = time.process_time()
+        pretrain(model.network, catalogue, settings.epochs_before, seed, progress=progress)
+        return time.process_time() - begin
+
+    chosen |= {"version": RECIPE_VERSION, "seed": seed}
+    model.seconds = weights.trained(model.network, f"{NAME}-start", chosen, learn)
+    return model
+
+
+class Naming(nn.Module):
+    """A hidden layer on the network's vectors, then one linear classifier a question."""
+
+    def __init__(self, network: Backbone, n_classes: list[int], hidden: int = 100) -> None:
+        super().__init__()
+        self.network, self.n_classes = network, n_classes
+        self.head = nn.Sequential(
+            nn.Linear(network.size, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, sum(n_classes)),
+        )
+
+    def forward(self, pictures: Tensor) -> tuple[Float[Tensor, "item class"], ...]:
+        return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
+
+
+def pretrain(
+    network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0, *, progress: bool = False
+) -> History:
+    """Teach the network, in place, to name what is on a boutique's pictures.
+
+    The questions: each attribute (class -1 = does not apply), the category, the colour family.
+    """
+    facts = ItemFacts.of(catalogue.items, catalogue.attributes)  # type: ignore[arg-type]
+    labels = np.column_stack([facts.attributes, facts.category, facts.colour_family])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        naming = Naming(network, (labels.max(axis=0) + 1).tolist())
+    images = catalogue.images[:]  # type: ignore[index]
+
+    def batches(epoch: int) -> Iterator[Labelled]:
+        yield from labelled(images, labels, 32, np.random.default_rng([seed, 3, epoch]))
+
+    def losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+        return balanced_losses(model(batch.pictures), batch.labels)
+
+    optimisation = Optimisation(epochs, 2e-3)
+    history = fit(naming, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    network.cpu()
+    return history

@@ -1,0 +1,141 @@
+"""Are the boxes right? Maps and boxes of attributes against the boutique's part masks.
+
+    scores = boxes.table(network, dataset, items)
+    scores.groupby(["map", "frame"], sort=False)[["iou", "pointing"]].mean()
+
+A box is scored by its IoU with the bounding box of the true part, a map by the pointing game.
+Beside the network's maps stand some that know no attribute (the whole garment) or know it by heart
+(the true part, as coarse as a grid of cells makes it).
+
+Source: the scores are of the field; SAERS shows its boxes in Figure 8 and scores none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+from torch.nn import functional as F
+
+from explainrec_lab import lrp
+from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.evaluate import localisation
+from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
+from explainrec_lab.saers.regions import (
+    BATCH,
+    boxes_of,
+    grad_aam_maps,
+    half_frame,
+    hires_maps,
+    paper_frame,
+    relevance_maps,
+    upsampled,
+)
+
+Mapper = Callable[[Seen], Float[Tensor, "asked height width"]]
+
+MAPS: dict[str, Mapper] = {
+    "Grad-AAM": grad_aam_maps,
+    "HiResCAM": hires_maps,
+    "LRP epsilon": partial(relevance_maps, rule=lrp.Composite(), mirrored=False),
+    "LRP": partial(relevance_maps, mirrored=False),
+    "LRP, mirrored": relevance_maps,
+}
+"""What the network says; the first is the paper's, the last is ours."""
+
+FRAMES = {"20 % of the maximum": paper_frame, "half of the mass": half_frame}
+"""From a map to a box: the paper's way and ours."""
+
+GARMENT = {"its box": boxes_of}
+"""The one frame of the whole garment."""
+
+TOLERANCE = 1 / 16
+"""How far from the part the brightest pixel may lie, as a share of the picture's side."""
+
+GRIDS = (4, 8, 16)
+"""Cells on a side of the best possible maps."""
+
+
+def overlap(boxes: Int[Tensor, "*batch 4"], others: Int[Tensor, "*batch 4"]) -> Float[Tensor, "*n"]:
+    """IoU: the area that two boxes share over the area that they cover."""
+    start = torch.maximum(boxes[..., :2], others[..., :2])
+    stop = torch.minimum(boxes[..., 2:], others[..., 2:])
+    shared = (stop - start).clamp(min=0).prod(dim=-1)
+    area = [(each[..., 2:] - each[..., :2]).prod(dim=-1) for each in (boxes, others)]
+    return shared / (area[0] + area[1] - shared)
+
+
+def table(
+    network: SemanticExtraction,
+    dataset: Dataset,
+    items: ndarray,
+    maps: Mapping[str, Mapper] = MAPS,
+    *,
+    references: bool = True,
+) -> pd.DataFrame:
+    """Scores of every map under every frame, one row an (item, attribute that applies).
+
+    Args:
+        items: ids of items with masks; the network should not have learned from them.
+        maps: name -> how to draw.
+        references: add the whole garment and the best possible maps.
+
+    Returns:
+        `map`, `frame`, `item`, `attribute`, `iou`, `pointing`, and `right` (whether the class that
+        is explained is the true one). The garment has one frame, its own box.
+
+    Raises:
+        ValueError: a data set without masks, or an unknown item.
+    """
+    parts = np.array_split(items, max(1, -(-len(items) // BATCH)))
+    tables = [
+        scores for some in parts for scores in _scored(network, dataset, some, maps, references)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _scored(
+    network: SemanticExtraction,
+    dataset: Dataset,
+    items: ndarray,
+    maps: Mapping[str, Mapper],
+    references: bool,
+) -> Iterator[pd.DataFrame]:
+    """The tables of one batch, map by map and frame by frame."""
+    catalogue = dataset.catalogue
+    masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
+    assert catalogue.images is not None
+    assert catalogue.attributes is not None
+    assert catalogue.schema is not None
+    there = masks.any(dim=-1).any(dim=-1)
+    seen, true = look(network, catalogue.images[items], there), masks[there]
+    row, column = np.nonzero(there.numpy())
+    right = seen.predicted.cpu().numpy() == catalogue.attributes[items]
+    names = np.array(catalogue.schema.attributes)
+    base = {"item": items[row], "attribute": names[column], "right": right[row, column]}
+    drawn = [(name, draw(seen).cpu(), FRAMES) for name, draw in maps.items()]
+    if references:
+        garment = localisation.reference_maps(dataset, items)["silhouette"] > 0
+        drawn += [(f"best on {n} x {n}", best_map(true, n), FRAMES) for n in GRIDS]
+        drawn += [("whole garment", torch.from_numpy(garment)[row], GARMENT)]
+    for name, found, frames in drawn:
+        reach = TOLERANCE * true.shape[-1]
+        pointing = localisation.pointing_game(found.float(), true, tolerance=reach)
+        for frame, boxer in frames.items():
+            scores = {"iou": overlap(boxer(found), boxes_of(true)).numpy(), "pointing": pointing}
+            yield pd.DataFrame({"map": name, "frame": frame, **base, **scores})
+
+
+def best_map(
+    masks: Bool[Tensor, "asked height width"], grid: int
+) -> Float[Tensor, "asked height width"]:
+    """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
+    cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
+    height, width = masks.shape[-2:]
+    return upsampled(cells, (height, width))

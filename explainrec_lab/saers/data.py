@@ -1,0 +1,91 @@
+"""Training triples: a user, an item she bought, an item she did not.
+
+"In each iteration, we sample a user u, a positive item i, and a negative item j": all three
+uniformly. An epoch holds as many triples as there are purchases. Source: SAERS, §3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab.data.contracts import Interactions
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Triples of D_S: users, and for each a bought item and one that she did not buy.
+
+    Attributes:
+        users: int64 `[triple]`. items: int64 `[triple, 2]`, the positive item i first, then j.
+    """
+
+    users: Int[Tensor, " triple"]
+    items: Int[Tensor, "triple 2"]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def part(self, index: int, count: int) -> Batch:
+        """The share of process `index` of `count`."""
+        return Batch(*(each.tensor_split(count)[index] for each in (self.users, self.items)))
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(self.users.to(device), self.items.to(device))
+
+
+@dataclass(frozen=True)
+class Triples:
+    """Epoch -> batches of triples. The same seed and epoch give the same triples.
+
+    Raises:
+        ValueError: nobody bought anything, somebody bought everything, or no batch size.
+    """
+
+    train: Interactions
+    batch_size: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: {self.batch_size} must be at least 1")
+        if not self.train.matrix.nnz:
+            raise ValueError("train: no purchases, so there is nothing to sample")
+        most = int(self._sizes.max())
+        if most >= self.train.n_items:
+            user = int(self._sizes.argmax())
+            raise ValueError(
+                f"train: user {user} bought all {most} items, so no item is left as a negative"
+            )
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch."""
+        rng, bought = np.random.default_rng([self.seed, epoch]), self.train.matrix
+        users = rng.choice(np.flatnonzero(self._sizes), bought.nnz)
+        place = (rng.random(len(users)) * self._sizes[users]).astype(np.int64)
+        positive = bought.indices[bought.indptr[users] + place]
+        items = torch.from_numpy(np.stack([positive, self._negatives(users, rng)], axis=1))
+        chosen = (torch.from_numpy(users).split(self.batch_size), items.split(self.batch_size))
+        yield from map(Batch, *chosen)
+
+    @cached_property
+    def _sizes(self) -> Int[ndarray, " user"]:
+        return np.diff(self.train.matrix.indptr)
+
+    def _negatives(
+        self, users: Int[ndarray, " triple"], rng: np.random.Generator
+    ) -> Int[ndarray, " triple"]:
+        """One item outside I_u+ for each user: drawn again until it is."""
+        n_items = self.train.n_items
+        bought = self.train.user * n_items + self.train.item
+        drawn = rng.integers(n_items, size=len(users))
+        while len(wrong := np.flatnonzero(np.isin(users * n_items + drawn, bought))):
+            drawn[wrong] = rng.integers(n_items, size=len(wrong))
+        return drawn

@@ -1,0 +1,77 @@
+"""Trained networks: the package's own, the cache's, or trained now; found by their recipe's key.
+
+A recipe names everything that weights depend on: data, sizes, seed, length of training. Beside
+each file of weights in this folder lies its card: the recipe's key, how and when it was trained,
+and its scores on items that it never saw. A file whose card has another key is not used, so a page
+never shows a network of yesterday's recipe. `EXPLAINREC_TRAIN=1` leaves this folder aside.
+
+Not here: how the files are made (`python -m experiments weights`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from explainrec_boutique.render import DRAWING_VERSION
+from explainrec_lab.data.store import cache_dir, content_key
+from explainrec_lab.training import kept
+
+FOLDER = Path(__file__).parent
+
+
+def trained(
+    model: nn.Module, name: str, recipe: Mapping[str, Any], learn: Callable[[], float]
+) -> float:
+    """Fill `model` with the weights of a recipe: from this folder, the cache, or by training.
+
+    Args:
+        name: of the network, such as 'saers'; files of several recipes share it.
+        recipe: what the weights depend on; values that JSON can hold.
+        learn: trains `model` in place and returns the CPU seconds that it took.
+
+    Returns:
+        The CPU seconds of the training, also when it took place earlier.
+
+    Raises:
+        ValueError: the file of the package is not the one of its card.
+    """
+    key, own = recipe_key(recipe), card(name)
+    if own.get("key") == key and os.environ.get("EXPLAINREC_TRAIN") != "1":
+        model.load_state_dict(read(name))
+        return float(own["cpu seconds"])
+    return kept(cache_dir() / "trained" / f"{name}-{key}.safetensors", model, learn)
+
+
+def recipe_key(recipe: Mapping[str, Any]) -> str:
+    """A short key that changes with anything in the recipe, and with the boutique's drawing."""
+    return content_key(drawing=DRAWING_VERSION, **recipe)
+
+
+def card(name: str) -> dict[str, Any]:
+    """What is known of a network of the package; empty if there is none of that name."""
+    path = FOLDER / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def read(name: str) -> dict[str, Tensor]:
+    """The package's weights of that name, from half precision to float32.
+
+    Raises:
+        ValueError: the file is not the one of its card.
+    """
+    from safetensors.torch import load
+
+    content = (FOLDER / f"{name}.safetensors").read_bytes()
+    if hashlib.sha256(content).hexdigest() != card(name)["sha256"]:
+        raise ValueError(f"weights: {name}.safetensors is not the file of its card; get it anew")
+    return {
+        key: tensor.float() if tensor.is_floating_point() else tensor
+        for key, tensor in load(content).items()
+    }

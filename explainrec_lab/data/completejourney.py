@@ -121,7 +121,8 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
 
 def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
     """One row for each household, basket and type in it."""
-    bought = transactions[transactions.quantity > 0].merge(types, on="product_id")
+    needed = ["household_id", "basket_id", "product_id", "transaction_timestamp"]
+    bought = transactions.loc[transactions.quantity > 0, needed].merge(types, on="product_id")
     return bought.drop_duplicates(["household_id", "basket_id", "item"]).rename(
         columns={"household_id": "user"}
     )

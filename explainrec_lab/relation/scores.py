@@ -78,21 +78,14 @@ def table_1(
     Raises:
         ValueError: logits that are not one a pair.
     """
-    rows = {}
-    of_source = np.asarray(category)[pairs.source]
-    for name in sorted(set(np.asarray(category).tolist())):
-        inside = of_source == name
-        for dimensions, values in sorted(logits.items()):
-            if len(values) != len(pairs):
-                raise ValueError(
-                    f"logits: {len(values)} of D = {dimensions} for {len(pairs)} pairs"
-                )
-            own = accuracy(values[inside] > 0, pairs.related[inside], pairs.kind[inside])
-            rows[name, dimensions] = {kind: _percent(share) for kind, share in own.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(rows, names=["category", "D"])
-    return table
-
-
-def _percent(share: float) -> float | str:
-    return NO_PAIRS if np.isnan(share) else round(100 * share, 1)
+    for dimensions, values in logits.items():
+        if len(values) != len(pairs):
+            raise ValueError(f"logits: {len(values)} of D = {dimensions} for {len(pairs)} pairs")
+    one = {"category": np.asarray(category)[pairs.source], "kind": pairs.kind}
+    tables = [
+        pd.DataFrame(one | {"D": dimensions, "right": 100 * ((values > 0) == pairs.related)})
+        for dimensions, values in logits.items()
+    ]
+    found = pd.concat(tables).pivot_table("right", ["category", "D"], "kind").round(1)
+    found = found.reindex(columns=range(len(RELATION_KINDS))).astype(object)
+    return found.where(found.notna(), NO_PAIRS).set_axis(list(RELATION_KINDS), axis=1)

@@ -146,8 +146,6 @@ def train(
     images: Images,
     settings: Relation,
     seed: int = 0,
-    *,
-    progress: bool = False,
 ) -> History:
     """Fit in place by Adam, on the device of the settings in force; then back to the CPU.
 
@@ -164,7 +162,7 @@ def train(
     )
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = BatchLoss(len(part.items), seed=seed)
-    history = fit(model, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    history = fit(model, batches, losses, optimisation, fabric=fabric())
     model.cpu()
     return history
 
@@ -184,7 +182,6 @@ def trained(
     seed: int = 0,
     *,
     shuffled: bool = False,
-    progress: bool = False,
 ) -> RelationModel:
     """A trained model: trained on the first call, and read from a file from then on.
 
@@ -209,11 +206,11 @@ def trained(
     model = untrained(settings, recorded.n_groups, seed)
 
     def learn() -> float:
-        begun = pretrained(settings, recorded.n_groups, seed, progress=progress)
+        begun = pretrained(settings, recorded.n_groups, seed)
         model.load_state_dict(begun.state_dict())
         pictures = images[:] if len(images) <= IN_MEMORY else images
         begin = time.process_time()
-        train(model, part, pictures, settings, seed, progress=progress)
+        train(model, part, pictures, settings, seed)
         return begun.seconds + time.process_time() - begin
 
     chosen = recipe(settings, part, images, seed, model.network.origin)
@@ -238,8 +235,8 @@ def recipe(
 def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model of some settings with random weights, or ImageNet's if they ask for them."""
     start = "imagenet" if settings.weights == "imagenet" else None
-    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm}
-    network = backbone(settings.backbone, settings.width, start, **shape, seed=seed)
+    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm, "seed": seed}
+    network = backbone(settings.backbone, settings.width, start, **shape)
     form = {"dimensions": settings.D, "metric": settings.metric, "rank": settings.rank}
     return RelationModel(network, n_users, **form, seed=seed)
 
@@ -250,9 +247,7 @@ def another_shop(settings: Relation, seed: int = 0) -> Catalogue:
     return other.catalogue
 
 
-def pretrained(
-    settings: Relation, n_users: int, seed: int = 0, *, progress: bool = False
-) -> RelationModel:
+def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model as training on relations finds it.
 
     Under `weights="boutique"` the network has learned to name what is on the pictures of
@@ -268,7 +263,7 @@ def pretrained(
         catalogue = another_shop(settings, seed)
         catalogue.images[:]  # type: ignore[index]  # drawing is not training
         begin = time.process_time()
-        pretrain(model.network, catalogue, settings.epochs_before, seed, progress=progress)
+        pretrain(model.network, catalogue, settings.epochs_before, seed)
         return time.process_time() - begin
 
     chosen |= {"version": RECIPE_VERSION, "seed": seed}
@@ -293,9 +288,7 @@ class Naming(nn.Module):
         return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
 
 
-def pretrain(
-    network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0, *, progress: bool = False
-) -> History:
+def pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0) -> History:
     """Teach the network, in place, to name what is on a boutique's pictures.
 
     The questions: each attribute (class -1 = does not apply), the category, the colour family.
@@ -313,7 +306,6 @@ def pretrain(
     def losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
         return balanced_losses(model(batch.pictures), batch.labels)
 
-    optimisation = Optimisation(epochs, 2e-3)
-    history = fit(naming, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    history = fit(naming, batches, losses, Optimisation(epochs, 2e-3), fabric=fabric())
     network.cpu()
     return history

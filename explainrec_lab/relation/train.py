@@ -49,10 +49,6 @@ RECIPE_VERSION = 3
 OTHER_SHOP = 1000
 """Added to the seed of the shop whose relations are learned: the shop to start from."""
 
-IN_MEMORY = 20_000
-"""Up to so many pictures are read at once; more are read batch by batch."""
-
-
 # --------------------------------------------------------------------------- the loss
 
 
@@ -91,15 +87,14 @@ class BatchLoss:
 
     def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
         known = batch.pictures.dtype != torch.uint8  # flat vectors already
-        flat = batch.pictures if known else flat_vectors(model.network, batch.pictures)
-        x = model.head(flat)
+        x = model.head(batch.pictures if known else flat_vectors(model.network, batch.pictures))
         x_all = self._remember(batch.items, x.detach())
         cells, cell = batch.cell.unique(return_inverse=True)
         users, kinds = cells // N_KINDS, cells % N_KINDS
         factor, q = model.metric.factor(users, kinds), model.q[kinds]
         z, z_all = x @ factor, x_all @ factor  # [cell, item, r]
         d = (z[cell, batch.inside] - z_all[cell, batch.other]).square().sum(-1)
-        others = self._sample(z.device)
+        others = self._sample().to(z.device)
         apart = squared_distances(z, z_all[:, others])
         losses, of_others = loss(q[cell] - d, q[:, None, None] - apart)
         unrelated = self._unrelated(batch, cell, len(cells), others)
@@ -107,19 +102,18 @@ class BatchLoss:
         return (losses + mean[cell]) * self.known[batch.other]
 
     def _remember(self, items: Tensor, x: Tensor) -> Float[Tensor, "item D"]:
-        """All feature vectors as far as known (zeros elsewhere), those of this batch as new."""
+        """All feature vectors, those of this batch as new; zero where not known yet."""
         if self.memory is None:
             self.memory = x.new_zeros(self.n_items, x.shape[1])
             self.known = torch.zeros(self.n_items, dtype=torch.bool, device=x.device)
-        self.memory[items] = x
+        self.memory = self.memory.index_copy(0, items, x)
         self.known[items] = True
-        return self.memory.clone()
+        return self.memory
 
-    def _sample(self, device: torch.device) -> Int[Tensor, " other"]:
+    def _sample(self) -> Int[Tensor, " other"]:
         if self.others is None or self.others >= self.n_items:
-            return torch.arange(self.n_items, device=device)
-        drawn = torch.randint(self.n_items, (self.others,), generator=self._generator)
-        return drawn.to(device)
+            return torch.arange(self.n_items)
+        return torch.randint(self.n_items, (self.others,), generator=self._generator)
 
     def _unrelated(
         self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor
@@ -208,9 +202,9 @@ def trained(
     def learn() -> float:
         begun = pretrained(settings, recorded.n_groups, seed)
         model.load_state_dict(begun.state_dict())
-        pictures = images[:] if len(images) <= IN_MEMORY else images
+        images[part.items]  # drawing is not training
         begin = time.process_time()
-        train(model, part, pictures, settings, seed)
+        train(model, part, images, settings, seed)
         return begun.seconds + time.process_time() - begin
 
     chosen = recipe(settings, part, images, seed, model.network.origin)

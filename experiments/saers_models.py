@@ -105,7 +105,7 @@ def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
             category = torch.from_numpy(shop.dataset.catalogue.items["category"].factorize()[0])
             return DeepStyle(n_users, whole, category, d, seed)
         case "JRL":
-            return JRL(n_users, whole, d, seed=seed)
+            return JRL(n_users, whole, d, seed)
     raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
 
 

@@ -148,7 +148,7 @@ SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
         "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
     },
     "saers": {
-        "ci": Saers("ci", 1500, 800, 64, 8000, "vgg11", 0.25, 8, 8, 20),
+        "ci": Saers("ci", 1200, 640, 64, 8000, "vgg11", 0.25, 8, 8, 20),
         "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 8, 32),
         "gpu": Saers(
             "gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, head="pooled"

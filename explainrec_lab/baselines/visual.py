@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import Interactions, check_ids
 
-USERS_AT_A_TIME = 16
-"""Users whose scores of all items are computed together: what they need fits in a cache."""
+Vectors = Float[Tensor, "item m"]
 
 
 class Ranker(nn.Module):
@@ -57,9 +56,8 @@ class Ranker(nn.Module):
         return self.of_everything(chosen.to(self.everything.device))
 
     def of_everything(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n item"]:
-        """Scores of all items. Rankers that can do it in one product do."""
-        blocks = users.split(USERS_AT_A_TIME)
-        return torch.cat([self(block, self.everything.expand(len(block), -1)) for block in blocks])
+        """Scores of all items."""
+        raise NotImplementedError
 
 
 class Random(Ranker):
@@ -95,25 +93,45 @@ class PopRank(Ranker):
         return self.popularity.expand(len(users), -1)
 
 
-class BPRMF(Ranker):
+class Factored(Ranker):
+    """y = u . v_i + b_i: one product of users and items. What v_i is made of differs."""
+
+    def __init__(self, n_users: int, n_items: int, d: int, rng: torch.Generator) -> None:
+        super().__init__(n_users, n_items)
+        check_size("d", d)
+        self.user, self.item = table(n_users, d, rng), table(n_items, d, rng)
+
+    def of_users(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+        """u."""
+        return self.user[users]
+
+    def of_items(
+        self, items: Int[Tensor, "*n"]
+    ) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n"] | float]:
+        """v_i and b_i."""
+        return self.item[items], 0.0
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        v, b = self.of_items(items)
+        return torch.einsum("nd,ncd->nc", self.of_users(users), v) + b
+
+    def of_everything(self, users: Tensor) -> Tensor:
+        v, b = self.of_items(self.everything)
+        return self.of_users(users) @ v.T + b
+
+
+class BPRMF(Factored):
     """y = b_i + gamma_u . gamma_i: purchases alone, so an item nobody bought has no vector."""
 
     def __init__(self, n_users: int, n_items: int, d: int, seed: int = 0) -> None:
-        super().__init__(n_users, n_items)
-        check_size("d", d)
-        rng = generator(seed)
+        super().__init__(n_users, n_items, d, generator(seed))
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.user = table(n_users, d, rng)
-        self.item = table(n_items, d, rng)
 
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.bias[items] + inner(self.user[users], self.item[items])
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        return self.user[users] @ self.item.T + self.bias
+    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
+        return self.item[items], self.bias[items]
 
 
-class VBPR(Ranker):
+class VBPR(Factored):
     """y = b_i + gamma_u . gamma_i + theta_u . E f_i + beta . f_i.
 
     Half of the d dimensions are learned from purchases (gamma), half see the picture (theta), as
@@ -125,31 +143,26 @@ class VBPR(Ranker):
 
     features: Tensor
 
-    def __init__(
-        self, n_users: int, features: Float[Tensor, "item m"], d: int, seed: int = 0
-    ) -> None:
-        super().__init__(n_users, len(check_features(features)))
+    def __init__(self, n_users: int, features: Vectors, d: int, seed: int = 0) -> None:
         check_size("d", d, least=2)
         rng = generator(seed)
+        super().__init__(n_users, len(check_features(features)), d // 2, rng)
         self.register_buffer("features", features)
         self.bias = nn.Parameter(torch.zeros(self.n_items))
-        self.user, self.item = table(n_users, d // 2, rng), table(self.n_items, d // 2, rng)
         self.visual_user = table(n_users, d - d // 2, rng)
         self.E = projection(d - d // 2, features.shape[1], rng)
         self.visual_bias = nn.Parameter(torch.zeros(features.shape[1]))
 
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+    def of_users(self, users: Tensor) -> Tensor:
+        return torch.cat([self.user[users], self.visual_user[users]], dim=-1)
+
+    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
         f = self.features[items]
-        latent = self.bias[items] + inner(self.user[users], self.item[items])
-        return latent + inner(self.visual_user[users], f @ self.E.T) + f @ self.visual_bias
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        latent = self.user[users] @ self.item.T + self.bias
-        visual = self.visual_user[users] @ (self.features @ self.E.T).T
-        return latent + visual + self.features @ self.visual_bias
+        v = torch.cat([self.item[items], f @ self.E.T], dim=-1)
+        return v, self.bias[items] + f @ self.visual_bias
 
 
-class DeepStyle(Ranker):
+class DeepStyle(Factored):
     """y = u . (E f_i - l_c(i) + q_i): what is left of a picture when its category is taken away.
 
     Args:
@@ -160,80 +173,45 @@ class DeepStyle(Ranker):
     category: Tensor
 
     def __init__(
-        self,
-        n_users: int,
-        features: Float[Tensor, "item m"],
-        category: Int[Tensor, " item"],
-        d: int,
-        seed: int = 0,
+        self, n_users: int, features: Vectors, category: Tensor, d: int, seed: int = 0
     ) -> None:
-        super().__init__(n_users, len(check_features(features)))
-        check_size("d", d)
+        rng = generator(seed)
+        super().__init__(n_users, len(check_features(features)), d, rng)
         if category.shape != (self.n_items,):
             raise ValueError(
                 f"category: shape {tuple(category.shape)}; needs one a picture, ({self.n_items},)"
             )
-        rng = generator(seed)
         self.register_buffer("features", features)
         self.register_buffer("category", category)
-        self.user, self.item = table(n_users, d, rng), table(self.n_items, d, rng)
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)
 
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
         style = self.features[items] @ self.E.T - self.of_category[self.category[items]]
-        return inner(self.user[users], style + self.item[items])
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        style = self.features @ self.E.T - self.of_category[self.category]
-        return self.user[users] @ (style + self.item).T
+        return style + self.item[items], 0.0
 
 
-class JRL(Ranker):
+class JRL(Factored):
     """y = u . v_i, where a decoder must be able to redraw the item's picture vector from v_i.
 
     The image part of JRL: a squared error of ELU(W2 ELU(W1 v_i)) is trained beside the ranking.
-
-    Args:
-        weight: of the squared error.
     """
 
     features: Tensor
 
-    def __init__(
-        self,
-        n_users: int,
-        features: Float[Tensor, "item m"],
-        d: int,
-        weight: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(n_users, len(check_features(features)))
-        check_size("d", d)
+    def __init__(self, n_users: int, features: Vectors, d: int, seed: int = 0) -> None:
         rng = generator(seed)
+        super().__init__(n_users, len(check_features(features)), d, rng)
         self.register_buffer("features", features)
-        self.weight = weight
-        self.user, self.item = table(n_users, d, rng), table(self.n_items, d, rng)
         self.W1 = projection(2 * d, d, rng)
         self.W2 = projection(features.shape[1], 2 * d, rng)
 
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
-        return inner(self.user[users], self.item[items])
-
     def auxiliary(self, items: Tensor) -> Tensor:
         redrawn = F.elu(F.elu(self.item[items] @ self.W1.T) @ self.W2.T)
-        return self.weight * (redrawn - self.features[items]).square().sum(dim=2).mean(dim=1)
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        return self.user[users] @ self.item.T
+        return (redrawn - self.features[items]).square().sum(dim=2).mean(dim=1)
 
 
 # --------------------------------------------------------------------------- parts
-
-
-def inner(users: Float[Tensor, "n d"], items: Float[Tensor, "n c d"]) -> Float[Tensor, "n c"]:
-    """Inner product of each user with each of her c items."""
-    return torch.einsum("nd,ncd->nc", users, items)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -255,7 +233,7 @@ def check_size(name: str, size: int, least: int = 1) -> None:
         raise ValueError(f"{name}: {size} must be at least {least}")
 
 
-def check_features(features: Tensor) -> Float[Tensor, "item m"]:
+def check_features(features: Tensor) -> Vectors:
     """Return `features` if they are one finite vector an item; else a ValueError."""
     if features.ndim != 2 or not features.shape[1]:
         raise ValueError(f"features: shape {tuple(features.shape)}; needs [item, m]")

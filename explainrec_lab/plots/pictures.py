@@ -308,9 +308,9 @@ def reasons_sheet(rows: Sequence[Reason]) -> Figure:
         ValueError: no rows, or rows with different numbers of purchases.
     """
     counts = {len(row.history) for row in rows} | {len(row.history_boxes) for row in rows}
-    message = f"rows: need one number of purchases and boxes, got {sorted(counts)}"
-    require(len(counts) == 1, message)
-    n = counts.pop()
+    numbers = sorted(counts)
+    require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {numbers}")
+    n = numbers[0]
     widths = [1.0] * n + [0.25, 1.0, 1.7]
     figure, axes = plt.subplots(
         len(rows),

@@ -26,7 +26,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from explainrec_lab.baselines.visual import (
-    USERS_AT_A_TIME,
     Ranker,
     check_features,
     check_size,
@@ -40,6 +39,9 @@ from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
 FUSIONS = ("attention", "average", "sum", "none")
 """Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF)."""
+
+USERS_AT_A_TIME = 16
+"""Users whose scores of all items are computed together: what they need fits in a cache."""
 
 SAMPLE = 1024
 """Pictures from which the scale of an untrained network's vectors is taken."""

@@ -1,15 +1,12 @@
 """How often the model is right about pairs of items that it has never seen.
 
 Source: LRP for explainable recommendations, §3.2 and Table 1: accuracy on as many related as
-sampled unrelated pairs, by category of the source, D and kind of relation.
+sampled unrelated pairs, by kind of relation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -19,9 +16,6 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Images
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import pixels
-
-NO_PAIRS = "-"
-"""What Table 1 prints where a category has no relations of a kind."""
 
 
 @torch.no_grad()
@@ -61,31 +55,3 @@ def accuracy(
         name: float(right[kind == number].mean()) if (kind == number).any() else float("nan")
         for number, name in enumerate(RELATION_KINDS)
     }
-
-
-def table_1(
-    logits: Mapping[int, Float[ndarray, " pair"]], pairs: Pairs, category: ndarray
-) -> pd.DataFrame:
-    """Accuracy in per cent, laid out like the paper's Table 1.
-
-    Args:
-        logits: D -> q - d of each pair by the model of that size.
-        category: `[item]`, names; a pair counts for the category of its source.
-
-    Returns:
-        One row a category and D, one column a kind; '-' where there are no pairs.
-
-    Raises:
-        ValueError: logits that are not one a pair.
-    """
-    for dimensions, values in logits.items():
-        if len(values) != len(pairs):
-            raise ValueError(f"logits: {len(values)} of D = {dimensions} for {len(pairs)} pairs")
-    one = {"category": np.asarray(category)[pairs.source], "kind": pairs.kind}
-    tables = [
-        pd.DataFrame(one | {"D": dimensions, "right": 100 * ((values > 0) == pairs.related)})
-        for dimensions, values in logits.items()
-    ]
-    found = pd.concat(tables).pivot_table("right", ["category", "D"], "kind").round(1)
-    found = found.reindex(columns=range(len(RELATION_KINDS))).astype(object)
-    return found.where(found.notna(), NO_PAIRS).set_axis(list(RELATION_KINDS), axis=1)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
+from numpy.random import Generator, default_rng
 
 from . import vocabulary as words
 from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
@@ -224,7 +225,7 @@ def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     """
     check_number("seed", seed, (0, MAX_SEED))
     check_number("item", item, (0, MAX_ITEM))
-    rng = np.random.default_rng([int(seed), int(item)])
+    rng = default_rng([int(seed), int(item)])
     category = CATEGORIES[rng.integers(len(CATEGORIES))]
     has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
     colour, accent = (words.COLOURS[i] for i in rng.permutation(len(words.COLOURS))[:2])
@@ -251,20 +252,18 @@ def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     )
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
+def _between(rng: Generator, low: float, high: float) -> float:
     """A uniform number on the grid."""
     return round((low + (high - low) * rng.random()) * GRID) / GRID
 
 
-def _pick(
-    rng: np.random.Generator, choices: Sequence[str], odds: Sequence[float] | None = None
-) -> str:
+def _pick(rng: Generator, choices: Sequence[str], odds: Sequence[float] | None = None) -> str:
     """One of `choices`, all equally likely without odds; consumes one number whatever they are."""
     n = len(choices)
     return choices[int(rng.integers(n) if odds is None else rng.choice(n, p=odds))]
 
 
-def _draw_top(rng: np.random.Generator) -> dict[str, str]:
+def _draw_top(rng: Generator) -> dict[str, str]:
     neck = _pick(rng, NECK, NECK_ODDS)
     sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
     return {
@@ -274,12 +273,12 @@ def _draw_top(rng: np.random.Generator) -> dict[str, str]:
     }
 
 
-def _draw_bottom(rng: np.random.Generator) -> dict[str, str]:
+def _draw_bottom(rng: Generator) -> dict[str, str]:
     name = "skirt_length" if rng.random() < SKIRT_ODDS else "trousers_length"
     return {name: _pick(rng, SCHEMA.classes[name])}
 
 
-def _draw_shoes(rng: np.random.Generator) -> dict[str, str]:
+def _draw_shoes(rng: Generator) -> dict[str, str]:
     boots = rng.random() < BOOT_ODDS
     has = {name: _pick(rng, SCHEMA.classes[name]) for name in APPLIES["shoes"]}
     if boots:
@@ -288,7 +287,7 @@ def _draw_shoes(rng: np.random.Generator) -> dict[str, str]:
     return has
 
 
-def _draw_mark(rng: np.random.Generator, has: dict[str, str], dials: Dials) -> str | None:
+def _draw_mark(rng: Generator, has: dict[str, str], dials: Dials) -> str | None:
     """A brand mark or None. Always consumes three numbers, so that dials change nothing else."""
     shows, mark, tied = rng.random(), _pick(rng, words.MARKS), rng.random()
     if dials.shortcut is not None and dials.shortcut[0] in has:
@@ -297,7 +296,7 @@ def _draw_mark(rng: np.random.Generator, has: dict[str, str], dials: Dials) -> s
     return mark if shows < dials.marks else None
 
 
-def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
+def _draw_pose(rng: Generator, nuisance: float) -> Pose:
     tilt = sum(_between(rng, -1, 1) for _ in range(3))  # bell-shaped, within -3..3
     return Pose(
         rotation=2.4 * tilt * nuisance,
@@ -308,7 +307,7 @@ def _draw_pose(rng: np.random.Generator, nuisance: float) -> Pose:
     )
 
 
-def _draw_scene(rng: np.random.Generator, dials: Dials) -> Scene:
+def _draw_scene(rng: Generator, dials: Dials) -> Scene:
     return Scene(
         light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
         brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,

@@ -231,6 +231,5 @@ def _drawing_files() -> list[Path]:
 
 
 def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    able = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if able else os.cpu_count() or 1

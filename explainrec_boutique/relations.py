@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from numpy.random import Generator, default_rng
 from pandas import DataFrame
 
 from .design import ItemFacts
@@ -100,7 +101,7 @@ def group_rule(position: int, facts: ItemFacts, seed: int) -> GroupRule:
     attribute = _key_attributes(group, facts)
     code = facts.attributes[np.arange(len(facts)), attribute]
     key = np.where(attribute == DOES_NOT_APPLY, NO_KEY, FIRST_KEY[attribute] + code)
-    rng = np.random.default_rng([seed, GOES_WITH, position])
+    rng = default_rng([seed, GOES_WITH, position])
     return GroupRule(facts, key, attribute, _goes_with(group, rng))
 
 
@@ -115,7 +116,7 @@ def _key_attributes(group: Group, facts: ItemFacts) -> Int[ndarray, " item"]:
     return chosen
 
 
-def _goes_with(group: Group, rng: np.random.Generator) -> Bool[ndarray, "key key"]:
+def _goes_with(group: Group, rng: Generator) -> Bool[ndarray, "key key"]:
     """What goes with what across categories: every key gets at least one mate in every other.
 
     The keys of two categories are shuffled and laid side by side, the shorter list again and
@@ -151,14 +152,12 @@ def draw_relations(facts: ItemFacts, n_groups: int, seed: int, dials: RelationDi
     for group in range(n_groups):
         rule = group_rule(group, facts, seed)
         for number, kind in enumerate(RELATION_KINDS):
-            rng = np.random.default_rng([seed, PAIRS, group, number])
+            rng = default_rng([seed, PAIRS, group, number])
             tables.append(_draw_pairs(rule, kind, rng, dials).assign(group=group, kind=number))
     return pd.concat(tables, ignore_index=True).astype(np.int64)
 
 
-def _draw_pairs(
-    rule: GroupRule, kind: str, rng: np.random.Generator, dials: RelationDials
-) -> DataFrame:
+def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials) -> DataFrame:
     """Different pairs of one group and kind: source, target and the reason in each."""
     n_items = len(rule.facts)
     source = rng.integers(n_items, size=dials.pairs)

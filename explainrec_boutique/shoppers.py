@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
+from numpy.random import Generator, default_rng
 
 from .design import ItemFacts
 from .dials import MAX_ITEM, ShopperDials
@@ -38,7 +39,6 @@ from .vocabulary import DOES_NOT_APPLY, FAMILIES, SCHEMA
 TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
 STRONG_RANGE = (0.7, 1.2)  # strength of a strong preference before centring
 CHUNK = 256  # shoppers valued at a time: memory is a few times chunk x items x 4 bytes
-
 
 N_CLASSES = np.array([len(classes) for classes in SCHEMA.classes.values()])
 # Which cells of a padded `[attribute, class]` table are classes of the schema.
@@ -79,7 +79,7 @@ class Purchases(NamedTuple):
 
 def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
     """How popular each item is with everyone: standard normal, float32 `[item]`."""
-    rng = np.random.default_rng([seed, POPULARITY])
+    rng = default_rng([seed, POPULARITY])
     return rng.standard_normal(n_items).astype(np.float32)
 
 
@@ -89,10 +89,8 @@ def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
 def draw_shoppers(n_shoppers: int, seed: int, dials: ShopperDials) -> Shoppers:
     """Draw who the shoppers are: group, taste, favourite colour family and features."""
     odds = np.stack([_strong_odds(group, dials) for group in GROUPS[: dials.groups]])
-    drawn = [
-        _draw_one(np.random.default_rng([seed, TASTE, user]), odds, dials)
-        for user in range(n_shoppers)
-    ]
+    streams = (default_rng([seed, TASTE, user]) for user in range(n_shoppers))
+    drawn = [_draw_one(rng, odds, dials) for rng in streams]
     group, theta, family, ticked = (np.array(column) for column in zip(*drawn, strict=True))
     features = {
         name: pd.Categorical.from_codes(codes, list(values))
@@ -110,7 +108,7 @@ def _strong_odds(group: Group, dials: ShopperDials) -> Float[ndarray, "attribute
 
 
 def _draw_one(
-    rng: np.random.Generator, odds: Float[ndarray, "group attribute class"], dials: ShopperDials
+    rng: Generator, odds: Float[ndarray, "group attribute class"], dials: ShopperDials
 ) -> tuple:
     """One shopper: group, theta, favourite colour family, one code a feature."""
     group = int(rng.integers(dials.groups))
@@ -120,7 +118,7 @@ def _draw_one(
 
 
 def _draw_theta(
-    rng: np.random.Generator, odds: Float[ndarray, "attribute class"], dials: ShopperDials
+    rng: Generator, odds: Float[ndarray, "attribute class"], dials: ShopperDials
 ) -> Float[ndarray, "attribute class"]:
     """A few strong entries over weak noise, centred within each attribute, float32."""
     theta = rng.normal(0.0, dials.noise, odds.shape)
@@ -132,7 +130,7 @@ def _draw_theta(
     return np.where(CLASS_EXISTS, centred, 0.0).astype(np.float32)
 
 
-def _tick_features(rng: np.random.Generator, group: Group, dials: ShopperDials) -> list[int]:
+def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[int]:
     """The code of each feature: the group's typical value, or any."""
     return [
         values.index(group.typical[name])
@@ -205,7 +203,7 @@ def _choose(
     """The `purchases` best items of each shopper of a chunk that starts at user `first`."""
     values = utility(shoppers, facts, dials)
     for row, user in enumerate(range(first, first + len(shoppers))):
-        rng = np.random.default_rng([seed, CHOICE, user])
+        rng = default_rng([seed, CHOICE, user])
         values[row] -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
     best = np.argpartition(-values, dials.purchases - 1, axis=1)[:, : dials.purchases]
     order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")

@@ -14,7 +14,7 @@ import numpy as np
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import BRIGHT, Colour, colour, darker, lighter, thread_of
-from .geometry import Points, both, bow, box, curve, join, mirror, smooth, vertical, wave
+from .geometry import Points, both, bow, box, curve, down_to, join, mirror, smooth, vertical, wave
 from .marks import draw_mark
 
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
@@ -40,7 +40,7 @@ def draw_skirt(canvas: Canvas) -> None:
     outline, edge = _skirt(design, hem)
     canvas.cast_shadow(outline)
     _draw_inside_of_waist(canvas)
-    cloth = canvas.cloth(outline, finish=CLOTH)
+    cloth = canvas.cloth(outline, CLOTH)
     (_draw_darts, _draw_pleats, _draw_pleats, _draw_buttons)[design.detail](canvas, hem, cloth)
     canvas.stitch(edge - [0, 6], thread_of(canvas.main), clip=cloth)
     half = _skirt_half(design, hem) + 3
@@ -57,11 +57,12 @@ def draw_trousers(canvas: Canvas) -> None:
     _draw_inside_of_waist(canvas)
     for leg in legs:
         _draw_leg_opening(canvas, leg, hem)
-    cloths = [canvas.cloth(leg, finish=LEG) for leg in legs]
+    cloths = [canvas.cloth(leg, LEG) for leg in legs]
     front = canvas.cover(*legs)
     _draw_fly(canvas, front)
     _draw_pockets(canvas, front)
-    for turned, cloth in zip((join, mirror), cloths, strict=True):
+    sides: tuple[Callable[[Points], Points], ...] = (join, mirror)
+    for turned, cloth in zip(sides, cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
     draw_mark(canvas, (-0.58 * _hip(canvas.design), TOP + 42), 9.5)
@@ -105,15 +106,10 @@ def _leg_edges(design: Design) -> tuple[Points, Points]:
     return outer, np.maximum(inner, [1.0, 0.0])
 
 
-def _cut(path: Points, y: float) -> Points:
-    """The path down to a height; it must run downwards."""
-    return join(path[path[:, 1] < y], (float(np.interp(y, path[:, 1], path[:, 0])), y))
-
-
 def _leg(design: Design, hem: float) -> Points:
     """Outline of the right leg, its half of the hips included."""
     outer, inner = _leg_edges(design)
-    outer, inner = _cut(outer, hem), _cut(inner, hem - 1)
+    outer, inner = down_to(outer, hem), down_to(inner, hem - 1)
     edge = curve(outer[-1], (outer[-1] + inner[-1]) / 2 + [0, 3.5], inner[-1], count=8)
     return join((0, TOP + 4), outer, edge[1:-1], inner[::-1])
 
@@ -125,7 +121,7 @@ def _draw_inside_of_waist(canvas: Canvas) -> None:
     """The inside of the back, seen over the front's waistband."""
     waist = _waist(canvas.design)
     back = join(bow(waist, TOP + 1, -6), bow(-waist, TOP + 4, 10))
-    canvas.cloth(back, finish=BACK, colour=darker(canvas.main, 0.5))
+    canvas.cloth(back, BACK, colour=darker(canvas.main, 0.5))
 
 
 def _draw_waistband(canvas: Canvas, loops: bool) -> None:
@@ -133,7 +129,7 @@ def _draw_waistband(canvas: Canvas, loops: bool) -> None:
     rim = bow(waist, TOP, 8)
     band = join(rim, bow(-waist - 1.2, TOP + BAND, 8))
     canvas.shadow(band, drop=(0, 2), blur=1.6, strength=0.18)
-    canvas.cloth(band, finish=TRIM, colour=darker(main, 0.9))
+    canvas.cloth(band, TRIM, colour=darker(main, 0.9))
     if not loops:
         return
     for share in (-0.8, -0.4, 0.4, 0.8):
@@ -216,12 +212,12 @@ def _draw_leg_details(
 ) -> None:
     """Hem, turn-up, crease, and the length's part mask, of one leg."""
     design = canvas.design
-    right, left = (float(_cut(edge, hem)[-1, 0]) for edge in _leg_edges(design))
+    right, left = (float(down_to(edge, hem)[-1, 0]) for edge in _leg_edges(design))
     middle = (left + right) / 2
     if design.detail == 2:
         fold = curve((right, hem + 2), (middle, hem + 5), (left - 1, hem + 1))
         cuff = join((left - 1, hem - 9), (right + 1, hem - 10), (right + 1.5, hem + 2), fold)
-        canvas.cloth(turned(cuff), finish=TRIM, colour=lighter(canvas.main, 0.25))
+        canvas.cloth(turned(cuff), TRIM, colour=lighter(canvas.main, 0.25))
     else:
         seam = curve((left, hem - 6), (middle, hem - 3), (right, hem - 6))
         canvas.stitch(turned(seam), _thread(canvas), opacity=0.6, clip=cloth)

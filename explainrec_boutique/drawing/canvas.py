@@ -37,6 +37,9 @@ class Cover(NamedTuple):
     alpha: Float[ndarray, "height width"]
 
 
+Clip = Cover | None
+
+
 @dataclass(frozen=True)
 class Finish:
     """How a piece of material takes the light.
@@ -45,6 +48,7 @@ class Finish:
         depth: width of the rounded border, cloth units.
         contrast: strength of the shading. folds: of the folds. gloss: of the highlight.
         edge: darkness of the outline.
+        grain: cosine and sine of the angle by which its pattern is turned.
     """
 
     depth: float = 8.0
@@ -52,6 +56,7 @@ class Finish:
     folds: float = 0.0
     gloss: float = 0.0
     edge: float = 0.35
+    grain: Point = STRAIGHT
 
 
 class Canvas:
@@ -109,7 +114,7 @@ class Canvas:
         alpha = np.asarray(picture.reduce(OVERSAMPLE), dtype=np.float32)
         return Cover(window, alpha * np.float32(1 / 255))
 
-    def clipped(self, cover: Cover, clip: Cover | None) -> Cover:
+    def clipped(self, cover: Cover, clip: Clip) -> Cover:
         """The part of a cover that lies within another."""
         if clip is None:
             return cover
@@ -128,9 +133,7 @@ class Canvas:
 
     # -------------------------------------------------------------- paint
 
-    def paint(
-        self, cover: Cover, colour: Float[ndarray, "*window 3"], opacity: float = 1.0
-    ) -> None:
+    def paint(self, cover: Cover, colour: ndarray, opacity: float = 1.0) -> None:
         """Lay a colour, or one a pixel, over the picture; what hides the wall is the item."""
         alpha = (cover.alpha * np.float32(opacity))[..., None]
         part = self.image[cover.window]
@@ -142,10 +145,10 @@ class Canvas:
     def line(
         self,
         *paths: Points,
-        width: float = 1.0,
+        width: float,
+        opacity: float,
         colour: Colour = BLACK,
-        opacity: float = 0.4,
-        clip: Cover | None = None,
+        clip: Clip = None,
     ) -> None:
         self.paint(self.clipped(self.stroke(*paths, width=width), clip), colour, opacity)
 
@@ -153,32 +156,22 @@ class Canvas:
         self,
         path: Points,
         colour: Colour,
-        *,
         width: float = 0.9,
         opacity: float = 0.55,
-        period: float = 3.4,
-        clip: Cover | None = None,
+        clip: Clip = None,
     ) -> None:
-        pieces = dashes(path, period)
-        if pieces:
+        if pieces := dashes(path, 3.4):
             self.line(*pieces, width=width, colour=colour, opacity=opacity, clip=clip)
 
-    def disc(
-        self, centre: Point | Points, radius: float, colour: Colour, opacity: float = 1.0
-    ) -> None:
+    def disc(self, centre: Point, radius: float, colour: Colour, opacity: float = 1.0) -> None:
         self.paint(self.cover(ellipse(centre, radius, radius, 14)), colour, opacity)
 
     def cloth(
-        self,
-        *outlines: Points,
-        finish: Finish,
-        colour: Colour | None = None,
-        turn: tuple[float, float] = STRAIGHT,
-        clip: Cover | None = None,
+        self, outline: Points, finish: Finish, colour: Colour | None = None, clip: Clip = None
     ) -> Cover:
         """Lay a shaded piece of material: the main cloth, or a plain `colour`."""
-        cover = self.clipped(self.cover(*outlines), clip)
-        base = self.fabric.woven(cover.window, turn) if colour is None else colour
+        cover = self.clipped(self.cover(outline), clip)
+        base = self.fabric.woven(cover.window, finish.grain) if colour is None else colour
         light, shine = self._light_on(cover, finish)
         lit = base * light[..., None]
         if finish.gloss:
@@ -209,12 +202,7 @@ class Canvas:
         return slope
 
     def shadow(
-        self,
-        *outlines: Points,
-        drop: Point = (0.0, 0.0),
-        blur: float = 7.0,
-        strength: float = 0.2,
-        clip: Cover | None = None,
+        self, *outlines: Points, drop: Point, blur: float, strength: float, clip: Clip = None
     ) -> None:
         """Darken what lies under the outlines, moved by `drop`."""
         padding = int(2 * blur * self.frame.scale) + PADDING
@@ -231,9 +219,9 @@ class Canvas:
         """Remember the picture so far: `erase` brings it back."""
         self.backdrop = self.image.copy()
 
-    def erase(self, *outlines: Points) -> None:
+    def erase(self, outline: Points) -> None:
         """Cut a hole: show the backdrop again."""
-        cover = self.cover(*outlines)
+        cover = self.cover(outline)
         self.paint(cover, self.backdrop[cover.window])
         self.silhouette[cover.window] *= 1 - cover.alpha
 
@@ -250,17 +238,13 @@ class Canvas:
         scene = self.design.scene
         warmth = np.array([scene.warmth, 0, -scene.warmth], dtype=np.float32)
         picture = self.image * np.float32(scene.brightness) + warmth
-        if scene.noise:
-            picture += self._noise() * np.float32(scene.noise)
+        if scene.noise:  # bell-shaped: the sum of three bytes, exact on every machine
+            shape = (3, *self.image.shape)
+            dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
+            total = dice[0].astype(np.float32) + dice[1] + dice[2]
+            picture += (total - np.float32(382.5)) / np.float32(128) * np.float32(scene.noise)
         pixels = np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)
         return np.ascontiguousarray(pixels.astype(np.uint8).transpose(2, 0, 1))
-
-    def _noise(self) -> Float[ndarray, "height width 3"]:
-        """Bell-shaped noise of unit variance: the sum of three bytes, exact on every machine."""
-        shape = (3, self.frame.size, self.frame.size, 3)
-        dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
-        total = dice[0].astype(np.float32) + dice[1] + dice[2]
-        return (total - np.float32(382.5)) / np.float32(128)
 
 
 def _window(points: Points, size: int, padding: int) -> Window:

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from ..design import Design
 from ..vocabulary import PALETTE
-from .geometry import Frame, wave
+from .geometry import Frame, Point, wave
 
 Colour = Float[ndarray, "3"]
 Window = tuple[slice, slice]
@@ -73,9 +73,7 @@ class Fabric:
     def stream(self, texture: int) -> np.random.Generator:
         return np.random.default_rng([self.design.seed, texture])
 
-    def woven(
-        self, window: Window, turn: tuple[float, float] = STRAIGHT
-    ) -> Float[ndarray, "height width 3"]:
+    def woven(self, window: Window, turn: Point = STRAIGHT) -> Float[ndarray, "height width 3"]:
         """Colours of the patterned main cloth, its grain turned by (cosine, sine)."""
         x, y = self.x[window], self.y[window]
         if turn != STRAIGHT:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Canvas, Cover, Finish
+from .canvas import Canvas, Clip, Cover, Finish
 from .fabric import BRIGHT, Colour, colour, darker, luminance
-from .geometry import Points, along, at, box, closed, curve, join, normals, unit
+from .geometry import Points, along, at, box, closed, curve, dashes, join, normals, unit
 from .last import Last, Upper
 
 PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
@@ -62,7 +62,7 @@ def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
     edge = curve(last.at(0.055, 29), last.at(0.135, 20), last.at(0.125, 0), count=12)
     canvas.erase(join(last.at(-0.08, 29), edge, last.at(-0.08, 0)))
     hollow = join(edge, curve(edge[-1], last.at(0.045, 9), edge[0])[1:-1])
-    canvas.cloth(hollow, finish=PEEP, colour=darker(canvas.main, 0.35), clip=side)
+    canvas.cloth(hollow, PEEP, colour=darker(canvas.main, 0.35), clip=side)
     _draw_insole(canvas, last, 0.13)
     canvas.line(edge, width=3.6, colour=darker(canvas.main, 0.72), opacity=1, clip=side)
 
@@ -72,7 +72,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
     edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
     canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
     hollow = join(edge, curve(edge[-1], last.at(0.25, 18), edge[0])[1:-1])
-    canvas.cloth(hollow, finish=OPEN, colour=darker(canvas.main, 0.38))
+    canvas.cloth(hollow, OPEN, colour=darker(canvas.main, 0.38))
     canvas.line(edge, width=3.0, colour=darker(canvas.main, 0.72), opacity=1)
     _draw_insole(canvas, last, 0.31)
     for start, stop, height in ((0.165, 0.235, 27), (0.045, 0.105, 19)):
@@ -81,7 +81,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
 
 def _draw_insole(canvas: Canvas, last: Last, stop: float) -> None:
     line = last.line(np.linspace(0.0, stop, 12))
-    canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), finish=INSOLE, colour=LINING)
+    canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), INSOLE, colour=LINING)
 
 
 def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, height: float) -> None:
@@ -89,10 +89,10 @@ def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, heigh
     low, high = last.at(start, 0), last.at(start + 0.025, height)
     mouth = curve(low, last.at(start - 0.01, 0.6 * height), high)
     far = curve(high, last.at(start - 0.055, 0.5 * height), low)
-    canvas.cloth(join(mouth, far[1:]), finish=STRAP, colour=darker(canvas.main, 0.42))
+    canvas.cloth(join(mouth, far[1:]), STRAP, colour=darker(canvas.main, 0.42))
     end = last.at(stop + 0.025, height + 4)
     back = curve(end, last.at(stop + 0.005, 0.6 * height), last.at(stop, 0))
-    canvas.cloth(join(mouth, back), finish=STRAP)
+    canvas.cloth(join(mouth, back), STRAP)
     canvas.line(mouth, back, width=1.0, opacity=0.45)
 
 
@@ -121,7 +121,7 @@ def draw_tongue(canvas: Canvas, upper: Upper) -> None:
         curve((x - 6, y - 3), (x - 1, y - 15), top, count=6),
         curve(top, (x + 13, y - 2), (x + 12, y + 12), count=6)[1:],
     )
-    canvas.cloth(tongue, finish=PANEL, colour=darker(canvas.main, 0.82))
+    canvas.cloth(tongue, PANEL, colour=darker(canvas.main, 0.82))
     canvas.mark("closure", canvas.cover(tongue))
 
 
@@ -137,7 +137,7 @@ def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     inwards, k = normals(edge), last.scale
     wide = 16 * k
     flap = join(edge, (edge + wide * inwards)[::-1])
-    canvas.cloth(flap, finish=PANEL, colour=darker(canvas.main, 0.84), clip=side)
+    canvas.cloth(flap, PANEL, colour=darker(canvas.main, 0.84), clip=side)
     bright = luminance(canvas.main) < 0.7
     lace = colour(0.96, 0.96, 0.95) if bright else colour(0.25, 0.25, 0.28)
     eyelets, rim = edge + 0.72 * wide * inwards, edge - 1.5 * inwards
@@ -177,7 +177,7 @@ def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
 def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
     dark = luminance(canvas.main) > 0.3
     tone = colour(0.18, 0.18, 0.20) if dark else colour(0.50, 0.50, 0.52)
-    panel = canvas.cloth(outline, finish=PANEL, colour=tone, clip=side)
+    panel = canvas.cloth(outline, PANEL, colour=tone, clip=side)
     low, high = outline.min(axis=0), outline.max(axis=0)
     ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
     canvas.line(*ribs, width=1.0, colour=BRIGHT, opacity=0.18, clip=panel)
@@ -196,7 +196,7 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.line(path, width=8.5 * k, colour=darker(canvas.main, 0.55), opacity=1)
     canvas.line(path, width=4.4 * k, colour=STEEL, opacity=1)
     teeth = colour(0.25, 0.25, 0.25)
-    canvas.stitch(path, teeth, width=4.4 * k, opacity=0.75, period=3.0)
+    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=teeth, opacity=0.75)
     head = path[0] + [0, 3]
     for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
         pull = join(head, head + [1.5, length * k])
@@ -221,7 +221,7 @@ def _draw_straps(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.mark("closure", canvas.stroke(far, width=12))
 
 
-def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Colour, clip: Cover | None) -> None:
+def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Colour, clip: Clip) -> None:
     canvas.line(path + [0, 2], width=10 * k, opacity=0.22, clip=clip)
     canvas.line(path, width=10 * k, colour=darker(tone, 0.7), opacity=1, clip=clip)
     canvas.line(path, width=8 * k, colour=tone, opacity=1, clip=clip)

@@ -19,7 +19,7 @@ from numpy import ndarray
 from ..design import Pose
 
 Points = Float[ndarray, "point 2"]
-Point = tuple[float, float]
+Point = tuple[float, float] | Float[ndarray, "2"]
 
 GRID = 2.0**-20
 # In cloth units: height and width of the frame, what stays free along its border, and how far off
@@ -45,14 +45,12 @@ def _weights(count: int, degree: int) -> Float[ndarray, "point control"]:
     return np.stack([s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t], axis=1)
 
 
-def curve(*controls: Point | Points, count: int = 12) -> Points:
+def curve(*controls: Point, count: int = 12) -> Points:
     """A quadratic (three control points) or cubic (four) Bézier curve, ends included."""
-    weights = _weights(count, len(controls) - 1)
-    path = np.zeros((count, 2))
-    for i, (x, y) in enumerate(controls):
-        path[:, 0] += weights[:, i] * x
-        path[:, 1] += weights[:, i] * y
-    return path
+    weights = _weights(count, len(controls) - 1).T
+    return np.asarray(
+        sum(w[:, None] * np.asarray(c) for w, c in zip(weights, controls, strict=True))
+    )
 
 
 def bow(half: float, y: float, sag: float, count: int = 12) -> Points:
@@ -63,14 +61,12 @@ def bow(half: float, y: float, sag: float, count: int = 12) -> Points:
 @lru_cache(maxsize=16)
 def _spline_weights(count: int) -> Float[ndarray, "step 4"]:
     t = np.arange(count) / count
-    t2 = t * t
-    t3 = t2 * t
-    return 0.5 * np.stack(
-        [2 * t2 - t - t3, 2 - 5 * t2 + 3 * t3, t + 4 * t2 - 3 * t3, t3 - t2], axis=1
-    )
+    t2, t3 = t * t, t * t * t
+    weights = (2 * t2 - t - t3, 2 - 5 * t2 + 3 * t3, t + 4 * t2 - 3 * t3, t3 - t2)
+    return 0.5 * np.stack(weights, axis=1)
 
 
-def smooth(*through: Point | Points, count: int = 6) -> Points:
+def smooth(*through: Point, count: int = 6) -> Points:
     """A Catmull-Rom curve through all points, `count` steps between two of them."""
     p = np.asarray(through, dtype=np.float64)
     p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
@@ -115,12 +111,12 @@ def _circle(count: int) -> Points:
     return np.array([(on_grid(math.cos(t)), on_grid(math.sin(t))) for t in turns])
 
 
-def ellipse(centre: Point | Points, across: float, down: float, count: int = 20) -> Points:
+def ellipse(centre: Point, across: float, down: float, count: int = 20) -> Points:
     """An ellipse with the given half-axes."""
     return _circle(count) * np.array([across, down]) + np.asarray(centre)
 
 
-def star(centre: Point | Points, outer: float, inner: float, tips: int = 5) -> Points:
+def star(centre: Point, outer: float, inner: float, tips: int = 5) -> Points:
     """A star with one tip up."""
     radius = np.where(np.arange(2 * tips) % 2, inner, outer)[:, None]
     return _circle(2 * tips)[:, ::-1] * np.array([1.0, -1.0]) * radius + np.asarray(centre)
@@ -148,6 +144,16 @@ def along(path: Points, shares: float | Sequence[float] | ndarray) -> Points:
 def at(path: Points, share: float) -> Points:
     """The point `[2]` at a share of the path's length."""
     return along(path, share)[0]
+
+
+def x_at(path: Points, y: float) -> float:
+    """Where a path that runs down crosses a height."""
+    return float(np.interp(y, path[:, 1], path[:, 0]))
+
+
+def down_to(path: Points, y: float, gap: float = 0.0) -> Points:
+    """A path that runs down, to a height; its last point is at least `gap` from the one before."""
+    return join(path[path[:, 1] < y - gap], (x_at(path, y), y))
 
 
 def normals(path: Points) -> Float[ndarray, "point 2"]:

@@ -29,8 +29,9 @@ SHIRT = Finish(depth=6, contrast=0.6, edge=0.2)
 FLAP = Finish(depth=2, contrast=0.4, edge=0.4)
 LABEL = colour(0.93, 0.93, 0.92)
 
-# What a piece throws on the front: how far down, how soft, how dark.
-LOW, HIGH = (2.5, 2.2, 0.35), (3.0, 2.5, 0.4)
+# The shade that a piece throws on the front: how far down, how soft, how dark.
+Shade = tuple[float, float, float]
+LOW, HIGH, ROUND = (2.5, 2.2, 0.35), (3.0, 2.5, 0.4), (3.0, 2.6, 0.4)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
     elif neck.kind == "high_neck":
         _draw_stand_inside(canvas, neck)
     else:
-        canvas.cloth(neck.opening, finish=BACK, colour=darker(canvas.main, 0.5))
+        canvas.cloth(neck.opening, BACK, colour=darker(canvas.main, 0.5))
         rim = neck.back + [0, 1.6]
         canvas.line(rim, width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
         if neck.value != "boat":
@@ -129,17 +130,12 @@ def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 
 def _lay(
-    canvas: Canvas,
-    neck: Neck,
-    outline: Points,
-    front: Cover,
-    shade: tuple[float, float, float],
-    tone: Colour | None = None,
+    canvas: Canvas, neck: Neck, outline: Points, front: Cover, shade: Shade, tone: Colour | None
 ) -> Cover:
-    """Lay a piece of the neck on the front: of main cloth a tube, of a tone a flat piece."""
+    """Lay a piece of the neck on the front: a flat one of a tone, or a tube of the main cloth."""
     drop, blur, strength = shade
     canvas.shadow(outline, drop=(0, drop), blur=blur, strength=strength, clip=front)
-    cover = canvas.cloth(outline, finish=TUBE if tone is None else PIECE, colour=tone)
+    cover = canvas.cloth(outline, TUBE if tone is None else PIECE, colour=tone)
     canvas.mark(neck.kind, cover)
     return cover
 
@@ -220,18 +216,6 @@ def _draw_rib(canvas: Canvas, neck: Neck) -> None:
 # ------------------------------------------------------------------ high neck
 
 
-def _roll() -> Points:
-    """The folded-over collar of a turtleneck: a soft drum."""
-    right = join(
-        (0, 37.5),
-        curve((0, 37.5), (11, 37.5), (16.5, 33), count=6)[1:],
-        curve((16.5, 33), (21, 35), (20.5, 45), count=6)[1:],
-        curve((20.5, 45), (20.5, 53), (19, 56), count=5)[1:],
-        curve((19, 56), (10, 61.5), (0, 61.5), count=7)[1:],
-    )
-    return join(right, mirror(right))
-
-
 def _frill_edge(top: float, sag: float, half: float) -> Points:
     """A wavy rim from left to right."""
     share = np.linspace(-1, 1, 49)
@@ -239,7 +223,15 @@ def _frill_edge(top: float, sag: float, half: float) -> Points:
     return np.stack([share * half, y], axis=1)
 
 
-ROLL = _roll()
+# The folded-over collar of a turtleneck: a soft drum.
+HALF_ROLL = join(
+    (0, 37.5),
+    curve((0, 37.5), (11, 37.5), (16.5, 33), count=6)[1:],
+    curve((16.5, 33), (21, 35), (20.5, 45), count=6)[1:],
+    curve((20.5, 45), (20.5, 53), (19, 56), count=5)[1:],
+    curve((19, 56), (10, 61.5), (0, 61.5), count=7)[1:],
+)
+ROLL = join(HALF_ROLL, mirror(HALF_ROLL))
 # A gathered frill, wider at its rim than where it is sewn on.
 FRILL = join(_frill_edge(37, 6, 25), (22, 46), bow(-17, 55, 7, 9), (-22, 46))
 FRILL_BACK = join(_frill_edge(36, -8, 25), ((22, 46), (16, 52), (-16, 52), (-22, 46)))
@@ -249,19 +241,18 @@ ROLL_BACK = join(bow(-17, 34, -9), bow(17, 36, 12))
 def _draw_stand_inside(canvas: Canvas, neck: Neck) -> None:
     outline = {"ruffle": FRILL_BACK, "turtle": ROLL_BACK, "mock": neck.opening}[neck.value]
     tone = darker(canvas.main, 0.5 if neck.value == "mock" else 0.55)
-    canvas.cloth(outline, finish=STAND, colour=tone)
+    canvas.cloth(outline, STAND, colour=tone)
 
 
 def _draw_high_neck(canvas: Canvas, neck: Neck, front: Cover) -> None:
     base = join(neck.whole_front, bow(36, 63, 10, 9))
     canvas.mark("high_neck", canvas.cover(base), canvas.cover(neck.opening))
-    {"turtle": _draw_roll, "mock": _draw_stand, "ruffle": _draw_frill}[neck.value](
-        canvas, neck, front
-    )
+    draw = {"turtle": _draw_roll, "mock": _draw_stand, "ruffle": _draw_frill}[neck.value]
+    draw(canvas, neck, front)
 
 
 def _draw_roll(canvas: Canvas, neck: Neck, front: Cover) -> None:
-    roll = _lay(canvas, neck, ROLL, front, (3.0, 2.6, 0.4))
+    roll = _lay(canvas, neck, ROLL, front, ROUND, None)
     ribs = [curve((x * 0.85, 32), (x * 1.08, 46), (x, 62), count=5) for x in range(-18, 19, 3)]
     canvas.line(*ribs, width=0.8, opacity=0.2, clip=roll)
     canvas.line(bow(-19, 56, 9) - [0, 1.6], width=1.0, opacity=0.25, clip=roll)
@@ -277,7 +268,7 @@ def _draw_stand(canvas: Canvas, neck: Neck, front: Cover) -> None:
 
 
 def _draw_frill(canvas: Canvas, neck: Neck, front: Cover) -> None:
-    frill = _lay(canvas, neck, FRILL, front, LOW)
+    frill = _lay(canvas, neck, FRILL, front, LOW, None)
     xs = range(-16, 17, 4)
     pleats = np.array([curve((x * 1.45, 36), (x * 1.25, 46), (x, 61), count=5) for x in xs])
     canvas.line(*pleats, width=1.1, opacity=0.35, clip=frill)
@@ -292,9 +283,7 @@ NOTCHED = join(
     curve((33, 88), (21, 114), (0, 137), count=8)[1:],
     curve((0, 137), (11, 100), (12, SHOULDER + 16), count=6)[1:],
 )
-NOTCHED_COLLAR = join(
-    (HALF - 1, SHOULDER - 2), (HALF + 5, 61), (28, 79), (16, 84), (12, SHOULDER + 14)
-)
+NOTCHED_COLLAR = join((HALF - 1, 54), (HALF + 5, 61), (28, 79), (16, 84), (12, 70))
 SHAWL = join(
     (HALF - 1, SHOULDER - 2),
     curve((HALF + 3, SHOULDER + 2), (42, 94), (0, 137), count=16),
@@ -306,9 +295,8 @@ def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
     """A shirt under the jacket."""
     light = luminance(canvas.main) < 0.72
     shirt = colour(0.95, 0.95, 0.95) if light else colour(0.35, 0.42, 0.52)
-    canvas.cloth(neck.opening, finish=SHIRT, colour=shirt)
-    rim = bow(-15.5, SHOULDER + 2, 22, 13)
-    far = bow(15.5, SHOULDER + 2, 7, 13)
+    canvas.cloth(neck.opening, SHIRT, colour=shirt)
+    rim, far = bow(-15.5, SHOULDER + 2, 22, 13), bow(15.5, SHOULDER + 2, 7, 13)
     canvas.paint(canvas.cover(join(rim, far)), darker(shirt, 0.72))
     canvas.line(rim, width=2.4, colour=darker(shirt, 0.86), opacity=0.9)
 
@@ -325,7 +313,7 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         _lay(canvas, neck, side(NOTCHED if neck.value == "notched" else SHAWL), front, HIGH, tone)
         if neck.value == "notched":
             collar, shade = side(NOTCHED_COLLAR), darker(tone, 0.93)
-            canvas.mark("lapel", canvas.cloth(collar, finish=PIECE, colour=shade))
+            canvas.mark("lapel", canvas.cloth(collar, PIECE, colour=shade))
 
 
 def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
@@ -339,4 +327,4 @@ def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)
     for flap in both(join((15, hem - 31), (34, hem - 33), (34, hem - 27), (15, hem - 25))):
         canvas.line(flap[:2], width=1.6, opacity=0.4, clip=front)
-        canvas.cloth(flap, finish=FLAP, clip=front)
+        canvas.cloth(flap, FLAP, clip=front)

@@ -14,7 +14,7 @@ from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import Colour, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
-from .geometry import Points, curve, ellipse, join, smooth
+from .geometry import Points, curve, ellipse, join, smooth, x_at
 from .last import HEEL, Last, Upper
 from .marks import draw_mark
 
@@ -55,7 +55,7 @@ def draw_shoe(canvas: Canvas) -> None:
     _draw_heel(canvas, last)
     gloss = 0.18 * (canvas.design.pattern == "plain")
     leather = Finish(depth=10, contrast=0.85, folds=0.03, gloss=gloss, edge=0.5)
-    side = canvas.cloth(upper.outline, finish=leather)
+    side = canvas.cloth(upper.outline, leather)
     _draw_rim(canvas, last, upper, side)
     _draw_counter(canvas, last, side)
     draw_toe(canvas, last, side)
@@ -100,7 +100,7 @@ def _boot(last: Last, design: Design) -> Upper:
 
 def _below(path: Points, y: float) -> Points:
     """The part of a path, which runs down, that lies below a height."""
-    return join((float(np.interp(y, path[:, 1], path[:, 0])), y), path[path[:, 1] > y])
+    return join((x_at(path, y), y), path[path[:, 1] > y])
 
 
 # ------------------------------------------------------------------ drawing
@@ -109,7 +109,7 @@ def _below(path: Points, y: float) -> Points:
 def _draw_inside(canvas: Canvas, upper: Upper) -> None:
     """The far inner side, seen over the topline."""
     inside = join(upper.topline, upper.far[::-1])
-    canvas.cloth(inside, finish=INSIDE, colour=darker(canvas.main, 0.42))
+    canvas.cloth(inside, INSIDE, colour=darker(canvas.main, 0.42))
     canvas.line(upper.far, width=2.4, colour=darker(canvas.main, 0.62), opacity=1)
 
 
@@ -142,7 +142,7 @@ def _draw_sole(canvas: Canvas, last: Last) -> None:
     under = base + [0, last.sole]
     if not last.heel:
         under[:, 1] = np.maximum(under[:, 1], last.ground - 1.5 * (base[:, 0] < last.x(0.08)))
-    canvas.cloth(join(base, under[::-1]), finish=SOLE, colour=_sole_tone(canvas))
+    canvas.cloth(join(base, under[::-1]), SOLE, colour=_sole_tone(canvas))
     canvas.line(base - [0, 0.8], width=1.2, opacity=0.4)
 
 
@@ -151,7 +151,7 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
     kind, ground = canvas.has["heel_height"], last.ground
     if kind != "flat":
         block = _block(canvas.design, last, kind)
-        canvas.cloth(block, finish=HEEL_BLOCK, colour=darker(_sole_tone(canvas), 0.92))
+        canvas.cloth(block, HEEL_BLOCK, colour=darker(_sole_tone(canvas), 0.92))
         low = block[block[:, 1] > ground - 0.5]
         tip = join((low[:, 0].min(), ground - 1.5), (low[:, 0].max(), ground - 1.5))
         canvas.line(tip, width=3.0, colour=colour(0.1, 0.1, 0.1), opacity=0.8)

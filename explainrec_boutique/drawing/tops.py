@@ -8,14 +8,14 @@ a counterfactual changes its own pixels and no others. Necks themselves are in `
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import thread_of, trim_of
-from .geometry import Point, Points, both, bow, box, closed, curve, join, mirror, on_grid, vertical
+from .geometry import Point, Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
 from .marks import draw_mark
 from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
@@ -78,7 +78,7 @@ def draw_top(canvas: Canvas) -> None:
     canvas.cast_shadow(body, *sleeves, *neck.extra)
     draw_neck_back(canvas, neck)
     _draw_sleeves(canvas, cut, sleeves)
-    front = canvas.cloth(body, finish=BODY)
+    front = canvas.cloth(body, BODY)
     _draw_armholes(canvas, cut)
     _draw_hem(canvas, cut, front)
     _draw_pocket(canvas)
@@ -107,8 +107,7 @@ def _side(cut: Cut) -> Points:
         curve(cut.armpit, (waist, y + 24), middle, count=8),
         curve(middle, (waist + 1, y + 70), (cut.hip, HEM["long"] + 4), count=8)[1:],
     )
-    keep = line[line[:, 1] < cut.hem - 3]
-    return join(keep, (float(np.interp(cut.hem, line[:, 1], line[:, 0])), cut.hem))
+    return down_to(line, cut.hem, gap=3)
 
 
 def _body(cut: Cut, neck: Neck) -> Points:
@@ -161,7 +160,7 @@ def _arm(cut: Cut) -> Points:
 def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
     s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
-        canvas.mark("sleeves_length", canvas.cloth(outline, finish=ARM, turn=(c, lean)))
+        canvas.mark("sleeves_length", canvas.cloth(outline, replace(ARM, grain=(c, lean))))
     if cut.sleeve > 25:
         up = cut.axes[0] * -5.0
         for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):
@@ -171,7 +170,7 @@ def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None
 def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
     canvas.line(cuff, width=1.1, opacity=0.45)
     if canvas.design.detail >= 2:
-        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), finish=CUFF, colour=trim_of(canvas.main))
+        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), CUFF, colour=trim_of(canvas.main))
     else:
         canvas.stitch(cuff + up, thread_of(canvas.main))
 
@@ -203,8 +202,8 @@ def _draw_pocket(canvas: Canvas) -> None:
         return
     pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
     canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
-    canvas.cloth(pocket, finish=POCKET)
-    canvas.line(closed(pocket), width=1.0, opacity=0.35)
+    canvas.cloth(pocket, POCKET)
+    canvas.line(join(pocket, pocket[0]), width=1.0, opacity=0.35)
     canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
 
 

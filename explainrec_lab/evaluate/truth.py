@@ -88,6 +88,16 @@ def prior_rate(
     return reason_hit_rate(scores, true_reason, applies)
 
 
+def hit_rate(
+    dataset: Dataset,
+    events: Interactions,
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+) -> float:
+    """`reason_hit_rate` of these explanations of a data set's own purchases."""
+    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+    return reason_hit_rate(predicted_attribute, reason, applies)
+
+
 def references(dataset: Dataset, parts: Split) -> dict[str, float]:
     """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
     most frequent reason of the training purchases."""
@@ -97,6 +107,17 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
         "guessing": chance_rate(reason, applies),
         "most frequent reason": prior_rate(before, reason, applies),
     }
+
+
+def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute."""
+    rates = []
+    for item in np.unique(items):
+        votes = np.unique(named[items == item], return_counts=True)[1]
+        n = votes.sum()
+        if n > 1:
+            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
+    return _mean(np.array(rates))
 
 
 def explainable(

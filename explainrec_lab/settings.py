@@ -21,7 +21,7 @@ NAMES = ("ci", "cpu", "gpu")
 
 
 def current() -> str:
-    """Name of the profile in force.
+    """Name of the settings in force.
 
     Raises:
         ValueError: EXPLAINREC_SETTINGS is set to something else.

@@ -35,16 +35,19 @@ Mapper = Callable[[Seen], Maps]
 MAPS: dict[str, Mapper] = {
     "Grad-AAM": regions.grad_aam_maps,
     "HiResCAM": regions.hires_maps,
-    "LRP epsilon": partial(regions.relevance_maps, rule=lrp.epsilon_only(), mirrored=False),
+    "LRP epsilon": partial(regions.relevance_maps, rule=lrp.Composite(), mirrored=False),
     "LRP": partial(regions.relevance_maps, mirrored=False),
     "LRP, mirrored": regions.relevance_maps,
 }
 """What the network says; the first is the paper's, the last is ours."""
 
-FRAMES = {"20 % of the maximum": regions.paper_frame, "half of the mass": regions.half_frame}
+FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
+    "20 % of the maximum": regions.paper_frame,
+    "half of the mass": regions.half_frame,
+}
 """From a map to a box: the paper's way and ours."""
 
-GARMENT = {"its box": boxes_of}
+GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
 """The one frame of the whole garment."""
 
 TOLERANCE = 1 / 16

@@ -173,6 +173,8 @@ class SiameseFeature(nn.Module):
         return flat_vectors(self.network, pictures)
 
 
+WholeFeature = LinearFeature | SiameseFeature
+
 # --------------------------------------------------------------------------- the model
 
 
@@ -213,7 +215,7 @@ class SAERS(visual.Ranker):
         n_users: int,
         features: Float[Tensor, "item A m"],
         applies: Bool[Tensor, "item A"],
-        whole: LinearFeature | SiameseFeature | None = None,
+        whole: WholeFeature | None = None,
         d: int = 32,
         *,
         fusion: str = "attention",
@@ -288,7 +290,7 @@ def saers(
     d: int = 32,
     *,
     features: Float[Tensor, "item A m"] | str = "regions",
-    whole: LinearFeature | SiameseFeature | bool = True,
+    whole: WholeFeature | bool = True,
     fusion: str = "attention",
     bias: bool = False,
     seed: int = 0,
@@ -326,7 +328,9 @@ def scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     return features / lengths[there].mean() if bool(there.any()) else features
 
 
-def _check(features: Tensor, applies: Tensor, whole: nn.Module | None, d: int, fusion: str) -> None:
+def _check(
+    features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int, fusion: str
+) -> None:
     visual.check_size("d", d)
     if fusion not in FUSIONS:
         raise ValueError(f"fusion: {fusion!r}; choose from {', '.join(FUSIONS)}")

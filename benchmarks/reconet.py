@@ -92,7 +92,7 @@ def removals() -> None:
     model, sets, items, _ = recommended(("RecoNet", "attributes"), 0)
 
     def curve() -> None:
-        Z = removal.relevance_of_profiles(model, sets, items)
+        Z = reconet.relevance(model, sets, items)
         removal.remove(model, sets, items, removal.turns(sets, Z))
 
     say("removal curve", median_seconds(curve, 5), "s", users=len(sets))

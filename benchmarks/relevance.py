@@ -88,7 +88,7 @@ def zennit(name: str, *settings: float) -> Method:
     return method
 
 
-EPSILON, BOX = lrp.epsilon_only(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
+EPSILON, BOX = lrp.Epsilon(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
 BASE = "gradient x input"
 METHODS: dict[str, Method] = {
     BASE: gradient_times_input,

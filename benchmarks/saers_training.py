@@ -17,11 +17,11 @@ import time
 
 import numpy as np
 import torch
+from explainrec_lab.saers.learning import ranking_losses
+from explainrec_lab.saers.sampling import Batch, Triples
 
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import BPRMF, VBPR, DeepStyle, Ranker
-from explainrec_lab.saers.learning import ranking_losses
-from explainrec_lab.saers.sampling import Batch, Triples
 
 ITEMS, SHOPPERS = 2500, 1500
 

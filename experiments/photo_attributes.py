@@ -10,7 +10,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,12 +52,8 @@ TRAINING = 0.8
 """Share of the products that the network learns from."""
 
 
-@dataclass(frozen=True)
-class Division:
-    """Products to learn from, and others to be judged by."""
-
-    train: Catalogue
-    test: Catalogue
+Division = tuple[Catalogue, Catalogue]
+"""Products to learn from, and others to be judged by."""
 
 
 def products() -> Catalogue:
@@ -91,9 +87,8 @@ def divided(catalogue: Catalogue, seed: int) -> Division:
     before = np.cumsum(sizes[order]) - sizes[order]
     learned = order[before < TRAINING * len(group)]
     inside = np.isin(group, learned)
-    return Division(
-        _only(catalogue, np.flatnonzero(inside)), _only(catalogue, np.flatnonzero(~inside))
-    )
+    train, test = (_only(catalogue, np.flatnonzero(side)) for side in (inside, ~inside))
+    return train, test
 
 
 def look_alikes(catalogue: Catalogue) -> Int[ndarray, " item"]:
@@ -149,7 +144,7 @@ def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
 
 def accuracies(network: SemanticExtraction, parts: Division) -> Iterator[Columns]:
     """Scores of each attribute on held-out products; the majority is the training products'."""
-    train, test = parts.train.attributes, parts.test
+    train, test = parts[0].attributes, parts[1]
     assert test.images is not None and test.attributes is not None
     assert train is not None and test.schema is not None
     predicted = seen_classes(network, test.images)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
-from experiments.record import Result
+from experiments.record import Columns, Result
 from explainrec_lab import baselines, data, reconet, training
 from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.training import Optimisation
@@ -77,21 +77,6 @@ TUNED: dict[str, Any] = {
 }
 """method -> the best trial of `python -m experiments reconet-search`."""
 
-TUNED_HOUSEHOLDS: dict[str, Any] = {
-    "popularity": baselines.Popularity(),
-    "popularity, attributes": baselines.DemographicPopularity(strength=97.0, trust=0.28),
-    "item-to-item": baselines.ItemNeighbours(k=322, power=0.571),
-    "user-to-user": baselines.UserNeighbours(k=400, power=2.38),
-    "OCuLaR": baselines.OCuLaR(clusters=83, regularisation=104.0),
-    "factorization machine": baselines.FM(48, 12, 0.02, weight_decay=1.0),
-    "CML": baselines.CML(32, margin=0.5, epochs=15, learning_rate=0.01),
-    "RecoNet": Recipe(82, None, 30, 0.0179, 0.0919, share=0.351),
-    "RecoNet + Layer": Recipe(64, 64, 30, 0.015, 0.1),
-    "iALS": baselines.IALS(factors=110, alpha=17.6, regularisation=93.3),
-    "EASE": baselines.EASE(regularisation=596.0),
-}
-"""method -> the best trial of `python -m experiments reconet-search-households`."""
-
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")
 
 TABLE: dict[tuple[str, str], Any] = {
@@ -123,30 +108,21 @@ def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
             start = time.process_time()
             scores = settings.scores(parts.train, seed)
             cost = time.process_time() - start
-            for left_out, matrix in masks(
-                parts, fewer=(method, variant) == ("RecoNet", "")
-            ).items():
-                yield Result(
-                    data="movielens-1m",
-                    method=method,
-                    variant=left_out or variant,
-                    measure="recall",
-                    k=50,
-                    value=float(mean_recall(scores, 50, parts.test.matrix, matrix)[-1]),
-                    seed=seed,
-                    cost=cost,
-                    settings=asdict(settings),
-                )
+            row: Columns = {"data": "movielens-1m", "method": method, "seed": seed}
+            row |= {"measure": "recall", "k": 50, "settings": asdict(settings)}
+            for left_out, matrix in masks((method, variant), parts).items():
+                value = float(mean_recall(scores, 50, parts.test.matrix, matrix)[-1])
+                yield Result(**row, variant=left_out or variant, value=value, cost=cost)
                 cost = 0.0
 
 
-def masks(parts: data.Split, fewer: bool) -> dict[str, sparse.csr_array]:
-    """What may not be recommended: training and development items, or fewer."""
+def masks(name: tuple[str, str], parts: data.Split) -> dict[str, sparse.csr_array]:
+    """What may not be recommended: training and development items; for RecoNet also fewer."""
     train = parts.train.matrix
     usual = {"": train + parts.development.matrix}
     nothing = sparse.csr_array(train.shape)
     less = {"only training items left out": train, "nothing left out": nothing}
-    return usual | less if fewer else usual
+    return usual | less if name == ("RecoNet", "") else usual
 
 
 def likes(seed: int, attributes: bool, source: str = "movielens-1m") -> data.Split:

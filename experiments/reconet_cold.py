@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from experiments.reconet import TUNED, Batches, Recipe, likes
-from experiments.record import Result
+from experiments.record import Columns, Result, results
 from explainrec_lab import baselines, data, reconet
 from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
@@ -79,39 +78,32 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
     for seed in range(seeds):
         whole = likes(seed, attributes=True)
         parts = data.cold_start(whole, fraction=0.1, seed=seed)
-        for name, recipe in METHODS.items():
-            if seed < FEW.get(name, seeds):
-                yield from _of_method(name, recipe, whole, parts, seed)
+        for (method, variant), recipe in METHODS.items():
+            if seed < FEW.get((method, variant), seeds):
+                row = {"method": method, "variant": variant, "settings": vars(recipe)}
+                found = _measured(recipe, whole, parts, seed)
+                yield from results(found, data="movielens-1m", seed=seed, **row)
 
 
-def _of_method(
-    name: tuple[str, str],
-    recipe: baselines.Recommender | Recipe,
-    whole: data.Split,
-    parts: data.Split,
-    seed: int,
-) -> Iterator[Result]:
+def _measured(
+    recipe: baselines.Recommender | Recipe, whole: data.Split, parts: data.Split, seed: int
+) -> Iterator[Columns]:
     """Recall of the cold and of the warm users; for RecoNet also when cold users tell."""
-    method, variant = name
     start = time.process_time()
     if isinstance(recipe, Recipe):
         model, _ = recipe.trained(parts.train, seed)
         scores = scores_of(model, parts.train, np.arange(parts.train.n_users))
     else:
         scores = recipe.scores(parts.train, seed)
-    cost = time.process_time() - start
-    row: dict[str, Any] = {"data": "movielens-1m", "method": method, "variant": variant}
-    row |= {"seed": seed, "cost": cost, "settings": vars(recipe)}
-    cold = parts.cold_users
-    warm = np.setdiff1d(np.unique(parts.test.user), cold)
-    recall = recall_of(cold, scores, parts)
+    row: Columns = {"measure": "recall", "cost": time.process_time() - start}
+    warm = np.setdiff1d(np.unique(parts.test.user), parts.cold_users)
+    recall = recall_of(parts.cold_users, scores, parts)
     for k in KS:
-        yield Result(measure="recall", group="cold users", k=k, value=float(recall[k - 1]), **row)
-    value = float(recall_of(warm, scores, parts)[-1])
-    yield Result(measure="recall", group="warm users", k=50, value=value, **row)
+        yield row | {"group": "cold users", "k": k, "value": float(recall[k - 1])}
+    yield row | {"group": "warm users", "k": 50, "value": float(recall_of(warm, scores, parts)[-1])}
     if isinstance(recipe, Recipe):
         for told in _told(model, whole, parts, seed):
-            yield Result(group="cold users", **(row | told))
+            yield row | {"group": "cold users"} | told
 
 
 @torch.no_grad()
@@ -119,8 +111,7 @@ def scores_of(
     model: reconet.RecoNet, events: data.Interactions, users: Int[ndarray, " chosen"]
 ) -> Float[Tensor, "chosen item"]:
     """The model's scores for some users, from what these events and their features tell."""
-    own = data.Features(events.user_features.names, events.user_features.matrix[users])
-    return model(reconet.Sets.from_matrix(model.space.matrix(events.matrix[users], own)))
+    return model(model.space.profiles(events).of_users(users))
 
 
 def recall_of(
@@ -133,7 +124,7 @@ def recall_of(
 
 def _told(
     model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Columns]:
     """Cold users tell some of their likes: recall@50 with those in the profile, nothing trained.
     With none told, also the mean -log p of their test likes."""
     cold, rng = parts.cold_users, np.random.default_rng(seed)

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import mannwhitneyu, norm, spearmanr
 from torch import Tensor
 
+from experiments import limes
 from experiments.reconet import EXPLAINED, likes
 from experiments.record import Columns, Result, results
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
-from explainrec_lab.evaluate.effect import compare
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
 
@@ -67,8 +69,8 @@ def recommended(
 def _changes(model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int) -> list[Columns]:
     """Means and effect sizes, both conventions."""
     start = time.process_time()
-    Z = removal.relevance_of_profiles(model, sets, items)
-    turn = {order: removal.turns(sets, Z, order, seed) for order in ("most", "random")}
+    Z = reconet.relevance(model, sets, items)
+    turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
     found: list[Columns] = []
     ways = {average: (turn, average) for average in removal.AVERAGES}
     if len(model.space.item_features):
@@ -92,9 +94,21 @@ def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
             value = float(curve.changes[k, both].mean())
             yield {"measure": "mean change", "order": order, "k": k, "value": value}
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
-        two = compare(most.changes[k, left], random.changes[k, left])
-        yield {"measure": "effect", "k": k, "value": two.effect}
-        yield {"measure": "log10 p", "k": k, "value": two.log10_p}
+        effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
+        yield {"measure": "effect", "k": k, "value": effect}
+        yield {"measure": "log10 p", "k": k, "value": log10_p}
+
+
+def compare(
+    lower: Float[ndarray, " first"], higher: Float[ndarray, " second"]
+) -> tuple[float, float]:
+    """The chance that a draw of the first sample lies below one of the second, ties half; and the
+    decimal logarithm of the two-sided p-value of the Mann-Whitney U test, by the normal
+    approximation without ties: the p-value itself is often smaller than the smallest float."""
+    pairs = len(lower) * len(higher)
+    U = mannwhitneyu(higher, lower).statistic
+    z = (U - pairs / 2) / np.sqrt(pairs * (len(lower) + len(higher) + 1) / 12)
+    return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
 def _against_the_best(
@@ -102,16 +116,14 @@ def _against_the_best(
 ) -> list[Columns]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
     changes = []
-    Z = removal.relevance_of_profiles(model, sets, items)
+    Z = reconet.relevance(model, sets, items)
     for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
-        own = Z[sets.offsets[u] : sets.offsets[u + 1]]
+        own = Z[u, sets[u]]
         black_box = removal.score_of_masks(model, sets.rows(u, u + 1), int(items[u]))
-        masks = torch.ones(2, len(own))
-        masks[1, own.topk(k).indices] = 0
-        before, after = black_box(masks)
+        top = removal.change_of_output(black_box, len(own), own.topk(k).indices)
         greedy = removal.greedy_removal(black_box, len(own), k)[1]
         best = removal.best_removal(black_box, len(own), k)[1]
-        changes.append([float(after - before), greedy, best])
+        changes.append([top, greedy, best])
     top, greedy, best = np.array(changes).T
     share = "share of the best change"
     equal = float((top <= best + 1e-6).mean())
@@ -128,10 +140,10 @@ def _against_the_best(
 Explainer = Callable[[surrogate.BlackBox, int], Tensor]
 
 EXPLAINERS: dict[str, Explainer] = {
-    "LIME, captum": surrogate.lime,
-    "LIME, all masks at once": surrogate.lime_at_once,
-    "LIME, lime tabular": surrogate.lime_tabular,
-    "LIME, lime text": surrogate.lime_text,
+    "LIME, captum": limes.captum,
+    "LIME, all masks at once": surrogate.lime,
+    "LIME, lime tabular": limes.tabular,
+    "LIME, lime text": limes.text,
     "Shapley sampling, captum": surrogate.shapley_sampling,
     "leave one out": surrogate.leave_one_out,
 }
@@ -180,7 +192,7 @@ def _explained(
     explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
         ("RecoNet", ""): lambda: Z,
         **{(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()},
-        ("LIME, captum", "probability"): lambda: surrogate.lime(of_p, n),
+        ("LIME, captum", "probability"): lambda: limes.captum(of_p, n),
     }
     if everybody is not None:
         whole = partial(_lime_on_the_whole_row, model, one, item, everybody)
@@ -205,7 +217,7 @@ def _lime_on_the_whole_row(
     row = np.zeros(m)
     row[one.ids] = 1
     black_box = removal.score_of_masks(model, reconet.Sets.of(range(m)), item)
-    return surrogate.lime_tabular(black_box, m, row=row, table=table[::10])[one.ids]
+    return limes.tabular(black_box, m, row=row, table=table[::10])[one.ids]
 
 
 def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from experiments.reconet import Recipe
 from experiments.record import Columns, Result, results
 from explainrec_lab import data, reconet
-from explainrec_lab.baselines import reasons
+from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.evaluate import truth
 
@@ -49,7 +48,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
         "random weights": from_model(blank, shop, parts),
     }.items():
         for method, scores in own.items():
-            rate = truth.reason_hit_rate(scores, reason, applies)
+            rate = truth.hit_rate(shop, parts.test, scores)
             row = {"method": method, "variant": variant, "measure": "true reason named"}
             yield row | {"value": rate, "cost": cost}
     for method, rate in truth.references(shop, parts).items():
@@ -59,7 +58,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
         **{name: scores.argmax(axis=1) for name, scores in answers.items()},
         "the truth": reason,
     }.items():
-        same = agreement(parts.test.item[counted], named[counted])
+        same = truth.agreement(parts.test.item[counted], named[counted])
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
     held = float(attributes_held(model, shop, parts)[applies].mean())
     yield {"method": "the bought item's attributes", "measure": "in the profile", "value": held}
@@ -71,20 +70,19 @@ def from_model(
     """What the model's explanations say of each held-out purchase."""
     codes, events = _codes(shop), parts.test
     profiles = model.space.profiles(parts.train)
-    share = reconet.shares(profiles, model.space.m)
-    mean = reconet.mean_profile(profiles, model.space.m).numpy()
+    hers = profiles.of_users(events.user)
+    share, mean = hers.shares(model.space.m), reconet.mean_profile(profiles, model.space.m)
     features = reconet.attribute_features(shop.catalogue, model.space)
-    hers = share[events.user]
-    Z = reconet.relevance_of_all(model, hers, events.item)
-    personal = reconet.relevance_of_all(model, hers, events.item, mean)
+    Z = reconet.relevance(model, hers, events.item)
+    personal = reconet.relevance(model, hers, events.item, mean)
     own = features[events.item]
-    taste = reconet.favoured(model, share, mean, codes)
+    favoured = reconet.favoured(model, profiles.shares(model.space.m), mean, codes)
     return {
-        "Z": reconet.looked_up(Z, own, hers),
+        "Z": reconet.looked_up(Z, own, share),
         "personal": reconet.looked_up(personal, own),
-        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, hers),
-        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, hers),
-        "favoured class": reasons.for_purchases(taste, events.user, events.item, codes),
+        "Z, passed on": reconet.passed_on(Z, events.item, codes, features, share),
+        "personal, passed on": reconet.passed_on(personal, events.item, codes, features, share),
+        "favoured class": taste.for_purchases(favoured, events.user, events.item, codes),
     }
 
 
@@ -94,12 +92,12 @@ def from_history(
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
     tastes = {
-        "counting": reasons.counted(history, codes),
-        "choice model": reasons.fitted(history, codes),
+        "counting": taste.counted(history, codes),
+        "choice model": taste.fitted(history, codes),
     }
     return {
-        name: reasons.for_purchases(taste, events.user, events.item, codes)
-        for name, taste in tastes.items()
+        name: taste.for_purchases(hers, events.user, events.item, codes)
+        for name, hers in tastes.items()
     }
 
 
@@ -112,17 +110,6 @@ def attributes_held(
     model: reconet.RecoNet, shop: data.Dataset, parts: data.Split
 ) -> Bool[ndarray, "event attribute"]:
     """Whether each attribute of the bought item is in the buyer's profile."""
-    held = reconet.shares(model.space.profiles(parts.train), model.space.m)
+    held = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
     features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
-    return reconet.looked_up(held[parts.test.user], features) > 0
-
-
-def agreement(items: ndarray, named: ndarray) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    rates = []
-    for item in np.unique(items):
-        votes = np.bincount(named[items == item])
-        n = votes.sum()
-        if n > 1:
-            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
-    return float(np.mean(rates))
+    return reconet.looked_up(held, features) > 0

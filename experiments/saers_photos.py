@@ -29,7 +29,7 @@ from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import points
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.sampled import NEGATIVES, contests
+from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -97,7 +97,7 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     assert schema is not None and images is not None
     for seed in reversed(range(seeds)):  # the first comes last, and goes on
         parts = photo_attributes.divided(products, seed)
-        network = photo_attributes.trained(parts.train, seed)
+        network = photo_attributes.trained(parts[0], seed)
         shared = {"data": "fashion-product-images", "seed": seed, "settings": asdict(SETTINGS)}
         yield from results(photo_attributes.accuracies(network, parts), **shared)
     found = saers.extract(network, images)

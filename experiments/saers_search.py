@@ -20,7 +20,7 @@ from typing import Any
 from experiments.record import Result, results
 from experiments.saers import CPU, SETTINGS, aucs_of, learned
 from experiments.saers_models import open_shop
-from explainrec_lab.evaluate.sampled import contests
+from explainrec_lab.evaluate.ranking import contests
 
 GRID: dict[str, tuple[float, ...]] = {
     "epochs": (20, 40),

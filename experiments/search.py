@@ -10,7 +10,7 @@ part of the first split and is judged by recall@50 on the development part, trai
 out. That split's test part is not looked at; those of other splits share likes with this
 development part. The search goes without attributes, and what it finds is used with them too:
 RecoNet's settings for attributes are not searched. The best settings stand in
-`experiments.reconet.TUNED` and `TUNED_HOUSEHOLDS`.
+`experiments.reconet.TUNED`; the page reads the households' from the record.
 
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from experiments.reconet import Recipe, likes
-from experiments.record import Result
+from experiments.record import Columns, Result
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
@@ -74,8 +74,14 @@ MOVIELENS = _spaces(
     SIMPLE
     | {
         "OCuLaR": (baselines.OCuLaR(200, 60.0, 100), (100, 300), (20, 100)),
-        FM: (baselines.FM(64, 20, 2e-2, 0.3, 20), (48, 128), (5e-3, 3e-2), (0.05, 1), (10, 40)),
-        CML: (baselines.CML(64, 0.5, 15, 5e-3, 20), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
+        FM: (
+            baselines.FM(64, 20, 2e-2, weight_decay=0.3),
+            (48, 128),
+            (5e-3, 3e-2),
+            (0.05, 1),
+            (10, 40),
+        ),
+        CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
         "RecoNet": (Recipe(), (96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6)),
         "RecoNet + Layer": (
             Recipe(hidden=128, epochs=60),
@@ -89,8 +95,14 @@ HOUSEHOLDS = _spaces(
     SIMPLE
     | {
         "OCuLaR": (baselines.OCuLaR(200, 60.0, 60), (50, 300), (20, 150)),
-        FM: (baselines.FM(48, 12, 2e-2, 1.0, 20), (32, 64), (1e-2, 5e-2), (0.3, 3), (10, 30)),
-        CML: (baselines.CML(32, 0.5, 15, 1e-2, 20), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
+        FM: (
+            baselines.FM(48, 12, 2e-2, weight_decay=1.0),
+            (32, 64),
+            (1e-2, 5e-2),
+            (0.3, 3),
+            (10, 30),
+        ),
+        CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
         "RecoNet": (
             Recipe(64, None, 30, 1.5e-2, 0.1),
             *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6)),
@@ -142,16 +154,7 @@ def tried(source: str, method: str, settings: Any, trial: int) -> Result:
     scores = settings.scores(parts.train, 0)
     cost = time.process_time() - start
     recall = mean_recall(scores, 50, parts.development.matrix, parts.train.matrix)[-1]
-    return Result(
-        data=source,
-        method="popularity" if of_its_kind else method,
-        variant="attributes" if of_its_kind else "",
-        measure="recall",
-        group="development",
-        k=50,
-        trial=trial,
-        value=float(recall),
-        seed=0,
-        cost=cost,
-        settings=asdict(settings),
-    )
+    method, variant = ("popularity", "attributes") if of_its_kind else (method, "")
+    row: Columns = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}
+    row |= {"measure": "recall", "group": "development", "k": 50, "value": float(recall)}
+    return Result(**row, cost=cost, settings=asdict(settings))

@@ -1,25 +1,47 @@
 """Explainable Recommendation Lab: what the chapters import.
 
-import explainrec_lab as lab
+    import explainrec_lab as lab
 
-settings = lab.settings("reconet")
-dataset = lab.data.load("completejourney")
+    settings = lab.settings("reconet")
+    dataset = lab.data.load("completejourney")
+
+A room opens when it is first named: a page pays for the imports that it needs.
 """
 
-# ruff: noqa: F401 - the door opens every room
-from explainrec_lab import (
-    baselines,
-    data,
-    evaluate,
-    live,
-    lrp,
-    plots,
-    reconet,
-    relation,
-    saers,
-    training,
-    vision,
-    weights,
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from explainrec_lab._version import __version__ as __version__
+from explainrec_lab.settings import settings as settings
+
+ROOMS = (
+    *("baselines", "data", "evaluate", "live", "lrp", "plots"),
+    *("reconet", "relation", "saers", "training", "vision", "weights"),
 )
-from explainrec_lab._version import __version__
-from explainrec_lab.settings import settings
+
+if TYPE_CHECKING:  # for whoever reads types, or completes names
+    from explainrec_lab import (  # noqa: F401
+        baselines,
+        data,
+        evaluate,
+        live,
+        lrp,
+        plots,
+        reconet,
+        relation,
+        saers,
+        training,
+        vision,
+        weights,
+    )
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *ROOMS]

@@ -2,7 +2,7 @@
 
 Devices and processes are Lightning Fabric's business: pass a `Fabric(accelerator=..., devices=...)`
 and the same loop fills two CPU processes, a GPU or a cluster. The loop knows no chapter: a model,
-batches and a loss come in. Not here: the choice of hyperparameters (see `profiles`).
+batches and a loss come in. Not here: the choice of hyperparameters (see `settings`).
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ B = TypeVar("B", bound=Batch)
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How to walk downhill: Adam with a cosine schedule from `learning_rate` to zero.
+    """Settings of the optimiser: Adam with a cosine schedule from `learning_rate` to zero.
 
     Attributes:
         weight_decay: decoupled (AdamW); 0 gives plain Adam.
         own_decay: parameters whose name starts with a key get that weight decay instead.
         own_rate: parameters whose name starts with a key get that multiple of the learning rate.
-        schedule: 'cosine' or 'constant'.
     """
 
     epochs: int
@@ -54,15 +53,12 @@ class Optimisation:
     weight_decay: float = 0.0
     own_decay: Mapping[str, float] = field(default_factory=dict)
     own_rate: Mapping[str, float] = field(default_factory=dict)
-    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs: {self.epochs} must be at least 1")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate: {self.learning_rate} must be above 0")
-        if self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule: {self.schedule!r}; choose 'cosine' or 'constant'")
 
 
 @dataclass
@@ -103,9 +99,13 @@ def fit(
     fabric = fabric or cpu()
     groups = list(_groups(model, optimisation))
     optimiser = torch.optim.AdamW(groups, lr=optimisation.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _factor(optimisation))
+    half_turn = torch.pi / optimisation.epochs
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
+    )
     wrapped, optimiser = fabric.setup(model, optimiser)
-    history = _restore(checkpoint, model, optimiser, schedule)
+    run = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    history = _restore(checkpoint, run)
     bar = tqdm(range(len(history.loss), optimisation.epochs), disable=not progress, unit="epoch")
     for epoch in bar:
         model.train()
@@ -117,7 +117,7 @@ def fit(
         if after_epoch is not None:
             history.notes.append(after_epoch(epoch, model))
         if checkpoint is not None and fabric.is_global_zero:
-            _save(checkpoint, model, optimiser, schedule, history)
+            _save(checkpoint, run, history)
     model.eval()
     return history
 
@@ -133,7 +133,7 @@ def fast_half(device: torch.device | str) -> torch.autocast:
     """Products in bfloat16 where the hardware multiplies it faster, else nothing changed."""
     kind = torch.device(device).type
     if kind == "cpu":
-        known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     else:
         fast = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -161,17 +161,13 @@ def _epoch(
         fabric.backward(loss)
         optimiser.step()
         value = float(cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean")))
-        _require_finite(value, epoch, number)
+        if not math.isfinite(value):
+            raise ValueError(
+                f"loss is {value} in epoch {epoch}, batch {number}: lower learning_rate, or look "
+                "for inf or nan in the inputs"
+            )
         total, count = total + value * len(batch), count + len(batch)
     return total / max(count, 1)
-
-
-def _require_finite(loss: float, epoch: int, batch: int) -> None:
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"loss is {loss} in epoch {epoch}, batch {batch}: lower learning_rate, or look for "
-            "inf or nan in the inputs"
-        )
 
 
 def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, Any]]:
@@ -188,52 +184,35 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
         }
 
 
-def _factor(optimisation: Optimisation) -> Callable[[int], float]:
-    """Epoch -> multiple of the learning rate."""
-    if optimisation.schedule == "constant":
-        return lambda epoch: 1.0
-    half_turn = torch.pi / optimisation.epochs
-    return lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
-
-
-def _save(path: Path, model: nn.Module, optimiser: Any, schedule: Any, history: History) -> None:
+def _save(path: Path, run: Mapping[str, Any], history: History) -> None:
     """Write the state of the run; the old file stays until the new one is whole."""
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
-        "loss": history.loss,
-        "notes": _plain(history.notes),
-    }
-    with whole_file(path) as part:
-        torch.save(state, part)
+    state = {name: part.state_dict() for name, part in run.items()}
+    with whole_file(path) as file:
+        torch.save({**state, "loss": history.loss, "notes": _plain(history.notes)}, file)
 
 
 def _plain(note: Any) -> Any:
     """The same note with numpy's scalars and arrays as Python's: a safe load refuses the others."""
-    if isinstance(note, (np.generic, np.ndarray)):
-        return note.tolist()
     if isinstance(note, dict):
         return {_plain(key): _plain(value) for key, value in note.items()}
     if isinstance(note, (list, tuple)):
         return [_plain(value) for value in note]
-    return note
+    return note.tolist() if isinstance(note, (np.generic, np.ndarray)) else note
 
 
-def _restore(path: Path | None, model: nn.Module, optimiser: Any, schedule: Any) -> History:
+def _restore(path: Path | None, run: Mapping[str, Any]) -> History:
     """Continue from a checkpoint if there is one."""
     if path is None or not path.exists():
         return History()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+        for name, part in run.items():
+            part.load_state_dict(state[name])
+        return History(state["loss"], state["notes"])
     except (RuntimeError, KeyError, EOFError, ValueError, TypeError, pickle.PickleError) as error:
         raise ValueError(
             f"checkpoint: {path} is damaged or of another model: delete it or name another file"
         ) from error
-    return History(state["loss"], state["notes"])
 
 
 # --------------------------------------------------------------------------- trained once

@@ -15,20 +15,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from warm_kernel import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
@@ -36,8 +41,10 @@ PAGE = ROOT / "_build" / "html"
 CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 PROFILES = ("ci", "cpu", "gpu")
-INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", "explainrec_lab", "tests")
+PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
+INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
 PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
+ROW = {"key", "seconds", "cores", "gpu"}  # what is kept of an executed notebook
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
 
@@ -54,7 +61,7 @@ def files_seen_by_notebooks() -> Iterator[Path]:
     """The packages, their declaration, this file, and files of the book that are not pages."""
     yield ROOT / "pyproject.toml"
     yield Path(__file__)
-    for folder in (ROOT / name for name in ("explainrec_boutique", "explainrec_lab", "book")):
+    for folder in (ROOT / name for name in (*PACKAGES, "book")):
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(ROOT).parts
             hidden = any(part.startswith((".", "__pycache__", "_tools")) for part in inside)
@@ -143,7 +150,9 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
         "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }
-    return subprocess.run(command, cwd=tree, env=environment).returncode
+    worth_it = sys.platform == "linux" and profile != "gpu" and len(stale) > 2
+    with warm(environment) if worth_it else nullcontext(environment) as environment:
+        return subprocess.run(command, cwd=tree, env=environment).returncode
 
 
 def workers(profile: str, notebooks: int) -> int:
@@ -173,14 +182,23 @@ def hardware() -> dict[str, int | bool]:
     return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
 
 
+def executed(tree: Path) -> dict[str, dict[str, Any]]:
+    """What the record of an executed copy says of its notebooks; nothing if it is damaged."""
+    try:
+        notebooks = json.loads((tree / "run-times.json").read_text())["notebooks"]
+        return {n: row for n, row in notebooks.items() if (tree / n).exists() and row.keys() >= ROW}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def execute(profile: str) -> None:
     """Bring `.executed/<profile>/` up to date, or leave it as it was and exit with an error."""
     final = EXECUTED / profile
-    record = final / "run-times.json"
-    done = json.loads(record.read_text())["notebooks"] if record.exists() else {}
+    done = executed(final)
     shared = shared_key(profile)
     keys = {name: notebook_key(shared, name) for name in notebooks()}
-    stale = [name for name, key in keys.items() if done.get(name, {}).get("key") != key]
+    stale = [name for name, key in keys.items() if name not in done or done[name]["key"] != key]
+    stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
     print(
         f"Notebooks: {len(stale)} to execute, {len(keys) - len(stale)} unchanged ({profile}).",
         flush=True,
@@ -218,6 +236,8 @@ def main() -> None:
     profile = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
     if profile not in PROFILES:
         raise SystemExit(f"EXPLAINREC_SETTINGS={profile!r}: choose from {', '.join(PROFILES)}")
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, lambda number, _: sys.exit(128 + number))  # half results are removed
     start = time.monotonic()
     execute(profile)
     build_page(profile)

@@ -2,7 +2,7 @@
 
 `book/reference/equations.yml` lists the equations and their functions. Tests and sections are
 found by reading files, never by running them: `@pytest.mark.oracle(paper, name)` above a test, and
-in the book a MyST label `(eq-paper-name)=` or an equation's label `$$ ... $$ (eq-paper-name)`.
+in the book an equation's `:label: eq-paper-name`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from typing import Any
 import yaml
 
 LIST = "book/reference/equations.yml"
-# `(eq-x)=` on its own line; `$$ (eq-x)`; `:label: eq-x`
-LABEL = re.compile(
-    r"(?:^\((eq-[\w-]+)\)=|\$\$ *\((eq-[\w-]+)\)|^:label: *(eq-[\w-]+))", re.MULTILINE
-)
+LABEL = re.compile(r"^:label: *(eq-[\w-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,6 @@ class Equation:
     functions: list[str]  # dotted names: `code` finds them
     tests: list[Code] = field(default_factory=list)
     page: str | None = None  # file of the book that carries the label
-    is_target: bool = False  # `(label)=` before a heading, not the label of an equation
 
     @property
     def label(self) -> str:
@@ -72,9 +68,9 @@ def index(root: Path) -> dict[tuple[str, str], Equation]:
         for name, row in listed["equations"].items()
     }
     by_label = {equation.label: equation for equation in found.values()}
-    for label, page, is_target in labels(root):
-        if label in by_label and by_label[label].page is None:
-            by_label[label].page, by_label[label].is_target = page, is_target
+    for label, page in labels(root):
+        if label in by_label:
+            by_label[label].page = page
     for key, test in oracles(root):
         if key in found:
             found[key].tests.append(test)
@@ -123,14 +119,12 @@ def functions(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, ast.Functio
             yield from functions(node, f"{owner}{node.name}.")
 
 
-def labels(root: Path) -> Iterator[tuple[str, str, bool]]:
-    """(label, page, is a target before a heading) of each equation label in the book."""
+def labels(root: Path) -> Iterator[tuple[str, str]]:
+    """(label, page) of each labelled equation in the book."""
     for path in sorted((root / "book").rglob("*")):
-        if path.suffix not in (".md", ".ipynb") or ".ipynb_checkpoints" in path.parts:
-            continue
-        for target, dollar, option in LABEL.findall(markdown(path)):
+        if path.suffix in (".md", ".ipynb") and ".ipynb_checkpoints" not in path.parts:
             page = path.relative_to(root).as_posix()
-            yield target or dollar or option, page, bool(target)
+            yield from ((label, page) for label in LABEL.findall(markdown(path)))
 
 
 def markdown(path: Path) -> str:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import shutil
 from pathlib import Path
@@ -20,7 +19,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from equation_index import LIST, Code, Equation, code, index, papers
+from build import executed
+from equation_index import Equation, code, index, papers
 from repository import repository_url
 
 COLAB_BRANCH = "colab"  # `make colab` writes what belongs on it
@@ -35,54 +35,31 @@ class Equations(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         root = Path(self.env.srcdir)
-        self.env.note_dependency(str(root / LIST))
         equations = index(root)
         text = []
         for paper, listed in papers(root).items():
             text += [f"## {listed['title']}\n"]
-            text += [self.written(e) for key, e in equations.items() if key[0] == paper]
+            text += [written(e, root) for key, e in equations.items() if key[0] == paper]
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
-    def written(self, equation: Equation) -> str:
-        """One equation of the index in MyST."""
-        root = Path(self.env.srcdir)
-        found = [code(dotted, root) for dotted in equation.functions]
-        for each in found + equation.tests:
-            self.env.note_dependency(str(root / each.file))
-        lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
-        lines += [f":In the paper: {equation.place}", f":In the book: {in_the_book(equation)}"]
-        lines += [f":Function: {names(found)}", f":Test: {names(equation.tests)}\n"]
-        return "\n".join(lines + [included(each) for each in found])
 
-
-def in_the_book(equation: Equation) -> str:
-    if equation.page is None:
-        return "not yet"
-    page = "/" + equation.page.rpartition(".")[0]
-    role = "ref" if equation.is_target else "eq"
-    where = f"{{{role}}}`{equation.label}`"
-    return f"{{doc}}`{page}`, {where if equation.is_target else 'equation ' + where}"
-
-
-def names(codes: list[Code]) -> str:
-    return ", ".join(f"`{each.dotted}`" for each in codes) or "not yet"
-
-
-def included(function: Code) -> str:
-    """A dropdown with the function's source, included from its file."""
-    return (
-        f"````{{dropdown}} Source of {function.name}\n```{{literalinclude}} /{function.file}\n"
-        f":pyobject: {function.name}\n:language: python\n```\n````\n"
-    )
+def written(equation: Equation, root: Path) -> str:
+    """One equation of the index in MyST, with the source of its functions to unfold."""
+    functions = [code(dotted, root) for dotted in equation.functions]
+    page = str(equation.page).rpartition(".")[0]
+    lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
+    lines += [f":In the paper: {equation.place}"]
+    lines += [f":In the book: {{doc}}`/{page}`, equation {{eq}}`{equation.label}`"]
+    for what, found in (("Function", functions), ("Test", equation.tests)):
+        lines += [f":{what}: " + ", ".join(f"`{each.dotted}`" for each in found)]
+    for each in functions:
+        lines += [f"\n````{{dropdown}} Source of {each.name}"]
+        lines += [f"```{{literalinclude}} /{each.file}\n:pyobject: {each.name}"]
+        lines += [":language: python\n```\n````"]
+    return "\n".join(lines) + "\n"
 
 
 # ---------------------------------------------------------------------------------- run times
-
-
-def run_times(srcdir: Path) -> dict[str, dict[str, Any]]:
-    """Profile -> notebook -> seconds, cores, gpu; of all profiles executed on this machine."""
-    records = [json.loads(path.read_text()) for path in srcdir.parent.glob("*/run-times.json")]
-    return {record["profile"]: record["notebooks"] for record in records}
 
 
 def hardware(time: dict[str, Any]) -> str:
@@ -103,8 +80,10 @@ class RunTimes(SphinxDirective):
     """A table: one row a notebook and profile, and a total for each profile."""
 
     def run(self) -> list[nodes.Node]:
+        srcdir = Path(self.env.srcdir)
         rows = ["| Notebook | Profile | Time | Hardware |", "|---|---|---:|---|"]
-        for profile, times in sorted(run_times(Path(self.env.srcdir)).items()):
+        for profile in sorted(path.name for path in srcdir.parent.iterdir() if path.suffix == ""):
+            times = executed(srcdir.with_name(profile))
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
                 rows += [f"| {page} | {profile} | {duration(time['seconds'])} | {hardware(time)} |"]
@@ -116,13 +95,12 @@ class RunTimes(SphinxDirective):
 def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
     """Put 'Executed in 7 s on 2 cores, profile ci' under the title of a notebook page."""
     srcdir, source = Path(app.srcdir), Path(doctree["source"])
-    here = json.loads((srcdir / "run-times.json").read_text())
-    time = here["notebooks"].get(source.relative_to(srcdir).as_posix())
+    time = executed(srcdir).get(source.relative_to(srcdir).as_posix())
     first = next(doctree.findall(nodes.section), None)
     if time is None or first is None:
         return
     took = f"Executed in {duration(time['seconds'])} on {hardware(time)}"
-    first.insert(1, nodes.paragraph("", f"{took}, profile {here['profile']}", classes=["run-time"]))
+    first.insert(1, nodes.paragraph("", f"{took}, profile {srcdir.name}", classes=["run-time"]))
 
 
 # ------------------------------------------------------------------------- scripts and buttons

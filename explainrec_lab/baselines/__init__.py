@@ -1,24 +1,17 @@
-"""What the papers' methods are compared with: explainers of pixels (`attribution`), and
-recommenders with one call in common (`collaborative`)."""
+"""What the papers' methods are compared with: recommenders with one call in common
+(`collaborative`, `coclusters`, `sampled`; SAERS's rankers in `visual`), and explainers of pixels
+(`attribution`), of black boxes (`surrogate`) and of histories (`taste`)."""
 
-from explainrec_lab.baselines import attribution
+# ruff: noqa: F401 - the door opens the room
+from explainrec_lab.baselines import attribution, coclusters
 from explainrec_lab.baselines.coclusters import OCuLaR
-from explainrec_lab.baselines.collaborative import Recommender
-from explainrec_lab.baselines.neighbours import ItemNeighbours, UserNeighbours
-from explainrec_lab.baselines.popularity import DemographicPopularity, Popularity
+from explainrec_lab.baselines.collaborative import (
+    EASE,
+    IALS,
+    DemographicPopularity,
+    ItemNeighbours,
+    Popularity,
+    Recommender,
+    UserNeighbours,
+)
 from explainrec_lab.baselines.sampled import CML, FM
-from explainrec_lab.baselines.squares import EASE, IALS
-
-__all__ = [
-    "CML",
-    "EASE",
-    "FM",
-    "IALS",
-    "DemographicPopularity",
-    "ItemNeighbours",
-    "OCuLaR",
-    "Popularity",
-    "Recommender",
-    "UserNeighbours",
-    "attribution",
-]

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
-from explainrec_lab.baselines.collaborative import require_positive
+from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Interactions
 
 SMALLEST = 1e-12
@@ -30,7 +30,7 @@ SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
-class OCuLaR:
+class OCuLaR(Hyperparameters):
     """Overlapping co-clusters by expectation maximisation.
 
     Attributes enter as further columns of R (one a user feature, 'taken' by the users who have
@@ -44,10 +44,6 @@ class OCuLaR:
     clusters: int = 200
     regularisation: float = 60.0
     iterations: int = 60
-
-    def __post_init__(self) -> None:
-        for name in ("clusters", "regularisation", "iterations"):
-            require_positive(name, getattr(self, name))
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """<f_u, f_i>, which orders items as P does; `seed` is that of the first memberships."""

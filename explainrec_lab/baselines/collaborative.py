@@ -1,4 +1,4 @@
-"""What every recommender that stands beside RecoNet has in common: one call.
+"""The recommenders that stand beside RecoNet, with one call in common; here the simple ones.
 
     scores = EASE(regularisation=300).scores(parts.train, seed=0)
 
@@ -7,16 +7,25 @@ interactions and rates all items for all users, those without a history included
 the method can give them (see each class). Attributes come with the interactions; a method that
 admits none ignores them, and `train.without_features()` takes them away from all.
 
-Sources: RecoNet, §5.1 names what it compares with. The methods are in `popularity`,
-`neighbours`, `coclusters` (OCuLaR), `squares` (iALS, EASE) and `sampled` (factorization machine,
-collaborative metric learning). Nothing here knows a chapter, a split or a score of a ranking.
+Here: best-sellers, neighbours, and the two methods of least squares that the paper's Table 1
+leaves out. Elsewhere: `coclusters` (OCuLaR) and `sampled` (factorization machine, collaborative
+metric learning). Nothing here knows a chapter, a split or a score of a ranking.
+
+Sources: RecoNet, §5.1 (what it compares with); Sarwar et al. 2001 (neighbours); Hu, Koren and
+Volinsky 2008 (iALS; the paper's wALS, Pan et al. 2008, is its sibling); Steck 2019 (EASE).
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import warnings
+from dataclasses import dataclass, fields
+from typing import ClassVar, Protocol
 
+import numpy as np
+import torch
 from jaxtyping import Float
+from numpy import ndarray
+from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Interactions
@@ -30,19 +39,188 @@ class Recommender(Protocol):
         ...
 
 
-def require_positive(name: str, value: float) -> None:
-    """Raise a ValueError unless `value` is above zero."""
-    if not value > 0:
-        raise ValueError(f"{name}: {value} must be above 0")
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What every method checks: its numbers are above 0, or 0 where `may_be_zero` says so."""
+
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self)):
+            value, zero = getattr(self, name), name in self.may_be_zero
+            if not (value >= 0 if zero else value > 0):
+                raise ValueError(f"{name}: {value} must be {'0 or above' if zero else 'above 0'}")
 
 
-def require_not_negative(name: str, value: float) -> None:
-    """Raise a ValueError unless `value` is zero or above."""
-    if not value >= 0:
-        raise ValueError(f"{name}: {value} must be 0 or above")
+# --------------------------------------------------------------------------- best-sellers
 
 
-def require_share(name: str, value: float) -> None:
-    """Raise a ValueError unless `value` lies in 0..1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}: {value} is outside 0..1")
+@dataclass(frozen=True)
+class Popularity(Hyperparameters):
+    """The same best-sellers for everybody: the number of users who took the item.
+
+    The floor under any table of recommenders; it serves users without a history too.
+    """
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """One row, shared by all users; nothing is random."""
+        counts = torch.from_numpy(train.matrix.sum(axis=0)).float()
+        return counts.expand(train.n_users, -1)
+
+
+@dataclass(frozen=True)
+class DemographicPopularity(Hyperparameters):
+    """What users like who share this user's features.
+
+        log p_i + trust * sum over the user's features a of log(p_i|a / p_i)
+
+    p_i is the share of users who took item i, and p_i|a that share among the users with feature
+    a, as if `strength` average users had joined them: a rare feature says little. With trust 1
+    this is naive Bayes, which counts features twice that say the same (occupation 'retired' and
+    age '56+'); with trust 0 it is popularity. A user without features gets popularity.
+
+    Attributes:
+        strength: average users added to those who share a feature.
+        trust: how far each feature moves the scores, 0..1.
+    """
+
+    strength: float = 50.0
+    trust: float = 0.5
+    may_be_zero: ClassVar[tuple[str, ...]] = ("trust",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trust > 1:
+            raise ValueError(f"trust: {self.trust} is outside 0..1")
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """Log shares; nothing is random. Users without a history do not count as users who
+        refused everything."""
+        matrix, told = train.matrix, train.user_features.matrix.astype(np.float64)
+        active = np.diff(matrix.indptr) > 0
+        sharing = told.T.multiply(active).tocsr()  # [feature, user]
+        p = (matrix.sum(axis=0)[None] + 0.5) / (active.sum() + 1.0)
+        taken, users = (sharing @ matrix).toarray(), sharing.sum(axis=1)[:, None]
+        p_given = (taken + self.strength * p) / (users + self.strength)
+        scores = np.log(p) + self.trust * (told @ np.log(p_given / p))
+        return torch.from_numpy(scores).float()
+
+
+# --------------------------------------------------------------------------- neighbours
+
+
+@dataclass(frozen=True)
+class _Neighbours(Hyperparameters):
+    """Neighbours by the cosine of the angle between two columns (or rows) of R,
+
+        c_ij = |users of both i and j| / sqrt(|users of i| |users of j|).
+
+    Attributes are not admitted. A user without a history has no neighbours and owns nothing to be
+    near to: all her scores are zero.
+
+    Attributes:
+        k: how many nearest neighbours are kept.
+        power: above 1, close neighbours count more than many far ones; 1 is the plain cosine.
+    """
+
+    k: int = 200
+    power: float = 1.0
+
+    def nearest(self, matrix: sparse.csr_array) -> sparse.csr_array:  # [column, column]
+        """Row i: c^power of column i of `matrix` and its `k` nearest others, zero elsewhere."""
+        from implicit.nearest_neighbours import CosineRecommender  # slow to import
+        from implicit.utils import ParameterWarning
+
+        model = CosineRecommender(K=self.k + 1)  # it counts a column among its own neighbours
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ParameterWarning)  # of a format that it makes itself
+            model.fit(sparse.csr_matrix(matrix, dtype="float64"), show_progress=False)
+        near = sparse.csr_array(model.similarity)
+        near.data **= self.power
+        near.setdiag(0)
+        near.eliminate_zeros()
+        return near
+
+
+class ItemNeighbours(_Neighbours):
+    """Item-to-item: score_ui = the sum of c_ij^power over the `k` items j nearest to i, of those
+    that user u took."""
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """Nothing is random."""
+        near = self.nearest(train.matrix)
+        return torch.from_numpy((train.matrix @ near.T).toarray()).float()
+
+
+class UserNeighbours(_Neighbours):
+    """User-to-user: score_ui = the sum of c_uv^power over the `k` users v nearest to u who took
+    i."""
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """Nothing is random."""
+        near = self.nearest(sparse.csr_array(train.matrix.T))
+        return torch.from_numpy((near @ train.matrix).toarray()).float()
+
+
+# --------------------------------------------------------------------------- least squares
+
+
+@dataclass(frozen=True)
+class IALS(Hyperparameters):
+    """score_ui = <x_u, y_i>, of the smallest sum over all pairs of w_ui (r_ui - <x_u, y_i>)^2.
+
+    w_ui is alpha for what a user took and 1 for everything else (1 + alpha in Hu et al.); the
+    squared lengths of all vectors are added, times `regularisation`. Attributes are not admitted;
+    a user without a history gets zeros.
+
+    Attributes:
+        alpha: weight of a pair that was taken, beside 1. factors: length of the vectors.
+        sweeps: over users and items in turn.
+    """
+
+    factors: int = 128
+    alpha: float = 10.0
+    regularisation: float = 100.0
+    sweeps: int = 15
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """`seed` is that of the first vectors."""
+        from implicit.als import AlternatingLeastSquares  # slow to import
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):  # the library has threads of its own
+            model = AlternatingLeastSquares(
+                factors=self.factors,
+                alpha=self.alpha,
+                regularization=self.regularisation,
+                iterations=self.sweeps,
+                random_state=seed,
+            )
+            model.fit(sparse.csr_matrix(train.matrix), show_progress=False)
+            return torch.from_numpy(model.user_factors @ model.item_factors.T)
+
+
+@dataclass(frozen=True)
+class EASE(Hyperparameters):
+    """score_u = r_u B, where B has a zero diagonal and makes |R - R B|^2 + regularisation |B|^2
+    smallest: each item predicted from all others by one ridge regression. Attributes are not
+    admitted; a user without a history gets zeros."""
+
+    regularisation: float = 300.0
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """Nothing is random. Memory: a matrix of items x items."""
+        B = item_weights(train.matrix, self.regularisation)
+        return torch.from_numpy(train.matrix @ B).float()
+
+
+def item_weights(matrix: sparse.csr_array, regularisation: float) -> Float[ndarray, "item item"]:
+    """B_ij = -P_ij / P_jj off the diagonal, with P = (R^T R + regularisation)^-1.
+
+    Source: Steck 2019, Eq. 8.
+    """
+    gram = (matrix.T @ matrix).toarray().astype(np.float64)
+    P = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
+    B = -P / np.diag(P)
+    np.fill_diagonal(B, 0.0)
+    return B

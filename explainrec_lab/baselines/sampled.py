@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,79 +22,64 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from torch import Tensor, nn
 
-from explainrec_lab.baselines.collaborative import require_not_negative, require_positive
+from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Features, Interactions
 from explainrec_lab.training import Optimisation, fit
+
+Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
 # --------------------------------------------------------------------------- the two methods
 
 
 @dataclass(frozen=True)
-class FM:
-    """A factorization machine: see `FactorizationMachine`.
-
-    Attributes:
-        d: length of the vectors. negatives: items drawn for each pair. batch_size: in users.
+class _Sampled(Hyperparameters):
+    """Attributes:
+    d: length of the vectors. negatives: items drawn for each pair. batch_size: in users.
     """
 
     d: int = 64
     epochs: int = 30
     learning_rate: float = 5e-3
-    weight_decay: float = 0.1
     negatives: int = 20
     batch_size: int = 128
 
-    def __post_init__(self) -> None:
-        for name in ("d", "epochs", "learning_rate", "negatives", "batch_size"):
-            require_positive(name, getattr(self, name))
-        require_not_negative("weight_decay", self.weight_decay)
+    def scores_of(
+        self, model: _Pair, losses: Losses, train: Interactions, seed: int, weight_decay: float
+    ) -> Float[Tensor, "user item"]:
+        """The scores of all users after training; `seed` is that of the draws."""
+        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
+        with torch.no_grad():
+            return model(torch.arange(train.n_users))
+
+
+@dataclass(frozen=True)
+class FM(_Sampled):
+    """A factorization machine: see `FactorizationMachine`."""
+
+    weight_decay: float = 0.1
+    may_be_zero: ClassVar[tuple[str, ...]] = ("weight_decay",)
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """`seed` is that of the first vectors and of the draws."""
         model = FactorizationMachine(train, self.d, seed)
-        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
-        optimisation = Optimisation(self.epochs, self.learning_rate, self.weight_decay)
-        return trained(model, examples, against_all_draws, optimisation)
+        return self.scores_of(model, against_all_draws, train, seed, self.weight_decay)
 
 
 @dataclass(frozen=True)
-class CML:
+class CML(_Sampled):
     """Collaborative metric learning: see `MetricSpace`.
 
     Attributes:
-        d: dimensions of the space. margin: by how much a squared distance shall be shorter.
-        negatives: items drawn for each pair. batch_size: in users.
+        margin: by how much a squared distance shall be shorter.
     """
 
-    d: int = 64
     margin: float = 0.5
-    epochs: int = 30
-    learning_rate: float = 5e-3
-    negatives: int = 20
-    batch_size: int = 128
-
-    def __post_init__(self) -> None:
-        for name in ("d", "margin", "epochs", "learning_rate", "negatives", "batch_size"):
-            require_positive(name, getattr(self, name))
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """`seed` is that of the first vectors and of the draws."""
         model = MetricSpace(train, self.d, seed)
-        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
-        optimisation = Optimisation(self.epochs, self.learning_rate)
-        return trained(model, examples, weighted_hinge(self.margin), optimisation)
-
-
-def trained(
-    model: _Pair,
-    examples: Callable[[int], Iterator[Draws]],
-    losses: Callable[[nn.Module, Draws], Tensor],
-    optimisation: Optimisation,
-) -> Float[Tensor, "user item"]:
-    """The scores of all users after training."""
-    fit(model, examples, losses, optimisation)
-    with torch.no_grad():
-        return model(torch.arange(model.users.count))
+        return self.scores_of(model, weighted_hinge(self.margin), train, seed, 0.0)
 
 
 # --------------------------------------------------------------------------- models
@@ -113,9 +99,8 @@ class Vectors(nn.Module):
         self, features: Features, d: int, known: Bool[Tensor, " owner"], generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.count = len(known)
         scale = 0.1 * d**-0.5
-        own = scale * torch.randn(self.count, d, generator=generator)
+        own = scale * torch.randn(len(known), d, generator=generator)
         self.own = nn.Parameter(own * known[:, None])
         self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
         self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
@@ -248,7 +233,7 @@ def against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
     return F.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def weighted_hinge(margin: float) -> Callable[[nn.Module, Draws], Float[Tensor, " pair"]]:
+def weighted_hinge(margin: float) -> Losses:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the

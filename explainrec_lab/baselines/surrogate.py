@@ -2,8 +2,8 @@
 
 Source: RecoNet, §5.5 (LIME, Ribeiro et al. 2016); Shapley values as a second school. A black box
 takes masks `[sample, n]`, 1 = the feature is there, and gives one score a sample. All functions
-return one number a feature. captum does the sampling where it can; the package `lime` (extra
-`benchmark`) is there to compare with. Explainers that look inside are in `attribution.py`.
+return one number a feature. Other LIMEs, and what they cost, are in `experiments.limes`.
+Explainers that look inside are in `attribution.py`.
 
     lime(black_box, n=40, samples=5000, seed=0)
 """
@@ -11,105 +11,40 @@ return one number a feature. captum does the sampling where it can; the package 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from numpy import ndarray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 """Masks of features -> scores."""
 
-AT_ONCE = 500
-"""Masks that go through the black box together."""
+RIDGE = 1e-3
+"""Penalty on the squared slopes of LIME's linear model."""
 
 MOST_FEATURES = 20
 """Exact Shapley values need 2^n scores."""
 
 
-# --------------------------------------------------------------------------- LIME
+def lime(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> Float[Tensor, " n"]:
+    """Slopes of a linear model that imitates the black box on random masks.
 
-
-def lime(
-    black_box: BlackBox,
-    n: int,
-    *,
-    samples: int = 5000,
-    width: float = 1.0,
-    ridge: float = 1e-3,
-    seed: int = 0,
-) -> Float[Tensor, " n"]:
-    """Slopes of a linear model that imitates the black box on random masks; captum's LIME.
-
-    Each feature is kept by the toss of a coin. Masks close to the full profile count more.
-
-    Args:
-        width: of the exponential kernel over the cosine distance to the full mask.
-        ridge: of the linear model; captum's own default, the lasso, would need scikit-learn.
+    Each feature is kept by the toss of a coin. Masks close to the full profile count more, by the
+    exponential kernel of width 1 over the cosine distance to the full mask. All masks are drawn,
+    scored and weighed together.
 
     Raises:
         ValueError: fewer than one feature or sample.
 
     Source: Ribeiro et al. 2016, Eq. 2 and Algorithm 1.
     """
-    from captum.attr import Lime  # a second to import, which only this should cost
-    from captum.attr._core.lime import get_exp_kernel_similarity_function
-
-    _check_counts(n, samples=samples)
-    generator = torch.Generator().manual_seed(seed)
-
-    def coin_tosses(original: Tensor, **_: object) -> Iterator[Float[Tensor, "1 n"]]:
-        yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
-
-    explainer = Lime(
-        black_box,
-        interpretable_model=WeightedRidge(ridge),
-        similarity_func=get_exp_kernel_similarity_function("cosine", width),
-        perturb_func=coin_tosses,
-    )
-    full = torch.ones(1, n)
-    return explainer.attribute(full, n_samples=samples, perturbations_per_eval=AT_ONCE)[0]
-
-
-def lime_at_once(
-    black_box: BlackBox,
-    n: int,
-    *,
-    samples: int = 5000,
-    width: float = 1.0,
-    ridge: float = 1e-3,
-    seed: int = 0,
-) -> Float[Tensor, " n"]:
-    """The same LIME, with all masks drawn, scored and weighed together.
-
-    Raises:
-        ValueError: fewer than one feature or sample.
-    """
     _check_counts(n, samples=samples)
     generator = torch.Generator().manual_seed(seed)
     masks = torch.randint(0, 2, (samples, n), generator=generator).double()
     distance = 1 - (masks.sum(dim=1) / n).sqrt()  # cosine distance to the full mask
-    weights = torch.exp(-(distance**2) / (2 * width**2))
-    return weighted_ridge(masks, black_box(masks), weights, ridge)[0].float()
-
-
-class WeightedRidge:
-    """The linear model of LIME, in the form that captum asks for."""
-
-    def __init__(self, ridge: float) -> None:
-        self.ridge = ridge
-        self.slopes = torch.zeros(0)
-
-    def fit(self, samples: DataLoader) -> None:
-        """Fit to the (masks, scores, weights) of all batches."""
-        masks, scores, weights = (torch.cat(part) for part in zip(*samples, strict=True))
-        self.slopes, _ = weighted_ridge(masks, scores, weights, self.ridge)
-
-    def representation(self) -> Float[Tensor, "1 n"]:
-        return self.slopes[None].float()
+    weights = torch.exp(-(distance**2) / 2)
+    return weighted_ridge(masks, black_box(masks), weights, RIDGE)[0].float()
 
 
 def weighted_ridge(
@@ -129,85 +64,6 @@ def weighted_ridge(
     right = (centred.T * weights) @ (scores - mean)
     slopes = torch.linalg.lstsq(gram, right[:, None], driver="gelsd").solution[:, 0]
     return slopes, float(mean - slopes @ middle)
-
-
-def lime_tabular(
-    black_box: BlackBox,
-    n: int,
-    *,
-    samples: int = 5000,
-    seed: int = 0,
-    row: Float[ndarray, " n"] | None = None,
-    table: Float[ndarray, "rows n"] | None = None,
-) -> Float[Tensor, " n"]:
-    """The package `lime` on one row of a table with n binary columns.
-
-    Args:
-        row: what is explained; by default a row of ones.
-        table: each column is drawn as often 1 as it is there; by default in half of the rows.
-
-    Raises:
-        ValueError: fewer than one feature or sample.
-        ImportError: the package is not there.
-    """
-    from lime.lime_tabular import LimeTabularExplainer
-
-    _check_counts(n, samples=samples)
-    explainer = LimeTabularExplainer(
-        np.repeat([[0.0], [1.0]], n, axis=1) if table is None else table,
-        mode="regression",
-        categorical_features=list(range(n)),
-        discretize_continuous=False,
-        random_state=seed,
-    )
-    found = explainer.explain_instance(
-        np.ones(n) if row is None else row,
-        _on_arrays(black_box),
-        num_features=n,
-        num_samples=samples,
-    )
-    return _in_order(found.as_map()[1], n)
-
-
-def lime_text(
-    black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0
-) -> Float[Tensor, " n"]:
-    """The package `lime` on a text of n words, one a feature; how many go is drawn evenly.
-
-    Raises:
-        ValueError: fewer than one feature or sample.
-        ImportError: the package is not there.
-    """
-    from lime.lime_text import LimeTextExplainer
-
-    _check_counts(n, samples=samples)
-    score = _on_arrays(black_box)
-
-    def of_texts(texts: list[str]) -> Float[ndarray, "sample 1"]:
-        masks = np.zeros((len(texts), n))
-        for mask, text in zip(masks, texts, strict=True):
-            mask[[int(word) for word in text.split()]] = 1
-        return score(masks)[:, None]
-
-    found = LimeTextExplainer(random_state=seed).explain_instance(
-        " ".join(map(str, range(n))), of_texts, labels=(0,), num_features=n, num_samples=samples
-    )
-    # words are numbered by their first appearance, which is our order
-    return _in_order(found.as_map()[0], n)
-
-
-def _on_arrays(black_box: BlackBox) -> Callable[[ndarray], ndarray]:
-    return lambda masks: black_box(torch.from_numpy(masks)).double().numpy()
-
-
-def _in_order(pairs: list[tuple[int, float]], n: int) -> Float[Tensor, " n"]:
-    slopes = torch.zeros(n)
-    for place, slope in pairs:
-        slopes[place] = float(slope)
-    return slopes
-
-
-# --------------------------------------------------------------------------- leaving out, Shapley
 
 
 def leave_one_out(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
@@ -233,7 +89,7 @@ def shapley_sampling(
     with torch.random.fork_rng(devices=[]):  # captum draws from torch's global generator
         torch.manual_seed(seed)
         return ShapleyValueSampling(black_box).attribute(
-            torch.ones(1, n), n_samples=permutations, perturbations_per_eval=AT_ONCE
+            torch.ones(1, n), n_samples=permutations, perturbations_per_eval=500
         )[0]
 
 
@@ -249,16 +105,10 @@ def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
     if n > MOST_FEATURES:
         raise ValueError(f"n: {n} features make 2^{n} coalitions; at most {MOST_FEATURES}")
     masks = all_masks(n)
-    scores = torch.cat([black_box(part) for part in masks.split(1 << 14)]).double()
-    sizes = masks.sum(dim=1).long()
-    counts = torch.tensor([n * math.comb(n - 1, size) for size in range(n)])
-    weights = 1 / counts.double()
-    gains = []
-    for k in range(n):
-        without = (masks[:, k] == 0).nonzero()[:, 0]
-        gain = scores[without + (1 << k)] - scores[without]
-        gains.append((weights[sizes[without]] * gain).sum())
-    return torch.stack(gains)
+    scores, sizes = black_box(masks).double(), masks.sum(dim=1).long()
+    weights = torch.tensor([1 / (n * math.comb(n - 1, s)) for s in range(n)], dtype=torch.float64)
+    arriving, missing = weights[(sizes - 1).clamp(min=0)], weights[sizes.clamp(max=n - 1)]
+    return masks.T @ (arriving * scores) - (1 - masks).T @ (missing * scores)
 
 
 def all_masks(n: int) -> Float[Tensor, "mask n"]:

@@ -32,21 +32,32 @@ AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": 
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
     """The archive, for as long as the block lasts.
 
+    Args:
+        steps: what brings the archive to `path`, for whom does not have it.
+
     Raises:
-        DataNotFound: there is no such file.
+        DataNotFound: there is no such file; the message is the steps.
         ValueError: it is no whole zip archive.
     """
     if not path.is_file():
-        raise DataNotFound(f"{path.name} is not in the folder {path.parent}")
+        raise DataNotFound(steps)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path} is not a whole zip archive: fetch it again") from error
+    except DAMAGED as error:
+        raise ValueError(f"{path} is not a whole zip archive: delete it and load again") from error
     with archive:
         yield archive
+
+
+def by_hand(name: str, page: str, consent: str, path: Path) -> str:
+    """The steps to an archive behind a login."""
+    return (
+        f"{name}: download the archive from {page} (needs an account{consent}) and put it, as it "
+        f"is, at {path}; EXPLAINREC_DATA names the folder above `{path.parent.name}`"
+    )
 
 
 def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> bytes:
@@ -59,9 +70,7 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
         FileNotFoundError: the archive has no such member.
         ValueError: the member is too large or damaged.
     """
-    size = _size(archive, name)
-    if size > most:
-        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")
+    _check_size(archive, name, most)
     try:
         return archive.read(name)
     except DAMAGED as error:
@@ -87,9 +96,7 @@ def table(
     """
     where = Path(archive.filename or "").name
     try:
-        size = _size(archive, name)
-        if size > most:
-            raise ValueError(f"inflates to {size} bytes, more than {most}")
+        _check_size(archive, name, most)
         with archive.open(name) as file:
             found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
     except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
@@ -123,9 +130,9 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     return found
 
 
-def _size(archive: zipfile.ZipFile, name: str) -> int:
-    """Bytes that a member says it has. Raises FileNotFoundError where it is missing."""
-    try:
-        return archive.getinfo(name).file_size
-    except KeyError:
-        raise FileNotFoundError(f"{name}: not in the archive") from None
+def _check_size(archive: zipfile.ZipFile, name: str, most: int) -> None:
+    """FileNotFoundError for a missing member, ValueError for one that says it is too large."""
+    if name not in archive.NameToInfo:
+        raise FileNotFoundError(f"{name}: not in the archive")
+    if (size := archive.getinfo(name).file_size) > most:
+        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")

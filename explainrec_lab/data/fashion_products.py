@@ -20,7 +20,7 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.archives import json_object, opened, table
+from explainrec_lab.data.archives import by_hand, json_object, opened, table
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
     Catalogue,
@@ -29,7 +29,7 @@ from explainrec_lab.data.contracts import (
     Schema,
 )
 from explainrec_lab.data.photos import Photos
-from explainrec_lab.data.store import DataNotFound, data_dir
+from explainrec_lab.data.store import data_dir
 
 PAGE = "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset"
 
@@ -79,12 +79,7 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
         ValueError: a damaged archive, no `styles.csv`, a missing column in it, or a repeated id.
     """
     archive = path()
-    if not archive.is_file():
-        raise DataNotFound(
-            f"fashion-product-images: download the archive from {PAGE} (needs an account) and "
-            f"put it, as it is, at {archive}; EXPLAINREC_DATA names the folder above"
-        )
-    with opened(archive) as file:
+    with opened(archive, by_hand("fashion-product-images", PAGE, "", archive)) as file:
         items = _items(table(file, "fashion-dataset/styles.csv", list(COLUMNS), commas=True))
         labels, state = _labels(file, items.original_id)
     schema = frequent(labels, min_products)
@@ -109,19 +104,19 @@ def _items(styles: pd.DataFrame) -> pd.DataFrame:
 
 def _labels(file: zipfile.ZipFile, ids: pd.Series) -> tuple[pd.DataFrame, list[str]]:
     """Names of the region attributes' classes as they stand in the files, and each file's state."""
-    rows, states = [], []
-    for product in ids:
-        try:
-            found = json_object(file, f"fashion-dataset/styles/{product}.json")
-            rows.append(_named(found))
-            states.append("read")
-        except FileNotFoundError:
-            rows.append({})
-            states.append("missing")
-        except ValueError:
-            rows.append({})
-            states.append("damaged")
-    return pd.DataFrame(rows, columns=list(REGION_ATTRIBUTES), dtype=object), states
+    found = [_product(file, product) for product in ids]
+    labels = pd.DataFrame([row for row, _ in found], columns=list(REGION_ATTRIBUTES), dtype=object)
+    return labels, [state for _, state in found]
+
+
+def _product(file: zipfile.ZipFile, product: str) -> tuple[dict[str, str], str]:
+    """The labels in the file of one product, and the file's state."""
+    try:
+        return _named(json_object(file, f"fashion-dataset/styles/{product}.json")), "read"
+    except FileNotFoundError:
+        return {}, "missing"
+    except ValueError:
+        return {}, "damaged"
 
 
 def _named(product: dict) -> dict[str, str]:
@@ -155,7 +150,7 @@ def codes(labels: pd.DataFrame, schema: Schema) -> Int[ndarray, "item attribute"
         for name, classes in schema.classes.items()
     ]
     found = [column.fillna(DOES_NOT_APPLY).to_numpy(np.int64) for column in columns]
-    return np.stack(found, axis=1) if found else np.zeros((len(labels), 0), np.int64)
+    return np.array(found, np.int64).reshape(len(found), len(labels)).T
 
 
 def _nobody(n_items: int) -> Interactions:

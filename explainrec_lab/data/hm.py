@@ -8,15 +8,16 @@ Source: H&M Personalized Fashion Recommendations, Kaggle, 2022; terms: non-comme
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from explainrec_lab.data.archives import opened, table
-from explainrec_lab.data.contracts import Catalogue, Dataset
+from explainrec_lab.data.archives import by_hand, opened, table
+from explainrec_lab.data.contracts import Catalogue, Dataset, check_filled
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
-from explainrec_lab.data.store import DataNotFound, data_dir
+from explainrec_lab.data.store import data_dir
 
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
 
@@ -55,12 +56,8 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
             purchase without a customer, day or known article, or nobody with so many purchases.
     """
     archive = path()
-    if not archive.is_file():
-        raise DataNotFound(
-            f"hm: download the archive from {PAGE} (needs an account and consent to the terms) "
-            f"and put it, as it is, at {archive}; EXPLAINREC_DATA names the folder above `hm`"
-        )
-    with opened(archive) as file:
+    steps = by_hand("hm", PAGE, " and consent to the terms", archive)
+    with opened(archive, steps) as file:
         articles = table(file, "articles.csv", list(ARTICLES)).rename(columns=ARTICLES)
         purchases = table(file, "transactions_train.csv", list(PURCHASES))
     found = from_frames(
@@ -70,18 +67,13 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
         name="hm",
     )
     names = [f"images/{item[:3]}/{item}.jpg" for item in articles.item]
-    return Dataset(
-        found.name,
-        Catalogue(found.catalogue.items, Photos(names, size, archive=archive)),
-        found.interactions,
-    )
+    photos = Photos(names, size, archive=archive)
+    return replace(found, catalogue=Catalogue(found.catalogue.items, photos))
 
 
 def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     """One row a customer and article, of customers with enough articles."""
-    for column in purchases.columns[purchases.isna().any()]:
-        row = int(purchases[column].isna().argmax())
-        raise ValueError(f"transactions_train.csv: row {row} has no {column}; fetch it again")
+    check_filled("transactions_train.csv", purchases, "fetch it again")
     try:
         day = pd.to_datetime(purchases.day, format="%Y-%m-%d").astype("datetime64[s]")
     except ValueError as error:

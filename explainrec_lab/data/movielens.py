@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
-import zlib
 from pathlib import Path
 
 import pandas as pd
 import pooch
 
+from explainrec_lab.data import archives
+from explainrec_lab.data.archives import opened
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.store import DataNotFound, data_dir, whole_file
@@ -98,21 +98,20 @@ def download(archive: Path) -> None:
 
 def contents(archive: Path) -> dict[str, bytes]:
     """The three files of the archive, checked. Raises ValueError naming the damaged one."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            inside = {Path(name).name: name for name in opened.namelist()}
-            files = {name: opened.read(inside[name]) for name in SHA256 if name in inside}
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(
-            f"{archive} is not a whole zip archive: delete it and load again"
-        ) from error
-    for name, digest in SHA256.items():
-        if name not in files:
-            raise ValueError(f"{archive} has no {name}: delete it and load again")
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise ValueError(
-                f"{archive}: {name} differs from MovieLens 1M's: delete it and load again"
-            )
+    files = {}
+    with opened(archive, f"movielens-1m: {archive} is not there") as file:
+        inside = {Path(name).name: name for name in file.namelist()}
+        for name, digest in SHA256.items():
+            if name not in inside:
+                raise ValueError(f"{archive} has no {name}: delete it and load again")
+            try:
+                files[name] = archives.contents(file, inside[name])
+            except ValueError as error:
+                raise ValueError(f"{archive}: {error}: delete it and load again") from error
+            if hashlib.sha256(files[name]).hexdigest() != digest:
+                raise ValueError(
+                    f"{archive}: {name} differs from MovieLens 1M's: delete it and load again"
+                )
     return files
 
 

@@ -78,7 +78,8 @@ class Photos:
         if self.archive is None:
             yield lambda path: path
         else:
-            with opened(self.archive) as file:
+            where = f"{self.archive.name} is not in the folder {self.archive.parent}"
+            with opened(self.archive, where) as file:
                 yield lambda path: io.BytesIO(contents(file, path.as_posix()))
 
     def _picture(self, source: Path | IO[bytes]) -> UInt8[ndarray, "3 size size"]:

@@ -25,6 +25,8 @@ class Source:
     here: Callable[[], bool]
 
 
+BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)"
+
 SOURCES = {
     "boutique": Source(
         boutique.load,
@@ -44,14 +46,14 @@ SOURCES = {
         fashion_products.load,
         "44,000 products with a photo in the whole archive; parts of it load the same",
         "see its page on Kaggle; never published here",
-        "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)",
+        BY_HAND,
         lambda: fashion_products.path().is_file(),
     ),
     "hm": Source(
         hm.load,
         "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
         "competition terms, non-commercial, no redistribution (H&M, Kaggle)",
-        "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)",
+        BY_HAND,
         lambda: hm.path().is_file(),
     ),
     "movielens-1m": Source(
@@ -86,13 +88,6 @@ def load(name: str, **size: Any) -> Dataset:
 
 def available() -> pd.DataFrame:
     """One row a source: how large it is, its terms, how it arrives and whether it is here."""
-    rows = {
-        name: {
-            "size": source.size,
-            "terms": source.terms,
-            "how it arrives": source.arrives,
-            "on this machine": source.here(),
-        }
-        for name, source in SOURCES.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    rows = {name: [s.size, s.terms, s.arrives, s.here()] for name, s in SOURCES.items()}
+    columns = ["size", "terms", "how it arrives", "on this machine"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

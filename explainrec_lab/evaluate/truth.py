@@ -12,7 +12,7 @@ attribute there is nothing to explain.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -88,6 +88,16 @@ def prior_rate(
     return reason_hit_rate(scores, true_reason, applies)
 
 
+def hit_rate(
+    dataset: Dataset,
+    events: Interactions,
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+) -> float:
+    """`reason_hit_rate` of these explanations of a data set's own purchases."""
+    reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
+    return reason_hit_rate(predicted_attribute, reason, applies)
+
+
 def references(dataset: Dataset, parts: Split) -> dict[str, float]:
     """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
     most frequent reason of the training purchases."""
@@ -97,6 +107,17 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
         "guessing": chance_rate(reason, applies),
         "most frequent reason": prior_rate(before, reason, applies),
     }
+
+
+def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute."""
+    rates = []
+    for item in np.unique(items):
+        votes = np.unique(named[items == item], return_counts=True)[1]
+        n = votes.sum()
+        if n > 1:
+            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
+    return _mean(np.array(rates))
 
 
 def explainable(
@@ -184,27 +205,11 @@ def _mean(values: ndarray) -> float:
 # --------------------------------------------------------------------------- relations
 
 
-class LabelledPairs(Protocol):
-    """Pairs of items, each with a user and a kind of relation; int64 `[pair]` each."""
-
-    @property
-    def user(self) -> Int[ndarray, " pair"]: ...
-
-    @property
-    def kind(self) -> Int[ndarray, " pair"]: ...
-
-    @property
-    def source(self) -> Int[ndarray, " pair"]: ...
-
-    @property
-    def target(self) -> Int[ndarray, " pair"]: ...
-
-
-def rule_holds(dataset: Dataset, pairs: LabelledPairs, seed: int = 0) -> Bool[ndarray, " pair"]:
+def rule_holds(dataset: Dataset, pairs: Any, seed: int = 0) -> Bool[ndarray, " pair"]:
     """Whether pairs obey the boutique's definition of their kind, whatever was recorded.
 
     Args:
-        pairs: items with a user (a group of shoppers) and a kind of relation.
+        pairs: has `user` (a group of shoppers), `kind`, `source` and `target`, int64 `[pair]`.
         seed: what the boutique was loaded with.
 
     Raises:

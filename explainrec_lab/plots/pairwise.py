@@ -111,7 +111,7 @@ def _place(ax: Axes, picture: ndarray, mask: ndarray | None, left: float, name: 
 def _join(ax: Axes, ends: Float[ndarray, "pair end xy"], drawn: Float[ndarray, " pair"]) -> None:
     """A line a pair, the strongest on top; a white rim tells lines apart where they cross."""
     widths = WIDEST * np.abs(drawn) / np.abs(drawn).max(initial=np.finfo(float).tiny)
-    caps = {"solid_capstyle": "butt", "dash_capstyle": "butt"}
+    caps: dict[str, Any] = {"solid_capstyle": "butt", "dash_capstyle": "butt"}
     for n in range(len(drawn))[::-1]:
         width = max(float(widths[n]), THINNEST)
         rim = [patheffects.withStroke(linewidth=width + 1.6, foreground="white")]
@@ -138,6 +138,6 @@ def _legend(ax: Axes, drawn: ndarray) -> None:
         for sign, n in counts.items()
         if n
     ]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 2}
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "ncols": 2}
     if handles:
         ax.legend(handles=handles, fontsize=12, handlelength=2.4, columnspacing=1.4, **place)

@@ -72,7 +72,7 @@ def picture(
     return ax
 
 
-def robust_limit(relevance: Float[ndarray, "*shape"]) -> float:
+def _robust_limit(relevance: Float[ndarray, "*shape"]) -> float:
     """The 99th percentile of the absolute values; the largest where that is 0, and 1 of nothing."""
     strength = np.abs(relevance)
     return float(np.percentile(strength, 99) or strength.max() or 1.0)
@@ -88,7 +88,7 @@ def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray
         "[3, height, width] and [height, width], or [channel, height, width]",
     )
     require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pixels")
-    limit = robust_limit(values) if limit is None else limit
+    limit = _robust_limit(values) if limit is None else limit
     require(limit > 0, f"limit: {limit} must be above 0")
     grey = rgb(image) @ np.array([0.299, 0.587, 0.114])
     pale = (PALE + (1 - PALE) * grey)[..., None]
@@ -129,10 +129,8 @@ def contact_sheet(
     Args:
         images: `[picture, 3, height, width]`, or a list of pictures; uint8 or float in 0..1.
     """
-    if captions is not None:
-        require(
-            len(captions) == len(images), f"captions: {len(captions)} for {len(images)} pictures"
-        )
+    count = len(images if captions is None else captions)
+    require(count == len(images), f"captions: {count} for {len(images)} pictures")
     rows = max(-(-len(images) // columns), 1)
     size = (columns * inches, rows * (inches + (0.42 if captions else 0.05)))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
@@ -180,7 +178,7 @@ def pair_figure(
     room = {"h_pad": 0.06, "hspace": 0.0} if titles else {}
     figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
     for row in range(rows):
-        limit = robust_limit(np.concatenate([each[row].ravel() for each in maps]))
+        limit = _robust_limit(np.concatenate([each[row].ravel() for each in maps]))
         for side, image in enumerate(images):
             plain_axis, heat = axes[row, 2 * side : 2 * side + 2]
             mask = None if masks is None else as_array(masks)[row, side]
@@ -308,9 +306,9 @@ def reasons_sheet(rows: Sequence[Reason]) -> Figure:
         ValueError: no rows, or rows with different numbers of purchases.
     """
     counts = {len(row.history) for row in rows} | {len(row.history_boxes) for row in rows}
-    message = f"rows: need one number of purchases and boxes, got {sorted(counts)}"
-    require(len(counts) == 1, message)
-    n = counts.pop()
+    numbers = sorted(counts)
+    require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {numbers}")
+    n = numbers[0]
     widths = [1.0] * n + [0.25, 1.0, 1.7]
     figure, axes = plt.subplots(
         len(rows),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
 class RecoNet(nn.Module):

@@ -43,7 +43,7 @@ Mapper = Callable[[Seen], Float[Tensor, "asked height width"]]
 MAPS: dict[str, Mapper] = {
     "Grad-AAM": grad_aam_maps,
     "HiResCAM": hires_maps,
-    "LRP epsilon": partial(relevance_maps, rule=lrp.epsilon_only(), mirrored=False),
+    "LRP epsilon": partial(relevance_maps, rule=lrp.Composite(), mirrored=False),
     "LRP": partial(relevance_maps, mirrored=False),
     "LRP, mirrored": relevance_maps,
 }

@@ -180,11 +180,6 @@ def test_purchases_lie_in_the_year_of_the_study(groceries: data.Dataset) -> None
     assert groceries.interactions.value.min() >= 1
 
 
-def test_a_bar_that_nothing_reaches_is_named() -> None:
-    with pytest.raises(ValueError, match=r"min_households: 9999 leaves no item; the most is 2\d+"):
-        data.load("completejourney", min_households=9999)
-
-
 @pytest.mark.parametrize(
     ("shout", "read"),
     [

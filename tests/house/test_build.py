@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import build
@@ -82,3 +87,61 @@ def test_a_page_without_code_changes_no_key(lab: Path) -> None:
     before = build.shared_key("ci")
     (lab / "book" / "index.md").write_text("# A page\n")
     assert build.shared_key("ci") == before
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"notebooks": 3}', '{"notebooks": {"a": 1}}'])
+def test_a_damaged_record_means_that_nothing_was_executed(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "run-times.json").write_text(damage)
+    assert build.executed(tmp_path) == {}
+
+
+def test_a_damaged_record_is_written_again(lab: Path) -> None:
+    record = lab / ".executed" / "ci" / "run-times.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"profile": "ci", "notebooks": {"book/one.ipynb": {}}}')
+    build.execute("ci")
+    assert outputs(lab) == "42\n"
+    assert set(build.executed(record.parent)) == {"book/one.ipynb"}
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_build_leaves_no_half_copy(lab: Path, stop: signal.Signals) -> None:
+    write_notebook(lab / "book" / "one.ipynb", "import time; time.sleep(60)")
+    program = (
+        f"import build, pathlib; build.ROOT = pathlib.Path({str(lab)!r});"
+        "build.__file__ = str(build.ROOT / 'book/_tools/build.py');"
+        "build.EXECUTED = build.ROOT / '.executed'; build.data_on_this_machine = lambda: [];"
+        "build.main()"
+    )
+    tools = str(Path(__file__).parents[2] / "book" / "_tools")
+    environment = os.environ | {"PYTHONPATH": tools, "EXPLAINREC_SETTINGS": "ci"}
+    run = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    while not list(lab.glob(".executed/ci.part-*/book/one.ipynb")):
+        assert run.poll() is None
+        time.sleep(0.1)
+    run.send_signal(stop)
+    assert run.wait(timeout=60) == 128 + stop
+    assert not list((lab / ".executed").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked")
+def test_warm_kernels_are_kernels_like_others(lab: Path) -> None:
+    """They print, draw, know their folder and settings, and share no variables."""
+    source = (
+        "import os, pathlib, explainrec_lab\n"
+        "assert 'seen' not in globals()\n"
+        "seen = pathlib.Path.cwd().name, os.environ['EXPLAINREC_SETTINGS']\n"
+        "print(*seen)\n"
+        "from matplotlib import pyplot\n"
+        "pyplot.plot([1, 2]);"
+    )
+    for name in ("one", "two", "three"):
+        write_notebook(lab / "book" / f"{name}.ipynb", source)
+    build.execute("ci")
+    for name in ("one", "two", "three"):
+        (cell,) = json.loads((lab / f".executed/ci/book/{name}.ipynb").read_text())["cells"]
+        printed, drawn = cell["outputs"]
+        assert "".join(printed["text"]) == "book ci\n"
+        assert "image/png" in drawn["data"]

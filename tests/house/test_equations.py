@@ -33,13 +33,13 @@ def test_every_mark_and_label_names_a_known_equation() -> None:
     marked = {key for key, _ in oracles(ROOT)}
     known = {equation.label for equation in INDEX.values()}
     of_papers = tuple(f"eq-{paper}-" for paper in papers(ROOT))
-    used = {label for label, _, _ in labels(ROOT) if label.startswith(of_papers)}
+    used = {label for label, _ in labels(ROOT) if label.startswith(of_papers)}
     assert marked <= set(INDEX)
     assert used <= known
 
 
 def test_each_equation_is_labelled_once() -> None:
-    used = [label for label, _, _ in labels(ROOT)]
+    used = [label for label, _ in labels(ROOT)]
     assert len(used) == len(set(used)), sorted(used)
 
 

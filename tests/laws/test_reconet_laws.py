@@ -24,6 +24,7 @@ from explainrec_lab.reconet import (
     explain_many,
     mean_profile,
     recommend,
+    relevance,
     removal_survival,
     three_steps,
 )
@@ -255,6 +256,14 @@ def test_the_same_seed_gives_the_same_model() -> None:
     assert not torch.equal(a.Q, c.Q)
 
 
+@few
+@given(seeds, st.lists(st.integers(0, 11), max_size=6))
+def test_the_profiles_of_some_users_are_theirs_in_their_order(seed: int, users: list[int]) -> None:
+    profiles = profiles_of(shop(seed))
+    some = profiles.of_users(np.array(users, np.int64))
+    assert [some[n].tolist() for n in range(len(some))] == [profiles[u].tolist() for u in users]
+
+
 # --------------------------------------------------------------------------- recommendation
 
 
@@ -346,9 +355,9 @@ def test_an_empty_profile_still_has_a_personal_explanation() -> None:
     model, profiles = model_of(dataset), profiles_of(dataset)
     nobody = profiles.rows(0, 0)
     nobody = type(nobody)(nobody.ids, torch.tensor([0, 0]))
-    relevance = explain(model, nobody, 2, mean_profile(profiles, model.space.m)).relevance
+    Z = explain(model, nobody, 2, mean_profile(profiles, model.space.m)).relevance
     mean_y = model(profiles).detach().mean(dim=0)
-    assert float(relevance.sum()) == pytest.approx(float(mean_y.mean() - mean_y[2]), abs=1e-6)
+    assert float(Z.sum()) == pytest.approx(float(mean_y.mean() - mean_y[2]), abs=1e-6)
     with pytest.raises(ValueError, match="profile: it is empty"):
         explain(model, nobody, 2)
 
@@ -376,6 +385,10 @@ def test_bad_questions_to_an_explanation_are_named() -> None:
         explain_many(model, profiles, items[:3])
     with pytest.raises(ValueError, match="best: 0 must be at least 1"):
         explain_many(model, profiles, items, best=0)
+    with pytest.raises(ValueError, match=r"items: shape \(3,\); needs one for each profile"):
+        relevance(model, profiles, items[:3, 0])
+    with pytest.raises(ValueError, match="items: item -1 is not"):
+        relevance(model, profiles, items[:, 0] - 1)
 
 
 @pytest.mark.parametrize("hidden", [None, 3])
@@ -395,10 +408,10 @@ def test_profiles_without_or_with_unknown_features_are_named(hidden: int | None)
 def test_without_users_or_without_features_there_are_no_reasons() -> None:
     dataset = shop()
     model = model_of(dataset)
-    ids, relevance = explain_many(
+    ids, Z = explain_many(
         model, profiles_of(dataset).rows(0, 0), np.zeros((0, 2), np.int64), best=4
     )
-    assert ids.shape == relevance.shape == (0, 2, 4)
-    ids, relevance = explain_many(model, Sets.of([]), np.array([[0, 1]]), best=4)
-    assert (ids == -1).all() and (relevance == 0).all()
-    assert ids.shape == relevance.shape == (1, 2, 4)
+    assert ids.shape == Z.shape == (0, 2, 4)
+    ids, Z = explain_many(model, Sets.of([]), np.array([[0, 1]]), best=4)
+    assert (ids == -1).all() and (Z == 0).all()
+    assert ids.shape == Z.shape == (1, 2, 4)

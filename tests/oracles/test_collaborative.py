@@ -14,6 +14,7 @@ from toys import shop
 
 from explainrec_lab import baselines
 from explainrec_lab.baselines.coclusters import Pairs, improved, objective, with_attributes
+from explainrec_lab.baselines.collaborative import item_weights
 from explainrec_lab.baselines.sampled import (
     Comparisons,
     FactorizationMachine,
@@ -22,7 +23,6 @@ from explainrec_lab.baselines.sampled import (
     inside_ball,
     weighted_hinge,
 )
-from explainrec_lab.baselines.squares import item_weights
 from explainrec_lab.data import Interactions
 
 few = settings(max_examples=10, deadline=None)

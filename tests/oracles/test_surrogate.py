@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from experiments import limes
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.baselines.attribution import integrated_gradients
 
@@ -60,16 +61,16 @@ def test_on_all_masks_lime_finds_the_distance_from_the_average(n: int, seed: int
 
 def test_captum_s_lime_comes_near_what_all_masks_say() -> None:
     s = parts_of_an_average(10, 3)
-    ours = surrogate.lime(average_of(s), 10, samples=3000, seed=1)
+    captum = limes.captum(average_of(s), 10, samples=3000, seed=1)
     masks = surrogate.all_masks(10)[1:]
     weights = torch.exp(-((1 - (masks.sum(dim=1) / 10).sqrt()) ** 2) / 2)  # cosine to the ones
     exact, _ = surrogate.weighted_ridge(masks, average_of(s)(masks), weights)
-    assert float((ours - exact).abs().max()) < 0.1 * float(exact.abs().max())
-    at_once = surrogate.lime_at_once(average_of(s), 10, samples=3000, seed=1)
-    torch.testing.assert_close(ours, at_once, atol=1e-5, rtol=1e-4)  # captum's sums are float32
+    assert float((captum - exact).abs().max()) < 0.1 * float(exact.abs().max())
+    ours = surrogate.lime(average_of(s), 10, samples=3000, seed=1)
+    torch.testing.assert_close(captum, ours, atol=1e-5, rtol=1e-4)  # captum's sums are float32
 
 
-@pytest.mark.parametrize("explain", [surrogate.lime_tabular, surrogate.lime_text])
+@pytest.mark.parametrize("explain", [limes.tabular, limes.text])
 def test_the_package_lime_ranks_an_average_as_its_parts(explain) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("lime")
     s = parts_of_an_average(10, 3)

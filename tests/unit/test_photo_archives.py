@@ -358,5 +358,5 @@ def test_something_else_under_the_archive_s_name_is_told(
 ) -> None:
     path().parent.mkdir()
     path().write_bytes(b"<html>Please log in</html>")
-    with pytest.raises(ValueError, match="is not a whole zip archive: fetch it again"):
+    with pytest.raises(ValueError, match="is not a whole zip archive: delete it and load again"):
         data.load(name)

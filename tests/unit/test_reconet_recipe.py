@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_the_chapters_model_is_trained_once(
     space = FeatureSpace.of(dataset)
     settings = replace(SIZES["reconet"]["ci"], d=4, epochs=2)
     first = trained(dataset.interactions, space, settings)
-    monkeypatch.setattr("explainrec_lab.reconet.recipe.train", None)  # calling it would fail
+    monkeypatch.setattr(sys.modules[trained.__module__], "train", None)  # calling it would fail
     again = trained(dataset.interactions, space, settings)
     assert torch.equal(first.W, again.W)
     assert torch.equal(first.Q, again.Q)

@@ -59,11 +59,11 @@ def test_channels_tensors_and_floats_give_the_same_picture() -> None:
 def test_the_limit_is_robust_and_defined_for_sparse_and_empty_maps() -> None:
     values = np.ones(1000)
     values[0] = -500
-    assert pictures.robust_limit(values) == 1
+    assert pictures._robust_limit(values) == 1
     sparse = np.zeros(1000)
     sparse[3] = -7
-    assert pictures.robust_limit(sparse) == 7
-    assert pictures.robust_limit(np.zeros(9)) == 1
+    assert pictures._robust_limit(sparse) == 7
+    assert pictures._robust_limit(np.zeros(9)) == 1
 
 
 def test_a_mask_is_outlined_and_an_empty_one_is_not() -> None:

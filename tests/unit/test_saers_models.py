@@ -30,7 +30,7 @@ from experiments.saers_models import (
 )
 from explainrec_lab import data, saers
 from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.evaluate import sampled, truth
+from explainrec_lab.evaluate import ranking, truth
 from explainrec_lab.saers import regions
 from explainrec_lab.saers.model import scaled
 from explainrec_lab.settings import Saers
@@ -274,9 +274,9 @@ def test_the_labelled_shop_shares_no_picture_with_the_other(shop: Shop) -> None:
     assert not first & second
 
 
-def smaller(*given: Any, **options: Any) -> sampled.Contests:
+def smaller(*given: Any, **options: Any) -> ranking.Contests:
     """The contests of an experiment, few of them and for a small shop."""
-    return sampled.contests(*given, **{"negatives": 20, **options, "repeats": 100})
+    return ranking.contests(*given, **{"negatives": 20, **options, "repeats": 100})
 
 
 def test_contests_are_about_test_purchases_and_cold_ones_about_items_never_trained(
@@ -302,7 +302,7 @@ def test_the_search_looks_at_development_purchases(
 ) -> None:
     asked = []
 
-    def spy(held_out: Any, known: Any, **options: Any) -> sampled.Contests:
+    def spy(held_out: Any, known: Any, **options: Any) -> ranking.Contests:
         asked.append(held_out)
         return smaller(held_out, known, **options)
 

@@ -68,10 +68,10 @@ def test_look_alikes_stay_on_one_side_and_every_product_has_a_side(seed: int) ->
     titles = [f"Style {k}" for k in rng.integers(40, size=200)]
     catalogue = shelf(titles, ["Red"] * 200, rng.integers(250, size=200).tolist())
     catalogue = replace(catalogue, images=rng.integers(255, size=(200, 3, 4, 4)).astype(np.uint8))
-    parts = photo_attributes.divided(catalogue, seed)
-    assert not set(parts.train.items.title) & set(parts.test.items.title)
-    assert len(parts.train) + len(parts.test) == 200
-    assert 150 < len(parts.train) < 185
+    train, test = photo_attributes.divided(catalogue, seed)
+    assert not set(train.items.title) & set(test.items.title)
+    assert len(train) + len(test) == 200
+    assert 150 < len(train) < 185
 
 
 def test_products_that_all_look_alike_cannot_be_divided() -> None:

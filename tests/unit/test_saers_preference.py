@@ -308,7 +308,7 @@ def test_a_siamese_network_starts_where_its_standardised_vectors_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In float32, as on a processor without bfloat16: that one rounds each batch its own way."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     images = np.random.default_rng(0).integers(0, 255, (N_ITEMS, 3, 64, 64), dtype=np.uint8)
     network = backbone("alexnet", grid=1)
     whole = SiameseFeature(images, network, D).eval()

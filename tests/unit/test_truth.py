@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Truth
+from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Split, Truth
 from explainrec_lab.evaluate import truth
 
 APPLIES = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
@@ -115,3 +115,23 @@ def test_a_dataset_without_truth_says_so(dataset):
     blind = Dataset("blind", dataset.catalogue, dataset.interactions)
     with pytest.raises(ValueError, match="'blind': why its purchases happened is not known"):
         truth.purchase_reasons(blind, blind.interactions)
+
+
+def test_the_hit_rate_of_a_dataset_s_purchases_is_that_of_their_reasons(dataset):
+    some, named = dataset.interactions.select(np.array([3, 0])), np.array([0, 0])
+    reason, applies = truth.purchase_reasons(dataset, some), truth.applies_to(dataset, some)
+    assert truth.hit_rate(dataset, some, named) == truth.reason_hit_rate(named, reason, applies)
+
+
+def test_the_references_are_the_most_frequent_reason_and_guessing(dataset):
+    events = dataset.interactions
+    reason, applies = truth.purchase_reasons(dataset, events), truth.applies_to(dataset, events)
+    assert truth.references(dataset, Split(events, events, events)) == {
+        "most frequent reason": truth.prior_rate(reason, reason, applies),
+        "guessing": truth.chance_rate(reason, applies),
+    }
+
+
+def test_agreement_is_the_share_of_pairs_of_buyers_who_hear_the_same():
+    items, named = np.array([0, 0, 0, 1, 1, 2]), np.array([3, 3, -1, 2, 2, 5])
+    assert truth.agreement(items, named) == pytest.approx((1 / 3 + 1) / 2)

@@ -1,6 +1,6 @@
-"""How a RecoNet is trained in this course: the profile's optimisation, on the profile's device.
+"""How a RecoNet is trained in this course: the settings' optimisation, on the settings' device.
 
-The loop itself is `training.fit`; the examples are §4.2's (`examples`).
+The loop itself is `training.fit`; the examples are §4.2's (`data`); the loss is §4.1's.
 """
 
 from __future__ import annotations
@@ -10,19 +10,53 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.data.store import cache_dir, content_key, digest
-from explainrec_lab.reconet.examples import Examples, RemovedItems, cross_entropy
-from explainrec_lab.reconet.features import FeatureSpace
+from explainrec_lab.reconet.data import Examples, FeatureSpace, RemovedItems
 from explainrec_lab.reconet.model import RecoNet
 from explainrec_lab.settings import RecoNet as Settings
 from explainrec_lab.settings import fabric
 
 RECIPE_VERSION = 1
 """Part of the cache's key: raise it when the same settings give another model."""
+
+
+def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:
+    """-log p of each target, where the silenced items take no part in the softmax.
+
+    Source: RecoNet, §4.1.
+    """
+    y = model(examples.inputs)
+    silenced, targets = examples.silenced, examples.targets
+    y = y.index_put((silenced.owners, silenced.ids), y.new_tensor(-float("inf")))
+    return y.logsumexp(dim=1)[targets.owners] - y[targets.owners, targets.ids]
+
+
+def train(
+    model: RecoNet,
+    examples: Callable[[int], Iterable[Examples]],
+    settings: Settings,
+    *,
+    epochs: int | None = None,
+    after_epoch: Callable[[int, nn.Module], Any] | None = None,
+) -> training.History:
+    """Train `model` in place with these settings, and bring it back to the CPU.
+
+    Args:
+        examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
+        epochs: instead of the settings'.
+        after_epoch: see `training.fit`.
+    """
+    optimisation = settings.optimisation(epochs)
+    history = training.fit(
+        model, examples, cross_entropy, optimisation, fabric=fabric(), after_epoch=after_epoch
+    )
+    model.cpu()
+    return history
 
 
 def trained(
@@ -55,30 +89,3 @@ def trained(
 
     training.kept(cache_dir() / "reconet" / f"{key}.safetensors", model, learn)
     return model.eval()
-
-
-def train(
-    model: RecoNet,
-    examples: Callable[[int], Iterable[Examples]],
-    settings: Settings,
-    *,
-    epochs: int | None = None,
-    after_epoch: Callable[[int, nn.Module], Any] | None = None,
-) -> training.History:
-    """Train `model` in place with the settings of a profile, and bring it back to the CPU.
-
-    Args:
-        examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
-        epochs: instead of the profile's.
-        after_epoch: see `training.fit`.
-    """
-    history = training.fit(
-        model,
-        examples,
-        cross_entropy,
-        settings.optimisation(epochs),
-        fabric=fabric(),
-        after_epoch=after_epoch,
-    )
-    model.cpu()
-    return history

@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy import sparse
 
-from explainrec_lab.baselines.collaborative import require_positive
 from explainrec_lab.data.contracts import DOES_NOT_APPLY
 
 
@@ -64,7 +63,8 @@ def fitted(
     Raises:
         ValueError: a spread that is not above zero.
     """
-    require_positive("spread", spread)
+    if not spread > 0:
+        raise ValueError(f"spread: {spread} must be above 0")
     classes = one_hot(codes)
     X = torch.from_numpy(classes.reshape(len(codes), -1))
     taken = torch.from_numpy(history.toarray()).float()

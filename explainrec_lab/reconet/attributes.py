@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy import sparse
+from torch import Tensor
 
-from explainrec_boutique.vocabulary import display
-from explainrec_lab.baselines.reasons import one_hot
+from explainrec_lab.baselines.taste import one_hot
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue
-from explainrec_lab.reconet.features import FeatureSpace, Sets
+from explainrec_lab.reconet.data import FeatureSpace
 from explainrec_lab.reconet.model import RecoNet
 
 
@@ -30,69 +29,43 @@ def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Int[ndarray
     Raises:
         ValueError: the catalogue knows no attributes.
     """
-    if catalogue.attributes is None or catalogue.schema is None:
+    schema = catalogue.schema
+    if catalogue.attributes is None or schema is None:
         raise ValueError("catalogue: it knows no attributes; the boutique's does")
     place = {name: space.n_items + k for k, name in enumerate(space.item_features.names)}
     features = np.full(catalogue.attributes.shape, -1)
-    for a, (attribute, classes) in enumerate(catalogue.schema.classes.items()):
-        names = [f"{display(attribute)}: {display(value)}" for value in classes]
+    for a, (attribute, classes) in enumerate(schema.classes.items()):
+        word = schema.display(attribute)
+        names = [f"{word}: {schema.display(attribute, code)}" for code in range(len(classes))]
         ids = np.array([place.get(name, -1) for name in names] + [-1])  # code -1: the last
         features[:, a] = ids[catalogue.attributes[:, a]]
     return features
 
 
-def shares(profiles: Sets, m: int) -> Float[ndarray, "user m"]:
-    """I_u / |FS_u|: how much of each profile a feature is. Dense: for small feature spaces."""
-    indptr, ids = profiles.offsets.numpy(), profiles.ids.numpy()
-    ones = np.ones(len(ids), np.float32)
-    held = sparse.csr_array((ones, ids, indptr), shape=(len(profiles), m)).toarray()
-    return held / np.maximum(held.sum(axis=1, keepdims=True), 1)
-
-
-@torch.no_grad()
-def relevance_of_all(
-    model: RecoNet,
-    share: Float[ndarray, "event m"],
-    items: Int[ndarray, " event"],
-    reference: Float[ndarray, " m"] | None = None,
-) -> Float[ndarray, "event m"]:
-    """Z of every feature for one item of each profile, by the closed form.
-
-    Args:
-        share: I_u / |FS_u| of the user of each event.
-        reference: the average of such shares: then `personal_relevance`, else the paper's Z,
-            which is 0 for a feature that the profile lacks.
-    """
-    W = model.W.numpy()
-    if reference is not None:
-        W, share = W - W.mean(axis=0), share - reference
-    return share * (W @ model.Q.numpy().T)[items]
-
-
 def looked_up(
-    relevance: Float[ndarray, "event m"],
+    relevance: Float[Tensor, "event m"],
     features: Int[ndarray, "event attribute"],
-    share: Float[ndarray, "event m"] | None = None,
+    share: Float[Tensor, "event m"] | None = None,
 ) -> Float[ndarray, "event attribute"]:
     """The relevance of the item's own attributes; -inf where one does not apply.
 
     Args:
+        relevance: as `explain.relevance` gives. features: ids of the item's attributes.
         share: I_u / |FS_u|. With it, an attribute that the profile lacks gets -inf as well: the
             paper's Z says nothing about it, which is not the same as 0.
     """
-    found = features >= 0
-    own = np.take_along_axis(relevance, np.maximum(features, 0), axis=1)
+    found, place = features >= 0, np.maximum(features, 0)
     if share is not None:
-        found &= np.take_along_axis(share, np.maximum(features, 0), axis=1) > 0
-    return np.where(found, own, -np.inf)
+        found &= np.take_along_axis(np.asarray(share), place, axis=1) > 0
+    return np.where(found, np.take_along_axis(np.asarray(relevance), place, axis=1), -np.inf)
 
 
 def passed_on(
-    relevance: Float[ndarray, "event m"],
+    relevance: Float[Tensor, "event m"],
     items: Int[ndarray, " event"],
     codes: Int[ndarray, "item attribute"],
     features: Int[ndarray, "item attribute"],
-    share: Float[ndarray, "event m"],
+    share: Float[Tensor, "event m"],
 ) -> Float[ndarray, "event attribute"]:
     """One step further back: purchase v hands its relevance, in equal parts, to the attributes
     that it shares with the item; each attribute adds what it has itself.
@@ -108,7 +81,7 @@ def passed_on(
         share: I_u / |FS_u| of the user of each event: V(u) is where an item's is above 0.
     """
     total = looked_up(relevance, features[items])
-    bought = np.where(share > 0, relevance, 0.0)[:, : len(codes)]
+    bought = np.where(np.asarray(share) > 0, np.asarray(relevance), 0.0)[:, : len(codes)]
     for item in np.unique(items):
         asked = items == item
         shared = (codes == codes[item]) & (codes[item] != DOES_NOT_APPLY)
@@ -120,15 +93,15 @@ def passed_on(
 @torch.no_grad()
 def favoured(
     model: RecoNet,
-    share: Float[ndarray, "user m"],
-    reference: Float[ndarray, " m"],
+    share: Float[Tensor, "user m"],
+    reference: Float[Tensor, " m"],
     codes: Int[ndarray, "item attribute"],
 ) -> Float[ndarray, "user attribute class"]:
     """How far the items of a class rise above the average item, for her more than for the crowd.
 
     It is the sum of her personal relevances for the average item of that class.
     """
-    y = (share - reference) @ model.Q.numpy() @ model.W.numpy().T
+    y = ((share - reference).to(model.W) @ model.Q @ model.W.T).numpy()
     classes = one_hot(codes)
     mean = np.tensordot(y, classes, axes=1) / np.maximum(classes.sum(axis=0), 1)
     return np.where(classes.any(axis=0), mean - y.mean(axis=1)[:, None, None], 0.0)

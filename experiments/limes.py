@@ -1,0 +1,113 @@
+"""Other people's LIMEs, to be compared with `baselines.surrogate.lime`: captum's, and the package
+`lime` (extra `benchmark`) on a table row and on a text. All return one slope a feature.
+
+Source: RecoNet, §5.5; Ribeiro et al. 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from explainrec_lab.baselines.surrogate import RIDGE, BlackBox, weighted_ridge
+
+
+class WeightedRidge:
+    """The linear model of LIME, in the form that captum asks for; its own default, the lasso,
+    would need scikit-learn."""
+
+    slopes: Tensor
+
+    def fit(self, samples: DataLoader) -> None:
+        """Fit to the (masks, scores, weights) of all batches."""
+        masks, scores, weights = (torch.cat(part) for part in zip(*samples, strict=True))
+        self.slopes, _ = weighted_ridge(masks, scores, weights, RIDGE)
+
+    def representation(self) -> Float[Tensor, "1 n"]:
+        return self.slopes[None].float()
+
+
+def captum(
+    black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0
+) -> Float[Tensor, " n"]:
+    """captum's LIME on the same masks, with the same kernel and linear model as the package's."""
+    from captum.attr import Lime
+    from captum.attr._core.lime import get_exp_kernel_similarity_function
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def coin_tosses(original: Tensor, **_: object) -> Iterator[Float[Tensor, "1 n"]]:
+        yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
+
+    explainer = Lime(
+        black_box,
+        interpretable_model=WeightedRidge(),
+        similarity_func=get_exp_kernel_similarity_function("cosine", 1.0),
+        perturb_func=coin_tosses,
+    )
+    full = torch.ones(1, n)
+    return explainer.attribute(full, n_samples=samples, perturbations_per_eval=500)[0]
+
+
+def tabular(
+    black_box: BlackBox,
+    n: int,
+    *,
+    samples: int = 5000,
+    row: Float[ndarray, " n"] | None = None,
+    table: Float[ndarray, "rows n"] | None = None,
+) -> Float[Tensor, " n"]:
+    """The package `lime` on one row of a table with n binary columns.
+
+    Args:
+        row: what is explained; by default a row of ones.
+        table: each column is drawn as often 1 as it is there; by default in half of the rows.
+    """
+    from lime.lime_tabular import LimeTabularExplainer
+
+    explainer = LimeTabularExplainer(
+        np.repeat([[0.0], [1.0]], n, axis=1) if table is None else table,
+        mode="regression",
+        categorical_features=list(range(n)),
+        discretize_continuous=False,
+        random_state=0,
+    )
+    row = np.ones(n) if row is None else row
+    found = explainer.explain_instance(
+        row, lambda masks: _scored(black_box, masks), num_features=n, num_samples=samples
+    )
+    return _in_order(found.as_map()[1], n)
+
+
+def text(black_box: BlackBox, n: int, *, samples: int = 5000) -> Float[Tensor, " n"]:
+    """The package `lime` on a text of n words, one a feature; how many go is drawn evenly."""
+    from lime.lime_text import LimeTextExplainer
+
+    def of_texts(texts: list[str]) -> Float[ndarray, "sample 1"]:
+        masks = np.zeros((len(texts), n))
+        for mask, words in zip(masks, texts, strict=True):
+            mask[[int(word) for word in words.split()]] = 1
+        return _scored(black_box, masks)[:, None]
+
+    found = LimeTextExplainer(random_state=0).explain_instance(
+        " ".join(map(str, range(n))), of_texts, labels=(0,), num_features=n, num_samples=samples
+    )
+    # words are numbered by their first appearance, which is our order
+    return _in_order(found.as_map()[0], n)
+
+
+def _scored(black_box: BlackBox, masks: Float[ndarray, "sample n"]) -> Float[ndarray, " sample"]:
+    return black_box(torch.from_numpy(masks)).double().numpy()
+
+
+def _in_order(pairs: list[tuple[int, float]], n: int) -> Float[Tensor, " n"]:
+    slopes = torch.zeros(n)
+    for place, slope in pairs:
+        slopes[place] = float(slope)
+    return slopes

@@ -1,0 +1,409 @@
+"""What RecoNet knows of a user, and what it learns from: features, sets of them, and training
+examples by hiding items.
+
+Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy import sparse
+from torch import Tensor
+
+from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids
+from explainrec_lab.data.splits import random_rank
+
+# --------------------------------------------------------------------------- what is known
+
+
+@dataclass(frozen=True)
+class Sets:
+    """One set of ids a user, end to end: user u owns `ids[offsets[u]:offsets[u + 1]]`."""
+
+    ids: Int[Tensor, " total"]
+    offsets: Int[Tensor, " users_plus_one"]
+
+    @classmethod
+    def from_matrix(cls, matrix: sparse.csr_array) -> Sets:
+        """The non-zero columns of each row."""
+        ids = torch.from_numpy(matrix.indices.astype(np.int64))
+        return cls(ids, torch.from_numpy(matrix.indptr.astype(np.int64)))
+
+    @classmethod
+    def of(cls, ids: Sequence[int]) -> Sets:
+        """One set."""
+        return cls(torch.tensor(list(ids), dtype=torch.int64), torch.tensor([0, len(ids)]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, user: int) -> Int[Tensor, " size"]:
+        return self.ids[self.offsets[user] : self.offsets[user + 1]]
+
+    @property
+    def sizes(self) -> Int[Tensor, " user"]:
+        """|FS_u| of each user."""
+        return self.offsets.diff()
+
+    @property
+    def owners(self) -> Int[Tensor, " total"]:
+        """The user behind each entry of `ids`."""
+        users = torch.arange(len(self), device=self.ids.device)
+        return users.repeat_interleave(self.sizes)
+
+    def rows(self, start: int, stop: int) -> Sets:
+        """The sets of users start..stop-1."""
+        offsets = self.offsets[start : stop + 1]
+        return Sets(self.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def of_users(self, users: Int[ndarray, " chosen"]) -> Sets:
+        """The sets of these users, in their order; a user may come more than once."""
+        chosen = torch.as_tensor(users)
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), self.sizes[chosen].cumsum(0)])
+        shift = (self.offsets[chosen] - offsets[:-1]).repeat_interleave(offsets.diff())
+        return Sets(self.ids[torch.arange(len(shift)) + shift], offsets)
+
+    def joined(self, more: Sets) -> Sets:
+        """These sets, then `more` sets."""
+        offsets = torch.cat([self.offsets, more.offsets[1:] + self.offsets[-1]])
+        return Sets(torch.cat([self.ids, more.ids]), offsets)
+
+    def shares(self, m: int) -> Float[Tensor, "user m"]:
+        """I_u / |FS_u|: how much of each profile a feature is. Dense: for small feature spaces."""
+        dense = torch.zeros(len(self), m, dtype=torch.float64)
+        dense[self.owners, self.ids] = 1.0
+        return dense / self.sizes.clamp(min=1)[:, None]
+
+    def to(self, device: torch.device | str) -> Sets:
+        return Sets(self.ids.to(device), self.offsets.to(device))
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """The m = |V| + |Phi^V| + |Phi^U| features: items first, their attributes, then the users'.
+
+    Source: RecoNet, §2 and §4.1.
+    """
+
+    item_names: tuple[str, ...]
+    item_features: Features
+    user_feature_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset, interactions: Interactions | None = None) -> FeatureSpace:
+        """The space of a dataset; `interactions` may carry fewer features than the dataset's."""
+        events = dataset.interactions if interactions is None else interactions
+        names = tuple(dataset.catalogue.items["title"].astype(str))
+        return cls(names, events.item_features, events.user_features.names)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_names)
+
+    @property
+    def first_told(self) -> int:
+        """The first of the users' own features."""
+        return self.n_items + len(self.item_features)
+
+    @property
+    def m(self) -> int:
+        return self.first_told + len(self.user_feature_names)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return self.item_names + self.item_features.names + self.user_feature_names
+
+    def kind(self, feature: int) -> str:
+        """'item', 'item attribute' or 'user attribute'."""
+        if feature < self.n_items:
+            return "item"
+        return "item attribute" if feature < self.first_told else "user attribute"
+
+    def attributes(self, history: sparse.csr_array, told: sparse.csr_array) -> sparse.csr_array:
+        """Phi^V(V(u)) and Phi^U(u), as columns of their own."""
+        return sparse.csr_array(sparse.hstack([history @ self.item_features.matrix, told], "csr"))
+
+    def profiles(self, interactions: Interactions) -> Sets:
+        """FS_u of every user. A user without history and features gets the empty set."""
+        history, told = interactions.matrix, interactions.user_features.matrix
+        known = sparse.hstack([history, self.attributes(history, told)], "csr")
+        return Sets.from_matrix(sparse.csr_array(known))
+
+    def profile(self, items: Sequence[int] = (), user_features: Sequence[str] = ()) -> Sets:
+        """FS_u of one user, known or new: her items, their attributes and her own features.
+
+        Raises:
+            ValueError: an item outside the catalogue, an unknown user feature, or nothing at all.
+        """
+        chosen = np.unique(check_ids("items", list(items), self.n_items, "item"))
+        brought = np.unique(self.item_features.matrix[chosen].indices) + self.n_items
+        told = {self.first_told + self._user_feature(name) for name in user_features}
+        known = [*chosen.tolist(), *brought.tolist(), *sorted(told)]
+        if not known:
+            raise ValueError("profile: it is empty; give at least one item or one user feature")
+        return Sets.of(known)
+
+    def _user_feature(self, name: str) -> int:
+        if name not in self.user_feature_names:
+            few = ", ".join(self.user_feature_names[:5]) or "none in this space"
+            raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
+        return self.user_feature_names.index(name)
+
+    def check_one(self, profile: Sets, verb: str, may_be_empty: bool = False) -> None:
+        """Raise a ValueError unless these are known features of one profile."""
+        if len(profile) != 1:
+            raise ValueError(f"profile: got {len(profile)} profiles; {verb} one at a time")
+        if not len(profile.ids) and not may_be_empty:
+            raise ValueError("profile: it is empty, and all items score alike; give a feature")
+        check_ids("profile", profile.ids.cpu(), self.m, "feature")
+
+
+# --------------------------------------------------------------------------- examples
+
+
+def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
+    """Chance that at least n = 1, 2, ..., `longest` entries are removed: 1 / (n!)^beta.
+
+    In the paper's count rank r starts at 0, so that n = r + 1 entries are gone.
+
+    Raises:
+        ValueError: a negative beta.
+
+    Source: RecoNet, §4.2.
+    """
+    if beta < 0:
+        raise ValueError(f"beta: {beta} must not be negative")
+    return torch.arange(1, longest + 1, dtype=torch.float64).log().cumsum(0).mul(-beta).exp()
+
+
+def diminishing_removal(
+    sizes: Int[Tensor, " user"], beta: float, generator: torch.Generator
+) -> Int[Tensor, " user"]:
+    """How many entries to remove from each set: one, and each further one with falling chance.
+
+    After r removals another follows with probability 1 / (r + 1)^beta; never more than the set
+    holds. One uniform draw against the survival function equals the paper's coin after coin.
+
+    Source: RecoNet, §4.2.
+    """
+    survival = removal_survival(beta, max([1, *sizes.tolist()]))
+    draw = torch.rand(len(sizes), generator=generator, dtype=torch.float64)
+    # survival falls, so the draws below it are counted from its rising mirror image
+    removed = torch.searchsorted(-survival, -draw, right=False)
+    return removed.clamp(max=sizes)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training examples of several users.
+
+    Attributes:
+        inputs: the features the model sees, one set a user.
+        targets: the removed items it must predict.
+        silenced: items whose probability is not asked for: they are masked out of the softmax.
+    """
+
+    inputs: Sets
+    targets: Sets
+    silenced: Sets
+
+    def __len__(self) -> int:
+        """Number of targets: each has its loss."""
+        return len(self.targets.ids)
+
+    def _sets(self) -> tuple[Sets, Sets, Sets]:
+        return self.inputs, self.targets, self.silenced
+
+    def rows(self, start: int, stop: int) -> Examples:
+        """The examples of users start..stop-1."""
+        return Examples(*(sets.rows(start, stop) for sets in self._sets()))
+
+    def joined(self, more: Examples) -> Examples:
+        """These users, then `more` users."""
+        both = zip(self._sets(), more._sets(), strict=True)
+        return Examples(*(ours.joined(theirs) for ours, theirs in both))
+
+    def part(self, index: int, count: int) -> Examples:
+        """The share of process `index` of `count`."""
+        edges = np.linspace(0, len(self.inputs), count + 1).round().astype(int)
+        return self.rows(edges[index], edges[index + 1])
+
+    def to(self, device: torch.device | str) -> Examples:
+        return Examples(*(sets.to(device) for sets in self._sets()))
+
+
+@dataclass(frozen=True)
+class SingleLabel:
+    """The paper's examples: one removed item is the label, others vanish with falling chance.
+
+    One example a user and epoch. Item attributes are those of the remaining items, so that a
+    removed item leaves no trace of itself; then the same removal thins out the attributes.
+
+    Source: RecoNet, §4.2 and Figure 3.
+    """
+
+    interactions: Interactions
+    space: FeatureSpace
+    beta: float = 1.0
+    batch_size: int = 128
+    seed: int = 0
+
+    def __call__(self, epoch: int) -> Iterator[Examples]:
+        """The batches of one epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
+        history, told = _shuffled(self.interactions, rng)
+        kept, removed = self._thin(history, rng)
+        attributes, _ = self._thin(self.space.attributes(kept, told), rng)
+        _, label = _divide(removed, _rank_in_row(removed, rng) == 0)
+        yield from _batches(kept, attributes, label, _nothing(kept), self.batch_size)
+
+    def _thin(
+        self, matrix: sparse.csr_array, rng: np.random.Generator
+    ) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """(kept, removed) after diminishing removal from every row."""
+        sizes = np.diff(matrix.indptr)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        counts = diminishing_removal(torch.from_numpy(sizes), self.beta, generator).numpy()
+        return _divide(matrix, _rank_in_row(matrix, rng) < np.repeat(counts, sizes))
+
+
+@dataclass(frozen=True)
+class RemovedItems:
+    """All removed items as targets at once: one pass over a user teaches what the paper's
+    single label needs many for.
+
+    A random share of each history is removed; the items still in the input are masked out of the
+    softmax, for nobody will recommend them back.
+
+    Attributes:
+        share: chance of an item to be removed.
+        attribute_share: chance of an attribute to be left out of the input.
+    """
+
+    interactions: Interactions
+    space: FeatureSpace
+    share: float = 0.5
+    attribute_share: float = 0.5
+    batch_size: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("share", "attribute_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must lie between 0 and 1")
+
+    def __call__(self, epoch: int) -> Iterator[Examples]:
+        """The batches of one epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
+        history, told = _shuffled(self.interactions, rng)
+        kept, removed = _divide(history, rng.random(history.nnz) < self.share)
+        attributes = self.space.attributes(kept, told)
+        attributes, _ = _divide(attributes, rng.random(attributes.nnz) < self.attribute_share)
+        yield from _batches(kept, attributes, removed, kept, self.batch_size)
+
+
+@dataclass(frozen=True)
+class WithNewcomers:
+    """Other examples, and in each batch some of the users again, as if they had no history.
+
+    The history of such a copy is left out, not thinned out: the input is what she told about
+    herself, and the labels are items that she took. The other examples stay as they were. Users
+    without features are never copied: their input would be empty.
+
+    Attributes:
+        examples: what the copies are added to.
+        share: copies for each example of a batch.
+        attribute_share: chance of one of her features to be left out of the input.
+        labels: labels of a copy, at most; more would let long histories speak for everyone.
+    """
+
+    examples: SingleLabel | RemovedItems
+    share: float = 0.2
+    attribute_share: float = 0.2
+    labels: int = 20
+
+    def __post_init__(self) -> None:
+        if self.share < 0 or not 0 <= self.attribute_share < 1 or self.labels < 1:
+            raise ValueError(
+                f"share: {self.share} must not be negative, attribute_share: "
+                f"{self.attribute_share} must lie in 0..1 and below 1, "
+                f"labels: {self.labels} must be at least 1"
+            )
+        if not len(self._able):
+            raise ValueError("examples: no user has both a history and a feature to be known by")
+
+    @cached_property
+    def _able(self) -> Int[ndarray, " user"]:
+        """Users with a history to ask for and a feature to be known by."""
+        events = self.examples.interactions
+        bought, told = (np.diff(m.indptr) > 0 for m in (events.matrix, events.user_features.matrix))
+        return np.flatnonzero(bought & told)
+
+    def __call__(self, epoch: int) -> Iterator[Examples]:
+        """The batches of one epoch."""
+        rng = np.random.default_rng([self.examples.seed, epoch, 1])
+        for batch in self.examples(epoch):
+            count = int(self.share * len(batch.inputs) + rng.random())
+            yield batch.joined(self._copies(rng.choice(self._able, count), rng))
+
+    def _copies(self, users: Int[ndarray, " copy"], rng: np.random.Generator) -> Examples:
+        """These users without their history."""
+        events = self.examples.interactions
+        told, took = events.user_features.matrix[users], events.matrix[users]
+        told, _ = _divide(told, rng.random(told.nnz) < self.attribute_share)
+        _, few = _divide(took, _rank_in_row(took, rng) < self.labels)
+        inputs = Sets.from_matrix(told)
+        inputs = Sets(inputs.ids + self.examples.space.first_told, inputs.offsets)
+        return Examples(inputs, Sets.from_matrix(few), Sets.from_matrix(_nothing(took)))
+
+
+def _shuffled(
+    interactions: Interactions, rng: np.random.Generator
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """R and Phi^U of the users that have a history, in random order."""
+    users = rng.permutation(np.flatnonzero(np.diff(interactions.matrix.indptr)))
+    return interactions.matrix[users], interactions.user_features.matrix[users]
+
+
+def _divide(
+    matrix: sparse.csr_array, chosen: Bool[ndarray, " entry"]
+) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Split the entries of a sparse matrix into (the others, the chosen)."""
+
+    def those(mask: Bool[ndarray, " entry"]) -> sparse.csr_array:
+        ends = np.concatenate([[0], mask.cumsum()])[matrix.indptr]
+        return sparse.csr_array((matrix.data[mask], matrix.indices[mask], ends), shape=matrix.shape)
+
+    return those(~chosen), those(chosen)
+
+
+def _nothing(like: sparse.csr_array) -> sparse.csr_array:
+    return sparse.csr_array(like.shape, dtype=np.int8)
+
+
+def _rank_in_row(matrix: sparse.csr_array, rng: np.random.Generator) -> Int[ndarray, " entry"]:
+    """A random order of the entries of each row: 0, 1, ... within the row."""
+    sizes = np.diff(matrix.indptr)
+    return random_rank(np.repeat(np.arange(len(sizes)), sizes), rng)
+
+
+def _batches(
+    kept: sparse.csr_array,
+    attributes: sparse.csr_array,
+    targets: sparse.csr_array,
+    silenced: sparse.csr_array,
+    size: int,
+) -> Iterator[Examples]:
+    if size < 1:
+        raise ValueError(f"batch_size: {size} must be at least 1")
+    inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
+    epoch = Examples(*(Sets.from_matrix(matrix) for matrix in (inputs, targets, silenced)))
+    for start in range(0, len(epoch.inputs), size):
+        yield epoch.rows(start, min(start + size, len(epoch.inputs)))

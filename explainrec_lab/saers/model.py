@@ -17,7 +17,7 @@ Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -303,12 +303,13 @@ def saers(
         fusion, bias: see `SAERS`.
     """
     if isinstance(features, str):
-        features = {"regions": found.features, "classes": class_features(found)}[features]
+        known: dict[str, Any] = {"regions": found.features, "classes": class_features(found)}
+        features = known[features]
     features = scaled(torch.as_tensor(features))
-    if isinstance(whole, bool):
-        whole = LinearFeature(torch.from_numpy(found.whole), d, seed) if whole else None
+    if whole is True:
+        whole = LinearFeature(torch.from_numpy(found.whole), d, seed)
     applies = torch.from_numpy(found.applies)
-    return SAERS(n_users, features, applies, whole, d, fusion=fusion, bias=bias, seed=seed)
+    return SAERS(n_users, features, applies, whole or None, d, fusion=fusion, bias=bias, seed=seed)
 
 
 def class_features(found: Extracted) -> Float[Tensor, "item A class"]:

@@ -61,9 +61,8 @@ $(TESTS): pyproject.toml
 
 # PyTorch's own index has builds without GPU libraries; uv chooses what suits the machine. Where
 # that index cannot be reached, the build on PyPI, which runs everywhere, is as good, but larger.
-INDEX := https://download.pytorch.org/whl/cpu/torch/
-REACHED := $(RUN) -c 'import urllib.request as r; r.urlopen("$(INDEX)", timeout=5)' 2>/dev/null
 UV := $(RUN) -m uv pip install --python $(RUN)
+REACHED := $(UV) --dry-run --no-deps --reinstall --torch-backend=cpu torch >/dev/null 2>&1
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

@@ -1,12 +1,13 @@
-"""What twelve maps and boxes of a picture cost, over one forward and backward pass of the network.
+"""What chapter 3 costs: maps and boxes of a picture, and a training step of each ranker.
 
-All are measured in one process, taking turns, in CPU time; the median is printed, one JSON line a
-result. The weights are random: they do not change the cost of Grad-AAM's maps, though boxes of
-trained networks are smaller. Relevance is measured for one attribute and for the three or so that
-apply to a picture.
+All of a kind are measured in one process, taking turns, in CPU time; the median is printed, one
+JSON line a result, beside its ratio to the first. Maps stand over one forward and backward pass of
+the network; its weights are random, which does not change the cost of Grad-AAM's maps, though boxes
+of trained networks are smaller. Rankers stand over VBPR, on features drawn at random.
 
-    python benchmarks/saers.py
-    python benchmarks/saers.py --backbone resnet50 --width 1 --size 224 --stride 32 --batch 4
+    python benchmarks/saers.py maps
+    python benchmarks/saers.py maps --backbone resnet50 --width 1 --size 224 --stride 32 --batch 4
+    python benchmarks/saers.py training --batch 256
 """
 
 from __future__ import annotations
@@ -21,18 +22,28 @@ import torch
 from captum.attr import LayerGradCam
 
 from explainrec_boutique.vocabulary import SCHEMA
-from explainrec_lab import saers, vision
-from explainrec_lab.saers import locating
+from explainrec_lab import data, saers, vision
+from explainrec_lab.baselines.visual import BPRMF, VBPR, DeepStyle, Ranker
+from explainrec_lab.saers.train import ranking_losses
 
 APPLYING = 3
 """Attributes of a typical picture."""
 
+ITEMS, SHOPPERS, D, M = 2500, 1500, 32, 128
+
+Runs = dict[str, Callable[[], object]]
+
 
 def main() -> None:
-    asked = _arguments()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["maps", "training"])
+    parser.add_argument("--backbone", default="vgg11")
+    parser.add_argument("--width", type=float, default=0.25)
+    for name, usual in {"stride": 8, "size": 64, "batch": 64, "repeats": 7, "threads": 1}.items():
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    network, images = _network(asked), torch.rand(asked.batch, 3, asked.size, asked.size)
-    runs = _runs(network, images)
+    runs = maps(asked) if asked.what == "maps" else training(asked)
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(asked.repeats + 1):
         for name, run in runs.items():
@@ -40,59 +51,74 @@ def main() -> None:
             run()
             seconds[name].append(time.process_time() - start)
     medians = {name: statistics.median(each[1:]) for name, each in seconds.items()}
+    first = next(iter(medians.values()))
     for name, median in medians.items():
-        ratio = median / medians["forward and backward"]
-        result = {"benchmark": name, "seconds": round(median, 5), "over one pass": round(ratio, 2)}
+        result = {"benchmark": name, "seconds": round(median, 5), "ratio": round(median / first, 2)}
         print(json.dumps(result | vars(asked)))
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbone", default="vgg11")
-    parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--stride", type=int, default=8)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=7, help="the median of these is printed")
-    parser.add_argument("--threads", type=int, default=1)
-    return parser.parse_args()
-
-
-def _network(asked: argparse.Namespace) -> saers.SemanticExtraction:
-    grid = asked.size // asked.stride
+def maps(asked: argparse.Namespace) -> Runs:
+    """Maps and boxes; relevance for the few attributes that apply to a picture."""
     own = vision.backbone(
-        asked.backbone, asked.width, grid=grid, stride=asked.stride, batch_norm=asked.width < 1
+        asked.backbone,
+        asked.width,
+        grid=asked.size // asked.stride,
+        stride=asked.stride,
+        batch_norm=asked.width < 1,
     )
-    return saers.SemanticExtraction(own, [len(each) for each in SCHEMA.classes.values()]).eval()
-
-
-def _runs(
-    network: saers.SemanticExtraction, images: torch.Tensor
-) -> dict[str, Callable[[], object]]:
-    """What takes turns."""
-    pictures = (255 * images).byte()
-    twelve = torch.ones(len(images), len(network.n_classes), dtype=torch.bool)
-    few = twelve & (torch.arange(len(network.n_classes)) < APPLYING)
-    oracle = LayerGradCam(network, network.network.convolutions)
+    classes = [len(each) for each in SCHEMA.classes.values()]
+    network = saers.SemanticExtraction(own, classes).eval()
+    images = torch.rand(asked.batch, 3, asked.size, asked.size)
+    pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
+    few, oracle = twelve & (torch.arange(12) < APPLYING), LayerGradCam(network, own.convolutions)
 
     def once() -> object:
         leaf = images.clone().requires_grad_()
         return torch.autograd.grad(network(leaf).sum(), leaf)
 
-    def boxes(locator: saers.Locator, asked: torch.Tensor) -> object:
-        return locator(saers.look(network, pictures, asked))
-
     def captum() -> object:
         columns = saers.look(network, pictures, twelve).columns
-        return [oracle.attribute(images, columns[:, a]) for a in range(columns.shape[1])]
+        return [oracle.attribute(images, columns[:, a]) for a in range(12)]
 
     return {
         "forward and backward": once,
-        "Grad-AAM, 12 maps": lambda: locating.grad_aam_maps(saers.look(network, pictures, twelve)),
-        "Grad-AAM, 12 maps and boxes": lambda: boxes(saers.PAPER, twelve),
+        "Grad-AAM, 12 maps": lambda: saers.grad_aam_maps(saers.look(network, pictures, twelve)),
+        "Grad-AAM, 12 maps and boxes": lambda: saers.PAPER(saers.look(network, pictures, twelve)),
         "captum, 12 maps on the grid": captum,
-        f"ours, {APPLYING} maps and boxes": lambda: boxes(saers.OURS, few),
+        f"ours, {APPLYING} maps and boxes": lambda: saers.OURS(saers.look(network, pictures, few)),
     }
+
+
+def training(asked: argparse.Namespace) -> Runs:
+    """An epoch of each ranker on the same triples."""
+    shop, rng = data.load("boutique", items=ITEMS, shoppers=SHOPPERS), torch.Generator()
+    vectors = torch.randn(ITEMS, M, generator=rng)
+    has = torch.from_numpy(shop.catalogue.attributes >= 0)
+    features = torch.randn(*has.shape, M, generator=rng)
+    whole = [saers.LinearFeature(vectors, D) for _ in range(2)]
+    summed = saers.SAERS(SHOPPERS, features, has, whole[1], D, fusion="sum", bias=True)
+    models: dict[str, Ranker] = {
+        "VBPR": VBPR(SHOPPERS, vectors, D),
+        "BPR-MF": BPRMF(SHOPPERS, ITEMS, D),
+        "DeepStyle": DeepStyle(SHOPPERS, vectors, torch.arange(ITEMS) % 3, D),
+        "SAERS": saers.SAERS(SHOPPERS, features, has, whole[0], D),
+        "SAERS, a sum": summed,
+    }
+    batches = list(saers.Triples(data.leave_one_out(shop.interactions).train, asked.batch)(0))
+    losses = ranking_losses(1e-4)
+
+    def epoch(model: Ranker, optimiser: torch.optim.Optimizer) -> None:
+        for batch in batches:
+            loss = losses(model, batch).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    optimisers = {
+        name: torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+        for name, model in models.items()
+    }
+    return {name: lambda name=name: epoch(models[name], optimisers[name]) for name in models}
 
 
 if __name__ == "__main__":

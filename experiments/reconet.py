@@ -77,21 +77,6 @@ TUNED: dict[str, Any] = {
 }
 """method -> the best trial of `python -m experiments reconet-search`."""
 
-TUNED_HOUSEHOLDS: dict[str, Any] = {
-    "popularity": baselines.Popularity(),
-    "popularity, attributes": baselines.DemographicPopularity(strength=97.0, trust=0.28),
-    "item-to-item": baselines.ItemNeighbours(k=322, power=0.571),
-    "user-to-user": baselines.UserNeighbours(k=400, power=2.38),
-    "OCuLaR": baselines.OCuLaR(clusters=83, regularisation=104.0),
-    "factorization machine": baselines.FM(48, 12, 0.02, weight_decay=1.0),
-    "CML": baselines.CML(32, margin=0.5, epochs=15, learning_rate=0.01),
-    "RecoNet": Recipe(82, None, 30, 0.0179, 0.0919, share=0.351),
-    "RecoNet + Layer": Recipe(64, 64, 30, 0.015, 0.1),
-    "iALS": baselines.IALS(factors=110, alpha=17.6, regularisation=93.3),
-    "EASE": baselines.EASE(regularisation=596.0),
-}
-"""method -> the best trial of `python -m experiments reconet-search-households`."""
-
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")
 
 TABLE: dict[tuple[str, str], Any] = {

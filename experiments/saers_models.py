@@ -27,6 +27,7 @@ from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.saers.regions import standardised
+from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision.backbone import Backbone, pixels
@@ -40,12 +41,6 @@ UNTRAINED = ("Random", "PopRank")
 """Models with nothing to learn by gradient."""
 
 MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSIONS)
-
-
-def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
-    """Name -> arguments of `saers.train`, from (name, epochs, learning rate, lambda)."""
-    names = ("epochs", "learning_rate", "regularizer")
-    return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
 
 
 TUNED = saers.TUNED | settings_of(

@@ -10,7 +10,7 @@ part of the first split and is judged by recall@50 on the development part, trai
 out. That split's test part is not looked at; those of other splits share likes with this
 development part. The search goes without attributes, and what it finds is used with them too:
 RecoNet's settings for attributes are not searched. The best settings stand in
-`experiments.reconet.TUNED` and `TUNED_HOUSEHOLDS`.
+`experiments.reconet.TUNED`; the page reads the households' from the record.
 
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """

@@ -101,11 +101,8 @@ class Design:
     @property
     def attributes(self) -> dict[str, str]:
         """The attributes that apply, with their classes."""
-        return {
-            name: SCHEMA.classes[name][code]
-            for name, code in zip(SCHEMA.attributes, self.codes, strict=True)
-            if code != DOES_NOT_APPLY
-        }
+        pairs = zip(SCHEMA.classes.items(), self.codes, strict=True)
+        return {name: classes[code] for (name, classes), code in pairs if code != DOES_NOT_APPLY}
 
     @property
     def neck(self) -> str:
@@ -159,10 +156,8 @@ class ItemFacts:
     @classmethod
     def of(cls, items: pd.DataFrame, attributes: Int[ndarray, "item attribute"]) -> ItemFacts:
         """The facts in a table with the columns `category`, `colour_family` and `popularity`."""
-        category, family = (
-            pd.Categorical(items[column], categories=list(names)).codes.astype(np.int64)
-            for column, names in (("category", CATEGORIES), ("colour_family", FAMILIES))
-        )
+        category = pd.Categorical(items["category"], CATEGORIES).codes.astype(np.int64)
+        family = pd.Categorical(items["colour_family"], FAMILIES).codes.astype(np.int64)
         return cls(category, family, attributes, items["popularity"].to_numpy(np.float32))
 
     def __len__(self) -> int:

@@ -153,19 +153,17 @@ class Gallery:
         return self.path, self.size, {item: self.designs[item] for item in items}
 
 
-def _draw_rows(
-    path: Path, size: int, designs: dict[int, Design], parent: int | None = None
-) -> None:
+def _draw_rows(path: Path, size: int, designs: dict[int, Design], parent: int = 0) -> None:
     """Draw items and write their rows.
 
     Args:
-        parent: stop when this process is no longer the parent: nobody waits for the rest.
+        parent: of a helper, which stops when this process is gone: nobody waits for the rest.
     """
-    hidden = parent is not None or len(designs) < BLOCK or not sys.stderr.isatty()
+    hidden = bool(parent) or len(designs) < BLOCK or not sys.stderr.isatty()
     bar = tqdm(designs.items(), "drawing the boutique", unit="item", disable=hidden)
     with path.open("r+b", buffering=0) as file:
         for item, design in bar:
-            if parent is not None and os.getppid() != parent:
+            if parent and os.getppid() != parent:
                 return
             row = _draw_row(design, size)
             file.seek(item * row.nbytes)

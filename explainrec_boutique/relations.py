@@ -27,7 +27,6 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from numpy.random import Generator, default_rng
-from pandas import DataFrame
 
 from .design import ItemFacts
 from .dials import MAX_ITEM, RelationDials
@@ -43,6 +42,9 @@ CHUNK = 256  # sources looked at in one go: memory is a few times chunk x items 
 # A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1].
 FIRST_KEY = np.cumsum([0, *(len(classes) for classes in SCHEMA.classes.values())])
 
+Ids = Int[ndarray, " item"]
+Rule = Callable[[str, ndarray, ndarray], ndarray]
+
 
 @dataclass(frozen=True)
 class GroupRule:
@@ -57,13 +59,11 @@ class GroupRule:
     """
 
     facts: ItemFacts
-    key: Int[ndarray, " item"]
-    key_attribute: Int[ndarray, " item"]
+    key: Ids
+    key_attribute: Ids
     goes_with: Bool[ndarray, "key key"]
 
-    def related(
-        self, kind: str, source: Int[ndarray, "*pair"], target: Int[ndarray, "*pair"]
-    ) -> Bool[ndarray, "*pair"]:
+    def related(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether pairs of items obey the definition of a kind (the table above)."""
         related = self.keys_match(kind, source, target) & (source != target)
         return related & self.colours_agree(source, target) if kind in COLOUR_KINDS else related
@@ -140,7 +140,9 @@ def _keys_in(attributes: tuple[str, ...]) -> Int[ndarray, " key"]:
 # --- what the shop saw -------------------------------------------------------------------------
 
 
-def draw_relations(facts: ItemFacts, n_groups: int, seed: int, dials: RelationDials) -> DataFrame:
+def draw_relations(
+    facts: ItemFacts, n_groups: int, seed: int, dials: RelationDials
+) -> pd.DataFrame:
     """Draw the relations of every group and kind.
 
     Returns:
@@ -157,7 +159,7 @@ def draw_relations(facts: ItemFacts, n_groups: int, seed: int, dials: RelationDi
     return pd.concat(tables, ignore_index=True).astype(np.int64)
 
 
-def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials) -> DataFrame:
+def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials) -> pd.DataFrame:
     """Different pairs of one group and kind: source, target and the reason in each."""
     n_items = len(rule.facts)
     source = rng.integers(n_items, size=dials.pairs)
@@ -176,12 +178,8 @@ def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials
 
 
 def _draw_targets(
-    allows: Callable[[str, ndarray, ndarray], ndarray],
-    kind: str,
-    source: Int[ndarray, " pair"],
-    place: Float[ndarray, " pair"],
-    n_items: int,
-) -> Int[ndarray, " pair"]:
+    allows: Rule, kind: str, source: Ids, place: Float[ndarray, " pair"], n_items: int
+) -> Ids:
     """For each source one of the targets that are allowed, all equally likely; NOBODY if none.
 
     Args:

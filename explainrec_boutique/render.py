@@ -95,8 +95,6 @@ def _kind(design: Design) -> tuple[Points, Callable[[Canvas], None]]:
     has = design.attributes
     if design.category == "top":
         return (HIGH_NECK_ROOM if "high_neck" in has else TOPS_ROOM), draw_top
-    if design.category == "bottom":
-        if "skirt_length" in has:
-            return SKIRT_ROOM, draw_skirt
-        return TROUSERS_ROOM, draw_trousers
-    return (BOOTS_ROOM if "boots_height" in has else SHOES_ROOM), draw_shoe
+    if design.category == "shoes":
+        return (BOOTS_ROOM if "boots_height" in has else SHOES_ROOM), draw_shoe
+    return (SKIRT_ROOM, draw_skirt) if "skirt_length" in has else (TROUSERS_ROOM, draw_trousers)

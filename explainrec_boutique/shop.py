@@ -120,12 +120,6 @@ def _user_table(people: Shoppers) -> pd.DataFrame:
 
 
 def _purchase_table(purchases: Purchases) -> pd.DataFrame:
-    n_users, each = purchases.item.shape
-    return pd.DataFrame(
-        {
-            "user": np.repeat(np.arange(n_users), each),
-            "item": purchases.item.ravel(),
-            "time": np.tile(np.arange(each), n_users),
-            "reason": purchases.reason.ravel(),
-        }
-    )
+    user, time = np.divmod(np.arange(purchases.item.size), purchases.item.shape[1])
+    columns = {"user": user, "item": purchases.item.ravel(), "time": time}
+    return pd.DataFrame(columns).assign(reason=purchases.reason.ravel())

@@ -44,6 +44,9 @@ N_CLASSES = np.array([len(classes) for classes in SCHEMA.classes.values()])
 # Which cells of a padded `[attribute, class]` table are classes of the schema.
 CLASS_EXISTS = np.arange(N_CLASSES.max()) < N_CLASSES[:, None]
 
+Table = Float[ndarray, "attribute class"]
+Chosen = Int[ndarray, "user purchase"]
+
 
 @dataclass(frozen=True)
 class Shoppers:
@@ -73,8 +76,8 @@ class Shoppers:
 class Purchases(NamedTuple):
     """What they took: int64 `[user, purchase]`, in the order drawn; reason -1 = no single one."""
 
-    item: Int[ndarray, "user purchase"]
-    reason: Int[ndarray, "user purchase"]
+    item: Chosen
+    reason: Chosen
 
 
 def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
@@ -99,7 +102,7 @@ def draw_shoppers(n_shoppers: int, seed: int, dials: ShopperDials) -> Shoppers:
     return Shoppers(group, theta, family, pd.DataFrame(features))
 
 
-def _strong_odds(group: Group, dials: ShopperDials) -> Float[ndarray, "attribute class"]:
+def _strong_odds(group: Group, dials: ShopperDials) -> Table:
     """Log-odds of each class to be a strong preference; -inf where there is no class."""
     odds = np.where(CLASS_EXISTS, 0.0, -np.inf)
     for attribute, value in group.favourites.items():
@@ -107,19 +110,19 @@ def _strong_odds(group: Group, dials: ShopperDials) -> Float[ndarray, "attribute
     return odds
 
 
-def _draw_one(
-    rng: Generator, odds: Float[ndarray, "group attribute class"], dials: ShopperDials
-) -> tuple:
-    """One shopper: group, theta, favourite colour family, one code a feature."""
+def _draw_one(rng: Generator, odds: ndarray, dials: ShopperDials) -> tuple:
+    """One shopper: group, theta, favourite colour family, one code a feature.
+
+    Args:
+        odds: `[group, attribute, class]`, as `_strong_odds` gives them.
+    """
     group = int(rng.integers(dials.groups))
     theta = _draw_theta(rng, odds[group], dials)
     family = int(rng.integers(len(FAMILIES)))
     return group, theta, family, _tick_features(rng, GROUPS[group], dials)
 
 
-def _draw_theta(
-    rng: Generator, odds: Float[ndarray, "attribute class"], dials: ShopperDials
-) -> Float[ndarray, "attribute class"]:
+def _draw_theta(rng: Generator, odds: Table, dials: ShopperDials) -> Table:
     """A few strong entries over weak noise, centred within each attribute, float32."""
     theta = rng.normal(0.0, dials.noise, odds.shape)
     lots = (odds + rng.gumbel(size=odds.shape)).ravel()
@@ -143,34 +146,32 @@ def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[in
 # --- utility -----------------------------------------------------------------------------------
 
 
-def utility(
-    shoppers: Shoppers, facts: ItemFacts, dials: ShopperDials
-) -> Float[ndarray, "user item"]:
+def utility(people: Shoppers, facts: ItemFacts, dials: ShopperDials) -> Float[ndarray, "user item"]:
     """What each item is worth to each shopper before the Gumbel noise: U - e, float32.
 
     This is the best score that any recommender could give: the ceiling of the data set.
     """
-    values = np.zeros((len(shoppers), len(facts)), np.float32)
-    padded = _with_nothing(shoppers.preference)
+    values = np.zeros((len(people), len(facts)), np.float32)
+    padded = _with_nothing(people.preference)
     for k, codes in enumerate(facts.attributes.T):
         values += np.take(padded[:, k], codes, axis=1)
     values *= np.float32(dials.strength)
     values += np.float32(dials.popularity) * facts.popularity
-    likes = shoppers.colour_family[:, None] == facts.colour_family
+    likes = people.colour_family[:, None] == facts.colour_family
     return values + np.float32(dials.colour) * likes
 
 
 def contributions(
-    shoppers: Shoppers, items: Int[ndarray, "user purchase"], facts: ItemFacts, dials: ShopperDials
+    people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials
 ) -> Float[ndarray, "user purchase attribute"]:
     """What each attribute adds to the utility of the items beside each shopper; 0 if it's absent.
 
     Args:
         items: for each shopper, the items to explain.
     """
-    user = np.arange(len(shoppers))[:, None, None]
+    user = np.arange(len(people))[:, None, None]
     attribute = np.arange(facts.attributes.shape[1])
-    theta = _with_nothing(shoppers.preference)[user, attribute, facts.attributes[items]]
+    theta = _with_nothing(people.preference)[user, attribute, facts.attributes[items]]
     return np.float32(dials.strength) * theta
 
 
@@ -185,35 +186,31 @@ def _with_nothing(
 # --- choice ------------------------------------------------------------------------------------
 
 
-def draw_purchases(
-    shoppers: Shoppers, facts: ItemFacts, seed: int, dials: ShopperDials
-) -> Purchases:
+def draw_purchases(people: Shoppers, facts: ItemFacts, seed: int, dials: ShopperDials) -> Purchases:
     """Let every shopper choose, and note why she chose what."""
     chunks = []
-    for start in range(0, len(shoppers), CHUNK):
-        some = shoppers[start : start + CHUNK]
+    for start in range(0, len(people), CHUNK):
+        some = people[start : start + CHUNK]
         items = _choose(some, facts, seed, start, dials)
         chunks.append(Purchases(items, _reasons(some, items, facts, dials)))
     return Purchases(*map(np.concatenate, zip(*chunks, strict=True)))
 
 
 def _choose(
-    shoppers: Shoppers, facts: ItemFacts, seed: int, first: int, dials: ShopperDials
-) -> Int[ndarray, "user purchase"]:
+    people: Shoppers, facts: ItemFacts, seed: int, first: int, dials: ShopperDials
+) -> Chosen:
     """The `purchases` best items of each shopper of a chunk that starts at user `first`."""
-    values = utility(shoppers, facts, dials)
-    for row, user in enumerate(range(first, first + len(shoppers))):
-        rng = default_rng([seed, CHOICE, user])
+    values = utility(people, facts, dials)
+    for row in range(len(people)):
+        rng = default_rng([seed, CHOICE, first + row])
         values[row] -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
     best = np.argpartition(-values, dials.purchases - 1, axis=1)[:, : dials.purchases]
     order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1)
 
 
-def _reasons(
-    shoppers: Shoppers, items: Int[ndarray, "user purchase"], facts: ItemFacts, dials: ShopperDials
-) -> Int[ndarray, "user purchase"]:
+def _reasons(people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials) -> Chosen:
     """The attribute with the largest contribution if that is large enough, else -1."""
-    share = contributions(shoppers, items, facts, dials)
+    share = contributions(people, items, facts, dials)
     enough = share.max(axis=-1) > dials.strength * dials.reason_above
     return np.where(enough, share.argmax(axis=-1), -1)

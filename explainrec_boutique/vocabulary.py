@@ -18,18 +18,9 @@ SUBSTITUTES = RELATION_KINDS[:2]
 COMPLEMENTS = RELATION_KINDS[2:]
 
 
-_SPELLING = {
-    "v": "V",
-    "three_quarter": "three-quarter",
-    "under_1_in": "under 1 in",
-    "1_to_7_4_in": "1 to 1¾ in",
-    "mid_calf": "mid-calf",
-    "knee_high": "knee-high",
-    "lace_up": "lace-up",
-    "slip_on": "slip-on",
-    "high_waist": "high-waist",
-}
-"""Words that a reader spells otherwise; in all others `_` is a space."""
+# What a reader spells otherwise, or with a hyphen; in all other words `_` is a space.
+_SPELLING = {"v": "V", "1_to_7_4_in": "1 to 1¾ in"}
+_HYPHENATED = ("three_quarter", "mid_calf", "knee_high", "lace_up", "slip_on", "high_waist")
 
 
 @dataclass(frozen=True)
@@ -54,9 +45,9 @@ class Schema:
         """Code of a class within its attribute. Raises ValueError for an unknown one."""
         classes = self.classes[self.attributes[self.attribute(attribute)]]
         if value not in classes:
+            choice = ", ".join(classes)
             raise ValueError(
-                f"class: {value!r} is not a class of {attribute!r}; choose from "
-                f"{', '.join(classes)}"
+                f"class: {value!r} is not a class of {attribute!r}; choose from {choice}"
             )
         return classes.index(value)
 
@@ -151,4 +142,4 @@ def display(name: str) -> str:
     Args:
         name: an attribute or class of `SCHEMA`.
     """
-    return _SPELLING.get(name, name.replace("_", " "))
+    return _SPELLING.get(name, name.replace("_", "-" if name in _HYPHENATED else " "))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAMES = ("ci", "cpu", "gpu")
 
 
-def current() -> str:
+def _current() -> str:
     """Name of the settings in force.
 
     Raises:
@@ -54,7 +54,7 @@ class RecoNet:
     weight_decay: float
 
     def optimisation(self, epochs: int | None = None) -> training.Optimisation:
-        """How `training.fit` shall walk, for the profile's number of epochs or another."""
+        """How `training.fit` shall train, for these settings' number of epochs or another."""
         chosen = self.epochs if epochs is None else epochs
         return training.Optimisation(chosen, self.learning_rate, self.weight_decay)
 
@@ -158,23 +158,23 @@ SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
 
 
 def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
-    """The settings of one chapter under the profile in force.
+    """The settings of one chapter, in the size in force.
 
     Raises:
-        ValueError: an unknown chapter, or an unknown profile in EXPLAINREC_SETTINGS.
+        ValueError: an unknown chapter, or an unknown size in EXPLAINREC_SETTINGS.
     """
     if chapter not in SIZES:
         raise ValueError(f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
-    return SIZES[chapter][current()]
+    return SIZES[chapter][_current()]
 
 
 def fabric() -> Fabric:
-    """The device of the profile in force: one GPU under `gpu`, else one CPU process.
+    """The device of the settings in force: one GPU under `gpu`, else one CPU process.
 
     Raises:
-        ValueError: the profile is `gpu` and there is none.
+        ValueError: the settings are `gpu` and there is none.
     """
-    if current() != "gpu":
+    if _current() != "gpu":
         return training.cpu()
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")

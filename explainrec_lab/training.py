@@ -133,7 +133,7 @@ def fast_half(device: torch.device | str) -> torch.autocast:
     """Products in bfloat16 where the hardware multiplies it faster, else nothing changed."""
     kind = torch.device(device).type
     if kind == "cpu":
-        known = getattr(torch.cpu, "get_capabilities", dict)()
+        known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     else:
         fast = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

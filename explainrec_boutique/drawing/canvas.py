@@ -38,6 +38,7 @@ class Cover(NamedTuple):
 
 
 Clip = Cover | None
+Draw = Callable[[ImageDraw.ImageDraw, list[int]], None]
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,11 @@ class Canvas:
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
         self.image = _backdrop(design.scene, frame.size)
         self.backdrop = self.image
-        self.silhouette = np.zeros((frame.size, frame.size), dtype=np.float32)
+        self.silhouette = self._blank()
         self.masks: dict[str, Float[ndarray, "height width"]] = {}
+
+    def _blank(self) -> Float[ndarray, "height width"]:
+        return np.zeros((self.frame.size, self.frame.size), dtype=np.float32)
 
     # -------------------------------------------------------------- coverage
 
@@ -91,11 +95,7 @@ class Canvas:
         return Cover(cover.window, cover.alpha * np.float32(min(1.0, fine)))
 
     def _raster(
-        self,
-        paths: Sequence[Points],
-        draw: Callable[[ImageDraw.ImageDraw, list[int]], None],
-        drop: Point = (0.0, 0.0),
-        padding: int = PADDING,
+        self, paths: Sequence[Points], draw: Draw, drop: Point = (0.0, 0.0), padding: int = PADDING
     ) -> Cover:
         """Draw paths with Pillow, oversampled, in the smallest window that holds them.
 
@@ -118,7 +118,7 @@ class Canvas:
         """The part of a cover that lies within another."""
         if clip is None:
             return cover
-        whole = np.zeros_like(self.silhouette)
+        whole = self._blank()
         whole[clip.window] = clip.alpha
         return Cover(cover.window, cover.alpha * whole[cover.window])
 
@@ -229,7 +229,9 @@ class Canvas:
 
     def mark(self, attribute: str, *covers: Cover) -> None:
         """Add pixels to the part mask of an attribute."""
-        mask = self.masks.setdefault(attribute, np.zeros_like(self.silhouette))
+        if attribute not in self.masks:
+            self.masks[attribute] = self._blank()
+        mask = self.masks[attribute]
         for cover in covers:
             mask[cover.window] = np.maximum(mask[cover.window], cover.alpha)
 
@@ -238,13 +240,17 @@ class Canvas:
         scene = self.design.scene
         warmth = np.array([scene.warmth, 0, -scene.warmth], dtype=np.float32)
         picture = self.image * np.float32(scene.brightness) + warmth
-        if scene.noise:  # bell-shaped: the sum of three bytes, exact on every machine
-            shape = (3, *self.image.shape)
-            dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
-            total = dice[0].astype(np.float32) + dice[1] + dice[2]
-            picture += (total - np.float32(382.5)) / np.float32(128) * np.float32(scene.noise)
+        if scene.noise:
+            picture += self._noise() * np.float32(scene.noise)
         pixels = np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)
         return np.ascontiguousarray(pixels.astype(np.uint8).transpose(2, 0, 1))
+
+    def _noise(self) -> Float[ndarray, "height width 3"]:
+        """Bell-shaped noise of unit variance: the sum of three bytes, exact on every machine."""
+        shape = (3, self.frame.size, self.frame.size, 3)
+        dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
+        total = dice[0].astype(np.float32) + dice[1] + dice[2]
+        return (total - np.float32(382.5)) / np.float32(128)
 
 
 def _window(points: Points, size: int, padding: int) -> Window:

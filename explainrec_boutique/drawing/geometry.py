@@ -47,10 +47,8 @@ def _weights(count: int, degree: int) -> Float[ndarray, "point control"]:
 
 def curve(*controls: Point, count: int = 12) -> Points:
     """A quadratic (three control points) or cubic (four) Bézier curve, ends included."""
-    weights = _weights(count, len(controls) - 1).T
-    return np.asarray(
-        sum(w[:, None] * np.asarray(c) for w, c in zip(weights, controls, strict=True))
-    )
+    parts = zip(_weights(count, len(controls) - 1).T, controls, strict=True)
+    return np.asarray(sum(weight[:, None] * np.asarray(control) for weight, control in parts))
 
 
 def bow(half: float, y: float, sag: float, count: int = 12) -> Points:
@@ -240,10 +238,8 @@ class Frame:
 
     def to_pixels(self, path: Points) -> Points:
         x, y = path[:, 0], path[:, 1]
-        pixels = np.empty_like(path)
-        pixels[:, 0] = self.xx * x + self.xy * y + self.x0
-        pixels[:, 1] = self.yx * x + self.yy * y + self.y0
-        return pixels
+        across, down = self.xx * x + self.xy * y + self.x0, self.yx * x + self.yy * y + self.y0
+        return np.stack([across, down], axis=1)
 
     def cloth_grid(self) -> tuple[Float[ndarray, "height width"], Float[ndarray, "height width"]]:
         """Cloth coordinates (x, y) of all pixel centres, float32."""

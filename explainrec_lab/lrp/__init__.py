@@ -4,68 +4,21 @@
 
 | file | holds |
 |---|---|
-| `propagation.py` | `relevance`, the one door |
+| `relevance.py` | `relevance`, the one door |
 | `rules.py` | the rules, ten lines each |
 | `composites.py` | which layer gets which rule |
 | `head.py` | where two images meet: a difference, a distance |
+| `ledger.py` | where relevance went |
 | `bilrp.py` | which region of one image goes with which of another |
-| `watch.py`, `calls.py`, `operations.py`, `trace.py` | how relevance finds its way |
-| `ledger.py` | where it went |
+| `engine/` | how relevance finds its way through a running program |
 
 Source: the LRP paper, §2.3, and the rules of the field around it.
 """
+# ruff: noqa: F401
 
-from explainrec_lab.lrp.bilrp import bilrp, component_relevance
-from explainrec_lab.lrp.calls import UnsupportedOperation
-from explainrec_lab.lrp.composites import (
-    Composite,
-    depth,
-    epsilon_gamma_box,
-    epsilon_only,
-    first_layer,
-    kind,
-    named,
-)
-from explainrec_lab.lrp.head import difference, elementwise, homogeneous
-from explainrec_lab.lrp.ledger import Ledger
-from explainrec_lab.lrp.propagation import relevance
-from explainrec_lab.lrp.rules import (
-    SPLITS,
-    AlphaBeta,
-    Epsilon,
-    Flat,
-    Gamma,
-    Layer,
-    Rule,
-    WSquare,
-    ZBox,
-    ZPlus,
-)
-
-__all__ = [
-    "SPLITS",
-    "AlphaBeta",
-    "Composite",
-    "Epsilon",
-    "Flat",
-    "Gamma",
-    "Layer",
-    "Ledger",
-    "Rule",
-    "UnsupportedOperation",
-    "WSquare",
-    "ZBox",
-    "ZPlus",
-    "bilrp",
-    "component_relevance",
-    "depth",
-    "difference",
-    "elementwise",
-    "epsilon_gamma_box",
-    "epsilon_only",
-    "first_layer",
-    "homogeneous",
-    "kind",
-    "named",
-    "relevance",
-]
+from explainrec_lab.lrp.bilrp import bilrp
+from explainrec_lab.lrp.composites import Composite, depth, epsilon_gamma_box, first_layer, kind
+from explainrec_lab.lrp.engine.calls import UnsupportedOperation
+from explainrec_lab.lrp.head import SPLITS, difference, elementwise, homogeneous
+from explainrec_lab.lrp.relevance import relevance
+from explainrec_lab.lrp.rules import AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZBox, ZPlus

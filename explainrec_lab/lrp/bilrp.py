@@ -25,11 +25,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explainrec_lab.lrp.composites import Composite
-from explainrec_lab.lrp.propagation import relevance
+from explainrec_lab.lrp.relevance import relevance
 from explainrec_lab.lrp.rules import Epsilon, Rule
 
 Embedding = Callable[[Tensor], Tensor]
 """`[item, channel, height, width]` -> `[item, component]`, in eval mode."""
+AT_ONCE = 64
+"""Copies of pictures that one backward pass explains; K copies make one picture."""
 
 
 def bilrp(
@@ -39,7 +41,6 @@ def bilrp(
     rule: Rule | Composite = Epsilon(1e-6),  # noqa: B008 (frozen)
     *,
     patch: int = 8,
-    batch: int = 64,
 ) -> Float[Tensor, "pair row_i column_i row_j column_j"]:
     """Relevance of each pair of patches for z_i . z_j.
 
@@ -47,19 +48,17 @@ def bilrp(
         embed: one picture's embedding; a module or any program that `lrp.relevance` follows.
         rule: as in `lrp.relevance`.
         patch: side of a patch in pixels; must divide the height and the width.
-        batch: copies of pictures that one backward pass explains; K copies make one picture.
 
     Raises:
-        ValueError: different numbers of pictures, a patch that does not fit, a batch below 1, an
-            embedding that is not `[item, component]`, and all that `lrp.relevance` refuses.
+        ValueError: different numbers of pictures, a patch that does not fit, an embedding that is
+            not `[item, component]`, and all that `lrp.relevance` refuses.
 
     Source: Eberle et al. (2022).
     """
     if len(images_i) != len(images_j):
         raise ValueError(f"images_i and images_j: {len(images_i)} and {len(images_j)} pictures")
     R_i, R_j = (
-        pool(component_relevance(embed, images, rule, batch=batch), patch)
-        for images in (images_i, images_j)
+        pool(component_relevance(embed, images, rule), patch) for images in (images_i, images_j)
     )
     return torch.einsum("nkab,nkcd->nabcd", R_i, R_j)
 
@@ -67,19 +66,15 @@ def bilrp(
 def component_relevance(
     embed: Embedding,
     images: Float[Tensor, "item channel height width"],
-    rule: Rule | Composite = Epsilon(1e-6),  # noqa: B008 (frozen)
-    *,
-    batch: int = 64,
+    rule: Rule | Composite,
 ) -> Float[Tensor, "item component channel height width"]:
     """Relevance of the pixels for each component of the embedding.
 
     One explanation a component: the picture stands K times in a batch, and copy k explains z_k.
 
     Raises:
-        ValueError: a batch below 1, or an embedding that is not `[item, component]`.
+        ValueError: an embedding that is not `[item, component]`.
     """
-    if batch < 1:
-        raise ValueError(f"batch: {batch} must be at least 1")
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images: shape {tuple(images.shape)}; needs [item, channel, h, w]")
     with torch.no_grad():
@@ -87,7 +82,7 @@ def component_relevance(
     if z.ndim != 2:
         raise ValueError(f"embed: gives {tuple(z.shape)} for one picture; needs [1, component]")
     components = z.shape[1]
-    jobs = torch.arange(len(images) * components, device=images.device).split(batch)
+    jobs = torch.arange(len(images) * components, device=images.device).split(AT_ONCE)
     found = [relevance(embed, images[job // components], job % components, rule) for job in jobs]
     return torch.cat(found).unflatten(0, (len(images), components))
 

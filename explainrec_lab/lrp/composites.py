@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from torch import Tensor
 
@@ -27,11 +26,6 @@ def kind(*kinds: str) -> Selector:
         if name not in KINDS:
             raise ValueError(f"kind: {name!r}; choose from {', '.join(KINDS)}")
     return lambda layer: layer.kind in kinds
-
-
-def named(pattern: str) -> Selector:
-    """Layers whose module has this dotted name; * and ? are wild ('features.*')."""
-    return lambda layer: fnmatchcase(layer.name, pattern)
 
 
 def depth(start: int, stop: int | None = None) -> Selector:
@@ -70,27 +64,10 @@ def as_composite(rule: Rule | Composite) -> Composite:
         return rule
     if not isinstance(rule, Rule):
         raise ValueError(f"rule: {rule!r} is neither a rule nor a Composite")
-    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, rule.relative)
+    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, relative=rule.relative)
     return Composite([(kind(*WEIGHTED), rule)], rest)
 
 
-def epsilon_only(epsilon: float = 1e-6) -> Composite:
-    """The paper's choice: the epsilon rule everywhere (Eq. 4)."""
-    return as_composite(Epsilon(epsilon))
-
-
-def epsilon_gamma_box(
-    low: float | Tensor = 0.0,
-    high: float | Tensor = 1.0,
-    *,
-    gamma: float = 0.25,
-    epsilon: float = 1e-6,
-) -> Composite:
+def epsilon_gamma_box(low: float | Tensor = 0.0, high: float | Tensor = 1.0) -> Composite:
     """z-box for the pixels, gamma for convolutions, epsilon for dense layers."""
-    return Composite(
-        [
-            (first_layer, ZBox(low, high, epsilon=epsilon)),
-            (kind("convolution"), Gamma(gamma, epsilon=epsilon)),
-        ],
-        Epsilon(epsilon),
-    )
+    return Composite([(first_layer, ZBox(low, high)), (kind("convolution"), Gamma())])

@@ -2,8 +2,8 @@
 
 Models call `difference(x_i, x_j)` for `x_i - x_j` and mark functions like a squared distance with
 `@homogeneous(2)`. Both compute what they say and nothing else; under `lrp.relevance` the first is
-divided between its two operands by a named split (`rules.py`), and the second hands down
-gradient x input divided by its degree, which is exact for a homogeneous function (Euler).
+divided between its two operands by a named split, and the second hands down gradient x input
+divided by its degree, which is exact for a homogeneous function (Euler).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+SPLITS = ("proportional", "signed", "midpoint", "one-sided")
+"""Ways to divide a difference's relevance between its two operands."""
 
 
 def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
@@ -26,8 +28,8 @@ def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
     return x_i - x_j
 
 
-def _announced(function: Function) -> Function:
-    """The function as one call that whoever watches torch sees whole, not its single operations."""
+def _marked(function: Function, operation: str, **knowledge: Any) -> Function:
+    """The function as one call, which whoever watches torch sees whole, as `operation`."""
 
     @wraps(function)
     def whole(*args: Any, **kwargs: Any) -> Any:
@@ -36,6 +38,7 @@ def _announced(function: Function) -> Function:
             return handle_torch_function(whole, tensors, *args, **kwargs)
         return function(*args, **kwargs)
 
+    vars(whole).update(operation=operation, **knowledge)
     return whole  # type: ignore[return-value]
 
 
@@ -46,13 +49,7 @@ def homogeneous(degree: int) -> Callable[[Function], Function]:
     """
     if degree < 1:
         raise ValueError(f"degree: {degree} must be at least 1")
-
-    def mark(function: Function) -> Function:
-        marked = _announced(function)
-        marked.degree = degree  # type: ignore[attr-defined]
-        return marked
-
-    return mark
+    return lambda function: _marked(function, "homogeneous", degree=degree)
 
 
 def elementwise(function: Function) -> Function:
@@ -60,10 +57,7 @@ def elementwise(function: Function) -> Function:
 
     Like through an activation, relevance passes it unchanged, whatever constants it adds.
     """
-
-    marked = _announced(function)
-    marked.elementwise = True  # type: ignore[attr-defined]
-    return marked
+    return _marked(function, "elementwise")
 
 
 def shares(split: str, x_i: Tensor, x_j: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:

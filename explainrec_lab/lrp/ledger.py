@@ -35,14 +35,8 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """One row an account, with its share of the output."""
-        rows = {
-            "inputs": self.inputs,
-            "biases": self.biases,
-            "epsilon": self.epsilon,
-            **self.sinks,
-            "rounding": self.gap,
-            "output": self.output,
-        }
+        rows = {"inputs": self.inputs, "biases": self.biases, "epsilon": self.epsilon, **self.sinks}
+        rows |= {"rounding": self.gap, "output": self.output}
         table = pd.Series(rows, name="relevance").to_frame()
         table["share of output"] = table.relevance / self.output
         return table

@@ -1,12 +1,14 @@
 """The rules: how a layer's relevance is divided among what was added up in it.
 
-A layer adds contributions, z_j = sum_i c_ij + b_j with c_ij = x_i w_ij. A rule is a list of
-*channels*. A channel names modified contributions c'_ij and the share of R_j that goes to them:
+A layer adds contributions, z_j = sum_i c_ij + b_j with c_ij = x_i w_ij. A rule names *modified*
+sums z'_j, and for each the part of z_j whose relevance is divided in proportion to the terms of
+z'_j. That is all a rule says, in about ten lines each. The rest is one gradient: z' is linear in
+its inputs wherever it is differentiable, so input times gradient *is* the term (Euler), and
 
-    R_i = sum_channels sum_j  c'_ij / stabilised(sum_i c'_ij + b'_j)  *  share_j
+    R_i = sum_j  x_i dz'_j/dx_i / stabilised(z'_j)  *  R_j .
 
-That is all a rule says, in about ten lines each; `propagate` does the rest. Not here: which layer
-gets which rule (`composites.py`), and how relevance finds its way through a program (`trace.py`).
+Not here: which layer gets which rule (`composites.py`), and how relevance finds its way through a
+program (`engine/`).
 
 Source: the LRP paper, §2.3, Eq. 3 and 4; Bach et al. (2015) for alpha-beta and epsilon; Montavon
 et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign.
@@ -14,15 +16,15 @@ et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-SPLITS = ("proportional", "signed", "midpoint", "one-sided")
-"""Ways to divide a difference's relevance between its two operands (`trace.py`)."""
+Channel = tuple[Tensor, Tensor, Tensor | None]
+"""A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it."""
 
 
 def wide(tensor: Tensor) -> torch.dtype:
@@ -36,63 +38,31 @@ class Layer:
 
     Attributes:
         kind: 'linear', 'convolution', 'normalisation', 'pooling' or 'addition'.
-        name: dotted name of the module that owns the weight; '' if it belongs to none.
         depth: number of linear layers and convolutions between the explained inputs and this one.
-        x: its input. weight, bias: as the operation takes them, or None.
+        weight: as the operation takes it, or None.
+        bias: in a shape that broadcasts against z, or None.
         apply: (x, weight, bias) -> z, the operation itself.
-        bias_shape: shape in which the bias broadcasts against z.
         out: which dimension of the weight counts outputs; None = a batch norm can't be folded in.
     """
 
     kind: str
-    name: str
     depth: int
-    x: Tensor
-    weight: Tensor | None = None
+    weight: Any = None
     bias: Tensor | None = None
-    apply: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
-    bias_shape: tuple[int, ...] = ()
+    apply: Any = None
     out: int | None = None
 
-    @property
-    def inner(self) -> tuple[int, ...]:
-        """The shape of one number an output, against z."""
-        assert self.weight is not None and self.out is not None
-        ones = 0 if self.kind == "linear" else self.weight.dim() - 2
-        return (self.weight.shape[self.out], *(1,) * ones)
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The operation with another input, weight or bias."""
+        return self.apply(x, weight, bias)
+
+    def steeper(self, slope: Tensor) -> Layer:
+        """With each output's weights times a number; not its bias."""
+        shape = [-1 if place == self.out else 1 for place in range(self.weight.dim())]
+        return replace(self, weight=self.weight * slope.view(shape))
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of modified contributions, input x weight.
-
-    Attributes:
-        gate: where the input is x itself (True) or nothing; None = x everywhere.
-    """
-
-    input: Tensor
-    weight: Tensor
-    gate: Tensor | None = None
-
-
-Contributions = Callable[[Tensor, Tensor], list[Part]]
-"""(x, weight) -> the parts whose sum is c'."""
-
-
-@dataclass(frozen=True)
-class Channel:
-    """Modified contributions, what becomes of the bias beside them, and the share they get."""
-
-    contributions: Contributions
-    bias: Callable[[Tensor], Tensor]
-    share: Tensor
-
-
-def stabilise(z: Tensor, epsilon: float | Tensor) -> Tensor:
-    """z + epsilon * sign(z), with sign(0) = 1."""
-    return torch.where(z >= 0, z + epsilon, z - epsilon)
-
-
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """What all rules share: the stabiliser of the denominator.
 
@@ -102,8 +72,8 @@ class Rule:
             paper's epsilon is absolute.
     """
 
-    epsilon: float
-    relative: bool
+    epsilon: float = 1e-6
+    relative: bool = False
     direct: ClassVar[bool] = False
     """Whether an input of zero can receive relevance (then R is not a multiple of x)."""
 
@@ -111,49 +81,42 @@ class Rule:
         if not self.epsilon >= 0:
             raise ValueError(f"epsilon: {self.epsilon} must be at least 0")
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        """The channels of this rule for outputs z with relevance R_j, both `[*z]`."""
+    def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What the modified sums are made of; the layer's own input, where not said otherwise."""
+        return (x,)
+
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        """The modified sums of a layer whose sums are z."""
         raise NotImplementedError
 
     def absorbing(self, z: Tensor) -> float | Tensor:
         """The epsilon of a layer with the sums z: a number, or one a sample."""
         if not self.relative or not self.epsilon:
             return self.epsilon
-        inner = tuple(range(1, z.ndim))
-        return self.epsilon * z.square().mean(dim=inner, keepdim=True).sqrt()
+        size = z.square().mean(dim=tuple(range(1, z.ndim)), keepdim=True).sqrt()
+        return self.epsilon * size.clamp(min=torch.finfo(z.dtype).tiny)
 
 
 @dataclass(frozen=True)
 class Epsilon(Rule):
-    """Every contribution in proportion: c' = c (Eq. 4). epsilon = 0 is the rule LRP-0."""
+    """Every contribution in proportion: z' = z (Eq. 4). epsilon = 0 is the rule LRP-0."""
 
     epsilon: float = 1e-6
-    relative: bool = False
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        return [Channel(plain, same, relevance)]
+    def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> Tensor:
+        """The whole rule on relevance per unit, g = R / z: g' = g |z| / (|z| + epsilon).
 
-    def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor | None]:
-        """The whole rule on relevance per unit, g = R / z: what goes on, and what is absorbed.
-
-        R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j) divided by x_i is the ordinary gradient
-        g_i = sum_j w_ij g'_j with g'_j = g_j |z_j| / (|z_j| + epsilon). So one number a unit is
-        all that sets LRP apart from gradient x input.
+        R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j) divided by x_i is the
+        ordinary gradient g_i = sum_j w_ij g'_j. So one number a unit is all that
+        sets LRP apart from gradient x input.
 
         Args:
             epsilon: what `absorbing` says for the sums z.
-
-        Returns:
-            g' `[*z]`, and the relevance that epsilon absorbed (one number, None where it is 0).
         """
         if not self.epsilon:
-            return g, None
-        per_unit = g / z.abs().add_(epsilon)
-        if isinstance(epsilon, Tensor):
-            per_unit = per_unit * epsilon
-            return g - per_unit, torch.dot(per_unit.flatten(), z.flatten())
-        absorbed = epsilon * torch.dot(per_unit.flatten(), z.flatten())
-        return torch.sub(g, per_unit, alpha=epsilon, out=per_unit), absorbed
+            return g
+        size = z.abs().div_(epsilon).add_(1)  # (|z| + epsilon) / epsilon
+        return torch.addcdiv(g, g, size, value=-1, out=size)
 
 
 @dataclass(frozen=True)
@@ -161,20 +124,21 @@ class Gamma(Rule):
     """Contributions of the sum's own sign count 1 + gamma times."""
 
     gamma: float = 0.25
-    epsilon: float = 1e-6
-    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.gamma >= 0:
             raise ValueError(f"gamma: {self.gamma} must be at least 0")
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        up, down = favour(self.gamma, positive=True), favour(self.gamma, positive=False)
-        if bool((z >= 0).all()):
-            return [Channel(*up, relevance)]
-        rises = z >= 0
-        return [Channel(*up, relevance * rises), Channel(*down, relevance * ~rises)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        def favoured(values: Tensor, positive: bool) -> Tensor:
+            part = one_sign(values, positive)
+            return torch.add(values, part, alpha=self.gamma, out=part)
+
+        if not z.min() < 0:
+            return [by_sign(layer, *inputs, z, favoured, True)]
+        signs = True, False
+        return [by_sign(layer, *inputs, one_sign(z, sign), favoured, sign) for sign in signs]
 
 
 @dataclass(frozen=True)
@@ -183,8 +147,6 @@ class AlphaBeta(Rule):
 
     alpha: float = 2.0
     beta: float = 1.0
-    epsilon: float = 1e-6
-    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,46 +156,29 @@ class AlphaBeta(Rule):
                 "or relevance would not be conserved"
             )
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        found = [Channel(positive, above, self.alpha * relevance)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        found = [by_sign(layer, *inputs, self.alpha * z, one_sign, True)]
         if self.beta:
-            found.append(Channel(negative, below, -self.beta * relevance))
+            found.append(by_sign(layer, *inputs, -self.beta * z, one_sign, False))
         return found
 
 
-def ZPlus(epsilon: float = 1e-6, relative: bool = False) -> AlphaBeta:
+def ZPlus(epsilon: float = 1e-6) -> AlphaBeta:
     """Positive contributions get everything: alpha-beta with alpha = 1 and beta = 0."""
-    return AlphaBeta(1.0, 0.0, epsilon, relative)
-
-
-@dataclass(frozen=True)
-class Flat(Rule):
-    """Every input gets the same: c' = 1."""
-
-    epsilon: float = 1e-6
-    relative: bool = False
-    direct: ClassVar[bool] = True
-
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        def ones(x: Tensor, weight: Tensor) -> list[Part]:
-            return [Part(torch.ones_like(x), torch.ones_like(weight))]
-
-        return [Channel(ones, torch.zeros_like, relevance)]
+    return AlphaBeta(1.0, 0.0, epsilon=epsilon)
 
 
 @dataclass(frozen=True)
 class WSquare(Rule):
     """Every input gets in proportion to its squared weight: c' = w²."""
 
-    epsilon: float = 1e-6
-    relative: bool = False
     direct: ClassVar[bool] = True
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        def squares(x: Tensor, weight: Tensor) -> list[Part]:
-            return [Part(torch.ones_like(x), weight.square())]
+    def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (torch.ones_like(x),)
 
-        return [Channel(squares, torch.zeros_like, relevance)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        return [(layer(*inputs, layer.weight.square()), z, None)]
 
 
 @dataclass(frozen=True)
@@ -246,8 +191,6 @@ class ZBox(Rule):
 
     low: float | Tensor = 0.0
     high: float | Tensor = 1.0
-    epsilon: float = 1e-6
-    relative: bool = False
     direct: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -255,76 +198,32 @@ class ZBox(Rule):
         if not bool(torch.all(torch.as_tensor(self.low) < torch.as_tensor(self.high))):
             raise ValueError(f"low, high: {self.low}, {self.high}; low must be below high")
 
-    def channels(self, relevance: Tensor, z: Tensor) -> list[Channel]:
-        def box(x: Tensor, weight: Tensor) -> list[Part]:
-            low, high = (_like(x, bound) for bound in (self.low, self.high))
-            return [
-                Part(x, weight),
-                Part(-low, weight.clamp(min=0)),
-                Part(-high, weight.clamp(max=0)),
-            ]
+    def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(x - torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
 
-        return [Channel(box, torch.zeros_like, relevance)]
+    def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
+        above, below = inputs  # c' = (x - low) w⁺ + (x - high) w⁻
+        up, down = (one_sign(layer.weight, positive) for positive in (True, False))
+        return [(layer(above, up) + layer(below, down), z, None)]
 
 
-def _like(x: Tensor, bound: float | Tensor) -> Tensor:
-    return torch.as_tensor(bound, dtype=x.dtype, device=x.device).expand_as(x)
+def one_sign(values: Tensor, positive: bool) -> Tensor:
+    """The positive values or the negative ones; 0 elsewhere."""
+    return values.clamp(min=0) if positive else values.clamp(max=0)
 
 
-# --- contributions and biases --------------------------------------------------------------------
+Modified = Callable[[Tensor, bool], Tensor]
 
 
-def plain(x: Tensor, weight: Tensor) -> list[Part]:
-    """c' = c."""
-    return [Part(x, weight)]
-
-
-def positive(x: Tensor, weight: Tensor) -> list[Part]:
-    """c' = the positive contributions."""
-    return by_sign(x, weight.clamp(min=0), weight.clamp(max=0))
-
-
-def negative(x: Tensor, weight: Tensor) -> list[Part]:
-    """c' = the negative contributions."""
-    return by_sign(x, weight.clamp(max=0), weight.clamp(min=0))
-
-
-def by_sign(x: Tensor, weight_above: Tensor, weight_below: Tensor) -> list[Part]:
-    """One weight for inputs above zero, another for those below (left out where there are none)."""
-    if bool((x >= 0).all()):
-        return [Part(x, weight_above)]
-    above = x > 0
-    return [
-        Part(x.clamp(min=0), weight_above, above),
-        Part(x.clamp(max=0), weight_below, ~above),
-    ]
-
-
-def favour(gamma: float, *, positive: bool) -> tuple[Contributions, Callable[[Tensor], Tensor]]:
-    """c' = c + gamma times its part of one sign; the bias likewise."""
-
-    def side(values: Tensor, above: bool) -> Tensor:
-        part = values.clamp(min=0) if above else values.clamp(max=0)
-        return torch.add(values, part, alpha=gamma, out=part)
-
-    def contributions(x: Tensor, weight: Tensor) -> list[Part]:
-        if bool((x >= 0).all()):
-            return [Part(x, side(weight, positive))]
-        return by_sign(x, side(weight, positive), side(weight, not positive))
-
-    return contributions, lambda bias: side(bias, positive)
-
-
-def same(bias: Tensor) -> Tensor:
-    return bias
-
-
-def above(bias: Tensor) -> Tensor:
-    return bias.clamp(min=0)
-
-
-def below(bias: Tensor) -> Tensor:
-    return bias.clamp(max=0)
+def by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive: bool) -> Channel:
+    """Weights and bias are modified for contributions of one sign."""
+    bias = None if layer.bias is None else modified(layer.bias, positive)
+    weight = modified(layer.weight, positive)
+    if not x.min() < 0:
+        return layer(x, weight, bias), part, bias
+    above = layer(x.clamp(min=0), weight, bias)
+    below = layer(x.clamp(max=0), modified(layer.weight, not positive))
+    return above + below, part, bias
 
 
 # --- one layer -----------------------------------------------------------------------------------
@@ -333,75 +232,57 @@ def below(bias: Tensor) -> Tensor:
 AT_ONCE = 2**22
 """Up to so many outputs of a convolution are propagated at once; more go part by part."""
 
+Book = Callable[[str, Tensor], None]
+
 
 def propagate(
-    rule: Rule, layer: Layer, relevance: Tensor, z: Tensor, book: Callable[..., Any] | None
+    rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: Book | None
 ) -> Tensor:
-    """One layer's step: the relevance of its inputs.
+    """One layer's step backwards, for all rules but `Epsilon`.
 
     Args:
-        relevance, z: R_j and z_j, `[*z]`.
+        z, g: the layer's sums and their relevance per unit, g = R / z, `[*z]`.
         book: called with the relevance that biases and epsilon absorbed, or None.
 
     Returns:
-        R_i for a `direct` rule, else g_i = R_i / x_i; both `[*x]`.
+        g_i = R_i / x_i, or R_i for a `direct` rule, `[*x]`.
     """
-    assert layer.weight is not None and layer.apply is not None
-    pieces = _pieces(rule, layer, relevance)
-    if pieces > 1:
-        rows = torch.tensor_split(torch.arange(len(relevance)), pieces)
-        some = (slice(int(chosen[0]), int(chosen[-1]) + 1) for chosen in rows)
-        return torch.cat(
-            [propagate(rule, replace(layer, x=layer.x[n]), relevance[n], z[n], book) for n in some]
-        )
-    total = torch.zeros_like(layer.x)
-    for channel in rule.channels(relevance, z):
-        parts = channel.contributions(layer.x, layer.weight)
-        bias = None if layer.bias is None else channel.bias(layer.bias)
-        inputs, sums = _sums(layer, parts, bias)
-        epsilon = rule.absorbing(sums) if rule.epsilon else torch.finfo(sums.dtype).tiny
-        ratio = channel.share / stabilise(sums, epsilon)
-        gradients = torch.autograd.grad(sums, inputs, ratio)
-        for part, gradient in zip(parts, gradients, strict=True):
-            if rule.direct:
-                total += part.input * gradient
-            else:
-                total += gradient if part.gate is None else gradient * part.gate
-        if book is not None:
-            _book(book, layer, bias, ratio, sums.detach(), epsilon)
-    return total
+    values = (z, g, *rule.inputs(x))
+    batched = layer.kind == "convolution" and z.dim() == layer.weight.dim()
+    count = min(len(z), z.numel() // AT_ONCE) if batched else 1
+    if count <= 1:
+        return _step(rule, layer, book, *values)
+    pieces = zip(*(value.tensor_split(count) for value in values), strict=True)
+    return torch.cat([_step(rule, layer, book, *piece) for piece in pieces])
 
 
-def _pieces(rule: Rule, layer: Layer, relevance: Tensor) -> int:
-    """How many parts of a batch of images to take one after another, so that memory stays small."""
-    bounds = [getattr(rule, name, None) for name in ("low", "high")]
-    shared = all(not isinstance(b, Tensor) or b.dim() < 4 or len(b) == 1 for b in bounds)
-    one_by_one = layer.kind == "convolution" and layer.x.dim() == relevance.dim() == 4 and shared
-    if not one_by_one or len(layer.x) != len(relevance):
-        return 1
-    return max(1, min(len(relevance), relevance.numel() // AT_ONCE))
-
-
-def _sums(layer: Layer, parts: Sequence[Part], bias: Tensor | None) -> tuple[list[Tensor], Tensor]:
-    """The sums of a channel's contributions with the bias, and the inputs to differentiate."""
-    assert layer.apply is not None
+def _step(
+    rule: Rule, layer: Layer, book: Book | None, z: Tensor, g: Tensor, *values: Tensor
+) -> Tensor:
     with torch.enable_grad():
-        inputs = [part.input.detach().requires_grad_() for part in parts]
-        sums = layer.apply(inputs[0], parts[0].weight, bias)
-        for x, part in zip(inputs[1:], parts[1:], strict=True):
-            sums = sums + layer.apply(x, part.weight, None)
-    return inputs, sums
+        inputs = [value.detach().requires_grad_() for value in values]
+        channels = rule.sums(layer, z, *inputs)
+    ratios = [_ratio(rule, channel, g, book) for channel in channels]
+    gradients = torch.autograd.grad([sums for sums, *_ in channels], inputs, ratios)
+    if not rule.direct:
+        return gradients[0]
+    return sum(value * gradient for value, gradient in zip(values, gradients, strict=True))
 
 
-def _book(
-    book: Callable[..., Any],
-    layer: Layer,
-    bias: Tensor | None,
-    ratio: Tensor,
-    sums: Tensor,
-    epsilon: float | Tensor,
-) -> None:
-    if bias is not None:
-        shape = layer.bias_shape
-        book("biases", (ratio.sum_to_size(shape) * bias.view(shape)).sum())
-    book("epsilon", (ratio * torch.where(sums >= 0, 1.0, -1.0) * epsilon).sum())
+def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:
+    """R / (z' + epsilon * sign z') with R = g * part and sign(0) = 1; overwrites z'."""
+    sums, part, bias = channel[0].detach(), *channel[1:]
+    epsilon = rule.absorbing(sums) if rule.epsilon else torch.finfo(sums.dtype).tiny
+    epsilon = torch.as_tensor(epsilon, dtype=sums.dtype, device=sums.device)
+    stabiliser = torch.copysign(epsilon, sums)
+    ratio = torch.div(part, sums.add_(stabiliser), out=sums).mul_(g)
+    if book:
+        book("epsilon", (ratio * stabiliser).sum())
+        book_bias(book, ratio, bias)
+    return ratio
+
+
+def book_bias(book: Book | None, g: Tensor, bias: Tensor | None) -> None:
+    """The relevance of a bias, g times its value."""
+    if book and bias is not None:
+        book("biases", (g.sum_to_size(bias.shape) * bias).sum())

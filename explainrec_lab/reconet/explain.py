@@ -133,7 +133,11 @@ def relevance(
     g = model.W[one_item_each(model.space, profiles, items)]
     share = profiles.shares(model.space.m)
     if reference is not None:
-        _check_reference(model, reference)
+        if model.hidden is not None:
+            raise ValueError("reference: only the one-layer model has this closed form")
+        if reference.shape != (model.space.m,):
+            shape, m = tuple(reference.shape), model.space.m
+            raise ValueError(f"reference: shape {shape}; needs one number for each of {m} features")
         g, share = g - model.W.mean(dim=0), share - reference
     elif model.hidden is not None:
         x, H, b = model.pool(profiles), model.hidden.weight, model.hidden.bias
@@ -158,14 +162,6 @@ def one_item_each(
         raise ValueError(f"items: shape {tuple(chosen.shape)}; needs one for each profile")
     check_ids("items", chosen.cpu().numpy(), space.n_items, "item")
     return chosen
-
-
-def _check_reference(model: RecoNet, reference: Float[Tensor, " m"]) -> None:
-    if model.hidden is not None:
-        raise ValueError("reference: only the one-layer model has this closed form")
-    if reference.shape != (model.space.m,):
-        shape, m = tuple(reference.shape), model.space.m
-        raise ValueError(f"reference: shape {shape}; needs one number for each of {m} features")
 
 
 # --------------------------------------------------------------------------- one explanation

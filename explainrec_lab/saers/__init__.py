@@ -24,7 +24,6 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 # ruff: noqa: F401
 from explainrec_lab.saers import boxes
 from explainrec_lab.saers.attributes import (
-    HEADS,
     Seen,
     SemanticExtraction,
     classification_losses,
@@ -34,10 +33,9 @@ from explainrec_lab.saers.attributes import (
     trained_network,
     untrained_network,
 )
-from explainrec_lab.saers.data import Batch, Triples
+from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.explain import (
     EXPLAINERS,
-    Explanation,
     answers,
     average_features,
     explain,

@@ -240,7 +240,7 @@ def train_network(
     """
     if catalogue.images is None or catalogue.attributes is None:
         raise ValueError("catalogue: needs pictures and attribute labels to learn from")
-    images, labels, on = catalogue.images[:], catalogue.attributes, fabric()
+    images, labels = catalogue.images[:], catalogue.attributes
 
     def batches(epoch: int) -> Iterator[Labelled]:
         rng = np.random.default_rng([seed, 3, epoch])
@@ -248,10 +248,8 @@ def train_network(
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
     counting = class_weights(labels, network.n_classes) if balanced else None
-    if counting is not None:
-        counting = [each.to(on.device) for each in counting]
     losses = partial(lesson_losses, weights=counting)
-    history = fit(Lesson(network), batches, losses, optimisation, fabric=on)
+    history = fit(Lesson(network), batches, losses, optimisation, fabric=fabric())
     network.cpu().eval()
     return history
 

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,33 +26,28 @@ from torch.nn import functional as F
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
+from explainrec_lab.saers import regions
 from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
-from explainrec_lab.saers.regions import (
-    BATCH,
-    boxes_of,
-    grad_aam_maps,
-    half_frame,
-    hires_maps,
-    paper_frame,
-    relevance_maps,
-    upsampled,
-)
+from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, boxes_of, upsampled
 
-Mapper = Callable[[Seen], Float[Tensor, "asked height width"]]
+Mapper = Callable[[Seen], Maps]
 
 MAPS: dict[str, Mapper] = {
-    "Grad-AAM": grad_aam_maps,
-    "HiResCAM": hires_maps,
-    "LRP epsilon": partial(relevance_maps, rule=lrp.epsilon_only(), mirrored=False),
-    "LRP": partial(relevance_maps, mirrored=False),
-    "LRP, mirrored": relevance_maps,
+    "Grad-AAM": regions.grad_aam_maps,
+    "HiResCAM": regions.hires_maps,
+    "LRP epsilon": partial(regions.relevance_maps, rule=lrp.Composite(), mirrored=False),
+    "LRP": partial(regions.relevance_maps, mirrored=False),
+    "LRP, mirrored": regions.relevance_maps,
 }
 """What the network says; the first is the paper's, the last is ours."""
 
-FRAMES = {"20 % of the maximum": paper_frame, "half of the mass": half_frame}
+FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
+    "20 % of the maximum": regions.paper_frame,
+    "half of the mass": regions.half_frame,
+}
 """From a map to a box: the paper's way and ours."""
 
-GARMENT = {"its box": boxes_of}
+GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
 """The one frame of the whole garment."""
 
 TOLERANCE = 1 / 16
@@ -62,7 +57,7 @@ GRIDS = (4, 8, 16)
 """Cells on a side of the best possible maps."""
 
 
-def overlap(boxes: Int[Tensor, "*batch 4"], others: Int[Tensor, "*batch 4"]) -> Float[Tensor, "*n"]:
+def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
     """IoU: the area that two boxes share over the area that they cover."""
     start = torch.maximum(boxes[..., :2], others[..., :2])
     stop = torch.minimum(boxes[..., 2:], others[..., 2:])
@@ -110,9 +105,8 @@ def _scored(
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue
     masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
-    assert catalogue.images is not None
+    assert catalogue.images is not None and catalogue.schema is not None
     assert catalogue.attributes is not None
-    assert catalogue.schema is not None
     there = masks.any(dim=-1).any(dim=-1)
     seen, true = look(network, catalogue.images[items], there), masks[there]
     row, column = np.nonzero(there.numpy())
@@ -132,10 +126,7 @@ def _scored(
             yield pd.DataFrame({"map": name, "frame": frame, **base, **scores})
 
 
-def best_map(
-    masks: Bool[Tensor, "asked height width"], grid: int
-) -> Float[Tensor, "asked height width"]:
+def best_map(masks: Masks, grid: int) -> Maps:
     """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
     cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
-    height, width = masks.shape[-2:]
-    return upsampled(cells, (height, width))
+    return upsampled(cells, masks.shape[-2:])

@@ -25,20 +25,16 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from explainrec_lab.baselines.visual import (
-    Ranker,
-    check_features,
-    check_size,
-    generator,
-    projection,
-    table,
-)
+from explainrec_lab.baselines import visual
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.saers.regions import Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
 FUSIONS = ("attention", "average", "sum", "none")
 """Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF)."""
+
+HIDDEN = 16
+"""Units of the attention's first layer."""
 
 USERS_AT_A_TIME = 16
 """Users whose scores of all items are computed together: what they need fits in a cache."""
@@ -117,9 +113,9 @@ class LinearFeature(nn.Module):
 
     def __init__(self, vectors: Float[Tensor, "item m"], d: int, seed: int = 0) -> None:
         super().__init__()
-        check_size("d", d)
-        self.register_buffer("vectors", check_features(vectors))
-        self.W = projection(d, vectors.shape[1], generator(seed))
+        visual.check_size("d", d)
+        self.register_buffer("vectors", visual.check_features(vectors))
+        self.W = visual.projection(d, vectors.shape[1], visual.generator(seed))
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -149,9 +145,9 @@ class SiameseFeature(nn.Module):
         self, images: Images, network: Backbone, d: int, seed: int = 0, batch: int = 256
     ) -> None:
         super().__init__()
-        check_size("d", d)
+        visual.check_size("d", d)
         self.images, self.network, self.batch = images, network, batch
-        self.W = projection(d, network.size, generator(seed))
+        self.W = visual.projection(d, network.size, visual.generator(seed))
         some = np.random.default_rng(seed).permutation(len(images))[:SAMPLE]
         was_training = network.training
         with torch.no_grad():
@@ -177,6 +173,8 @@ class SiameseFeature(nn.Module):
         return flat_vectors(self.network, pictures)
 
 
+WholeFeature = LinearFeature | SiameseFeature
+
 # --------------------------------------------------------------------------- the model
 
 
@@ -195,7 +193,7 @@ class Parts(NamedTuple):
     bias: Float[Tensor, "n c"]
 
 
-class SAERS(Ranker):
+class SAERS(visual.Ranker):
     """Scores of users and items through attributes.
 
     Args:
@@ -217,10 +215,9 @@ class SAERS(Ranker):
         n_users: int,
         features: Float[Tensor, "item A m"],
         applies: Bool[Tensor, "item A"],
-        whole: LinearFeature | SiameseFeature | None = None,
+        whole: WholeFeature | None = None,
         d: int = 32,
         *,
-        hidden: int = 16,
         fusion: str = "attention",
         bias: bool = False,
         seed: int = 0,
@@ -231,15 +228,15 @@ class SAERS(Ranker):
         self.n_attributes, m = features.shape[1:]
         self.register_buffer("features", features * applies[..., None])
         self.register_buffer("applies", applies)
-        rng = generator(seed)
-        self.user = table(n_users, d, rng)
+        rng = visual.generator(seed)
+        self.user = visual.table(n_users, d, rng)
         self.b = nn.Parameter(torch.zeros(self.n_items)) if bias else None
         if fusion != "none":
             self.E = nn.Parameter(torch.randn(self.n_attributes, m, d, generator=rng) / m**0.5)
         if fusion == "attention":
-            self.W_user, self.W_attribute = (projection(hidden, d, rng) for _ in range(2))
-            self.b_hidden = nn.Parameter(torch.zeros(hidden))
-            self.w = nn.Parameter(torch.randn(hidden, generator=rng) / hidden**0.5)
+            self.W_user, self.W_attribute = (visual.projection(HIDDEN, d, rng) for _ in range(2))
+            self.b_hidden = nn.Parameter(torch.zeros(HIDDEN))
+            self.w = nn.Parameter(torch.randn(HIDDEN, generator=rng) / HIDDEN**0.5)
 
     def transfer(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c A d"]:
         """E^k f_a^k(i) of every attribute; zeros where it does not apply."""
@@ -293,7 +290,7 @@ def saers(
     d: int = 32,
     *,
     features: Float[Tensor, "item A m"] | str = "regions",
-    whole: LinearFeature | SiameseFeature | bool = True,
+    whole: WholeFeature | bool = True,
     fusion: str = "attention",
     bias: bool = False,
     seed: int = 0,
@@ -331,8 +328,10 @@ def scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     return features / lengths[there].mean() if bool(there.any()) else features
 
 
-def _check(features: Tensor, applies: Tensor, whole: nn.Module | None, d: int, fusion: str) -> None:
-    check_size("d", d)
+def _check(
+    features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int, fusion: str
+) -> None:
+    visual.check_size("d", d)
     if fusion not in FUSIONS:
         raise ValueError(f"fusion: {fusion!r}; choose from {', '.join(FUSIONS)}")
     if features.ndim != 3 or not features.is_floating_point():

@@ -14,13 +14,14 @@ Fast R-CNN, Girshick 2015.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy import ndimage
@@ -32,6 +33,14 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
 from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
+
+Grid = Float[Tensor, "item channel row column"]
+"""F, the last feature map."""
+
+Coarse = Float[Tensor, "item attribute row column"]
+Maps = Float[Tensor, "*batch height width"]
+Masks = Bool[Tensor, "*batch height width"]
+Boxes = Int[Tensor, "*batch 4"]
 
 THRESHOLD = 0.2
 """Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018."""
@@ -54,7 +63,7 @@ EXTRACTION_VERSION = 2
 
 def gradients_of(
     scores: Callable[[Tensor], Tensor],
-    maps: Float[Tensor, "item channel row column"],
+    maps: Grid,
     columns: Int[Tensor, "item attribute"],
 ) -> Float[Tensor, "item attribute channel row column"]:
     """Gradients of one logit an attribute with respect to F, all in one batched backward pass.
@@ -66,30 +75,22 @@ def gradients_of(
     leaf = maps.detach().requires_grad_()
     with torch.enable_grad():
         logits = scores(leaf)
-    chosen = torch.nn.functional.one_hot(columns, logits.shape[1]).to(logits.dtype)
+    chosen = F.one_hot(columns, logits.shape[1]).to(logits.dtype)
     (found,) = torch.autograd.grad(logits, leaf, chosen.transpose(0, 1), is_grads_batched=True)
     return found.transpose(0, 1)
 
 
-def importance(
-    gradients: Float[Tensor, "*batch channel row column"],
-) -> Float[Tensor, "*batch channel"]:
+def importance(gradients: Float[Tensor, "*n row column"]) -> Float[Tensor, "*n"]:
     """alpha: the gradients of a logit, averaged over the cells of F. Source: SAERS, Eq. 2."""
     return gradients.mean(dim=(-2, -1))
 
 
-def grad_aam(
-    maps: Float[Tensor, "item channel row column"],
-    alpha: Float[Tensor, "item attribute channel"],
-) -> Float[Tensor, "item attribute row column"]:
+def grad_aam(maps: Grid, alpha: Float[Tensor, "item attribute channel"]) -> Coarse:
     """The positive part of F's channels, weighted by alpha and summed. Source: SAERS, Eq. 3."""
     return torch.einsum("iac,icrk->iark", alpha, maps).relu()
 
 
-def hires_aam(
-    maps: Float[Tensor, "item channel row column"],
-    gradients: Float[Tensor, "item attribute channel row column"],
-) -> Float[Tensor, "item attribute row column"]:
+def hires_aam(maps: Grid, gradients: Float[Tensor, "item attribute channel row column"]) -> Coarse:
     """The positive part of gradient times F, summed over channels: no average over cells.
 
     Source: HiResCAM (Draelos and Carin 2020). With a linear head it divides the logit exactly.
@@ -100,12 +101,12 @@ def hires_aam(
 # --------------------------------------------------------------------------- maps
 
 
-def grad_aam_maps(seen: Seen) -> Float[Tensor, "asked height width"]:
+def grad_aam_maps(seen: Seen) -> Maps:
     """Eq. 2 and 3, upsampled to the picture."""
     return _fine(grad_aam(seen.maps, importance(_gradients(seen))), seen)
 
 
-def hires_maps(seen: Seen) -> Float[Tensor, "asked height width"]:
+def hires_maps(seen: Seen) -> Maps:
     """HiResCAM, upsampled to the picture."""
     return _fine(hires_aam(seen.maps, _gradients(seen)), seen)
 
@@ -114,15 +115,11 @@ def _gradients(seen: Seen) -> Float[Tensor, "item attribute channel row column"]
     return gradients_of(lambda maps: seen.network.answers(maps)[0], seen.maps, seen.columns)
 
 
-def _fine(
-    maps: Float[Tensor, "item attribute row column"], seen: Seen
-) -> Float[Tensor, "asked height width"]:
-    return upsampled(maps[seen.asked], side_of(seen.images))
+def _fine(maps: Coarse, seen: Seen) -> Maps:
+    return upsampled(maps[seen.asked], seen.images.shape[-2:])
 
 
-def relevance_maps(
-    seen: Seen, rule: lrp.Composite | None = None, *, mirrored: bool = True
-) -> Float[Tensor, "asked height width"]:
+def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool = True) -> Maps:
     """Positive relevance of the asked logits at the pixels, blurred.
 
     Args:
@@ -150,7 +147,7 @@ def default_rule(network: SemanticExtraction) -> lrp.Composite:
     return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
 
 
-def _blurred(maps: Float[Tensor, "asked height width"]) -> Float[Tensor, "asked height width"]:
+def _blurred(maps: Maps) -> Maps:
     sigma = BLUR * maps.shape[-1]
     width = 2 * round(3 * sigma) + 1
     return gaussian_blur(maps[:, None], [width, width], [sigma, sigma])[:, 0].relu()
@@ -159,19 +156,17 @@ def _blurred(maps: Float[Tensor, "asked height width"]) -> Float[Tensor, "asked 
 # --------------------------------------------------------------------------- boxes
 
 
-def paper_frame(maps: Float[Tensor, "asked height width"]) -> Int[Tensor, "asked 4"]:
+def paper_frame(maps: Maps) -> Boxes:
     """Above 20 % of the maximum, the largest connected region. Source: SAERS, §3.1."""
     return boxes_of(largest_region(segment(maps)))
 
 
-def half_frame(maps: Float[Tensor, "asked height width"]) -> Int[Tensor, "asked 4"]:
+def half_frame(maps: Maps) -> Boxes:
     """Around the fewest pixels that hold half of the map: both sleeves, not the larger one."""
     return boxes_of(brightest(maps, 0.5))
 
 
-def segment(
-    maps: Float[Tensor, "*batch height width"], threshold: float = THRESHOLD
-) -> Bool[Tensor, "*batch height width"]:
+def segment(maps: Maps, threshold: float = THRESHOLD) -> Masks:
     """Pixels above `threshold` times the map's maximum; all of them where the map is zero.
 
     Raises:
@@ -184,9 +179,7 @@ def segment(
     return (maps > threshold * top) | (top <= 0)
 
 
-def brightest(
-    maps: Float[Tensor, "*batch height width"], share: float
-) -> Bool[Tensor, "*batch height width"]:
+def brightest(maps: Maps, share: float) -> Masks:
     """The fewest pixels that hold `share` of a map's sum; all of them where the map is zero.
 
     Raises:
@@ -204,9 +197,7 @@ def brightest(
     return kept | (maps.amax(dim=(-2, -1), keepdim=True) <= 0)
 
 
-def largest_region(
-    masks: Bool[Tensor, "*batch height width"],
-) -> Bool[Tensor, "*batch height width"]:
+def largest_region(masks: Masks) -> Masks:
     """The largest connected region of each mask (pixels that share a side); the first of equals."""
     flat = masks.detach().cpu().numpy().reshape(-1, *masks.shape[-2:])
     kept = np.zeros_like(flat)
@@ -217,7 +208,7 @@ def largest_region(
     return torch.from_numpy(kept.reshape(masks.shape)).to(masks.device)
 
 
-def boxes_of(masks: Bool[Tensor, "*batch height width"]) -> Int[Tensor, "*batch 4"]:
+def boxes_of(masks: Masks) -> Boxes:
     """Bounding boxes (y0, x0, y1, x1), half open; the whole picture where a mask is empty."""
     height, width = masks.shape[-2:]
     rows, columns = masks.any(dim=-1), masks.any(dim=-2)
@@ -227,18 +218,9 @@ def boxes_of(masks: Bool[Tensor, "*batch height width"]) -> Int[Tensor, "*batch 
     return torch.stack([y0, x0, y1, x1], dim=-1)
 
 
-def upsampled(
-    maps: Float[Tensor, "map row column"], size: tuple[int, int]
-) -> Float[Tensor, "map height width"]:
+def upsampled(maps: Float[Tensor, "map row column"], size: Sequence[int]) -> Maps:
     """Maps at the picture's size, bilinear."""
-    fine = torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear")
-    return fine[:, 0]
-
-
-def side_of(maps: Float[Tensor, "*batch height width"]) -> tuple[int, int]:
-    """Height and width."""
-    height, width = maps.shape[-2:]
-    return height, width
+    return F.interpolate(maps[:, None], tuple(size), mode="bilinear")[:, 0]
 
 
 def _check_finite(maps: Tensor) -> None:
@@ -250,12 +232,12 @@ def _check_finite(maps: Tensor) -> None:
 class Locator:
     """How to find an attribute: `draw` its map, `frame` it."""
 
-    draw: Callable[[Seen], Float[Tensor, "asked height width"]]
-    frame: Callable[[Float[Tensor, "asked height width"]], Int[Tensor, "asked 4"]]
+    draw: Callable[[Seen], Maps]
+    frame: Callable[[Maps], Boxes]
 
-    def __call__(self, seen: Seen) -> Int[Tensor, "item attribute 4"]:
+    def __call__(self, seen: Seen) -> Boxes:
         """Boxes in pixels; the whole picture for what is not asked."""
-        whole = torch.tensor([0, 0, *side_of(seen.images)], device=seen.asked.device)
+        whole = torch.tensor([0, 0, *seen.images.shape[-2:]], device=seen.asked.device)
         boxes = whole.expand(*seen.asked.shape, 4).clone()
         if bool(seen.asked.any()):
             boxes[seen.asked] = self.frame(self.draw(seen))
@@ -270,9 +252,7 @@ OURS = Locator(relevance_maps, half_frame)
 
 
 def region_features(
-    maps: Float[Tensor, "item channel row column"],
-    boxes: Int[Tensor, "item attribute 4"],
-    size: tuple[int, int],
+    maps: Grid, boxes: Int[Tensor, "item attribute 4"], size: Sequence[int]
 ) -> Float[Tensor, "item attribute channel"]:
     """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches.
 
@@ -285,8 +265,7 @@ def region_features(
     Source: SAERS, §3.1; Fast R-CNN, Girshick 2015.
     """
     _check_boxes(boxes, size)
-    sides = (torch.tensor(each, device=boxes.device) for each in (size, side_of(maps)))
-    pixels, cells = sides
+    pixels, cells = (boxes.new_tensor(each) for each in (size, maps.shape[-2:]))
     start = boxes[..., :2] * cells // pixels
     last = -(-boxes[..., 2:] * cells // pixels) - 1
     item = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(*boxes.shape[:2], 1)
@@ -295,7 +274,7 @@ def region_features(
     return found.reshape(*boxes.shape[:2], maps.shape[1])
 
 
-def _check_boxes(boxes: Int[Tensor, "item attribute 4"], size: tuple[int, int]) -> None:
+def _check_boxes(boxes: Boxes, size: Sequence[int]) -> None:
     y0, x0, y1, x1 = boxes.unbind(-1)
     bad = (y0 < 0) | (x0 < 0) | (y1 > size[0]) | (x1 > size[1]) | (y1 <= y0) | (x1 <= x0)
     if bool(bad.any()):
@@ -380,7 +359,7 @@ def extract(
 def _arrays(seen: Seen, locator: Locator) -> tuple[ndarray, ...]:
     """The arrays of `Extracted` for one batch, and the mean of F."""
     boxes = locator(seen)
-    features = region_features(seen.maps, boxes, side_of(seen.images)) * seen.asked[..., None]
+    features = region_features(seen.maps, boxes, seen.images.shape[-2:]) * seen.asked[..., None]
     found = (features, seen.asked, boxes, seen.predicted, seen.maps.mean(dim=(2, 3)))
     return tuple(each.detach().cpu().numpy() for each in found)
 

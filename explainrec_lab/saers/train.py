@@ -39,22 +39,24 @@ classes that the network names, and is a sum: nothing is left to explain beside 
 """
 
 
-def _tuned(epochs: int, learning_rate: float, regularizer: float) -> dict[str, Any]:
-    return {"epochs": epochs, "learning_rate": learning_rate, "regularizer": regularizer}
+def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
+    """Name -> arguments of `train`, from (name, epochs, learning rate, lambda)."""
+    names = ("epochs", "learning_rate", "regularizer")
+    return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
 
 
-TUNED = {
-    "BPR-MF": _tuned(40, 3e-2, 3e-5),
-    "VBPR": _tuned(40, 1e-1, 3e-5),
-    "DeepStyle": _tuned(40, 1e-1, 3e-5),
-    "SAERS": _tuned(40, 3e-2, 1e-5),
-    "SAERS, with bias": _tuned(40, 3e-2, 1e-5),
-    "SAERS, a sum": _tuned(40, 3e-2, 3e-5),
-    "SAERS, a sum with bias": _tuned(40, 3e-2, 3e-5),
-    "SAERS, classes": _tuned(40, 1e-1, 3e-5),
-    "SAERS, ours + picture": _tuned(40, 1e-1, 1e-4),
-    "SAERS, ours": _tuned(40, 1e-1, 1e-4),
-}
+TUNED = settings_of(
+    ("BPR-MF", 40, 3e-2, 3e-5),
+    ("VBPR", 40, 1e-1, 3e-5),
+    ("DeepStyle", 40, 1e-1, 3e-5),
+    ("SAERS", 40, 3e-2, 1e-5),
+    ("SAERS, with bias", 40, 3e-2, 1e-5),
+    ("SAERS, a sum", 40, 3e-2, 3e-5),
+    ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
+    ("SAERS, classes", 40, 1e-1, 3e-5),
+    ("SAERS, ours + picture", 40, 1e-1, 1e-4),
+    ("SAERS, ours", 40, 1e-1, 1e-4),
+)
 """How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""
 
 
@@ -62,9 +64,8 @@ def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Ten
     """(model, batch) -> Eq. 9 of each triple, and the model's own second loss if it has one."""
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:
-        y = model(batch.users, batch.items)
         own = model.auxiliary(batch.items)  # type: ignore[operator]
-        return bpr(y, model.parameters(), regularizer) + own
+        return bpr(model(batch.users, batch.items), model.parameters(), regularizer) + own
 
     return losses
 

@@ -6,15 +6,5 @@
 | `labels.py` | batches of labelled pictures, and a loss in which rare labels count |
 """
 
-from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors, half_mirrored, pixels
-from explainrec_lab.vision.labels import Labelled, labelled
-
-__all__ = [
-    "Backbone",
-    "Labelled",
-    "backbone",
-    "flat_vectors",
-    "half_mirrored",
-    "labelled",
-    "pixels",
-]
+# ruff: noqa: F401
+from explainrec_lab.vision.backbone import Backbone, backbone, pixels

@@ -55,10 +55,9 @@ def balanced_losses(
     Args:
         weights: of the classes of each question; all 1 by default.
     """
-    if weights is None:
-        weights = [logits.new_ones(logits.shape[1]) for logits in answers]
+    counting = [None] * len(answers) if weights is None else [w.to(labels.device) for w in weights]
     losses = torch.zeros(len(labels), device=labels.device, dtype=answers[0].dtype)
-    for logits, truth, each in zip(answers, labels.T, weights, strict=True):
+    for logits, truth, each in zip(answers, labels.T, counting, strict=True):
         applies = truth != DOES_NOT_APPLY
         rarity = len(truth) / applies.sum().clamp(min=1)
         own = F.cross_entropy(logits, truth, each, ignore_index=DOES_NOT_APPLY, reduction="none")

@@ -1,7 +1,7 @@
 """Relevance propagation as the textbooks write it: one matrix per layer, one sample, float64.
 
 Source: Bach et al. 2015 (epsilon, alpha-beta), Montavon et al. 2017 and 2019 (z+, w-squared, z-box,
-gamma), Lapuschkin et al. 2019 (flat), Andéol et al. 2021 (gamma for inputs of either sign).
+gamma), Andéol et al. 2021 (gamma for inputs of either sign).
 
 A net is a list of `Step`s that read named values. A linear step becomes its matrix A `[out, in]`,
 made column by column by applying the layer to unit vectors, and its bias b `[out]`. Every rule is
@@ -103,16 +103,6 @@ class ZPlus:
 
     def __call__(self, x: Tensor, A: Tensor, b: Tensor, R: Tensor) -> Shares:
         return AlphaBeta(1.0, 0.0, self.epsilon)(x, A, b, R)
-
-
-@dataclass(frozen=True)
-class Flat:
-    """Every connected input gets the same share, whatever its value; no bias."""
-
-    epsilon: float = 1e-6
-
-    def __call__(self, x: Tensor, A: Tensor, b: Tensor, R: Tensor) -> Shares:
-        return weigh((A != 0).to(A), torch.zeros_like(b), R, self.epsilon)
 
 
 @dataclass(frozen=True)

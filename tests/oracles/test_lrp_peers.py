@@ -86,7 +86,6 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "resnet18": lambda: models.resnet18(num_classes=10),
 }
-FIRST = {"resnet18": "conv1"}
 LOW, HIGH = -2.5, 2.5
 
 
@@ -149,41 +148,41 @@ def test_a_relative_epsilon_is_zennit_s(name: str) -> None:
     assert_close(lrp.relevance(model, x, 3, ours), by_zennit(model, x, 3, everywhere(layer, name)))
 
 
-def first_then(first: Any, convolution: Any, name: str) -> Any:
+def w_squared_then(convolution: Any) -> Any:
     return lrp.Composite(
         [
-            (lrp.named(FIRST.get(name, "features.0")), first),
+            (lrp.first_layer, lrp.WSquare()),
             (lrp.kind("convolution"), convolution),
             (lrp.kind("linear"), lrp.Epsilon(1e-6)),
         ]
     )
 
 
-def w_squared_first(**settings: Any) -> Any:
+def w_squared_first(convolution: Any, **settings: Any) -> Any:
     rule = rules.WSquare(zero_params="bias")
-    layers = [*composites.layer_map_base(1e-6), (types.Convolution, rules.Gamma(0.25)),
+    layers = [*composites.layer_map_base(1e-6), (types.Convolution, convolution),
               (nn.Linear, rules.Epsilon(1e-6))]  # fmt: skip
     return composites.SpecialFirstLayerMapComposite(
         layer_map=layers, first_map=[(types.Linear, rule)], **settings
     )
 
 
-COMPOSITES: dict[str, tuple[Callable[[str], Any], Callable[..., Any]]] = {
+COMPOSITES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "epsilon gamma box": (
-        lambda name: lrp.epsilon_gamma_box(LOW, HIGH),
+        lrp.epsilon_gamma_box(LOW, HIGH),
         lambda **settings: composites.EpsilonGammaBox(LOW, HIGH, **settings),
     ),
-    "epsilon plus flat": (
-        lambda name: first_then(lrp.Flat(), lrp.ZPlus(), name),
-        composites.EpsilonPlusFlat,
+    "w squared, z plus, epsilon": (
+        w_squared_then(lrp.ZPlus()),
+        lambda **settings: w_squared_first(rules.ZPlus(), **settings),
     ),
-    "epsilon alpha2 beta1 flat": (
-        lambda name: first_then(lrp.Flat(), lrp.AlphaBeta(2.0, 1.0), name),
-        composites.EpsilonAlpha2Beta1Flat,
+    "w squared, alpha 2 beta 1, epsilon": (
+        w_squared_then(lrp.AlphaBeta(2.0, 1.0)),
+        lambda **settings: w_squared_first(rules.AlphaBeta(2.0, 1.0), **settings),
     ),
     "w squared, gamma, epsilon": (
-        lambda name: first_then(lrp.WSquare(), lrp.Gamma(0.25), name),
-        w_squared_first,
+        w_squared_then(lrp.Gamma(0.25)),
+        lambda **settings: w_squared_first(rules.Gamma(0.25), **settings),
     ),
 }
 
@@ -195,7 +194,7 @@ def test_composite_is_zennit_s(name: str, composite: str) -> None:
     model, x = alive(NETS[name]()), image()
     ours, peer = COMPOSITES[composite]
     oracle = by_zennit(model, x, 3, peer(canonizers=folding(name)))
-    assert_close(lrp.relevance(model, x, 3, ours(name)), oracle)
+    assert_close(lrp.relevance(model, x, 3, ours), oracle)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])

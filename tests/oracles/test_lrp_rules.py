@@ -158,7 +158,6 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "z plus": ({"epsilon": 1e-6}, "ZPlus"),
 }
 FIRST: dict[str, tuple[dict[str, Any], str]] = {
-    "flat": ({}, "Flat"),
     "w squared": ({}, "WSquare"),
     "z box": ({"low": -2.5, "high": 2.0}, "ZBox"),
 }
@@ -378,7 +377,7 @@ def test_the_first_matching_entry_of_a_composite_wins() -> None:
     steps = [Step(s.name, s.kind, s.reads, s.run, rules.get(s.name)) for s in steps]
     ours = lrp.Composite(
         [
-            (lrp.named("layers.layer0"), lrp.WSquare()),
+            (lrp.first_layer, lrp.WSquare()),
             (lrp.kind("convolution"), lrp.Gamma(0.5)),
             (lrp.kind("linear"), lrp.Epsilon(0.1)),
             (lrp.kind("convolution"), lrp.ZPlus()),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from explainrec_lab import lrp, saers, vision
 from explainrec_lab.saers import regions
+from explainrec_lab.saers.attributes import HEADS
 
 N_CLASSES = [3, 2, 4]
 
@@ -71,7 +72,7 @@ def test_with_every_attribute_everywhere_the_loss_is_the_papers() -> None:
 # --------------------------------------------------------------------------- Eq. 2 and 3
 
 
-@pytest.mark.parametrize("head", saers.HEADS)
+@pytest.mark.parametrize("head", HEADS)
 def test_one_batched_pass_gives_the_gradients_of_every_logit(head: str) -> None:
     own, images = network(head), pictures().double()
     maps = own.maps(images).detach()
@@ -120,7 +121,7 @@ def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> No
 
 
 @pytest.mark.oracle("saers", "grad-aam")
-@pytest.mark.parametrize("head", saers.HEADS)
+@pytest.mark.parametrize("head", HEADS)
 def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
     own, images = network(head), pictures().double()
     columns, maps = own.columns(CODES), own.maps(images).detach()

@@ -55,6 +55,7 @@ def test_the_boutique_works_as_a_wheel_without_torch_and_without_the_companion(
     shutil.copytree(ROOT / "explainrec_boutique", tmp_path / "boutique")
     build = "from setuptools.build_meta import build_wheel; build_wheel('..')"
     run(tmp_path / "boutique", "-c", build)
+    assert not list((tmp_path / "boutique").glob("build"))
     (wheel,) = tmp_path.glob("*.whl")
     site = tmp_path / "site"
     shutil.unpack_archive(wheel, site, "zip")

@@ -129,7 +129,6 @@ def test_an_output_without_the_input_in_it_is_refused() -> None:
         lambda: lrp.ZPlus(-1.0),
         lambda: lrp.AlphaBeta(2.0, 1.0, epsilon=-1.0),
         lambda: lrp.Epsilon(float("nan")),
-        lambda: lrp.epsilon_only(-1e-6),
     ],
 )
 def test_a_negative_epsilon_is_refused(make: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""Profiles: the environment chooses, and a wrong choice is named."""
+"""Settings: the environment chooses, and a wrong choice is named."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_choice_a_machine_without_gpu_reads_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert settings.current() == "cpu"
+    assert settings._current() == "cpu"
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "")
-    assert settings.current() == "cpu"
+    assert settings._current() == "cpu"
 
 
 def test_without_a_choice_a_machine_with_a_gpu_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert settings.current() == "gpu"
+    assert settings._current() == "gpu"
 
 
 @pytest.mark.parametrize("name", settings.NAMES)
 @pytest.mark.parametrize("chapter", settings.SIZES)
-def test_each_chapter_has_each_profile(
+def test_each_chapter_has_each_size(
     chapter: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_SETTINGS", name)
     assert settings.settings(chapter).name == name
 
 
-def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "laptop")
-    for ask in (settings.current, settings.fabric, lambda: settings.settings("reconet")):
+    for ask in (settings._current, settings.fabric, lambda: settings.settings("reconet")):
         with pytest.raises(ValueError, match="EXPLAINREC_SETTINGS: 'laptop'; choose from ci, cpu"):
             ask()
 
@@ -50,13 +50,13 @@ def test_an_unknown_chapter_is_named() -> None:
         settings.settings("reco")
 
 
-def test_the_gpu_profile_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_settings_without_a_gpu_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "gpu")
     with pytest.raises(ValueError, match="EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU"):
         settings.fabric()
 
 
-def test_the_cpu_profile_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_settings_train_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "cpu")
     fabric = settings.fabric()
     assert fabric.device.type == "cpu"

@@ -1,0 +1,277 @@
+"""What one explanation knows: roots, marks, sums, steps and books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainrec_lab.lrp.composites import WEIGHTED, Composite
+from explainrec_lab.lrp.rules import Epsilon, Layer, Rule, book_bias, propagate, wide
+
+MARK = "_lrp_mark"
+ZERO_UNITS = "units at zero"
+"""Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on."""
+
+
+@dataclass
+class Root:
+    """A tensor that relevance ends in.
+
+    Attributes:
+        values: a leaf of the autograd graph.
+        owner: position of the explained input that it stands for; None for a constant.
+        account: the ledger's account of a constant.
+        direct: relevance that rules put here without going through g, `[*values]`.
+    """
+
+    values: Tensor
+    owner: int | None = None
+    account: str = "biases"
+    direct: Any = 0
+
+
+@dataclass
+class Sum:
+    """One weighted sum of the running program, until the backward pass has used it.
+
+    Attributes:
+        layer: what was summed up.
+        z: its value, or what ReLU made of it where nothing else looks at z (g is 0 wherever the
+            two differ, and memory is saved).
+        x: the layer's input, for rules that need it.
+        source: what a batch norm that takes the sum over hands relevance to; None once z was used.
+        uses: how many operations used z so far.
+        gated: `z` is what ReLU made of it.
+    """
+
+    layer: Layer
+    z: Tensor | None
+    x: Tensor | None = None
+    source: Tensor | None = None
+    uses: int = 0
+    gated: bool = False
+
+    def use(self, tensor: Tensor) -> None:
+        """Count a use of z, which `tensor` holds."""
+        self.uses += 1
+        if self.gated and self.z is not None:
+            self.z, self.gated = tensor.detach(), False
+
+    def gate(self, after: Tensor) -> None:
+        """Keep ReLU's output instead of z, where nothing else used z so far."""
+        if self.uses == 1:
+            self.z, self.gated = after.detach(), True
+
+    def take(self) -> tuple[Any, Any]:
+        """z and x, for the last time."""
+        taken, self.z, self.x = (self.z, self.x), None, None
+        return taken
+
+
+@dataclass
+class Mark:
+    """What the trace knows about a tensor that relevance flows through.
+
+    Attributes:
+        depth: linear layers and convolutions between the inputs and it.
+        sum: the weighted sum that made it.
+        root: the root that it is a copy of.
+        gate: it is the output of a gate.
+        ids: they are the explained input of this number, and whole numbers.
+    """
+
+    trace: Trace
+    depth: int = 0
+    sum: Sum | None = None
+    root: Root | None = None
+    gate: bool = False
+    ids: int | None = None
+
+
+class Step(torch.autograd.Function):
+    """Forward: a value that is already there. Backward: from its g to the g of each signal."""
+
+    @staticmethod
+    def forward(ctx: Any, value: tuple[Tensor], back: Any, *signals: Tensor) -> Tensor:
+        ctx.back = back
+        return value[0]
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *ctx.back(g)
+
+
+class Trace:
+    """What one explanation knows.
+
+    Args:
+        composite: the rule of each layer.
+        split: how a `head.difference` is divided, one of `head.SPLITS`.
+        names: id of a parameter -> its dotted name.
+        keep_books: whether to book what is absorbed.
+    """
+
+    def __init__(
+        self, composite: Composite, split: str, names: Mapping[int, str], *, keep_books: bool
+    ) -> None:
+        self.composite, self.split, self.names = composite, split, names
+        self.parts: dict[int, tuple[str, Tensor]] = {}
+        self.accounts: dict[str, Tensor] = {}
+        self.book = self._book if keep_books else None
+        self.roots: list[Root] = []
+        self.sums: list[Sum] = []
+
+    def _book(self, account: str, amount: Tensor) -> None:
+        """Add to an account; stays on the device until the end."""
+        self.accounts[account] = self.accounts.get(account, 0) + amount.detach().double()
+
+    def close(self) -> None:
+        """Let go of all tensors: marks point here, and a program may keep what it computed."""
+        self.roots, self.sums, self.parts = [], [], {}
+
+    # --- roots and marks -------------------------------------------------------------------------
+
+    def explain(self, x: Any, owner: int) -> Any:
+        """A stand-in for input number `owner`, for the program to run on."""
+        if not isinstance(x, Tensor):
+            return x
+        if x.is_floating_point():
+            return self.replace(x, owner)
+        return self.mark(x.detach().clone(), ids=owner)
+
+    def replace(self, x: Tensor, owner: int | None) -> Tensor:
+        """A copy of an explained input whose relevance is the input's."""
+        root = self.root(x.detach().clone(), owner)
+        return self.mark(root.values.clone(), root=root)
+
+    def root(self, values: Tensor, owner: int | None = None, account: str = "biases") -> Root:
+        root = Root(values.requires_grad_(), owner, account)
+        self.roots.append(root)
+        return root
+
+    def constant(self, value: Tensor | None, account: str = "biases") -> Any:
+        """A constant as it is added to signals: with a root of its own where books are kept."""
+        if value is None or self.carries(value) or not value.is_floating_point():
+            return value
+        value = value.detach()
+        return self.root(value.clone(), account=account).values if self.book else value
+
+    def mark(self, tensor: Tensor, **knowledge: Any) -> Tensor:
+        """Say that relevance flows through a tensor, and what is known about it."""
+        setattr(tensor, MARK, Mark(self, **knowledge))
+        return tensor
+
+    def mark_of(self, tensor: Any) -> Mark | None:
+        """What is known about a tensor, if relevance flows through it in this trace."""
+        mark = getattr(tensor, MARK, None) if isinstance(tensor, Tensor) else None
+        return mark if mark is not None and mark.trace is self else None
+
+    def like(self, tensor: Tensor, other: Tensor) -> Tensor:
+        """Mark a tensor as another one is marked, but for the sum that made that one."""
+        mark = self.mark_of(other)
+        return tensor if mark is None else self.mark(tensor, depth=mark.depth, gate=mark.gate)
+
+    def carries(self, tensor: Any) -> bool:
+        """Whether relevance flows through a tensor of numbers."""
+        mark = self.mark_of(tensor)
+        return mark is not None and mark.ids is None
+
+    def account_of(self, value: Any) -> str:
+        """Name of the parameter that a constant is, or is a part of; the biases if neither."""
+        return self.names.get(id(value)) or self.parts.get(id(value), ("biases",))[0]
+
+    def is_part(self, part: Any, whole: Any) -> None:
+        """Remember that a tensor holds numbers of a parameter, such as a row of it."""
+        if isinstance(part, Tensor) and self.account_of(whole) != "biases":
+            self.parts[id(part)] = (self.account_of(whole), part)  # kept: its id stays its own
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def step(self, value: Tensor, back: Any, *signals: Tensor, **knowledge: Any) -> Tensor:
+        """A value whose relevance per unit goes to the signals as `back` says."""
+        return self.mark(Step.apply((value.detach(),), back, *signals), **knowledge)
+
+    def weighted_sum(self, layer: Layer, run: Callable[[], Tensor], x: Any = None) -> Tensor:
+        """Run a weighted sum of x; its rule says what goes back."""
+        if isinstance(self.composite.rule_of(layer), Epsilon):
+            raw = run()
+            return self.summed(layer, raw, raw)
+        with torch.no_grad():
+            z = run()
+        return self.summed(layer, z, x)
+
+    def summed(self, layer: Layer, z: Tensor, source: Tensor, slope: Any = None) -> Tensor:
+        """The sum z: under the epsilon rule from the graph behind `source`, else from x itself.
+
+        With a slope, z is what a batch norm made of the layer's sum.
+        """
+        rule, mark = self.composite.rule_of(layer), self.mark_of(source)
+        found = Sum(layer, z.detach())
+        if slope is None and layer.out is not None:
+            found.source = source
+        if isinstance(rule, Epsilon):
+            epsilon = rule.absorbing(found.z)  # now: a ReLU may overwrite z
+            back = partial(self._scale, found, rule, epsilon, slope)
+        else:
+            found.x = source.detach()
+            back = partial(self._divide, found, rule, slope, None if mark is None else mark.root)
+        self.sums.append(found)
+        depth = layer.depth + int(layer.kind in WEIGHTED)
+        return self.step(z, back, source, depth=depth, sum=found)
+
+    def _scale(self, found: Sum, rule: Epsilon, epsilon: Any, slope: Any, g: Tensor) -> Any:
+        """The epsilon rule, and the slope of a batch norm."""
+        (z, _), dtype = found.take(), g.dtype
+        g, z = g.to(wide(g)), z.to(wide(g))
+        scaled = rule.scale(g, z, epsilon)
+        if self.book and scaled is not g:
+            self.book("epsilon", torch.dot((g - scaled).flatten(), z.flatten()))
+        book_bias(self.book, scaled, found.layer.bias)
+        return ((scaled if slope is None else scaled * slope).to(dtype),)
+
+    def _divide(self, found: Sum, rule: Rule, slope: Any, root: Root | None, g: Tensor) -> Any:
+        """Any other rule; what it gives that is no multiple of x ends at a root, or is divided."""
+        z, x = found.take()
+        layer = found.layer if slope is None else found.layer.steeper(slope)
+        result = propagate(rule, layer, x, z, g, self.book)
+        if not rule.direct:
+            return (result,)
+        if root is not None:
+            root.direct = root.direct + result
+            return (None,)
+        if self.book:
+            self.book(ZERO_UNITS, (result * (x == 0)).sum())
+        return (per_unit_of(result, x),)
+
+    def per_unit(self, value: Tensor, *shares: tuple[Tensor, Tensor], **knowledge: Any) -> Tensor:
+        """A value of which each signal holds an amount: `shares` are (signal, amount)."""
+        factors = [per_unit_of(amount, x.detach()) for x, amount in shares]
+        lost = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
+
+        def back(g: Tensor) -> list[Tensor]:
+            if self.book:
+                self.book(ZERO_UNITS, (g * lost).sum())
+            return [g * factor for factor in factors]
+
+        return self.step(value, back, *(x for x, _ in shares), **knowledge)
+
+    def protect(self, tensor: Tensor, *, spare: Sum | None) -> None:
+        """Keep values that are still needed from an operation that writes into `tensor`."""
+        place = tensor.untyped_storage().data_ptr()
+        for found, name in product(self.sums, ("z", "x")):
+            kept, spared = getattr(found, name), found is spare and name == "z"
+            if kept is not None and not spared and kept.untyped_storage().data_ptr() == place:
+                setattr(found, name, kept.clone())
+
+
+def per_unit_of(amount: Tensor, x: Tensor) -> Tensor:
+    """amount / x; 0 where x is 0, for there is no unit to hold relevance."""
+    zero, wider = x == 0, wide(x)
+    ratio = amount.to(wider) / torch.where(zero, 1.0, x).to(wider)
+    return torch.where(zero, 0.0, ratio).to(x.dtype)

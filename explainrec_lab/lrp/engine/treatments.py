@@ -1,0 +1,336 @@
+"""What an operation needs, so that g = R / x arrives at its inputs.
+
+Each treatment gets the trace and the call, runs the call so that the forward value is the program's
+own, bit for bit, and marks what relevance flows through. `operations.py` says which operation gets
+which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainrec_lab.lrp import head
+from explainrec_lab.lrp.engine.calls import Call, tensors_in
+from explainrec_lab.lrp.engine.trace import Trace
+from explainrec_lab.lrp.rules import Layer, book_bias
+
+Treatment = Callable[[Trace, Call], Any]
+
+
+def marked(trace: Trace, call: Call, result: Any) -> Any:
+    """Mark all tensors of a result that depend on the inputs."""
+    for tensor in tensors_in(result):
+        if tensor.requires_grad:
+            trace.mark(tensor, depth=call.depth, gate=call.gate)
+    return result
+
+
+def signals_of(trace: Trace, call: Call) -> list[Tensor]:
+    return [tensor for tensor in call.tensors() if trace.carries(tensor)]
+
+
+def without_constants(trace: Trace, call: Call) -> Call:
+    """The call with constants that want no gradient."""
+    for tensor in list(call.tensors()):
+        if tensor.requires_grad and not trace.carries(tensor):
+            call = call.with_(tensor, tensor.detach())
+    return call
+
+
+def with_constants(trace: Trace, call: Call, numbers: tuple[type, ...] = (float,)) -> Call:
+    """The call with constants that take the relevance of what they add."""
+    dtype = signals_of(trace, call)[0].dtype
+    for tensor in list(call.tensors()):
+        if not trace.carries(tensor):
+            call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
+    for place, value in enumerate(call.args):
+        if isinstance(value, numbers) and not isinstance(value, bool):
+            call.args[place] = trace.constant(torch.tensor(value, dtype=dtype))
+    return call
+
+
+def untouched(trace: Trace, call: Call) -> Any:
+    """Numbers that do not depend on those of the inputs."""
+    return call.run()
+
+
+def unknown(trace: Trace, call: Call) -> Any:
+    """What gives no numbers (shapes, comparisons, indices) has no relevance in it."""
+    result = call.run()
+    if any(t.is_floating_point() or t.is_complex() for t in tensors_in(result)):
+        raise call.refuse("if it is homogeneous or elementwise, mark it so")
+    return result
+
+
+def refused(why: str) -> Treatment:
+    """An operation that would cut relevance off, or that has no rule."""
+
+    def refuse(trace: Trace, call: Call) -> Any:
+        raise call.refuse(why)
+
+    return refuse
+
+
+# --- what needs nothing --------------------------------------------------------------------------
+
+
+def move(trace: Trace, call: Call) -> Any:
+    """Numbers move, stay, or are left out: the ordinary gradient is the rule."""
+    if call.name == "pad" and call.argument("value", 3):
+        raise call.refuse("padding with another value than 0")
+    if call.name == "iter":
+        return iter(marked(trace, call, list(call.args[0].unbind(0))))
+    return ordinary(trace, call)
+
+
+def ordinary(trace: Trace, call: Call) -> Any:
+    """f(t x) = t f(x) for t > 0, so x * gradient is f again (Euler): the gradient is the rule.
+
+    For max-pooling this is winner-takes-all; for ReLU, relevance passes the units that are on.
+    """
+    before = call.args[0] if call.args else None
+    result = without_constants(trace, call).run()
+    if result is before and not call.in_place:
+        return result  # nothing moved
+    return marked(trace, call, result)
+
+
+def relu(trace: Trace, call: Call) -> Any:
+    """The same; its output, which the next layer keeps too, stands in for the sum before it."""
+    mark = trace.mark_of(call.argument("input", 0))
+    result = ordinary(trace, call)
+    if mark is not None and mark.sum is not None:
+        mark.sum.gate(result)
+    return result
+
+
+def join(trace: Trace, call: Call) -> Any:
+    """Tensors side by side; constants among them take the relevance of biases."""
+    return marked(trace, call, with_constants(trace, call).run())
+
+
+def extreme(trace: Trace, call: Call) -> Any:
+    """Of two signals, like a maximum; of a signal and a constant, a function of each number."""
+    return (ordinary if len(signals_of(trace, call)) > 1 else elementwise)(trace, call)
+
+
+def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) -> Tensor:
+    """A function of this degree in the signals, and a bias: gradient x input / degree (Euler)."""
+
+    def back(g: Tensor) -> tuple[Tensor]:
+        book_bias(trace.book, g, bias)
+        return (g / degree,)
+
+    result = without_constants(trace, call).run()
+    return trace.step(result, back, result, depth=call.depth, gate=call.gate)
+
+
+def homogeneous(trace: Trace, call: Call) -> Tensor:
+    """A function that `head.homogeneous` marked."""
+    return shared(trace, call, call.func.degree)  # type: ignore[attr-defined]
+
+
+# --- sums ----------------------------------------------------------------------------------------
+
+
+def addition(trace: Trace, call: Call) -> Any:
+    """A sum of two signals is a weighted sum; a constant that is added takes its own relevance."""
+    if len(signals_of(trace, call)) > 1:
+        return trace.weighted_sum(Layer("addition", call.depth), call.run)
+    return marked(trace, call, with_constants(trace, call, (int, float)).run())
+
+
+def pool(trace: Trace, call: Call) -> Tensor:
+    """A sum with fixed weights: the epsilon rule."""
+    return trace.weighted_sum(Layer("pooling", call.depth), call.run)
+
+
+BIAS_AT = {"linear": 2, "conv": 2, "conv_transpose": 2, "bilinear": 3, "addmm": 0, "baddbmm": 0}
+"""Where a product's bias stands."""
+
+
+def product(trace: Trace, call: Call) -> Tensor:
+    """Linear layers, convolutions, contractions.
+
+    With one signal a weighted sum, which takes the layer's rule; with k signals each gets 1/k.
+    """
+    given = call.argument("bias", BIAS_AT.get(call.operation, len(call.args)))
+    if trace.carries(given):
+        raise call.refuse("its bias depends on the inputs; add it in a step of its own")
+    factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
+    signals = [t for t in factors if trace.carries(t)]
+    bias = None if given is None else given.detach()
+    if bias is not None and call.name.startswith("conv"):
+        bias = bias.view(-1, *(1,) * (call.argument("weight", 1).dim() - 2))
+    if len(signals) > 1:
+        return shared(trace, call, len(signals), bias)
+    if len(factors) != 2:  # more constants than one
+        run = without_constants(trace, call).run
+        return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
+    x, weight = sorted(factors, key=lambda t: t is not signals[0])
+    layer = layer_of(call, x, weight, given)
+    layer.bias = bias
+    return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
+
+
+def layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> Layer:
+    """One signal times one constant, but for the bias."""
+
+    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
+        other = call.with_(x, x_).with_(weight, weight_)
+        if given is not None:
+            other = other.with_(
+                given, torch.zeros_like(given) if bias is None else bias.view_as(given)
+            )
+            return other.run()
+        return other.run() if bias is None else other.run() + bias  # of a batch norm
+
+    usual = call.argument("weight", 1) is weight
+    kind = "convolution" if usual and call.name.startswith("conv") else "linear"
+    out = {"linear": 0, "conv": 0, "conv_transpose": 1}.get(call.operation) if usual else None
+    if call.operation == "conv_transpose" and call.argument("groups", 6, 1) != 1:
+        out = None  # groups make it two dimensions
+    return Layer(kind, call.depth, weight.detach(), apply=apply, out=out)
+
+
+def scaling(trace: Trace, call: Call) -> Any:
+    """Products of numbers: gates count as weights, two signals share half and half."""
+    signals = signals_of(trace, call)
+    gates = [t for t in signals if trace.mark_of(t).gate]  # type: ignore[union-attr]
+    if len(signals) < 2:
+        return ordinary(trace, call)
+    if len(gates) == 1:
+        return ordinary(trace, replace(call.with_(gates[0], gates[0].detach()), gate=False))
+    return shared(trace, call, 2)
+
+
+def division(trace: Trace, call: Call) -> Any:
+    """A divisor that depends on the inputs counts as a constant."""
+    above, below = call.argument("input", 0), call.argument("other", 1)
+    if not trace.carries(above):
+        return elementwise(trace, call)
+    if trace.carries(below) and below is not above:
+        call = call.with_(below, below.detach())
+    return ordinary(trace, call)
+
+
+# --- functions of each number alone --------------------------------------------------------------
+
+
+def elementwise(trace: Trace, call: Call) -> Any:
+    """Relevance passes unchanged: g_in = g * y / x; at an untouched input it ends right there."""
+    signals = signals_of(trace, call)
+    if len(signals) != 1:
+        raise call.refuse("of two tensors that depend on the inputs")
+    (x,) = signals
+    with torch.no_grad():
+        value = call.with_(x, x.detach().clone() if call.in_place else x.detach()).run()
+    if not isinstance(value, Tensor) or value.shape != x.shape:
+        raise call.refuse("it changes the shape")
+    root = trace.mark_of(x).root  # type: ignore[union-attr]
+    if root is not None:
+        return trace.replace(value, root.owner)
+    return trace.per_unit(value, (x, value), depth=call.depth)
+
+
+def gate(trace: Trace, call: Call) -> Any:
+    """The same; its output counts as a weight where it multiplies a signal."""
+    value = elementwise(trace, call)
+    trace.mark_of(value).gate = True  # type: ignore[union-attr]
+    return value
+
+
+# --- norms ---------------------------------------------------------------------------------------
+
+
+def batch_norm(trace: Trace, call: Call) -> Tensor:
+    """In eval mode an affine map; folded into the linear layer or convolution that feeds it."""
+    order = "input running_mean running_var weight bias training"
+    if call.func is torch.batch_norm:
+        order = "input weight bias running_mean running_var training"
+    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
+    x, mean, weight, bias = (of[n] for n in ("input", "running_mean", "weight", "bias"))
+    if of["training"] or mean is None:
+        raise call.refuse("it normalises by the batch: call model.eval()")
+    slope = torch.rsqrt(of["running_var"].double() + call.argument("eps", 7, 1e-5))
+    slope = slope if weight is None else slope * weight.detach()
+    shift = -slope * mean if bias is None else bias.detach() - slope * mean
+    shape = (-1, *(1,) * (x.dim() - 2))
+    slope, shift = slope.to(x.dtype).view(shape), shift.to(x.dtype).view(shape)
+    with torch.no_grad():
+        value = call.run()
+    before = trace.mark_of(x).sum  # type: ignore[union-attr]
+    if before is None or before.source is None:
+        return trace.summed(Layer("normalisation", call.depth, bias=shift), value, x, slope)
+    bias = before.layer.bias
+    joint = replace(before.layer, bias=shift if bias is None else bias * slope + shift)
+    return trace.summed(joint, value, before.source, slope)
+
+
+def sample_norm(trace: Trace, call: Call) -> Tensor:
+    """Layer and group norm: the standard deviation counts as a constant."""
+    x, eps = call.argument("input", 0), call.argument("eps", 4, 1e-5)
+    weight, bias = call.argument("weight", 2), call.argument("bias", 3)
+    if call.operation == "layer_norm":
+        grouped, shape = x, call.argument("normalized_shape", 1)
+        dims = tuple(range(-len(shape), 0))
+    else:
+        grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
+        dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
+    centred = grouped - grouped.mean(dim=dims, keepdim=True)
+    scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()
+    path = (centred * scale).reshape(x.shape)
+    if weight is not None:
+        path = path * weight.detach().view(shape)
+    bias = None if bias is None else bias.detach().view(shape)
+    with torch.no_grad():
+        value = call.run()
+    return trace.summed(Layer("normalisation", call.depth, bias=bias), value, path)
+
+
+# --- ids -----------------------------------------------------------------------------------------
+
+
+def looked_up(trace: Trace, call: Call, ids: Tensor, weight: Tensor) -> Tensor:
+    """The vectors of explained ids: what they get, their ids get."""
+    mark = trace.mark_of(ids)
+    if mark is None or mark.ids is None or trace.carries(weight):
+        raise call.refuse("of weights that are to be explained; explain the ids")
+    return trace.replace(weight.detach()[ids], mark.ids)
+
+
+def embedding(trace: Trace, call: Call) -> Tensor:
+    """`nn.Embedding`, or a table of vectors indexed by ids."""
+    ids, weight = call.argument("input", 0), call.argument("weight", 1)
+    return looked_up(trace, call, *((weight, ids) if ids.is_floating_point() else (ids, weight)))
+
+
+def embedding_bag(trace: Trace, call: Call) -> Tensor:
+    """The mean or the sum of the rows."""
+    mode, rows = call.argument("mode", 6, "mean"), embedding(trace, call)
+    odd = ("padding_idx", 10), ("per_sample_weights", 8), ("offsets", 2)
+    if mode not in ("mean", "sum") or any(call.argument(*name) is not None for name in odd):
+        raise call.refuse(f"with mode {mode!r}, offsets, weights or padding")
+    with torch.no_grad():
+        value = call.run()
+    path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
+    return trace.summed(Layer("pooling", call.depth), value, path)
+
+
+# --- the head ------------------------------------------------------------------------------------
+
+
+def difference(trace: Trace, call: Call) -> Tensor:
+    """R_delta, divided between the two operands by the split of the trace."""
+    x_i, x_j = call.args
+    if trace.split == "signed" or len(signals_of(trace, call)) < 2:
+        x_i, x_j = with_constants(trace, call).args
+        return marked(trace, call, x_i - x_j)
+    delta = (x_i - x_j).detach()
+    of_i, of_j = head.shares(trace.split, x_i.detach(), x_j.detach(), delta)
+    return trace.per_unit(delta, (x_i, of_i), (x_j, of_j), depth=call.depth)

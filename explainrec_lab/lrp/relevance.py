@@ -1,0 +1,158 @@
+"""`relevance`: the one door to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainrec_lab.lrp.composites import Composite, as_composite
+from explainrec_lab.lrp.engine.trace import Trace
+from explainrec_lab.lrp.engine.watch import Watch
+from explainrec_lab.lrp.head import SPLITS
+from explainrec_lab.lrp.ledger import Ledger
+from explainrec_lab.lrp.rules import Epsilon, Rule, wide
+
+Output = int | Tensor | Callable[[Any], Tensor] | None
+UNITS = 1024.0
+"""In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it."""
+
+
+def relevance(
+    model: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    output: Output = None,
+    rule: Rule | Composite = Epsilon(1e-6),  # noqa: B008 (frozen)
+    *,
+    split: str = "proportional",
+    ledger: bool = False,
+) -> Any:
+    """Layer-wise relevance of the inputs for one output a sample.
+
+    Args:
+        model: any PyTorch program in eval mode; called as `model(*inputs)`.
+        inputs: one tensor or several. Ids that go into an embedding are explained too. What is no
+            tensor is handed on and gets None.
+        output: what to explain: None (the model gives one value a sample), an index into the last
+            dimension, indices `[sample]`, or a function from the model's output to `[sample]`.
+        rule: one rule for all layers with weights, or a composite.
+        split: how a `lrp.difference` is divided between its operands, one of `SPLITS`.
+        ledger: also return where the relevance went.
+
+    Returns:
+        Relevance shaped like the inputs (a tuple for several); with `ledger`, a pair of that and
+        the ledger.
+
+    Raises:
+        ValueError: a model in training mode, NaN or infinite values, an output that is not one
+            value a sample or does not depend on the inputs.
+        UnsupportedOperation: an operation that has no rule; names it and the calling line.
+
+    Source: the LRP paper, §2.3.
+    """
+    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    _check(model, given, split)
+    parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
+    names = {id(parameter): name for name, parameter in parameters}
+    trace = Trace(as_composite(rule), split, names, keep_books=ledger)
+    try:
+        values = _run(model, given, output, trace)
+        found = _collect(trace, given, values)
+        answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
+        return (answer, _ledger(trace, values, found)) if ledger else answer
+    finally:
+        trace.close()
+
+
+def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
+    """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
+    with torch.enable_grad():
+        stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
+        with Watch(trace):
+            values = _select(model(*stand_ins), output)
+    if not trace.carries(values) or not values.requires_grad:
+        raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
+    if not bool(torch.isfinite(values).all()):
+        parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
+        bad = [name for name, values in parameters if not bool(torch.isfinite(values).all())]
+        where = f"parameter {bad[0]}" if bad else "the output for these inputs"
+        raise ValueError(f"model: {where} has NaN or infinite values")
+    return values
+
+
+def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
+    """The backward pass, and R = x g at every root."""
+    units = UNITS if values.dtype == torch.float16 else 1.0
+    leaves = [root.values for root in trace.roots]
+    start = torch.full_like(values, units)
+    gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
+    found: list[Any] = [
+        torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
+    ]
+    for root, g in zip(trace.roots, gradients, strict=True):
+        part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
+        if root.owner is None:
+            trace.book(root.account, torch.as_tensor(part).double().sum())
+        elif isinstance(part, Tensor):
+            inner = tuple(range(given[root.owner].dim(), part.dim()))  # vectors of ids
+            part = part.sum(dim=inner) if inner else part
+            found[root.owner] = found[root.owner] + part / units
+    trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
+    for place, r in enumerate(found):
+        if r is not None and not bool(torch.isfinite(r).all()):
+            raise ValueError(f"relevance of input {place} is not finite: try a larger epsilon")
+    return found
+
+
+def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
+    """Where the output went: into the inputs, and what kept them from getting all of it."""
+    accounts = {name: float(amount) for name, amount in trace.accounts.items()}
+    return Ledger(
+        output=float(values.detach().double().sum()),
+        inputs=sum(float(r.double().sum()) for r in found if r is not None),
+        biases=accounts.pop("biases", 0.0),
+        epsilon=accounts.pop("epsilon", 0.0),
+        sinks=accounts,
+    )
+
+
+def _select(out: Any, output: Output) -> Tensor:
+    """One value a sample."""
+    if callable(output):
+        out, output = output(out), None
+    if not isinstance(out, Tensor):
+        kind = type(out).__name__
+        raise ValueError(f"output: got a {kind}; give a function that picks one value a sample")
+    shape = tuple(out.shape)
+    if output is None:
+        if out.dim() > 1 and out.numel() != len(out):
+            raise ValueError(f"output: {shape} is not one value a sample; give an index")
+        return out.reshape(-1)
+    index, count = torch.as_tensor(output, device=out.device), shape[-1] if shape else 0
+    outside = bool(((index < -count) | (index >= count)).any())
+    if outside or index.is_floating_point():
+        raise ValueError(f"output: {output!r} is no index in 0..{count - 1}")
+    if index.dim() == 0:
+        return out[..., int(index)].reshape(-1)
+    if len(shape) != 2 or index.shape != shape[:1]:
+        raise ValueError(f"output: {tuple(index.shape)} indices for an output {shape}")
+    return out.gather(1, (index % count)[:, None])[:, 0]
+
+
+def _check(model: Any, given: Sequence[Any], split: str) -> None:
+    if split not in SPLITS:
+        raise ValueError(f"split: {split!r}; choose from {', '.join(SPLITS)}")
+    tensors = [(place, x) for place, x in enumerate(given) if isinstance(x, Tensor)]
+    if not tensors:
+        raise ValueError("inputs: there is no tensor among them")
+    for place, x in tensors:
+        if x.dtype == torch.uint8:
+            raise ValueError(f"inputs: input {place} is uint8; give floats, such as images / 255")
+        if not bool(torch.isfinite(x).all()):
+            raise ValueError(f"inputs: input {place} has NaN or infinite values")
+    modules = model.named_modules() if isinstance(model, nn.Module) else ()
+    busy = [name or "the model" for name, module in modules if module.training]
+    if busy:
+        raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")

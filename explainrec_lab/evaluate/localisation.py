@@ -148,10 +148,8 @@ def pair_scores(
         raise ValueError(f"relevance: shapes {[each.shape for each in maps]}; {needed}")
     maps.append(np.concatenate(maps, axis=-1))  # pooled: both images side by side, as one
     regions = [truth[:, 0], truth[:, 1], np.concatenate([truth[:, 0], truth[:, 1]], axis=-1)]
-    tables = [
-        _all_scores(each, region, sign).assign(view=view)
-        for each, region, view in zip(maps, regions, VIEWS, strict=True)
-    ]
+    views = zip(maps, regions, VIEWS, strict=True)
+    tables = [_all_scores(each, region, sign).assign(view=view) for each, region, view in views]
     return pd.concat(tables).rename_axis("pair")
 
 

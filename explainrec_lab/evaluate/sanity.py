@@ -32,7 +32,7 @@ def layers_with_weights(model: nn.Module) -> list[str]:
 
 def randomised(
     model: Model,
-    generator: torch.Generator | int = 0,
+    seed: int = 0,
     *,
     cascade: int | None = None,
     layers: Sequence[str] | None = None,
@@ -43,7 +43,7 @@ def randomised(
     without that recipe are shuffled entry by entry.
 
     Args:
-        generator: or its seed. One seed gives a cascade of n + 1 layers the same first n.
+        seed: one seed gives a cascade of n + 1 layers the same first n.
         cascade: only this many of the layers, from the last one down; None = all.
         layers: names from the input up to the output; by default `layers_with_weights`, which is
             right where modules were registered in the order of their use.
@@ -58,11 +58,11 @@ def randomised(
     count = len(names) if cascade is None else cascade
     if not 0 <= count <= len(names):
         raise ValueError(f"cascade: {count} is outside 0..{len(names)}, the layers with weights")
-    source = torch.Generator().manual_seed(generator) if isinstance(generator, int) else generator
+    source = torch.Generator().manual_seed(seed)
     forgetful = copy.deepcopy(model)
     for name in names[:count]:
-        seed = int(torch.randint(2**31, (), generator=source, device=source.device))
-        _forget(forgetful.get_submodule(name), seed)
+        own = int(torch.randint(2**31, (), generator=source))
+        _forget(forgetful.get_submodule(name), own)
     return forgetful
 
 
@@ -72,41 +72,30 @@ def _forget(module: nn.Module, seed: int) -> None:
     devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(seed)
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
             return
         for parameter in parameters:
             order = torch.randperm(parameter.numel()).to(parameter.device)
             parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
 
 
-def similarity(
-    first: Tensor | ndarray, second: Tensor | ndarray, *, absolute: bool = False
-) -> Float[ndarray, " event"]:
+def similarity(first: Tensor | ndarray, second: Tensor | ndarray) -> Float[ndarray, " event"]:
     """Spearman's rank correlation of two relevance maps of each event, in -1..1.
 
     nan where one of the maps is constant: it ranks nothing.
 
     Args:
         first, second: `[event, ...]`, of the same shape.
-        absolute: compare strength without sign.
 
     Raises:
         ValueError: different shapes, or nan values.
     """
-    a, b = _flat("first", first), _flat("second", second)
-    if a.shape != b.shape:
-        raise ValueError(f"first and second: shapes {a.shape} and {b.shape} of one event differ")
-    if absolute:
-        a, b = np.abs(a), np.abs(b)
+    maps = [torch.as_tensor(each).detach().cpu().flatten(1).numpy() for each in (first, second)]
+    if maps[0].shape != maps[1].shape:
+        raise ValueError(f"first and second: shapes {maps[0].shape} and {maps[1].shape} differ")
+    for name, each in zip(("first", "second"), maps, strict=True):
+        if np.isnan(each).any():
+            raise ValueError(f"{name}: nan among the values")
     with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
-        return np.array([spearmanr(*pair).statistic for pair in zip(a, b, strict=True)])
-
-
-def _flat(name: str, values: Tensor | ndarray) -> Float[ndarray, "event pixel"]:
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    array = array.reshape(len(array), -1).astype(np.float64)
-    if np.isnan(array).any():
-        raise ValueError(f"{name}: nan among the values")
-    return array
+        return np.array([spearmanr(*pair).statistic for pair in zip(*maps, strict=True)])

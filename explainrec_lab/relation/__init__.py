@@ -9,26 +9,11 @@ Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
 
 # ruff: noqa: F401 - the door of the chapter
 from explainrec_lab.relation import truth_table
-from explainrec_lab.relation.data import Batch, Batches, Pairs, Part, Split, split, test_pairs
-from explainrec_lab.relation.explain import (
-    Closeness,
-    Explanation,
-    Places,
-    default_rule,
-    explain,
-    mean_features,
-)
+from explainrec_lab.relation.data import Pairs, Part, Split, split, test_pairs
+from explainrec_lab.relation.explain import Closeness, Places, default_rule, explain, mean_features
 from explainrec_lab.relation.metric import NEW_USER, UserMetric
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.recommend import recommend
-from explainrec_lab.relation.scores import accuracy, features_of, logits_of, table_1
-from explainrec_lab.relation.train import (
-    another_shop,
-    fixed_features,
-    loss,
-    pretrained,
-    train,
-    trained,
-    untrained,
-)
+from explainrec_lab.relation.scores import accuracy, features_of, logits_of
+from explainrec_lab.relation.train import another_shop, loss, pretrained, train, trained, untrained
 from explainrec_lab.vision.backbone import pixels

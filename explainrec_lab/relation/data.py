@@ -76,8 +76,8 @@ def _part(recorded: Relations, items: Int[ndarray, " item"]) -> Part:
     member = np.zeros(recorded.n_items, bool)
     member[items] = True
     rows = np.flatnonzero(member[recorded.source] & member[recorded.target])
-    columns = {name: getattr(recorded, name)[rows] for name in ("group", "source", "target")}
-    inside = replace(recorded, **columns, kind=recorded.kind[rows])
+    columns = ("group", "source", "target", "kind")
+    inside = replace(recorded, **{name: getattr(recorded, name)[rows] for name in columns})
     return Part(items, inside, rows, recorded)
 
 
@@ -126,19 +126,16 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
         ValueError: too few items to find unrelated pairs.
     """
     positive, recorded = part.relations, part.recorded
-    ends = (recorded.source, recorded.target)
-    known = [_codes(recorded.group, recorded.kind, s, t, recorded) for s, t in (ends, ends[::-1])]
-    known = np.union1d(*known)
     rng = np.random.default_rng([seed, 1])
     source, target = np.empty_like(positive.source), np.empty_like(positive.target)
+    known = _codes(recorded.group, recorded.kind, recorded.source, recorded.target, part)
     open_ = np.arange(len(positive))
     for _ in range(200):
         if not len(open_):
             break
-        source[open_] = rng.choice(part.items, len(open_))
-        target[open_] = rng.choice(part.items, len(open_))
+        source[open_], target[open_] = (rng.choice(part.items, len(open_)) for _ in range(2))
         s, t, kind = source[open_], target[open_], positive.kind[open_]
-        bad = (s == t) | np.isin(_codes(positive.group[open_], kind, s, t, positive), known)
+        bad = (s == t) | np.isin(_codes(positive.group[open_], kind, s, t, part), known)
         if category is not None:
             bad |= (category[s] == category[t]) != (kind < len(SUBSTITUTES))
         open_ = open_[bad]
@@ -154,9 +151,10 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
     )
 
 
-def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Relations) -> ndarray:
-    """One number for each (user, kind, source, target)."""
-    return ((user * N_KINDS + kind) * of.n_items + s) * of.n_items + t
+def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> ndarray:
+    """One number for each (user, kind, pair of items), whichever comes first."""
+    n_items = of.recorded.n_items
+    return ((user * N_KINDS + kind) * n_items + np.minimum(s, t)) * n_items + np.maximum(s, t)
 
 
 # --------------------------------------------------------------------------- batches
@@ -210,9 +208,7 @@ class Batches:
         ValueError: fewer than 2 items a batch, or no relations.
     """
 
-    def __init__(
-        self, part: Part, images: Images | Tensor, size: int = 64, *, seed: int = 0
-    ) -> None:
+    def __init__(self, part: Part, images: Images | Tensor, size: int, seed: int = 0) -> None:
         if size < 2:
             raise ValueError(f"size: {size} must be at least 2 items a batch")
         relations = part.relations
@@ -236,12 +232,10 @@ class Batches:
         source, target = self._ends
         first = np.flatnonzero(inside[source] >= 0)
         second = np.flatnonzero((inside[target] >= 0) & (inside[source] < 0))
-        columns = (
-            np.concatenate([self._cell[first], self._cell[second]]),
-            np.concatenate([inside[source[first]], inside[target[second]]]),
-            np.concatenate([target[first], source[second]]),
-        )
+        cell = np.concatenate([self._cell[first], self._cell[second]])
+        one = np.concatenate([inside[source[first]], inside[target[second]]])
+        other = np.concatenate([target[first], source[second]])
         pictures = torch.as_tensor(self.images[self.items[places]])
         if pictures.dtype == torch.uint8:
             pictures = half_mirrored(pictures, rng)
-        return Batch(torch.from_numpy(places), pictures, *map(torch.from_numpy, columns))
+        return Batch(torch.from_numpy(places), pictures, *map(torch.from_numpy, (cell, one, other)))

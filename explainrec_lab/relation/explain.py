@@ -155,7 +155,12 @@ def _program(
     with torch.no_grad():
         factor = model.factor(*asked, pairs)
     if of == "contrast":
-        return lambda i, j, n, *_: contrast(*map(model.features, (i, j, n)), factor)
+
+        def contrast(i: Tensor, j: Tensor, n: Tensor, *_: Any) -> Float[Tensor, " pair"]:
+            x_i, x_j, x_n = map(model.features, (i, j, n))
+            return length_gap(difference(x_i, x_n), difference(x_i, x_j), factor)
+
+        return contrast
     if of == "personal":
         M = _personal_M(model, *asked, pairs)
         return lambda i, j, *_: quadratic_form(difference(model.features(i), model.features(j)), M)
@@ -249,11 +254,6 @@ class Places(nn.Module):
         return placed(self.model.features(images), self.factor)
 
 
-def contrast(x_i: Tensor, x_j: Tensor, x_n: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
-    """d(i, n) - d(i, j): why j rather than n."""
-    return length_gap(difference(x_i, x_n), difference(x_i, x_j), factor)
-
-
 @homogeneous(2)
 def length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
     """|delta_n L|^2 - |delta_j L|^2: one function of both, so that equal distances do no harm."""
@@ -281,11 +281,9 @@ def mean_M(model: RelationModel, kind: int) -> Float[Tensor, "D D"]:
 def _personal_M(
     model: RelationModel, user: Any, kind: Any, pairs: int
 ) -> Float[Tensor, "pair D D"]:
-    """M(u) - mean M, one a pair."""
-    users = model.users(user).expand(pairs).tolist()
-    kinds = model.kinds(kind).expand(pairs).tolist()
+    """M(u) - mean M, one a pair, `[pair, D, D]`."""
+    users, kinds = (ids.expand(pairs).tolist() for ids in (model.users(user), model.kinds(kind)))
     if NEW_USER in users:
         raise ValueError("user: NEW_USER has the average factor, nothing of it is personal")
-    means = {kind: mean_M(model, kind) for kind in set(kinds)}
-    own = {each: model.M(*each) - means[each[1]] for each in set(zip(users, kinds, strict=True))}
-    return torch.stack([own[each] for each in zip(users, kinds, strict=True)])
+    means = {each: mean_M(model, each) for each in set(kinds)}
+    return torch.stack([model.M(u, k) - means[k] for u, k in zip(users, kinds, strict=True)])

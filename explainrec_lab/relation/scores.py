@@ -1,15 +1,12 @@
 """How often the model is right about pairs of items that it has never seen.
 
 Source: LRP for explainable recommendations, §3.2 and Table 1: accuracy on as many related as
-sampled unrelated pairs, by category of the source, D and kind of relation.
+sampled unrelated pairs, by kind of relation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -19,9 +16,6 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Images
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import pixels
-
-NO_PAIRS = "-"
-"""What Table 1 prints where a category has no relations of a kind."""
 
 
 @torch.no_grad()
@@ -61,38 +55,3 @@ def accuracy(
         name: float(right[kind == number].mean()) if (kind == number).any() else float("nan")
         for number, name in enumerate(RELATION_KINDS)
     }
-
-
-def table_1(
-    logits: Mapping[int, Float[ndarray, " pair"]], pairs: Pairs, category: ndarray
-) -> pd.DataFrame:
-    """Accuracy in per cent, laid out like the paper's Table 1.
-
-    Args:
-        logits: D -> q - d of each pair by the model of that size.
-        category: `[item]`, names; a pair counts for the category of its source.
-
-    Returns:
-        One row a category and D, one column a kind; '-' where there are no pairs.
-
-    Raises:
-        ValueError: logits that are not one a pair.
-    """
-    rows = {}
-    of_source = np.asarray(category)[pairs.source]
-    for name in sorted(set(np.asarray(category).tolist())):
-        inside = of_source == name
-        for dimensions, values in sorted(logits.items()):
-            if len(values) != len(pairs):
-                raise ValueError(
-                    f"logits: {len(values)} of D = {dimensions} for {len(pairs)} pairs"
-                )
-            own = accuracy(values[inside] > 0, pairs.related[inside], pairs.kind[inside])
-            rows[name, dimensions] = {kind: _percent(share) for kind, share in own.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(rows, names=["category", "D"])
-    return table
-
-
-def _percent(share: float) -> float | str:
-    return NO_PAIRS if np.isnan(share) else round(100 * share, 1)

@@ -49,10 +49,6 @@ RECIPE_VERSION = 3
 OTHER_SHOP = 1000
 """Added to the seed of the shop whose relations are learned: the shop to start from."""
 
-IN_MEMORY = 20_000
-"""Up to so many pictures are read at once; more are read batch by batch."""
-
-
 # --------------------------------------------------------------------------- the loss
 
 
@@ -91,15 +87,14 @@ class BatchLoss:
 
     def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
         known = batch.pictures.dtype != torch.uint8  # flat vectors already
-        flat = batch.pictures if known else flat_vectors(model.network, batch.pictures)
-        x = model.head(flat)
+        x = model.head(batch.pictures if known else flat_vectors(model.network, batch.pictures))
         x_all = self._remember(batch.items, x.detach())
         cells, cell = batch.cell.unique(return_inverse=True)
         users, kinds = cells // N_KINDS, cells % N_KINDS
         factor, q = model.metric.factor(users, kinds), model.q[kinds]
         z, z_all = x @ factor, x_all @ factor  # [cell, item, r]
         d = (z[cell, batch.inside] - z_all[cell, batch.other]).square().sum(-1)
-        others = self._sample(z.device)
+        others = self._sample().to(z.device)
         apart = squared_distances(z, z_all[:, others])
         losses, of_others = loss(q[cell] - d, q[:, None, None] - apart)
         unrelated = self._unrelated(batch, cell, len(cells), others)
@@ -107,19 +102,18 @@ class BatchLoss:
         return (losses + mean[cell]) * self.known[batch.other]
 
     def _remember(self, items: Tensor, x: Tensor) -> Float[Tensor, "item D"]:
-        """All feature vectors as far as known (zeros elsewhere), those of this batch as new."""
+        """All feature vectors, those of this batch as new; zero where not known yet."""
         if self.memory is None:
             self.memory = x.new_zeros(self.n_items, x.shape[1])
             self.known = torch.zeros(self.n_items, dtype=torch.bool, device=x.device)
-        self.memory[items] = x
+        self.memory = self.memory.index_copy(0, items, x)
         self.known[items] = True
-        return self.memory.clone()
+        return self.memory
 
-    def _sample(self, device: torch.device) -> Int[Tensor, " other"]:
+    def _sample(self) -> Int[Tensor, " other"]:
         if self.others is None or self.others >= self.n_items:
-            return torch.arange(self.n_items, device=device)
-        drawn = torch.randint(self.n_items, (self.others,), generator=self._generator)
-        return drawn.to(device)
+            return torch.arange(self.n_items)
+        return torch.randint(self.n_items, (self.others,), generator=self._generator)
 
     def _unrelated(
         self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor
@@ -146,8 +140,6 @@ def train(
     images: Images,
     settings: Relation,
     seed: int = 0,
-    *,
-    progress: bool = False,
 ) -> History:
     """Fit in place by Adam, on the device of the settings in force; then back to the CPU.
 
@@ -164,7 +156,7 @@ def train(
     )
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = BatchLoss(len(part.items), seed=seed)
-    history = fit(model, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    history = fit(model, batches, losses, optimisation, fabric=fabric())
     model.cpu()
     return history
 
@@ -184,7 +176,6 @@ def trained(
     seed: int = 0,
     *,
     shuffled: bool = False,
-    progress: bool = False,
 ) -> RelationModel:
     """A trained model: trained on the first call, and read from a file from then on.
 
@@ -209,11 +200,11 @@ def trained(
     model = untrained(settings, recorded.n_groups, seed)
 
     def learn() -> float:
-        begun = pretrained(settings, recorded.n_groups, seed, progress=progress)
+        begun = pretrained(settings, recorded.n_groups, seed)
         model.load_state_dict(begun.state_dict())
-        pictures = images[:] if len(images) <= IN_MEMORY else images
+        images[part.items]  # drawing is not training
         begin = time.process_time()
-        train(model, part, pictures, settings, seed, progress=progress)
+        train(model, part, images, settings, seed)
         return begun.seconds + time.process_time() - begin
 
     chosen = recipe(settings, part, images, seed, model.network.origin)
@@ -238,8 +229,8 @@ def recipe(
 def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model of some settings with random weights, or ImageNet's if they ask for them."""
     start = "imagenet" if settings.weights == "imagenet" else None
-    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm}
-    network = backbone(settings.backbone, settings.width, start, **shape, seed=seed)
+    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm, "seed": seed}
+    network = backbone(settings.backbone, settings.width, start, **shape)
     form = {"dimensions": settings.D, "metric": settings.metric, "rank": settings.rank}
     return RelationModel(network, n_users, **form, seed=seed)
 
@@ -250,9 +241,7 @@ def another_shop(settings: Relation, seed: int = 0) -> Catalogue:
     return other.catalogue
 
 
-def pretrained(
-    settings: Relation, n_users: int, seed: int = 0, *, progress: bool = False
-) -> RelationModel:
+def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model as training on relations finds it.
 
     Under `weights="boutique"` the network has learned to name what is on the pictures of
@@ -268,7 +257,7 @@ def pretrained(
         catalogue = another_shop(settings, seed)
         catalogue.images[:]  # type: ignore[index]  # drawing is not training
         begin = time.process_time()
-        pretrain(model.network, catalogue, settings.epochs_before, seed, progress=progress)
+        pretrain(model.network, catalogue, settings.epochs_before, seed)
         return time.process_time() - begin
 
     chosen |= {"version": RECIPE_VERSION, "seed": seed}
@@ -293,9 +282,7 @@ class Naming(nn.Module):
         return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
 
 
-def pretrain(
-    network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0, *, progress: bool = False
-) -> History:
+def pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0) -> History:
     """Teach the network, in place, to name what is on a boutique's pictures.
 
     The questions: each attribute (class -1 = does not apply), the category, the colour family.
@@ -313,7 +300,6 @@ def pretrain(
     def losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
         return balanced_losses(model(batch.pictures), batch.labels)
 
-    optimisation = Optimisation(epochs, 2e-3)
-    history = fit(naming, batches, losses, optimisation, fabric=fabric(), progress=progress)
+    history = fit(naming, batches, losses, Optimisation(epochs, 2e-3), fabric=fabric())
     network.cpu()
     return history

@@ -65,24 +65,22 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
 
 
 def attributed(method: Callable[..., Any], **options: Any) -> Explainer:
-    """An explainer of `baselines.attribution`; an option that is a function gets the model."""
-
-    def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
-        chosen = {name: o(model) if callable(o) else o for name, o in options.items()}
-        map_i, map_j, *_ = method(model, (i, j, user, kind), **chosen)
-        return map_i, map_j
-
-    return explain
+    """An explainer of `baselines.attribution`."""
+    return lambda model, *asked: method(model, asked, **options)[:2]
 
 
-def blurred(explainer: Explainer, sigma: float = 1.0) -> Explainer:
+def grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
+    """Grad-CAM at the end of all convolutions."""
+    layer = network(model).convolutions
+    return attribution.grad_cam(model, asked, layer=layer)[:2]
+
+
+def blurred(explainer: Explainer) -> Explainer:
     """Relevance summed over channels and spread over a few pixels, so that noise cancels."""
 
-    def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
-        width = 2 * round(3 * sigma) + 1
-        maps = (each.sum(dim=1, keepdim=True) for each in explainer(model, i, j, user, kind))
-        map_i, map_j = (gaussian_blur(each, [width, width], [sigma, sigma]) for each in maps)
-        return map_i, map_j
+    def explain(model: nn.Module, *asked: Tensor) -> Maps:
+        maps = (each.sum(dim=1, keepdim=True) for each in explainer(model, *asked))
+        return tuple(gaussian_blur(each, [7, 7], [1.0, 1.0]) for each in maps)  # type: ignore[return-value]
 
     return explain
 
@@ -93,11 +91,6 @@ def network(model: nn.Module) -> Backbone:
         if isinstance(part, Backbone):
             return part
     raise ValueError("model: has no vision.Backbone, whose layers the explainer asks for")
-
-
-def last_maps(model: nn.Module) -> nn.Module:
-    """The layer that Grad-CAM looks at: all convolutions, with what follows the last one."""
-    return network(model).convolutions
 
 
 def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
@@ -112,9 +105,8 @@ def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
 def falling_gamma(model: nn.Module) -> lrp.Composite:
     """gamma 1, 1/4 and 1/16 in three thirds of the convolutions, epsilon in the dense layer."""
     third = -(-convolutions(model) // 3)
-    return lrp.Composite(
-        [(lrp.depth(n * third, (n + 1) * third), lrp.Gamma(0.25**n)) for n in range(3)],
-    )
+    thirds = (lrp.depth(n * third, (n + 1) * third) for n in range(3))
+    return lrp.Composite([(each, lrp.Gamma(0.25**n)) for n, each in enumerate(thirds)])
 
 
 METHODS: dict[str, Explainer] = {
@@ -127,7 +119,7 @@ METHODS: dict[str, Explainer] = {
     "gradient": attributed(attribution.gradient),
     "gradient x input": attributed(attribution.gradient_x_input),
     "integrated gradients": attributed(attribution.integrated_gradients, steps=8),
-    "Grad-CAM": attributed(attribution.grad_cam, layer=last_maps),
+    "Grad-CAM": grad_cam,
     "random": attributed(attribution.random_map),
 }
 """The explainers of the table; all but the first are what the paper does not try."""
@@ -139,11 +131,8 @@ def explained(
     """The maps of both pictures of all pairs, summed over channels, `batch` pairs at a time.
 
     Raises:
-        ValueError: a model in training mode, or a data set without pictures.
+        ValueError: a model in training mode.
     """
-    images = shop.catalogue.images
-    if images is None:
-        raise ValueError(f"dataset {shop.name!r}: its catalogue has no pictures")
     if model.training:
         raise ValueError("model: is in training mode; call model.eval() first")
     device = next(model.parameters()).device
@@ -151,7 +140,8 @@ def explained(
     for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
         some = pairs[rows]
         context = (torch.from_numpy(ids) for ids in (some.user, some.kind))
-        asked = [each.to(device) for each in (*some.pictures(images), *context)]
+        pictures = some.pictures(shop.catalogue.images)  # type: ignore[arg-type]
+        asked = [each.to(device) for each in (*pictures, *context)]
         maps = [each.detach() for each in explainer(model, *asked)]
         found.append(torch.stack([each.sum(1) if each.ndim == 4 else each for each in maps]))
     return torch.cat(found, dim=1).cpu()
@@ -233,36 +223,20 @@ def truth_table(
     maps = {name: explained(each, model, shop, pairs).numpy() for name, each in methods.items()}
     if references:
         both = [localisation.reference_maps(shop, items) for items in sides]
-        blind = both[0].keys() - {"uniform"}
-        maps |= {name: np.stack([each[name] for each in both]) for name in sorted(blind)}
-    regions = [localisation.attribute_masks(shop, items) for items in sides]
+        maps |= {name: np.stack([each[name] for each in both]) for name in ("centre", "silhouette")}
+    regions = np.stack([localisation.attribute_masks(shop, items) for items in sides])
+    there = regions.any(axis=(3, 4))
     true = localisation.relation_masks(shop, pairs.rows)
     tables = []
     for name, found in maps.items():
         table = localisation.pair_scores(list(found), true, sign).reset_index()
-        table["densest"] = _densest(found, regions, reasons, sign)
-        tables.append(table.assign(method=name))
-    everything = pd.concat(tables, ignore_index=True)
-    kinds = np.array(RELATION_KINDS)[pairs.kind[everything["pair"]]]
-    return everything.assign(kind=kinds)
-
-
-def _densest(
-    maps: Float[ndarray, "2 pair height width"],
-    regions: list[ndarray],
-    reasons: Int[ndarray, "pair 2"],
-    sign: str,
-) -> Float[ndarray, " view_pair"]:
-    """Hits of both sides, in the order of `localisation.VIEWS`; nan where both are pooled."""
-    hits = [
-        hits_of(
-            localisation.densest_attribute(maps[side], regions[side], sign),
-            reasons[:, side],
-            regions[side].any(axis=(2, 3)),
-        )
-        for side in (0, 1)
-    ]
-    return np.concatenate([*hits, np.full(len(reasons), np.nan)])
+        for side, view in enumerate(("source", "target")):
+            density = localisation.densest_attribute(found[side], regions[side], sign)
+            hits = hits_of(density, reasons[:, side], there[side])
+            table.loc[table["view"] == view, "densest"] = hits
+        kinds = np.array(RELATION_KINDS)[pairs.kind[table["pair"]]]
+        tables.append(table.assign(method=name, kind=kinds))
+    return pd.concat(tables, ignore_index=True)
 
 
 def hits_of(
@@ -310,9 +284,9 @@ def switch_effects(
     if not isinstance(gallery, Gallery):
         raise ValueError(f"dataset {shop.name!r}: its pictures cannot be drawn again")
     sides = (pairs.source, pairs.target)
-    x = [model.features(pixels(gallery[items]).to(model.q.device)) for items in sides]
-    d = model.distance(x[0], x[1], *map(torch.from_numpy, (pairs.user, pairs.kind)))
-    drawn = {item: _switched_features(model, gallery, item) for item in np.unique(sides).tolist()}
+    x = [model.features(each.to(model.q.device)) for each in pairs.pictures(gallery)]
+    d = model.distance(*x, *map(torch.from_numpy, (pairs.user, pairs.kind)))
+    drawn = {item: _switched(model, gallery, item) for item in np.unique(sides).tolist()}
     effects = np.zeros((2, len(pairs), len(SCHEMA.attributes)))
     for side, row in np.ndindex(2, len(pairs)):
         for attribute, others in drawn[int(sides[side][row])].items():
@@ -322,14 +296,11 @@ def switch_effects(
     return effects
 
 
-def _switched_features(
-    model: RelationModel, gallery: Gallery, item: int
-) -> dict[int, Float[Tensor, "class D"]]:
-    """attribute -> features of the item with each other class of it."""
+def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Tensor]:
+    """attribute -> features of the item with each other class of it, `[class, D]`."""
     design, found = gallery.designs[item], {}
     for name, own in design.attributes.items():
-        others = [value for value in SCHEMA.classes[name] if value != own]
-        images = [render(design.switched(name, value), gallery.size).image for value in others]
-        x = model.features(pixels(np.stack(images)).to(model.q.device))
-        found[SCHEMA.attribute(name)] = x
+        others = [design.switched(name, value) for value in SCHEMA.classes[name] if value != own]
+        images = np.stack([render(each, gallery.size).image for each in others])
+        found[SCHEMA.attribute(name)] = model.features(pixels(images).to(model.q.device))
     return found

@@ -319,19 +319,14 @@ def test_one_query_gives_one_row() -> None:
 # --------------------------------------------------------------------------- scores and recipe
 
 
-def test_table_1_has_a_row_for_each_category_and_size() -> None:
-    every = relations()
-    pairs = relation.test_pairs(relation.split(every).train)
-    pairs = pairs[~((pairs.source % 2 == 0) & (pairs.kind == 0))]
-    right = np.where(pairs.related, 1.0, -1.0)
-    category = np.where(np.arange(60) % 2, "odd", "even")
-    table = relation.table_1({10: right, 100: -right}, pairs, category)
-    assert list(table.index) == [("even", 10), ("even", 100), ("odd", 10), ("odd", 100)]
-    assert table.loc[("even", 10), "also_viewed"] == "-"
-    assert table.loc[("odd", 10), "also_viewed"] == 100
-    assert table.loc[("odd", 100), "bought_together"] == 0
-    with pytest.raises(ValueError, match=r"logits: 3 of D = 10 for"):
-        relation.table_1({10: right[:3]}, pairs, category)
+def test_accuracy_is_counted_kind_by_kind() -> None:
+    kind = np.array([0, 0, 1, 1, 3])
+    related = np.array([True, False, True, True, False])
+    found = relation.accuracy(np.array([True, True, True, True, False]), related, kind)
+    assert list(found) == list(RELATION_KINDS)
+    assert found["also_viewed"] == 0.5
+    assert found["buy_after_viewing"] == found["bought_together"] == 1
+    assert np.isnan(found["also_bought"])
 
 
 def test_scores_need_a_model_in_eval_mode() -> None:

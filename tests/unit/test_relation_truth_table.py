@@ -154,7 +154,7 @@ def test_blurring_keeps_the_sum(close: Closeness, shop: Dataset, pairs: Pairs) -
         maps[:, 1, 30, 30] = 2.0
         return maps, -maps
 
-    maps = truth_table.explained(truth_table.blurred(spot, 1.0), close, shop, pairs)
+    maps = truth_table.explained(truth_table.blurred(spot), close, shop, pairs)
     torch.testing.assert_close(maps.sum(dim=(2, 3))[0], torch.full((len(pairs),), 2.0))
     assert (maps[0] > 0).sum() > len(pairs)
 

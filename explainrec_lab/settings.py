@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAMES = ("ci", "cpu", "gpu")
 
 
-def current() -> str:
+def _current() -> str:
     """Name of the settings in force.
 
     Raises:
@@ -165,7 +165,7 @@ def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
     """
     if chapter not in SIZES:
         raise ValueError(f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
-    return SIZES[chapter][current()]
+    return SIZES[chapter][_current()]
 
 
 def fabric() -> Fabric:
@@ -174,7 +174,7 @@ def fabric() -> Fabric:
     Raises:
         ValueError: the settings are `gpu` and there is none.
     """
-    if current() != "gpu":
+    if _current() != "gpu":
         return training.cpu()
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")

@@ -47,7 +47,7 @@ class OCuLaR(Hyperparameters):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """<f_u, f_i>, which orders items as P does; `seed` is that of the first memberships."""
-        F, G = self.memberships(with_attributes(train), seed)
+        F, G = self.memberships(_with_attributes(train), seed)
         return F[: train.n_users] @ G[: train.n_items].T
 
     def memberships(
@@ -64,7 +64,7 @@ class OCuLaR(Hyperparameters):
         return F, G
 
 
-def with_attributes(train: Interactions) -> sparse.csr_array:
+def _with_attributes(train: Interactions) -> sparse.csr_array:
     """R with a further column for each user feature and a further row for each item feature."""
     users, items = train.user_features.matrix, train.item_features.matrix
     return sparse.csr_array(

@@ -210,11 +210,11 @@ class EASE(Hyperparameters):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Nothing is random. Memory: a matrix of items x items."""
-        B = item_weights(train.matrix, self.regularisation)
+        B = _item_weights(train.matrix, self.regularisation)
         return torch.from_numpy(train.matrix @ B).float()
 
 
-def item_weights(matrix: sparse.csr_array, regularisation: float) -> Float[ndarray, "item item"]:
+def _item_weights(matrix: sparse.csr_array, regularisation: float) -> Float[ndarray, "item item"]:
     """B_ij = -P_ij / P_jj off the diagonal, with P = (R^T R + regularisation)^-1.
 
     Source: Steck 2019, Eq. 8.

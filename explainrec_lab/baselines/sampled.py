@@ -47,7 +47,7 @@ class _Sampled(Hyperparameters):
         self, model: _Pair, losses: Losses, train: Interactions, seed: int, weight_decay: float
     ) -> Float[Tensor, "user item"]:
         """The scores of all users after training; `seed` is that of the draws."""
-        examples = Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        examples = _Comparisons(train.matrix, self.negatives, self.batch_size, seed)
         fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
         with torch.no_grad():
             return model(torch.arange(train.n_users))
@@ -55,20 +55,20 @@ class _Sampled(Hyperparameters):
 
 @dataclass(frozen=True)
 class FM(_Sampled):
-    """A factorization machine: see `FactorizationMachine`."""
+    """A factorization machine: see `_FactorizationMachine`."""
 
     weight_decay: float = 0.1
     may_be_zero: ClassVar[tuple[str, ...]] = ("weight_decay",)
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """`seed` is that of the first vectors and of the draws."""
-        model = FactorizationMachine(train, self.d, seed)
-        return self.scores_of(model, against_all_draws, train, seed, self.weight_decay)
+        model = _FactorizationMachine(train, self.d, seed)
+        return self.scores_of(model, _against_all_draws, train, seed, self.weight_decay)
 
 
 @dataclass(frozen=True)
 class CML(_Sampled):
-    """Collaborative metric learning: see `MetricSpace`.
+    """Collaborative metric learning: see `_MetricSpace`.
 
     Attributes:
         margin: by how much a squared distance shall be shorter.
@@ -78,14 +78,14 @@ class CML(_Sampled):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """`seed` is that of the first vectors and of the draws."""
-        model = MetricSpace(train, self.d, seed)
-        return self.scores_of(model, weighted_hinge(self.margin), train, seed, 0.0)
+        model = _MetricSpace(train, self.d, seed)
+        return self.scores_of(model, _weighted_hinge(self.margin), train, seed, 0.0)
 
 
 # --------------------------------------------------------------------------- models
 
 
-class Vectors(nn.Module):
+class _Vectors(nn.Module):
     """A vector for each owner plus those of the features it has.
 
     Args:
@@ -119,12 +119,12 @@ class _Pair(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         known = torch.from_numpy(np.diff(train.matrix.indptr) > 0)
         everything = torch.ones(train.n_items, dtype=torch.bool)
-        self.users = Vectors(train.user_features, d, known, generator)
-        self.items = Vectors(train.item_features, d, everything, generator)
+        self.users = _Vectors(train.user_features, d, known, generator)
+        self.items = _Vectors(train.item_features, d, everything, generator)
         self.register_buffer("catalogue", torch.arange(train.n_items))
 
 
-class FactorizationMachine(_Pair):
+class _FactorizationMachine(_Pair):
     """y(x) = sum_p w_p x_p + sum over pairs p < q of <v_p, v_q> x_p x_q.
 
     x holds ones for the user, her features, the item and its features. Terms that only concern
@@ -146,18 +146,18 @@ class FactorizationMachine(_Pair):
         return self.users(users) @ q.T + self.w_own + has @ self.w_shared + within
 
 
-class MetricSpace(_Pair):
+class _MetricSpace(_Pair):
     """y_ui = -|p_u - q_i|^2, with all vectors inside the unit ball.
 
     Source: Hsieh et al. 2017, §3.1 and Eq. 5.
     """
 
     def forward(self, users: Int[Tensor, " user"]) -> Float[Tensor, "user item"]:
-        p, q = inside_ball(self.users(users)), inside_ball(self.items(self.catalogue))
+        p, q = _inside_ball(self.users(users)), _inside_ball(self.items(self.catalogue))
         return 2 * p @ q.T - p.square().sum(1)[:, None] - q.square().sum(1)
 
 
-def inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """Vectors longer than 1, cut to length 1."""
     return x / x.norm(dim=1, keepdim=True).clamp(min=1)
 
@@ -201,7 +201,7 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Comparisons:
+class _Comparisons:
     """Epoch -> batches of users in random order; every pair gets `negatives` items of its own."""
 
     matrix: sparse.csr_array
@@ -221,7 +221,7 @@ class Comparisons:
             yield Draws(*(torch.from_numpy(array) for array in arrays))
 
 
-def against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
+def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
     """log(1 + sum over the draws of exp(y_drawn - y_taken)).
 
     With one draw this is BPR, -log sigma(y_taken - y_drawn); with many it is a sampled softmax,
@@ -233,7 +233,7 @@ def against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
     return F.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def weighted_hinge(margin: float) -> Losses:
+def _weighted_hinge(margin: float) -> Losses:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the

@@ -89,7 +89,7 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     named = products.dropna(subset=["product_category", "product_type"])
     named = named[~named.department.isin(NOT_A_PRODUCT)]
     category, kind = (
-        named[column].map({text: readable(text) for text in named[column].unique()})
+        named[column].map({text: _readable(text) for text in named[column].unique()})
         for column in ("product_category", "product_type")
     )
     return pd.DataFrame(
@@ -130,7 +130,7 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
             "item": rows["item"],
             "title": title.where(~shared, title + " (" + category.str.lower() + ")"),
             "category": category,
-            "department": rows.department.map(readable),
+            "department": rows.department.map(_readable),
         }
     )
 
@@ -143,7 +143,7 @@ def _users(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def readable(shout: str) -> str:
+def _readable(shout: str) -> str:
     """'FRZN SS PREMIUM ENTREES/DNRS/N' -> 'Frozen single-serve premium entrees/dinners'."""
     text = re.sub(r"\(.*", "", shout.lower())
     text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())

@@ -82,7 +82,7 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
     with opened(archive, by_hand("fashion-product-images", PAGE, "", archive)) as file:
         items = _items(table(file, "fashion-dataset/styles.csv", list(COLUMNS), commas=True))
         labels, state = _labels(file, items.original_id)
-    schema = frequent(labels, min_products)
+    schema = _frequent(labels, min_products)
     names = [f"fashion-dataset/images/{item}.jpg" for item in items.original_id]
     catalogue = Catalogue(
         items.assign(product_file=state),
@@ -131,7 +131,7 @@ def _named(product: dict) -> dict[str, str]:
     return {name: SAME.get((name, value), value) for name, value in named.items() if value != "NA"}
 
 
-def frequent(labels: pd.DataFrame, min_products: int) -> Schema:
+def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
     """Attributes with two classes or more of `min_products` products; the largest class first."""
     classes = {}
     for name in labels:

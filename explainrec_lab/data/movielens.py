@@ -62,7 +62,7 @@ def load() -> Dataset:
     """
     archive = path()
     if not archive.exists():
-        download(archive)
+        _download(archive)
     ratings, users, movies = (_table(text, name) for name, text in contents(archive).items())
     users = users.assign(
         gender=users.gender.map(GENDERS),
@@ -80,7 +80,7 @@ def load() -> Dataset:
     )
 
 
-def download(archive: Path) -> None:
+def _download(archive: Path) -> None:
     """Fetch the archive; it appears under its name only when its contents are right."""
     fetch = pooch.HTTPDownloader(progressbar=True)
     try:

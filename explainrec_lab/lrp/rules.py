@@ -132,7 +132,8 @@ class Gamma(Rule):
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         def favoured(values: Tensor, positive: bool) -> Tensor:
-            return torch.add(values, one_sign(values, positive), alpha=self.gamma)
+            part = one_sign(values, positive)
+            return torch.add(values, part, alpha=self.gamma, out=part)
 
         if not z.min() < 0:
             return [by_sign(layer, *inputs, z, favoured, True)]

@@ -86,7 +86,7 @@ def flat_vectors(
 
 
 @elementwise
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(pixel - mean) / std, channel by channel."""
     return (images - mean) / std
 
@@ -126,7 +126,7 @@ class Backbone(nn.Module):
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel g g"]:
         """The pooled feature maps."""
-        return self.pool(self.convolutions(normalise(images, self.mean, self.std))) * self.gain
+        return self.pool(self.convolutions(_normalise(images, self.mean, self.std))) * self.gain
 
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item size"]:
         return self.maps(images).flatten(1)

@@ -10,7 +10,7 @@ import pytest
 
 from explainrec_lab import data
 from explainrec_lab.data import movielens
-from explainrec_lab.data.completejourney import readable
+from explainrec_lab.data.completejourney import _readable
 from explainrec_lab.reconet import FeatureSpace
 
 
@@ -189,4 +189,4 @@ def test_purchases_lie_in_the_year_of_the_study(groceries: data.Dataset) -> None
     ],
 )
 def test_the_till_s_abbreviations_are_spelled_out(shout: str, read: str) -> None:
-    assert readable(shout) == read
+    assert _readable(shout) == read

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from toys import shop
 
 from explainrec_lab import baselines
-from explainrec_lab.baselines.coclusters import Pairs, improved, objective, with_attributes
-from explainrec_lab.baselines.collaborative import item_weights
+from explainrec_lab.baselines.coclusters import Pairs, _with_attributes, improved, objective
+from explainrec_lab.baselines.collaborative import _item_weights
 from explainrec_lab.baselines.sampled import (
-    Comparisons,
-    FactorizationMachine,
-    MetricSpace,
-    against_all_draws,
-    inside_ball,
-    weighted_hinge,
+    _against_all_draws,
+    _Comparisons,
+    _FactorizationMachine,
+    _inside_ball,
+    _MetricSpace,
+    _weighted_hinge,
 )
 from explainrec_lab.data import Interactions
 
@@ -137,7 +137,7 @@ def test_an_item_is_scored_by_its_own_nearest_items(seed: int) -> None:
 def test_ease_is_the_ridge_regression_of_each_item_on_the_others(seed: int, ridge: float) -> None:
     events = shop(seed).interactions
     taken = events.matrix.toarray().astype(float)
-    B = item_weights(events.matrix, ridge)
+    B = _item_weights(events.matrix, ridge)
     for item in range(events.n_items):
         others = np.arange(events.n_items) != item
         X = taken[:, others]
@@ -213,7 +213,7 @@ def test_an_improvement_maximises_what_the_expected_reasons_say(seed: int) -> No
 
 def test_attributes_are_further_columns_and_rows() -> None:
     events = shop(1).interactions
-    matrix = with_attributes(events).toarray()
+    matrix = _with_attributes(events).toarray()
     n_users, n_items = events.n_users, events.n_items
     np.testing.assert_array_equal(matrix[:n_users, :n_items], events.matrix.toarray())
     np.testing.assert_array_equal(matrix[:n_users, n_items:], events.user_features.matrix.toarray())
@@ -239,7 +239,7 @@ def ones(events: Interactions, user: int, item: int) -> tuple[list[int], list[in
 def test_a_factorization_machine_sums_over_all_pairs_of_what_is_known(seed: int) -> None:
     """Rendle's equation term by term; the terms of the user alone cancel between two items."""
     events = shop(seed).interactions
-    model = FactorizationMachine(events, d=3, seed=seed).double()
+    model = _FactorizationMachine(events, d=3, seed=seed).double()
     with torch.no_grad():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(seed))
@@ -250,7 +250,7 @@ def test_a_factorization_machine_sums_over_all_pairs_of_what_is_known(seed: int)
 
 
 def _in_full(
-    model: FactorizationMachine, events: Interactions, user: int, item: int
+    model: _FactorizationMachine, events: Interactions, user: int, item: int
 ) -> torch.Tensor:
     of_user, of_item = ones(events, user, item)
     vectors = [model.users.own[user], model.items.own[item]]
@@ -263,7 +263,7 @@ def _in_full(
 @given(seeds)
 def test_the_metric_space_measures_squared_distances_in_the_ball(seed: int) -> None:
     events = shop(seed).interactions
-    model = MetricSpace(events, d=3, seed=seed).double()
+    model = _MetricSpace(events, d=3, seed=seed).double()
     with torch.no_grad():
         model.users.own.mul_(20)  # some inside the ball, some outside
         y = model(torch.arange(events.n_users))
@@ -291,9 +291,9 @@ class Table(torch.nn.Module):
 def test_both_losses_comparison_by_comparison(seed: int) -> None:
     events = shop(seed).interactions
     y = torch.randn(events.matrix.shape, generator=torch.Generator().manual_seed(seed))
-    (draws,) = Comparisons(events.matrix, negatives=4, batch_size=100, seed=seed)(epoch=0)
-    softmax = against_all_draws(Table(y), draws)
-    hinge = weighted_hinge(0.5)(Table(y), draws)
+    (draws,) = _Comparisons(events.matrix, negatives=4, batch_size=100, seed=seed)(epoch=0)
+    softmax = _against_all_draws(Table(y), draws)
+    hinge = _weighted_hinge(0.5)(Table(y), draws)
     for n in range(len(draws)):
         user, item = int(draws.users[draws.rows[n]]), int(draws.items[n])
         bought = set(events.history(user).tolist())
@@ -309,13 +309,13 @@ def test_both_losses_comparison_by_comparison(seed: int) -> None:
 def test_with_one_draw_the_softmax_is_the_pairwise_comparison_of_bpr() -> None:
     events = shop(3).interactions
     y = torch.randn(events.matrix.shape, generator=torch.Generator().manual_seed(1))
-    (draws,) = Comparisons(events.matrix, negatives=1, batch_size=100)(epoch=0)
+    (draws,) = _Comparisons(events.matrix, negatives=1, batch_size=100)(epoch=0)
     taken, drawn = draws.of(y[draws.users])
     bpr = -torch.nn.functional.logsigmoid(taken - drawn[:, 0])
     bpr[~draws.usable[:, 0]] = 0
-    torch.testing.assert_close(against_all_draws(Table(y), draws), bpr)
+    torch.testing.assert_close(_against_all_draws(Table(y), draws), bpr)
 
 
 def test_vectors_outside_the_ball_are_cut_and_others_left() -> None:
-    cut = inside_ball(torch.tensor([[3.0, 4.0], [0.3, 0.4]]))
+    cut = _inside_ball(torch.tensor([[3.0, 4.0], [0.3, 0.4]]))
     torch.testing.assert_close(cut, torch.tensor([[0.6, 0.8], [0.3, 0.4]]))

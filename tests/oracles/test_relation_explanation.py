@@ -13,7 +13,7 @@ from explainrec_lab import lrp
 from explainrec_lab.relation import NEW_USER, RelationModel
 from explainrec_lab.relation.explain import OF, Closeness, Places, explain, mean_M
 from explainrec_lab.relation.metric import METRICS
-from explainrec_lab.vision.backbone import backbone, normalise
+from explainrec_lab.vision.backbone import _normalise, backbone
 
 EXACT = lrp.Epsilon(0.0)
 USERS, KINDS = [0, 2, 1], [3, 0, 1]
@@ -60,7 +60,7 @@ def sums(*relevance: Tensor) -> Tensor:
 
 def by_gradient(own: RelationModel, image: Tensor, R_x: Tensor) -> Tensor:
     """LRP-0 of a network without biases: normalised pixels times the gradient started at R / x."""
-    pixels = normalise(image, own.network.mean, own.network.std).requires_grad_()
+    pixels = _normalise(image, own.network.mean, own.network.std).requires_grad_()
     x = own.head(own.network.pool(own.network.convolutions(pixels)).flatten(1))
     start = torch.where(x > 0, R_x / x, 0.0).detach()
     return pixels.detach() * torch.autograd.grad(x, pixels, start)[0]
@@ -93,7 +93,7 @@ def test_relevance_is_the_share_of_each_component_carried_to_the_pixels(
 
 def test_the_signed_split_is_half_of_gradient_times_input() -> None:
     own = model()
-    pixels = [normalise(x, own.network.mean, own.network.std).requires_grad_() for x in (A, B)]
+    pixels = [_normalise(x, own.network.mean, own.network.std).requires_grad_() for x in (A, B)]
     flat = [own.network.pool(own.network.convolutions(x)).flatten(1) for x in pixels]
     d = own.distance(own.head(flat[0]), own.head(flat[1]), USERS, KINDS)
     gradients = torch.autograd.grad(d.sum(), pixels)

@@ -33,15 +33,15 @@ def reference(model: reconet.RecoNet) -> torch.Tensor:
 @given(st.integers(0, 10_000), st.floats(1e-6, 1e6))
 def test_each_number_is_off_by_half_a_step_at_most(seed: int, size: float) -> None:
     rows = size * torch.randn(5, 7, generator=torch.Generator().manual_seed(seed))
-    numbers, scale = export.rounded(rows)
+    numbers, scale = export._rounded(rows)
     step = rows.abs().amax(dim=1, keepdim=True) / export.TOP
-    error = (export.restored(numbers, scale) - rows).abs()
+    error = (export._restored(numbers, scale) - rows).abs()
     assert (error <= 0.501 * step + 1e-6 * rows.abs()).all()
 
 
 def test_a_row_of_zeros_stays_one() -> None:
-    numbers, scale = export.rounded(torch.zeros(1, 4))
-    assert np.isfinite(scale).all() and not export.restored(numbers, scale).any()
+    numbers, scale = export._rounded(torch.zeros(1, 4))
+    assert np.isfinite(scale).all() and not export._restored(numbers, scale).any()
 
 
 def test_the_export_holds_names_and_what_each_item_brings(model, reference) -> None:

@@ -19,14 +19,14 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_choice_a_machine_without_gpu_reads_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert settings.current() == "cpu"
+    assert settings._current() == "cpu"
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "")
-    assert settings.current() == "cpu"
+    assert settings._current() == "cpu"
 
 
 def test_without_a_choice_a_machine_with_a_gpu_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert settings.current() == "gpu"
+    assert settings._current() == "gpu"
 
 
 @pytest.mark.parametrize("name", settings.NAMES)
@@ -40,7 +40,7 @@ def test_each_chapter_has_each_size(
 
 def test_unknown_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "laptop")
-    for ask in (settings.current, settings.fabric, lambda: settings.settings("reconet")):
+    for ask in (settings._current, settings.fabric, lambda: settings.settings("reconet")):
         with pytest.raises(ValueError, match="EXPLAINREC_SETTINGS: 'laptop'; choose from ci, cpu"):
             ask()
 

@@ -17,7 +17,7 @@ Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -303,13 +303,15 @@ def saers(
         fusion, bias: see `SAERS`.
     """
     if isinstance(features, str):
-        known: dict[str, Any] = {"regions": found.features, "classes": class_features(found)}
-        features = known[features]
-    features = scaled(torch.as_tensor(features))
+        own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
+        features = own[features]
+    f_g: WholeFeature | None = None
     if whole is True:
-        whole = LinearFeature(torch.from_numpy(found.whole), d, seed)
+        f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
+    elif whole is not False:
+        f_g = whole
     applies = torch.from_numpy(found.applies)
-    return SAERS(n_users, features, applies, whole or None, d, fusion=fusion, bias=bias, seed=seed)
+    return SAERS(n_users, scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
 
 def class_features(found: Extracted) -> Float[Tensor, "item A class"]:

@@ -2,20 +2,18 @@
 
     python benchmarks/relevance.py cost     # CPU time over gradient x input, VGG-16 at 224 pixels
     python benchmarks/relevance.py memory   # peak memory over gradient x input's increment
-    python benchmarks/relevance.py zoo      # torchvision's families: closed ledgers, right LRP-0
     python benchmarks/relevance.py cases    # small programs against exact LRP-0
 
 One JSON line a result. Cost: all methods take turns in one process on one thread, and the ratio is
 taken within each round; its median counts. Memory: a fresh process a measure, the kernel's
-high-water mark of resident memory during the call minus what was resident before it. The oracles of
-`zoo` and `cases` are those of tests/oracles.
+high-water mark of resident memory during the call minus what was resident before it (Linux only).
+The oracles of `cases` are those of tests/oracles, where `test_lrp_zoo.py` covers torchvision.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -145,13 +143,11 @@ def cpu_seconds(method: Method, model: nn.Module, x: Tensor) -> float:
     return time.process_time() - start
 
 
-def memory(batch: int, repeats: int, peers: bool) -> None:
+def memory(batch: int, peers: bool) -> None:
     increments: dict[str, float] = {}
     for name in METHODS:
         if peers or not name.startswith(("captum", "zennit")):
-            increments[name] = statistics.median(
-                in_a_fresh_process(name, batch) for _ in range(repeats)
-            )
+            increments[name] = in_a_fresh_process(name, batch)
             say("memory", round(increments[name] / increments[BASE], 3), "x gradient x input's",
                 method=name, batch=batch, MiB=round(increments[name] / 2**20))  # fmt: skip
 
@@ -168,25 +164,16 @@ def increment(name: str, batch: int) -> None:
     METHODS[name](model, pictures(1))
     before = forget_peak()
     METHODS[name](model, x)
-    print(peak() - before)
+    print(status("VmHWM") - before)
 
 
 def forget_peak() -> int:
-    """Resident bytes now; the kernel's high-water mark starts from here where it can."""
-    clear = Path("/proc/self/clear_refs")
-    if not clear.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    clear.write_text("5")
-    return _status("VmRSS")
+    """Resident bytes now; the kernel's high-water mark starts from here."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
 
 
-def peak() -> int:
-    if not Path("/proc/self/status").exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return _status("VmHWM")
-
-
-def _status(key: str) -> int:
+def status(key: str) -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
 
@@ -219,25 +206,18 @@ def by_captum(model: nn.Module, inputs: tuple[Tensor, ...], index: Any) -> tuple
     return tuple(LRP(model).attribute(tuple(x.clone() for x in inputs), target=index))
 
 
-def by_zennit(
-    model: nn.Module, inputs: tuple[Tensor, ...], index: Any, resnet: bool = False
-) -> tuple[Tensor, ...]:
-    """With the canonizer that folds batch norms; `resnet`: with the one made for ResNets."""
-    from zennit import canonizers, composites, rules, torchvision, types
+def by_zennit(model: nn.Module, inputs: tuple[Tensor, ...], index: Any) -> tuple[Tensor, ...]:
+    """With the canonizer that folds batch norms."""
+    from zennit import canonizers, composites, rules, types
 
-    fold = torchvision.ResNetCanonizer() if resnet else canonizers.SequentialMergeBatchNorm()
     layers = [*composites.layer_map_base(1e-9), (types.Linear, rules.Epsilon(1e-9))]
-    composite = composites.LayerMapComposite(layers, canonizers=[fold])
+    fold = [canonizers.SequentialMergeBatchNorm()]
+    composite = composites.LayerMapComposite(layers, canonizers=fold)
     leaves = [x.clone().requires_grad_() for x in inputs]
     with composite.context(model) as hooked:
         output = hooked(*leaves)
-        seed = torch.zeros_like(output)
-        if index is None:
-            seed += output.detach()
-        else:
-            rows = torch.arange(len(output))
-            seed[rows, index] = output[rows, index].detach()
-        return torch.autograd.grad(output, leaves, seed)
+        explained = output if index is None else output[:, index]
+        return torch.autograd.grad(explained, leaves, explained.detach())
 
 
 PEERS = {"explainrec_lab": by_engine, "captum": by_captum, "zennit": by_zennit}
@@ -272,38 +252,9 @@ def _with_twin(programs: Any, case: Any) -> tuple[Any, tuple[Tensor, ...], tuple
     return lambda: programs.made(case.program), inputs, oracle
 
 
-def zoo() -> None:
-    from oracles import test_lrp_zoo as families
-
-    for name in [*families.QUICK, *families.SLOW]:
-        model, x = families.alive(name), families.image(name)
-        index = families.largest_logit(model, x)
-        oracle = (families.gradient_times_input(families.twin(model), x, index),)
-        verdicts = {p: verdict(lambda: f(model, (x,), index), oracle) for p, f in PEERS.items()}  # noqa: B023
-        if name.startswith("resnet"):
-            verdicts["zennit, ResNetCanonizer"] = verdict(
-                lambda: by_zennit(model, (x,), index, resnet=True),  # noqa: B023
-                oracle,
-            )
-        gaps = {str(d): _gap(model, x, index, d) for d in (torch.float64, torch.float32)}
-        say("family", verdicts["explainrec_lab"], "verdict", family=name, gap=gaps, **verdicts)
-
-
-def _gap(model: nn.Module, x: Tensor, index: Tensor, dtype: torch.dtype) -> float | str:
-    """The worst of three rules: what the ledger misses, over the output."""
-    worst = 0.0
-    for rule in (EPSILON, lrp.Epsilon(1e-3, relative=True), BOX):
-        try:
-            _, ledger = lrp.relevance(model.to(dtype), x.to(dtype), index, rule, ledger=True)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        worst = max(worst, abs(float(ledger.gap)) / abs(float(ledger.output)))
-    return worst
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["cost", "memory", "zoo", "cases", "increment"])
+    parser.add_argument("what", choices=["cost", "memory", "cases", "increment"])
     parser.add_argument("--batches", type=int, nargs="+", default=None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without-peers", action="store_true", help="in cost and memory")
@@ -314,11 +265,11 @@ def main() -> None:
     if asked.what == "cost":
         cost(asked.batches or [1, 4, 16], asked.rounds, not asked.without_peers)
     elif asked.what == "memory":
-        memory((asked.batches or [16])[0], 1, not asked.without_peers)
+        memory((asked.batches or [16])[0], not asked.without_peers)
     elif asked.what == "increment":
         increment(asked.method, asked.batches[0])
     else:
-        zoo() if asked.what == "zoo" else cases()
+        cases()
 
 
 if __name__ == "__main__":

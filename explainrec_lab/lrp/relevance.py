@@ -69,9 +69,7 @@ def relevance(
 def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
     """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
     with torch.enable_grad():
-        stand_ins = [
-            trace.explain(x, n) if isinstance(x, Tensor) else x for n, x in enumerate(given)
-        ]
+        stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
             values = _select(model(*stand_ins), output)
     if not trace.carries(values) or not values.requires_grad:
@@ -96,16 +94,16 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     for root, g in zip(trace.roots, gradients, strict=True):
         part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
         if root.owner is None:
+            assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())
         elif isinstance(part, Tensor):
-            shape = (*given[root.owner].shape, -1)  # an id gets the relevance of its vector
-            found[root.owner] = found[root.owner] + part.reshape(shape).sum(-1) / units
+            inner = tuple(range(given[root.owner].dim(), part.dim()))  # vectors of ids
+            part = part.sum(dim=inner) if inner else part
+            found[root.owner] = found[root.owner] + part / units
     trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
     for place, r in enumerate(found):
         if r is not None and not bool(torch.isfinite(r).all()):
-            raise ValueError(
-                f"relevance of input {place} is infinite: raise epsilon, or use float32"
-            )
+            raise ValueError(f"relevance of input {place} is not finite: try a larger epsilon")
     return found
 
 

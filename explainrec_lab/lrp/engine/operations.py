@@ -55,17 +55,16 @@ ROWS: list[tuple[t.Treatment, str]] = [
         """),
     (t.gate, "sigmoid hardsigmoid"),
     (t.batch_norm, "batch_norm"),
-    (t.sample_norm, "layer_norm group_norm instance_norm"),
+    (t.sample_norm, "layer_norm group_norm"),
     (t.embedding, "embedding"),
     (t.embedding_bag, "embedding_bag"),
     (t.difference, "difference"),
     (t.homogeneous, "homogeneous"),
-    (t.refused("explain a logit instead of a probability"), "softmax"),
-    (t.refused("explain a logit instead of a log-probability"), "log_softmax"),
+    (t.refused("explain a logit instead of a probability"), "softmax log_softmax"),
     (t.refused("it cuts the value off from the inputs"), "detach data"),
     (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
-    (t.refused("attention has no rule here"),
-     "scaled_dot_product_attention multi_head_attention_forward"),
+    (t.refused("attention has no rule"), "scaled_dot_product_attention"),
+    (t.refused("attention has no rule"), "multi_head_attention_forward"),
 ]  # fmt: skip
 
 OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -14,8 +14,6 @@ from torch import Tensor
 from explainrec_lab.lrp.composites import WEIGHTED, Composite
 from explainrec_lab.lrp.rules import Epsilon, Layer, Rule, book_bias, propagate, wide
 
-Back = Callable[[Tensor], Sequence[Tensor | None]]
-"""From the g of a value to the g of each of its signals."""
 MARK = "_lrp_mark"
 ZERO_UNITS = "units at zero"
 """Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on."""
@@ -195,7 +193,7 @@ class Trace:
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def step(self, value: Tensor, back: Back, *signals: Tensor, **knowledge: Any) -> Tensor:
+    def step(self, value: Tensor, back: Any, *signals: Tensor, **knowledge: Any) -> Tensor:
         """A value whose relevance per unit goes to the signals as `back` says."""
         return self.mark(Step.apply((value.detach(),), back, *signals), **knowledge)
 
@@ -218,7 +216,7 @@ class Trace:
         if slope is None and layer.out is not None:
             found.source = source
         if isinstance(rule, Epsilon):
-            epsilon = rule.absorbing(found.z)  # now: a ReLU may overwrite z
+            epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
             back = partial(self._scale, found, rule, epsilon, slope)
         else:
             found.x = source.detach()
@@ -254,7 +252,7 @@ class Trace:
     def per_unit(self, value: Tensor, *shares: tuple[Tensor, Tensor], **knowledge: Any) -> Tensor:
         """A value of which each signal holds an amount: `shares` are (signal, amount)."""
         factors = [per_unit_of(amount, x.detach()) for x, amount in shares]
-        lost = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
+        lost: Any = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
 
         def back(g: Tensor) -> list[Tensor]:
             if self.book:

@@ -272,24 +272,17 @@ def batch_norm(trace: Trace, call: Call) -> Tensor:
     return trace.summed(joint, value, before.source, slope)
 
 
-NORM_WEIGHTS = {"layer_norm": (2, 4), "group_norm": (2, 4), "instance_norm": (3, 7)}
-"""Where the weight, followed by the bias, and eps stand."""
-
-
 def sample_norm(trace: Trace, call: Call) -> Tensor:
-    """Layer, group and instance norm: the standard deviation counts as a constant."""
-    x, (place, last) = call.argument("input", 0), NORM_WEIGHTS[call.operation]
-    weight, bias = call.argument("weight", place), call.argument("bias", place + 1)
-    if call.argument("use_input_stats", 5, True) is False:
-        raise call.refuse("with running statistics")
+    """Layer and group norm: the standard deviation counts as a constant."""
+    x, eps = call.argument("input", 0), call.argument("eps", 4, 1e-5)
+    weight, bias = call.argument("weight", 2), call.argument("bias", 3)
     if call.operation == "layer_norm":
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))
     else:
-        groups = call.argument("num_groups", 1) if call.name == "group_norm" else x.shape[1]
-        grouped, dims, shape = x.reshape(len(x), groups, -1), (-1,), (-1, *(1,) * (x.dim() - 2))
+        grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
+        dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
     centred = grouped - grouped.mean(dim=dims, keepdim=True)
-    eps = call.argument("eps", last, 1e-5)
     scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()
     path = (centred * scale).reshape(x.shape)
     if weight is not None:

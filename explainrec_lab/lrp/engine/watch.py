@@ -34,17 +34,18 @@ class Watch(TorchFunctionMode):
             return call.run()
         for tensor in call.tensors():
             if tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor):
-                raise call.refuse(
-                    f"a tensor was made by {type(tensor.grad_fn).__name__}, out of our sight: a "
-                    "custom autograd function or a compiled part?"
-                )
+                maker = type(tensor.grad_fn).__name__
+                raise call.refuse(f"{maker} hides it: a custom autograd function, a compiled part?")
         known = [tensor for tensor in call.tensors() if self.trace.mark_of(tensor)]
         if not known:
             return self._constant(call, treatment)
         if treatment is treatments.unknown:
             return treatment(self.trace, call)
         if not any(self.trace.carries(tensor) for tensor in known):
-            return self._ids(call, treatment)
+            if call.name not in ("embedding", "embedding_bag", "getitem"):
+                raise call.refuse("of ids that are to be explained; give images as floats")
+            treatment = treatments.embedding if call.name == "getitem" else treatment
+            return treatment(self.trace, call)
         return self._signals(call, treatment)
 
     def _constant(self, call: Call, treatment: treatments.Treatment) -> Any:
@@ -55,19 +56,12 @@ class Watch(TorchFunctionMode):
             self.trace.is_part(result, call.args[0])
         return result
 
-    def _ids(self, call: Call, treatment: treatments.Treatment) -> Any:
-        if call.name not in ("embedding", "embedding_bag", "getitem"):
-            raise call.refuse("of ids that are to be explained; give images as floats")
-        return (treatments.embedding if call.name == "getitem" else treatment)(self.trace, call)
-
     def _signals(self, call: Call, treatment: treatments.Treatment) -> Any:
         """A call that relevance flows through."""
         if not torch.is_grad_enabled():
-            raise call.refuse(
-                "without gradients (no_grad, a custom autograd function) it cuts it off"
-            )
+            raise call.refuse("it runs in no_grad or in a custom autograd function")
         signals = treatments.signals_of(self.trace, call)
-        marks = [self.trace.mark_of(tensor) for tensor in signals]
+        marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
         call.depth, call.gate = max(mark.depth for mark in marks), all(mark.gate for mark in marks)
         sums = [(mark.sum, x) for mark, x in zip(marks, signals, strict=True) if mark.sum]
         for found, x in sums:
@@ -81,8 +75,9 @@ class Watch(TorchFunctionMode):
         """Write where autograd knows how; else run on a copy and write the result back."""
         trace, target = self.trace, call.args[0]
         mark = trace.mark_of(target)
-        alone = mark is not None and mark.sum is not None and mark.sum.uses == 1
-        trace.protect(target, spare=mark.sum if alone and treatment is treatments.relu else None)
+        made = None if mark is None else mark.sum
+        alone = treatment is treatments.relu and made is not None and made.uses == 1
+        trace.protect(target, spare=made if alone else None)
         if treatment not in IN_PLACE:
             copy = trace.like(target.clone(), target)
             target.copy_(result := treatment(trace, call.with_(target, copy)))

@@ -61,8 +61,9 @@ def split(
     _check_no_repeats(interactions)
     order = np.random.default_rng(seed).permutation(len(interactions))
     first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
-    three = np.split(order, [first, second])
-    return Split(*(interactions.select(np.sort(part)) for part in three))
+    parts = np.split(order, [first, second])
+    train, development, test = (interactions.select(np.sort(part)) for part in parts)
+    return Split(train, development, test)
 
 
 def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
@@ -81,8 +82,9 @@ def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
     users = np.unique(parts.test.user)
     count = round(fraction * len(users))
     cold = np.sort(np.random.default_rng(seed).choice(users, count, replace=False))
-    warm = [part.select(~np.isin(part.user, cold)) for part in (parts.train, parts.development)]
-    return Split(*warm, parts.test, cold)
+    seen = (parts.train, parts.development)
+    train, development = (part.select(~np.isin(part.user, cold)) for part in seen)
+    return Split(train, development, parts.test, cold)
 
 
 def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> Split:
@@ -104,7 +106,9 @@ def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> 
     rank = random_rank(interactions.user, np.random.default_rng(seed))
     counts = np.bincount(interactions.user, minlength=interactions.n_users)
     rank[counts[interactions.user] < least] = 2
-    return Split(*(interactions.select(part) for part in (rank >= 2, rank == 0, rank == 1)))
+    parts = (rank >= 2, rank == 0, rank == 1)
+    train, development, test = (interactions.select(part) for part in parts)
+    return Split(train, development, test)
 
 
 def cold_items(parts: Split) -> Int[ndarray, " cold"]:

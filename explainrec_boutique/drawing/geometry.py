@@ -139,11 +139,6 @@ def along(path: Points, shares: float | Sequence[float] | ndarray) -> Points:
     return np.stack([np.interp(at, travelled, path[:, i]) for i in (0, 1)], axis=1)
 
 
-def at(path: Points, share: float) -> Points:
-    """The point `[2]` at a share of the path's length."""
-    return along(path, share)[0]
-
-
 def x_at(path: Points, y: float) -> float:
     """Where a path that runs down crosses a height."""
     return float(np.interp(y, path[:, 1], path[:, 0]))
@@ -183,12 +178,6 @@ def wave(turns: ndarray) -> ndarray:
     """A sine without a sine: parabolic arcs of period 1 and range -1..1, exact arithmetic."""
     t = turns - np.floor(turns + 0.5)
     return 8 * t - 16 * t * np.abs(t)
-
-
-def step(x: ndarray | float) -> ndarray:
-    """Smooth step from 0 at x <= 0 to 1 at x >= 1."""
-    t = np.clip(x, 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 # ------------------------------------------------------------------ the frame

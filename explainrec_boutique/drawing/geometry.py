@@ -123,18 +123,18 @@ def star(centre: Point, outer: float, inner: float, tips: int = 5) -> Points:
 # ------------------------------------------------------------------ along a path
 
 
-def lengths(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, " vector"]:
+def _lengths(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, " vector"]:
     return np.sqrt(vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1])
 
 
 def unit(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, "vector 2"]:
     """The same directions, of length 1."""
-    return vectors / np.maximum(lengths(vectors), 1e-9)[:, None]
+    return vectors / np.maximum(_lengths(vectors), 1e-9)[:, None]
 
 
 def along(path: Points, shares: float | Sequence[float] | ndarray) -> Points:
     """Points at shares 0..1 of the path's length."""
-    travelled = np.concatenate([[0.0], np.cumsum(lengths(np.diff(path, axis=0)))])
+    travelled = np.concatenate([[0.0], np.cumsum(_lengths(np.diff(path, axis=0)))])
     at = np.atleast_1d(np.asarray(shares, dtype=np.float64)) * travelled[-1]
     return np.stack([np.interp(at, travelled, path[:, i]) for i in (0, 1)], axis=1)
 
@@ -168,7 +168,7 @@ def ribbon(path: Points, width: float) -> Points:
 
 def dashes(path: Points, period: float) -> list[Points]:
     """Stitches: short straight pieces that cover 55 % of the path."""
-    total = float(np.cumsum(lengths(np.diff(path, axis=0)))[-1])
+    total = float(np.cumsum(_lengths(np.diff(path, axis=0)))[-1])
     starts = np.arange(int(total / period)) * (period / max(total, period))
     stops = starts + 0.55 * period / max(total, period)
     return list(np.stack([along(path, starts), along(path, stops)], axis=1))

@@ -8,6 +8,8 @@ become the contracts that every source keeps.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from explainrec_boutique.dials import Dials, RelationDials, ShopperDials
@@ -48,7 +50,7 @@ def load(
     Raises:
         ValueError: names the argument, its value and the allowed range.
     """
-    dials = {"drawing": drawing, "shopping": shopping, "relating": relating}
+    dials: dict[str, Any] = {"drawing": drawing, "shopping": shopping, "relating": relating}
     shop = open_shop(items, shoppers, size, seed, **dials, cache=cache_dir() / "boutique")
     catalogue = contracts.Catalogue(
         shop.items, shop.gallery, shop.attributes, SCHEMA, shop.gallery.mask

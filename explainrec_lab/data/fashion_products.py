@@ -71,17 +71,12 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
     with opened(archive, by_hand("fashion-product-images", PAGE, "", archive)) as file:
         items = _items(table(file, f"{INSIDE}/styles.csv", list(COLUMNS), commas=True))
         products = [_product(file, item) for item in items.item]
-    labels = pd.DataFrame(
-        [row for row, _ in products], columns=list(REGION_ATTRIBUTES), dtype=object
-    )
+    rows, states = [row for row, _ in products], [state for _, state in products]
+    labels = pd.DataFrame(rows, columns=list(REGION_ATTRIBUTES), dtype=object)
     schema = _frequent(labels, min_products)
     photos = Photos([f"{INSIDE}/images/{item}.jpg" for item in items.item], size, archive=archive)
-    nothing = pd.DataFrame(columns=["user", "item"])
-    found = from_frames(
-        nothing,
-        items=items.assign(product_file=[state for _, state in products]),
-        name="fashion-product-images",
-    )
+    nothing, items = pd.DataFrame(columns=["user", "item"]), items.assign(product_file=states)
+    found = from_frames(nothing, items=items, name="fashion-product-images")
     shown = Catalogue(found.catalogue.items, photos, codes(labels, schema), schema)
     return replace(found, catalogue=shown)
 
@@ -120,9 +115,8 @@ def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
     """Attributes with two classes or more of `min_products` products; the largest class first."""
     classes = {}
     for name in labels:
-        counts = (
-            labels[name].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-        )
+        counts = labels[name].value_counts().sort_index()
+        counts = counts.sort_values(ascending=False, kind="stable")
         kept = counts.index[counts >= min_products]
         if len(kept) > 1:
             classes[str(name)] = tuple(kept[: LARGEST.get(str(name))])

@@ -187,7 +187,7 @@ def relation_masks(dataset: Dataset, pairs: Any) -> Bool[ndarray, "pair 2 height
     masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
     for (row, side), attribute in np.ndenumerate(truth.relation_reason[chosen]):
         if attribute != NO_REASON:
-            masks[row, side] = _mask(dataset, items[row, side], attribute)
+            masks[row, side] = _mask(dataset, int(items[row, side]), attribute)
     return masks
 
 
@@ -204,7 +204,7 @@ def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribu
     codes = catalogue.attributes[chosen]
     masks = np.zeros((*codes.shape, *_size(dataset)), dtype=bool)
     for row, attribute in np.argwhere(codes >= 0):
-        masks[row, attribute] = _mask(dataset, chosen[row], attribute)
+        masks[row, attribute] = _mask(dataset, int(chosen[row]), attribute)
     return masks
 
 
@@ -269,4 +269,5 @@ def _checked(
     if sign not in SIGNS:
         raise ValueError(f"sign: {sign!r}; choose from {', '.join(SIGNS)}")
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
-    return tuple(each.reshape(len(each), -1) for each in (np.maximum(signed, 0), inside))
+    flat = len(values), -1
+    return np.maximum(signed, 0).reshape(flat), inside.reshape(flat)

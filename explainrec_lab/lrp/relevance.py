@@ -94,6 +94,7 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     for root, g in zip(trace.roots, gradients, strict=True):
         part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
         if root.owner is None:
+            assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())
         elif isinstance(part, Tensor):
             inner = tuple(range(given[root.owner].dim(), part.dim()))  # vectors of ids

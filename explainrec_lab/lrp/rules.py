@@ -136,9 +136,9 @@ class Gamma(Rule):
             return torch.add(values, part, alpha=self.gamma, out=part)
 
         if not z.min() < 0:
-            return [by_sign(layer, *inputs, z, favoured, True)]
+            return [by_sign(layer, inputs[0], z, favoured, True)]
         signs = True, False
-        return [by_sign(layer, *inputs, one_sign(z, sign), favoured, sign) for sign in signs]
+        return [by_sign(layer, inputs[0], one_sign(z, sign), favoured, sign) for sign in signs]
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ class AlphaBeta(Rule):
             )
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        found = [by_sign(layer, *inputs, self.alpha * z, one_sign, True)]
+        found = [by_sign(layer, inputs[0], self.alpha * z, one_sign, True)]
         if self.beta:
-            found.append(by_sign(layer, *inputs, -self.beta * z, one_sign, False))
+            found.append(by_sign(layer, inputs[0], -self.beta * z, one_sign, False))
         return found
 
 
@@ -178,7 +178,7 @@ class WSquare(Rule):
         return (torch.ones_like(x),)
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        return [(layer(*inputs, layer.weight.square()), z, None)]
+        return [(layer(inputs[0], layer.weight.square()), z, None)]
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,8 @@ def _step(
     gradients = torch.autograd.grad([sums for sums, *_ in channels], inputs, ratios)
     if not rule.direct:
         return gradients[0]
-    return sum(value * gradient for value, gradient in zip(values, gradients, strict=True))
+    parts = [value * gradient for value, gradient in zip(values, gradients, strict=True)]
+    return sum(parts[1:], start=parts[0])
 
 
 def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:

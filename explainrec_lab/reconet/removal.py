@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
@@ -27,7 +26,7 @@ from torch import Tensor
 from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
-from explainrec_lab.reconet.explain import one_item_each
+from explainrec_lab.reconet.explain import items_of
 from explainrec_lab.reconet.model import RecoNet
 
 AVERAGES = ("renormalised", "held")
@@ -106,15 +105,10 @@ def score_of_masks(
         size = held.sum(dim=1, keepdim=True) if average == "renormalised" else n
         x = held @ q / torch.as_tensor(size, dtype=q.dtype).clamp(min=torch.finfo(q.dtype).tiny)
         if probability:
-            return (_head(model, x) @ model.W.detach().T).softmax(dim=1)[:, item]
-        return _head(model, x) @ model.W[item].detach()
+            return (model.head(x) @ model.W.detach().T).softmax(dim=1)[:, item]
+        return model.head(x) @ model.W[item].detach()
 
     return score
-
-
-def _head(model: RecoNet, x: Float[Tensor, "user d"]) -> Float[Tensor, "user units"]:
-    """What the rows of W are multiplied with."""
-    return x if model.hidden is None else F.relu(model.hidden(x)).detach()
 
 
 @torch.no_grad()
@@ -250,18 +244,16 @@ def remove(
         ValueError: names the argument and what it needs.
     """
     _check_average(average)
-    if steps < 1:
-        raise ValueError(f"steps: {steps} must be at least 1")
     if turn.shape != tuple(profiles.ids.shape):
         raise ValueError(f"turn: shape {turn.shape}; needs one for each of {len(profiles.ids)}")
-    w = model.W[one_item_each(model.space, profiles, items)]
+    w = model.W[items_of(model.space, profiles, items)]
     sizes, Q = profiles.sizes[:, None], model.Q.double()
     left, total = sizes.clone(), (model.pool(profiles) * sizes).double()
     scores = torch.full((steps + 1, len(profiles)), torch.nan, dtype=torch.float64)
     may_go = torch.ones(len(profiles), dtype=torch.bool)
     for step in range(steps + 1):
         x = (total / (left if average == "renormalised" else sizes)).to(w)
-        scores[step] = (_head(model, x) * w).sum(dim=1).double()
+        scores[step] = (model.head(x) * w).sum(dim=1).double()
         scores[step, ~may_go | (left[:, 0] == 0)] = torch.nan
         going = torch.from_numpy(np.flatnonzero(turn == step))
         owners = profiles.owners[going]

@@ -219,7 +219,7 @@ def recipe(
     columns = [getattr(part.relations, name) for name in ("group", "source", "target", "kind")]
     learned = (*columns, part.items, images[part.items[:1]])
     chosen = {name: value for name, value in asdict(settings).items() if name != "name"}
-    digest = [crc32(np.ascontiguousarray(each)) for each in learned]
+    digest = [crc32(np.ascontiguousarray(each).data) for each in learned]
     return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, "data": digest, **chosen}
 
 
@@ -229,10 +229,10 @@ def recipe(
 def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model of some settings with random weights, or ImageNet's if they ask for them."""
     start = "imagenet" if settings.weights == "imagenet" else None
-    shape = {"grid": settings.grid, "batch_norm": settings.batch_norm, "seed": seed}
+    shape: dict[str, Any] = {"grid": settings.grid, "batch_norm": settings.batch_norm, "seed": seed}
     network = backbone(settings.backbone, settings.width, start, **shape)
-    form = {"dimensions": settings.D, "metric": settings.metric, "rank": settings.rank}
-    return RelationModel(network, n_users, **form, seed=seed)
+    form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}
+    return RelationModel(network, n_users, dimensions=settings.D, **form)
 
 
 def another_shop(settings: Relation, seed: int = 0) -> Catalogue:

@@ -80,7 +80,7 @@ def blurred(explainer: Explainer) -> Explainer:
 
     def explain(model: nn.Module, *asked: Tensor) -> Maps:
         maps = (each.sum(dim=1, keepdim=True) for each in explainer(model, *asked))
-        return tuple(gaussian_blur(each, [7, 7], [1.0, 1.0]) for each in maps)  # type: ignore[return-value]
+        return tuple(gaussian_blur(each, [7, 7], [1.0, 1.0]) for each in maps)
 
     return explain
 
@@ -225,7 +225,7 @@ def truth_table(
         both = [localisation.reference_maps(shop, items) for items in sides]
         maps |= {name: np.stack([each[name] for each in both]) for name in ("centre", "silhouette")}
     regions = np.stack([localisation.attribute_masks(shop, items) for items in sides])
-    there = regions.any(axis=(3, 4))
+    there = np.asarray(regions.any(axis=(3, 4)))
     true = localisation.relation_masks(shop, pairs.rows)
     tables = []
     for name, found in maps.items():

@@ -303,12 +303,15 @@ def saers(
         fusion, bias: see `SAERS`.
     """
     if isinstance(features, str):
-        features = {"regions": found.features, "classes": class_features(found)}[features]
-    features = scaled(torch.as_tensor(features))
-    if isinstance(whole, bool):
-        whole = LinearFeature(torch.from_numpy(found.whole), d, seed) if whole else None
+        own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
+        features = own[features]
+    f_g: WholeFeature | None = None
+    if whole is True:
+        f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
+    elif whole is not False:
+        f_g = whole
     applies = torch.from_numpy(found.applies)
-    return SAERS(n_users, features, applies, whole, d, fusion=fusion, bias=bias, seed=seed)
+    return SAERS(n_users, scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
 
 def class_features(found: Extracted) -> Float[Tensor, "item A class"]:

@@ -351,8 +351,10 @@ def extract(
         some = slice(start, start + BATCH)
         known = None if applies is None else torch.as_tensor(applies[some])
         parts.append(_arrays(look(network, torch.as_tensor(images[some]), known), locator))
-    *columns, means = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Extracted(*columns, standardised(torch.from_numpy(means)).numpy())
+    *found, means = (np.concatenate(each) for each in zip(*parts, strict=True))
+    features, asked, boxes, predicted = found
+    whole = standardised(torch.from_numpy(means)).numpy()
+    return Extracted(features, asked, boxes, predicted, whole)
 
 
 @torch.no_grad()
@@ -373,7 +375,7 @@ def extracted(network: SemanticExtraction, images: Images, *, every: bool = Fals
     """
     asked = np.ones((len(images), len(network.n_classes)), bool) if every else None
     state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
-    pictures = zlib.crc32(np.ascontiguousarray(images[:]))
+    pictures = zlib.crc32(images[:].tobytes())
     key = content_key(
         version=EXTRACTION_VERSION, every=every, network=zlib.crc32(state), pictures=pictures
     )

@@ -216,7 +216,7 @@ class Trace:
         if slope is None and layer.out is not None:
             found.source = source
         if isinstance(rule, Epsilon):
-            epsilon = rule.absorbing(found.z)  # now: a ReLU may overwrite z
+            epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
             back = partial(self._scale, found, rule, epsilon, slope)
         else:
             found.x = source.detach()
@@ -252,7 +252,7 @@ class Trace:
     def per_unit(self, value: Tensor, *shares: tuple[Tensor, Tensor], **knowledge: Any) -> Tensor:
         """A value of which each signal holds an amount: `shares` are (signal, amount)."""
         factors = [per_unit_of(amount, x.detach()) for x, amount in shares]
-        lost = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
+        lost: Any = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
 
         def back(g: Tensor) -> list[Tensor]:
             if self.book:

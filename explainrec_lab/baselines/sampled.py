@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -232,7 +231,6 @@ class FM(_Sampled):
     """A factorization machine: see `_FactorizationMachine`."""
 
     weight_decay: float = 0.1
-    may_be_zero: ClassVar[tuple[str, ...]] = ("weight_decay",)
 
     def _parts(self) -> tuple[type[_Pair], Losses, float]:
         return _FactorizationMachine, _against_all_draws, self.weight_decay

@@ -57,7 +57,7 @@ class Ranker(nn.Module):
 
     def of_everything(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n item"]:
         """Scores of all items."""
-        raise NotImplementedError
+        return self(users, self.everything.expand(len(users), -1))
 
 
 class Untrained(Ranker):
@@ -71,9 +71,6 @@ class Untrained(Ranker):
 
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.known[users].gather(1, items)
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        return self.known[users]
 
 
 class Random(Untrained):
@@ -179,9 +176,8 @@ class DeepStyle(Seeing):
         rng = generator(seed)
         super().__init__(n_users, features, d, rng)
         if category.shape != (self.n_items,):
-            raise ValueError(
-                f"category: shape {tuple(category.shape)}; needs one a picture, ({self.n_items},)"
-            )
+            shape = tuple(category.shape)
+            raise ValueError(f"category: shape {shape}; needs one a picture, ({self.n_items},)")
         self.register_buffer("category", category)
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)

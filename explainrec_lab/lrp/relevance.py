@@ -71,7 +71,7 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
     with torch.enable_grad():
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
-            values = _select(model(*stand_ins), output)
+            values = select(model(*stand_ins), output)
     if not trace.carries(values) or not values.requires_grad:
         raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
     if not bool(torch.isfinite(values).all()):
@@ -119,7 +119,7 @@ def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Led
     )
 
 
-def _select(out: Any, output: Output) -> Tensor:
+def select(out: Any, output: Output) -> Tensor:
     """One value a sample."""
     if callable(output):
         out, output = output(out), None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from torch import Tensor
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids
 from explainrec_lab.data.splits import random_rank
 
-Matrix = sparse.csr_array
-Rng = np.random.Generator
+Matrix: TypeAlias = sparse.csr_array
+Rng: TypeAlias = np.random.Generator
 
 # --------------------------------------------------------------------------- what is known
 
@@ -347,11 +348,8 @@ class WithNewcomers:
 
     def __post_init__(self) -> None:
         if self.share < 0 or not 0 <= self.attribute_share < 1 or self.labels < 1:
-            raise ValueError(
-                f"share: {self.share} must not be negative, attribute_share: "
-                f"{self.attribute_share} must lie in 0..1 and below 1, "
-                f"labels: {self.labels} must be at least 1"
-            )
+            given = f"share: {self.share}, attribute_share: {self.attribute_share}"
+            raise ValueError(f"{given}, labels: {self.labels}; need 0 or more, below 1, 1 or more")
         if not len(self._able):
             raise ValueError("examples: no user has both a history and a feature to be known by")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,9 @@ from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
-Items = Sequence[int] | Int[ndarray | Tensor, "*n"]
+Items: TypeAlias = Sequence[int] | Int[ndarray | Tensor, "*n"]
+Profile: TypeAlias = Float[Tensor, " m"]
+"""An average profile: the share of each feature."""
 
 EPSILON = 1e-9
 """What the epsilon rule adds to a denominator, away from zero."""
@@ -102,10 +105,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 @torch.no_grad()
 def relevance(
-    model: RecoNet,
-    profiles: Sets,
-    items: Items,
-    reference: Float[Tensor, " m"] | None = None,
+    model: RecoNet, profiles: Sets, items: Items, reference: Profile | None = None
 ) -> Float[Tensor, "profile m"]:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
 
@@ -148,7 +148,7 @@ def relevance(
     return (g @ model.Q.T) * share.to(g)
 
 
-def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
+def mean_profile(profiles: Sets, m: int) -> Profile:
     """The average of I_u / |FS_u| over the users that have a profile: each feature's share."""
     share = (1 / profiles.sizes.clamp(min=1))[profiles.owners]
     filled = (profiles.sizes > 0).sum().clamp(min=1)
@@ -205,7 +205,7 @@ class Explanation:
 
 @torch.no_grad()
 def explain(
-    model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"] | None = None
+    model: RecoNet, profile: Sets, item: int, reference: Profile | None = None
 ) -> Explanation:
     """Relevance of each feature of one profile for one item.
 
@@ -242,11 +242,7 @@ PLACE_BITS = (1 << 29) - 1
 
 @torch.no_grad()
 def explain_many(
-    model: RecoNet,
-    profiles: Sets,
-    items: Int[ndarray, "user n"],
-    best: int = 10,
-    threads: int = 2,
+    model: RecoNet, profiles: Sets, items: Int[ndarray, "user n"], best: int = 10, threads: int = 2
 ) -> tuple[Int[ndarray, "user n best"], Float[ndarray, "user n best"]]:
     """The `best` most supporting features of n items for every user, by the closed form.
 

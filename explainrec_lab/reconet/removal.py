@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,9 @@ AVERAGES = ("renormalised", "held")
 
 MOST_SETS = 2_000_000
 """How many removals `best_removal` is ready to try."""
+
+Turns: TypeAlias = Int[ndarray, " total"]
+"""When each feature of each profile goes, in the order of `Sets.ids`."""
 
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 """Which of n features are there -> the score."""
@@ -58,12 +62,8 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
 
 
 def change_from_relevance(
-    Z_removed: Float[Tensor, " removal"],
-    y: Float[Tensor, " removal"] | float,
-    n: Int[Tensor, " removal"] | int,
-    k: Int[Tensor, " removal"] | int,
-    average: str = "renormalised",
-) -> Float[Tensor, " removal"]:
+    Z_removed: Float[Tensor, ""], y: float, n: int, k: int, average: str = "renormalised"
+) -> Float[Tensor, ""]:
     """The same change for the one-layer model, from the sum of the k removed relevances.
 
     Held: -sum Z_S. Renormalised: (k y - n sum Z_S) / (n - k). Both fall as sum Z_S grows, so no
@@ -75,7 +75,7 @@ def change_from_relevance(
     _check_average(average)
     if average == "held":
         return -Z_removed
-    if bool((torch.as_tensor(n) <= torch.as_tensor(k)).any()):
+    if n <= k:
         raise ValueError(f"k: {k} of n = {n} features leave nothing to average; choose k < n")
     return (k * y - n * Z_removed) / (n - k)
 
@@ -176,9 +176,7 @@ class Removal:
         return pd.DataFrame({"change": mean, "low": low, "high": high}, index=index)
 
 
-def turns(
-    profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed: int = 0
-) -> Int[ndarray, " total"]:
+def turns(profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed: int = 0) -> Turns:
     """When each feature of each profile goes: 0, 1, ... within the profile, in the order of
     `profiles.ids`. The most relevant goes first; ties, and all without relevances, fall by lot.
 
@@ -199,9 +197,7 @@ def turns(
     return turn
 
 
-def attributes_follow(
-    space: FeatureSpace, profiles: Sets, turn: Int[ndarray, " total"]
-) -> Int[ndarray, " total"]:
+def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns:
     """Turns of a removal of items alone, in which an item attribute goes with the last item that
     carries it. What the user told stays to the end.
 
@@ -227,7 +223,7 @@ def remove(
     model: RecoNet,
     profiles: Sets,
     items: Int[Tensor, " user"],
-    turn: Int[ndarray, " total"],
+    turn: Turns,
     *,
     steps: int = 50,
     average: str = "renormalised",

@@ -38,7 +38,7 @@ Map = ndarray | Tensor
 # --------------------------------------------------------------------------- scores of one image
 
 
-def relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+def _relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the relevance that lies inside the mask, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
     weights = np.where(weights.any(axis=1, keepdims=True), weights, 1.0)
@@ -50,10 +50,10 @@ def mass_ratio(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarr
     """Relevance mass over the mask's share of the image: 1 = as a uniform map, higher = denser."""
     _, inside = _checked(relevance, mask, sign)
     area = inside.mean(axis=1)
-    return relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
+    return _relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
 
 
-def rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+def _rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the K most relevant pixels that lie inside the mask of K pixels, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
     count = inside.sum(axis=1)
@@ -77,13 +77,13 @@ def pointing_game(
         ValueError: a negative tolerance, beside what all scores check.
     """
     weights, _ = _checked(relevance, mask, sign)
-    near = widened(mask, tolerance).reshape(weights.shape)
+    near = _widened(mask, tolerance).reshape(weights.shape)
     top = weights == weights.max(axis=1, keepdims=True)
     share = (top & near).sum(axis=1) / top.sum(axis=1)
     return np.where(near.any(axis=1), share, np.nan)
 
 
-def widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
+def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
     """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
     if not tolerance >= 0:
         raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
@@ -151,9 +151,9 @@ def pair_scores(
 
 def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
     scores = {
-        "mass": relevance_mass,
+        "mass": _relevance_mass,
         "mass_ratio": mass_ratio,
-        "rank_accuracy": rank_accuracy,
+        "rank_accuracy": _rank_accuracy,
         "pointing": pointing_game,
     }
     area = pd.Series(mask.mean(axis=(-2, -1)), name="area")

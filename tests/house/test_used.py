@@ -28,17 +28,6 @@ from equation_index import index, markdown
 
 PACKAGES = ("explainrec_lab", "explainrec_boutique")
 WAITING: dict[str, set[str]] = {
-    "explainrec_lab/evaluate/localisation.py": {"relevance_mass", "rank_accuracy", "widened"},
-    "explainrec_lab/lrp/bilrp.py": {"component_relevance"},
-    "explainrec_lab/lrp/engine/calls.py": {"name_of", "call_site"},
-    "explainrec_lab/lrp/engine/trace.py": {"Step", "per_unit_of"},
-    "explainrec_lab/lrp/engine/treatments.py": {
-        "marked",
-        "without_constants",
-        "with_constants",
-        "layer_of",
-    },
-    "explainrec_lab/lrp/rules.py": {"one_sign", "by_sign"},
     "explainrec_lab/relation/explain.py": {
         "length_gap",
         "twice_product",

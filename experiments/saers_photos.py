@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -160,9 +161,9 @@ def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) ->
     each with the settings of its best trial."""
     drawn = scenarios(shop, seed)
     users = {scenario: len(np.unique(some.user)) for scenario, some in drawn.items()}
-    # of equals the first trial comes last, and stays
-    upwards = sorted(trials[::-1], key=itemgetter("value"))
-    best = {(each["method"], each["variant"]): each["settings"] for each in upwards}
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in sorted(trials, key=itemgetter("value"), reverse=True):
+        best.setdefault((each["method"], each["variant"]), each["settings"])
     for name in COMPARED:
         how = best.get(VARIANTS.get(name, (name, "")), {})
         model, columns = learned(name, shop, SETTINGS.d, seed, seen_by, **how)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
                     shop.n_users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed
                 )
                 how = TUNED[name] | {"epochs": EPOCHS}
-                own = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
+                own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
                 _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
                 row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
                 settings = {"network rate": NETWORK_RATE, **how}

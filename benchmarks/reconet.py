@@ -10,26 +10,17 @@ reconet-table-1` and `reconet-lime`.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
+from measure import Action, say, wall_seconds
 
 from experiments.reconet import Recipe, likes
 from experiments.reconet_removal import recommended
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
-
-
-def say(benchmark: str, value: float, unit: str, **settings: Any) -> None:
-    print(
-        json.dumps({"benchmark": benchmark, "value": value, "unit": unit, **settings}), flush=True
-    )
 
 
 def explanations() -> None:
@@ -60,12 +51,8 @@ def latency(model: reconet.RecoNet, sets: reconet.Sets) -> None:
 def bulk(model: reconet.RecoNet, sets: reconet.Sets, items: np.ndarray, threads: int) -> None:
     """Top ten features for every user and each of her ten items, P = W Q^T included."""
     torch.set_num_threads(threads)
-    seconds = [
-        median_seconds(lambda: reconet.explain_many(model, sets, items, threads=threads), 1)
-        for _ in range(15)
-    ]
-    rate = [items.size / s for s in seconds]
-    say("explanations in bulk", statistics.median(rate), "1/s", threads=threads, best=max(rate))
+    median = median_seconds(lambda: reconet.explain_many(model, sets, items, threads=threads), 15)
+    say("explanations in bulk", items.size / median, "1/s", threads=threads)
 
 
 def agreement(model: reconet.RecoNet, sets: reconet.Sets) -> None:
@@ -98,26 +85,15 @@ def removals() -> None:
     say("removal curve", median_seconds(curve, 5), "s", users=len(sets))
 
 
-def median_seconds(action: Callable[[], object], repeats: int) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        action()
-        return time.perf_counter() - start
-
-    return statistics.median(once() for _ in range(repeats))
+def median_seconds(action: Action, repeats: int) -> float:
+    return statistics.median(wall_seconds(action) for _ in range(repeats))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["explanations", "removal"])
-    parser.add_argument("--threads", type=int, default=1, help="of torch, while training")
-    parser.add_argument(
-        "--precision", default="highest", choices=["highest", "medium"],
-        help="'medium' lets CPUs with bfloat16 instructions use them in matrix products",
-    )  # fmt: skip
     asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    torch.set_float32_matmul_precision(asked.precision)
+    torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # its first use imports for seconds
     {"explanations": explanations, "removal": removals}[asked.what]()
 

@@ -13,31 +13,29 @@ The oracles of `cases` are those of tests/oracles, where `test_lrp_zoo.py` cover
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from captum.attr import LRP
+from measure import Action, in_turns, say
 from torch import Tensor, nn
 from torchvision import models
+from zennit import canonizers, composites, rules, types
+from zennit.core import Composite
 
 from explainrec_lab import lrp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 LOW, HIGH = -2.5, 2.5
-Method = Callable[[nn.Module, Tensor], Tensor]
-
-
-def say(benchmark: str, value: float | str, unit: str, **settings: Any) -> None:
-    print(
-        json.dumps({"benchmark": benchmark, "value": value, "unit": unit, **settings}), flush=True
-    )
+Inputs = tuple[Tensor, ...]
+BATCHES = (1, 4, 16)
+Method = Callable[[nn.Module, Tensor], object]
 
 
 # --------------------------------------------------------------------------- methods
@@ -49,14 +47,8 @@ def gradient_times_input(model: nn.Module, x: Tensor) -> Tensor:
     return leaf.detach() * gradient
 
 
-def engine(rule: Any, ledger: bool = False) -> Method:
-    return lambda model, x: lrp.relevance(model, x, 0, rule, ledger=ledger)
-
-
 def captum_epsilon(model: nn.Module, x: Tensor) -> Tensor:
     """Captum refuses in-place ReLUs: they are not in place while it runs."""
-    from captum.attr import LRP
-
     relus = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
     for layer in relus:
         layer.inplace = False
@@ -67,36 +59,32 @@ def captum_epsilon(model: nn.Module, x: Tensor) -> Tensor:
             layer.inplace = True
 
 
-def zennit(name: str, *settings: float) -> Method:
-    def method(model: nn.Module, x: Tensor) -> Tensor:
-        from zennit import composites, rules, types
+def by_zennit(composite: Composite, model: nn.Module, inputs: Inputs, index: Any) -> Inputs:
+    leaves = [x.detach().clone().requires_grad_() for x in inputs]
+    with composite.context(model) as hooked:
+        output = hooked(*leaves)
+        explained = output if index is None else output[:, index]
+        return torch.autograd.grad(explained, leaves, explained.detach())
 
-        if name == "EpsilonGammaBox":
-            composite = composites.EpsilonGammaBox(*settings)
-        else:
-            layers = [*composites.layer_map_base(), (types.Linear, rules.Epsilon(*settings))]
-            composite = composites.LayerMapComposite(layers)
-        leaf = x.detach().clone().requires_grad_()
-        with composite.context(model) as hooked:
-            output = hooked(leaf)
-            seed = torch.zeros_like(output)
-            seed[:, 0] = output[:, 0].detach()
-            return torch.autograd.grad(output, leaf, seed)[0]
 
-    return method
+def zennit_epsilon(epsilon: float) -> Composite:
+    """With the canonizer that folds batch norms."""
+    layers = [*composites.layer_map_base(epsilon), (types.Linear, rules.Epsilon(epsilon))]
+    return composites.LayerMapComposite(layers, canonizers=[canonizers.SequentialMergeBatchNorm()])
 
 
 EPSILON, BOX = lrp.Epsilon(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
+ZENNIT_BOX = composites.EpsilonGammaBox(LOW, HIGH)
 BASE = "gradient x input"
 METHODS: dict[str, Method] = {
     BASE: gradient_times_input,
-    "epsilon": engine(EPSILON),
-    "epsilon, ledger": engine(EPSILON, True),
-    "epsilon-gamma-box": engine(BOX),
-    "epsilon-gamma-box, ledger": engine(BOX, True),
+    "epsilon": lambda model, x: lrp.relevance(model, x, 0, EPSILON),
+    "epsilon, ledger": lambda model, x: lrp.relevance(model, x, 0, EPSILON, ledger=True),
+    "epsilon-gamma-box": lambda model, x: lrp.relevance(model, x, 0, BOX),
+    "epsilon-gamma-box, ledger": lambda model, x: lrp.relevance(model, x, 0, BOX, ledger=True),
     "captum epsilon": captum_epsilon,
-    "zennit epsilon": zennit("Epsilon", 1e-6),
-    "zennit epsilon-gamma-box": zennit("EpsilonGammaBox", LOW, HIGH),
+    "zennit epsilon": lambda model, x: by_zennit(zennit_epsilon(1e-6), model, (x,), 0),
+    "zennit epsilon-gamma-box": lambda model, x: by_zennit(ZENNIT_BOX, model, (x,), 0),
 }
 
 
@@ -121,46 +109,39 @@ def pictures(batch: int) -> Tensor:
 # --------------------------------------------------------------------------- cost and memory
 
 
-def cost(batches: list[int], rounds: int, peers: bool) -> None:
+def cost(rounds: int) -> None:
     model = vgg16()
-    methods = {n: m for n, m in METHODS.items() if peers or not n.startswith(("captum", "zennit"))}
-    for batch in batches:
+    for batch in BATCHES:
         x = pictures(batch)
-        for method in methods.values():
-            method(model, pictures(1))  # first calls import and allocate
-        times = [{n: cpu_seconds(m, model, x) for n, m in methods.items()} for _ in range(rounds)]
-        for name in methods:
-            ratios = [one[name] / one[BASE] for one in times]
-            seconds = statistics.median(one[name] for one in times)
-            say("cost", round(statistics.median(ratios), 3), "x gradient x input", method=name,
-                batch=batch, cpu_seconds=round(seconds, 3), rounds=rounds,
-                range=[round(min(ratios), 3), round(max(ratios), 3)])  # fmt: skip
+        runs: dict[str, Action] = {name: partial(m, model, x) for name, m in METHODS.items()}
+        seconds = in_turns(runs, rounds)
+        ratios = seconds.div(seconds[BASE], axis=0).round(3)
+        for name in METHODS:
+            some = {"method": name, "batch": batch, "rounds": rounds}
+            some |= {
+                "cpu_seconds": seconds[name].median(),
+                "range": [*ratios[name].agg(["min", "max"])],
+            }
+            say("cost", ratios[name].median(), "x gradient x input", **some)
 
 
-def cpu_seconds(method: Method, model: nn.Module, x: Tensor) -> float:
-    start = time.process_time()
-    method(model, x)
-    return time.process_time() - start
-
-
-def memory(batch: int, peers: bool) -> None:
+def memory() -> None:
     increments: dict[str, float] = {}
     for name in METHODS:
-        if peers or not name.startswith(("captum", "zennit")):
-            increments[name] = in_a_fresh_process(name, batch)
-            say("memory", round(increments[name] / increments[BASE], 3), "x gradient x input's",
-                method=name, batch=batch, MiB=round(increments[name] / 2**20))  # fmt: skip
+        increments[name] = in_a_fresh_process(name)
+        ratio, size = increments[name] / increments[BASE], increments[name] / 2**20
+        say("memory", round(ratio, 3), "x gradient x input's", method=name, MiB=round(size))
 
 
-def in_a_fresh_process(name: str, batch: int) -> float:
-    command = [sys.executable, __file__, "increment", "--method", name, "--batches", str(batch)]
+def in_a_fresh_process(name: str) -> float:
+    command = [sys.executable, __file__, "increment", "--method", name]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.strip().splitlines()[-1])
 
 
-def increment(name: str, batch: int) -> None:
+def increment(name: str) -> None:
     """Bytes that the call adds to what is resident before it, at their peak."""
-    model, x = vgg16(), pictures(batch)
+    model, x = vgg16(), pictures(BATCHES[-1])
     METHODS[name](model, pictures(1))
     before = forget_peak()
     METHODS[name](model, x)
@@ -181,7 +162,7 @@ def status(key: str) -> int:
 # --------------------------------------------------------------------------- right or wrong
 
 
-def verdict(relevance: Callable[[], tuple[Tensor, ...]], oracle: tuple[Tensor, ...]) -> str:
+def verdict(relevance: Callable[[], Inputs], oracle: Inputs) -> str:
     """'right' within a thousandth of the largest value; else how far off, or the error."""
     try:
         ours = relevance()
@@ -194,33 +175,19 @@ def verdict(relevance: Callable[[], tuple[Tensor, ...]], oracle: tuple[Tensor, .
     return "right" if off <= 1e-3 else f"wrong: off by {off:.2g} x the largest relevance"
 
 
-def by_engine(model: nn.Module, inputs: tuple[Tensor, ...], index: Any) -> tuple[Tensor, ...]:
-    given = inputs[0] if len(inputs) == 1 else inputs
-    ours = lrp.relevance(model, given, index, lrp.Epsilon(0.0))
-    return ours if isinstance(ours, tuple) else (ours,)
+def by_engine(model: nn.Module, inputs: Inputs, index: Any) -> Inputs:
+    return lrp.relevance(model, inputs, index, lrp.Epsilon(0.0))
 
 
-def by_captum(model: nn.Module, inputs: tuple[Tensor, ...], index: Any) -> tuple[Tensor, ...]:
-    from captum.attr import LRP
-
-    return tuple(LRP(model).attribute(tuple(x.clone() for x in inputs), target=index))
+def by_captum(model: nn.Module, inputs: Inputs, index: Any) -> Inputs:
+    return LRP(model).attribute(tuple(x.clone() for x in inputs), target=index)
 
 
-def by_zennit(model: nn.Module, inputs: tuple[Tensor, ...], index: Any) -> tuple[Tensor, ...]:
-    """With the canonizer that folds batch norms."""
-    from zennit import canonizers, composites, rules, types
-
-    layers = [*composites.layer_map_base(1e-9), (types.Linear, rules.Epsilon(1e-9))]
-    fold = [canonizers.SequentialMergeBatchNorm()]
-    composite = composites.LayerMapComposite(layers, canonizers=fold)
-    leaves = [x.clone().requires_grad_() for x in inputs]
-    with composite.context(model) as hooked:
-        output = hooked(*leaves)
-        explained = output if index is None else output[:, index]
-        return torch.autograd.grad(explained, leaves, explained.detach())
-
-
-PEERS = {"explainrec_lab": by_engine, "captum": by_captum, "zennit": by_zennit}
+PEERS: dict[str, Callable[[nn.Module, Inputs, Any], Inputs]] = {
+    "explainrec_lab": by_engine,
+    "captum": by_captum,
+    "zennit": lambda *asked: by_zennit(zennit_epsilon(1e-9), *asked),
+}
 
 
 def cases() -> None:
@@ -241,12 +208,12 @@ def cases() -> None:
         say("cases", right, f"right of {len(table)}", method=peer)
 
 
-def _piecewise(programs: Any, make: Any) -> tuple[Any, tuple[Tensor, ...], tuple[Tensor, ...]]:
+def _piecewise(programs: Any, make: Any) -> tuple[Any, Inputs, Inputs]:
     model, x = programs.made(make), programs.image()
     return lambda: programs.made(make), (x,), programs.gradient_times_input(model, x)
 
 
-def _with_twin(programs: Any, case: Any) -> tuple[Any, tuple[Tensor, ...], tuple[Tensor, ...]]:
+def _with_twin(programs: Any, case: Any) -> tuple[Any, Inputs, Inputs]:
     model, inputs = programs.made(case.program), case.inputs()
     oracle = programs.gradient_times_input(lambda *x: case.twin(model, *x), *inputs)
     return lambda: programs.made(case.program), inputs, oracle
@@ -255,21 +222,17 @@ def _with_twin(programs: Any, case: Any) -> tuple[Any, tuple[Tensor, ...], tuple
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["cost", "memory", "cases", "increment"])
-    parser.add_argument("--batches", type=int, nargs="+", default=None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--without-peers", action="store_true", help="in cost and memory")
     parser.add_argument("--method", choices=METHODS, help="of `increment`, which `memory` calls")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=UserWarning)
     if asked.what == "cost":
-        cost(asked.batches or [1, 4, 16], asked.rounds, not asked.without_peers)
-    elif asked.what == "memory":
-        memory((asked.batches or [16])[0], not asked.without_peers)
+        cost(asked.rounds)
     elif asked.what == "increment":
-        increment(asked.method, asked.batches[0])
+        increment(asked.method)
     else:
-        cases()
+        {"memory": memory, "cases": cases}[asked.what]()
 
 
 if __name__ == "__main__":

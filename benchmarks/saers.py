@@ -13,13 +13,10 @@ of trained networks are smaller. Rankers stand over VBPR, on features drawn at r
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
 
 import torch
 from captum.attr import LayerGradCam
+from measure import Action, in_turns, say
 
 from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import data, saers, vision
@@ -31,7 +28,7 @@ APPLYING = 3
 
 ITEMS, SHOPPERS, D, M = 2500, 1500, 32, 128
 
-Runs = dict[str, Callable[[], object]]
+Runs = dict[str, Action]
 
 
 def main() -> None:
@@ -44,17 +41,10 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     runs = maps(asked) if asked.what == "maps" else training(asked)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(asked.repeats + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            seconds[name].append(time.process_time() - start)
-    medians = {name: statistics.median(each[1:]) for name, each in seconds.items()}
-    first = next(iter(medians.values()))
+    medians = in_turns(runs, asked.repeats).median()
     for name, median in medians.items():
-        result = {"benchmark": name, "seconds": round(median, 5), "ratio": round(median / first, 2)}
-        print(json.dumps(result | vars(asked)))
+        ratio = round(median / medians.iloc[0], 2)
+        say(name, round(median, 5), "CPU-seconds", ratio=ratio, **vars(asked))
 
 
 def maps(asked: argparse.Namespace) -> Runs:

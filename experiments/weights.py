@@ -67,6 +67,7 @@ def relation_scores(
     model: relation.RelationModel, shop: Dataset, split: relation.Split
 ) -> dict[str, float]:
     """Accuracy on pairs of unseen items: against what was recorded, and against the rule."""
+    assert shop.catalogue.images is not None
     pairs = relation.test_pairs(split.test, SEED)
     predicted = relation.logits_of(model, shop.catalogue.images, pairs) > 0
     sure = rule_holds(shop, pairs) == pairs.related

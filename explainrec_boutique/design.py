@@ -110,7 +110,7 @@ class Design:
         return next((name for name in NECK if name in self.attributes), "")
 
     @property
-    def family(self) -> str:
+    def colour_family(self) -> str:
         """The family of the main colour, one of `FAMILIES`."""
         return words.FAMILY_OF[self.colour]
 
@@ -118,7 +118,8 @@ class Design:
     def title(self) -> str:
         """The item's name in the catalogue: 'navy striped V-neck top, long sleeves'."""
         pattern = "" if self.pattern == "plain" else f"{self.pattern} "
-        return f"{self.colour} {pattern}{_KIND_OF[self.category](self)}"
+        has = {name: display(value) for name, value in self.attributes.items()}
+        return f"{self.colour} {pattern}{_KIND_OF[self.category](has, self.neck)}"
 
     def switched(self, attribute: str, value: str) -> Design:
         """The same item with one attribute of another class: the counterfactual.
@@ -167,23 +168,21 @@ class ItemFacts:
 # ------------------------------------------------------------------ titles
 
 
-def _top_words(design: Design) -> str:
-    has = {name: display(value) for name, value in design.attributes.items()}
-    value, part = has[design.neck], {"collar": "collar", "lapel": "lapel"}.get(design.neck, "neck")
-    garment = "jacket" if design.neck == "lapel" else "top"
+def _top_words(has: dict[str, str], neck: str) -> str:
+    value, part = has[neck], {"collar": "collar", "lapel": "lapel"}.get(neck, "neck")
+    garment = "jacket" if neck == "lapel" else "top"
     kind = f"{value} {garment}" if value == "collarless" else f"{value}-{part} {garment}"
     sleeves, body = has["sleeves_length"], has["body_length"]
     arms = sleeves if sleeves == "sleeveless" else f"{sleeves} sleeves"
     return f"{kind}, {arms}" + ("" if body == "regular" else f", {body} body")
 
 
-def _bottom_words(design: Design) -> str:
-    ((attribute, value),) = design.attributes.items()
-    return f"{display(value)} {attribute.removesuffix('_length')}"
+def _bottom_words(has: dict[str, str], neck: str) -> str:
+    ((attribute, value),) = has.items()
+    return f"{value} {attribute.removesuffix('_length')}"
 
 
-def _shoe_words(design: Design) -> str:
-    has = {name: display(value) for name, value in design.attributes.items()}
+def _shoe_words(has: dict[str, str], neck: str) -> str:
     kind = f"{has['boots_height']} boots" if "boots_height" in has else "shoes"
     height = has["heel_height"]
     heel = {"flat": "flat", "high": "high heel"}.get(height, f"heel {height}")
@@ -196,16 +195,10 @@ _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
 # ------------------------------------------------------------------ sampling
 
 USUAL = Dials()
-NECK_ODDS = (0.2, 0.25, 0.2, 0.35)
 SLEEVE_ODDS = (0.2, 0.15, 0.25, 0.15, 0.25)
 JACKET_SLEEVE_ODDS = (0.0, 0.0, 0.3, 0.3, 0.4)
-BODY_ODDS = (0.28, 0.42, 0.30)
-SKIRT_ODDS = 0.45
-BOOT_ODDS = 0.4
-BOOT_TOE_ODDS = (0.4, 0.4, 0.2, 0.0)
 PATTERN_ODDS = (0.42, 0.1, 0.1, 0.1, 0.08, 0.12, 0.08)
 SHOE_PATTERN_ODDS = (0.7, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0)
-BACKGROUND_ODDS = (0.45, 0.25, 0.2, 0.1)
 
 
 def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
@@ -259,25 +252,25 @@ def _pick(rng: Generator, choices: Sequence[str], odds: Sequence[float] | None =
 
 
 def _draw_top(rng: Generator) -> dict[str, str]:
-    neck = _pick(rng, NECK, NECK_ODDS)
+    neck = _pick(rng, NECK, (0.2, 0.25, 0.2, 0.35))
     sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
     return {
         neck: _pick(rng, SCHEMA.classes[neck]),
         "sleeves_length": _pick(rng, SCHEMA.classes["sleeves_length"], sleeves),
-        "body_length": _pick(rng, SCHEMA.classes["body_length"], BODY_ODDS),
+        "body_length": _pick(rng, SCHEMA.classes["body_length"], (0.28, 0.42, 0.30)),
     }
 
 
 def _draw_bottom(rng: Generator) -> dict[str, str]:
-    name = "skirt_length" if rng.random() < SKIRT_ODDS else "trousers_length"
+    name = "skirt_length" if rng.random() < 0.45 else "trousers_length"
     return {name: _pick(rng, SCHEMA.classes[name])}
 
 
 def _draw_shoes(rng: Generator) -> dict[str, str]:
-    boots = rng.random() < BOOT_ODDS
+    boots = rng.random() < 0.4
     has = {name: _pick(rng, SCHEMA.classes[name]) for name in APPLIES["shoes"]}
     if boots:
-        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], BOOT_TOE_ODDS)}
+        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], (0.4, 0.4, 0.2, 0.0))}
     del has["boots_height"]
     return has
 
@@ -307,7 +300,7 @@ def _draw_scene(rng: Generator, dials: Dials) -> Scene:
         light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
         brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,
         warmth=_between(rng, -0.03, 0.03) * dials.nuisance,
-        background=_pick(rng, words.BACKGROUNDS, BACKGROUND_ODDS),
+        background=_pick(rng, words.BACKGROUNDS, (0.45, 0.25, 0.2, 0.1)),
         hue=_between(rng, 0, 1),
         noise=float(dials.noise),
     )

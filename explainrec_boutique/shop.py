@@ -18,7 +18,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from .design import Design, ItemFacts, sample
-from .dials import MAX_SEED, SIZES, Dials, RelationDials, ShopperDials, check_number
+from .dials import Dials, RelationDials, ShopperDials, check_number
 from .gallery import Gallery
 from .groups import GROUPS
 from .relations import draw_relations
@@ -81,9 +81,7 @@ def load(
         ValueError: names the argument, its value and the allowed range.
     """
     check_number("items", items, (1, 1_000_000))
-    check_number("size", size, SIZES)
     check_number("shoppers", shoppers, (1, 10_000_000))
-    check_number("seed", seed, (0, MAX_SEED))
     check_number("shopping.purchases", shopping.purchases, (1, items))
     designs = [sample(seed, item, drawing) for item in range(items)]
     attributes = np.array([design.codes for design in designs], dtype=np.int64)
@@ -101,11 +99,11 @@ def load(
 
 
 def _item_table(designs: list[Design], popularity: ndarray) -> pd.DataFrame:
-    columns = ("title", "category", "colour", "family", "pattern", "mark")
+    columns = ("title", "category", "colour", "colour_family", "pattern", "mark")
     table = {column: [getattr(design, column) for design in designs] for column in columns}
     identity = [f"boutique-{item:06d}" for item in range(len(designs))]
     frame = pd.DataFrame({"item_id": identity, **table, "popularity": popularity})
-    return frame.rename(columns={"family": "colour_family"}).fillna({"mark": "none"})
+    return frame.fillna({"mark": "none"})
 
 
 def _user_table(people: Shoppers) -> pd.DataFrame:

@@ -35,21 +35,12 @@ class Schema:
 
     def attribute(self, name: str) -> int:
         """Position of an attribute. Raises ValueError for an unknown one."""
-        if name not in self.classes:
-            raise ValueError(
-                f"attribute: {name!r} is not in the schema; choose from {', '.join(self.classes)}"
-            )
-        return self.attributes.index(name)
+        return _position(name, self.attributes, "attribute", "in the schema")
 
     def code(self, attribute: str, value: str) -> int:
         """Code of a class within its attribute. Raises ValueError for an unknown one."""
         classes = self.classes[self.attributes[self.attribute(attribute)]]
-        if value not in classes:
-            choice = ", ".join(classes)
-            raise ValueError(
-                f"class: {value!r} is not a class of {attribute!r}; choose from {choice}"
-            )
-        return classes.index(value)
+        return _position(value, classes, "class", f"a class of {attribute!r}")
 
     def name(self, attribute: str, code: int) -> str:
         """Class name behind a code; 'does not apply' for -1."""
@@ -63,6 +54,12 @@ class Schema:
     def display(self, attribute: str, code: int | None = None) -> str:
         """What a reader sees of an attribute, or of one of its classes: 'three-quarter'."""
         return display(attribute if code is None else self.name(attribute, code))
+
+
+def _position(name: str, names: tuple[str, ...], what: str, where: str) -> int:
+    if name not in names:
+        raise ValueError(f"{what}: {name!r} is not {where}; choose from {', '.join(names)}")
+    return names.index(name)
 
 
 # The twelve attributes and their 45 classes.

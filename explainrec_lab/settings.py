@@ -175,9 +175,7 @@ def fabric() -> Fabric:
         ValueError: the settings are `gpu` and there is none.
     """
     if _current() != "gpu":
-        return training.cpu()
+        return training.on_one("cpu")
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")
-    from lightning_fabric import Fabric
-
-    return Fabric(accelerator="cuda", devices=1)
+    return training.on_one("cuda")

@@ -1,4 +1,4 @@
-"""One fit loop for every chapter: device, precision, progress, checkpoints, many processes.
+"""One fit loop for every chapter: device, precision, many processes.
 
 Devices and processes are Lightning Fabric's business: pass a `Fabric(accelerator=..., devices=...)`
 and the same loop fills two CPU processes, a GPU or a cluster. The loop knows no chapter: a model,
@@ -8,16 +8,13 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `settin
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from explainrec_lab.data.store import one_at_a_time, whole_file
 
@@ -76,27 +73,21 @@ def fit(
     optimisation: Optimisation,
     *,
     fabric: Fabric | None = None,
-    checkpoint: Path | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
-    progress: bool = False,
 ) -> History:
     """Train `model` in place.
 
     Args:
         batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
-            every process and after a restart: seed it with the epoch.
+            every process: seed it with the epoch.
         losses: (model, batch) -> the losses, `[len(batch)]`; the loop takes their mean.
         fabric: device, precision and processes; default: one CPU process.
-        checkpoint: a file that is rewritten, whole, after each epoch. If it exists, training goes
-            on from it.
         after_epoch: (epoch, model) -> anything, kept in `History.notes`.
-        progress: show a console bar.
 
     Raises:
-        ValueError: a loss that is not finite (names epoch and batch), or a checkpoint that does
-            not fit the model.
+        ValueError: a loss that is not finite (names epoch and batch).
     """
-    fabric = fabric or cpu()
+    fabric = fabric or on_one("cpu")
     groups = list(_groups(model, optimisation))
     optimiser = torch.optim.AdamW(groups, lr=optimisation.learning_rate, fused=True)
     half_turn = torch.pi / optimisation.epochs
@@ -104,29 +95,22 @@ def fit(
         optimiser, lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
     )
     wrapped, optimiser = fabric.setup(model, optimiser)
-    run = {"model": model, "optimiser": optimiser, "schedule": schedule}
-    history = _restore(checkpoint, run)
-    bar = tqdm(range(len(history.loss), optimisation.epochs), disable=not progress, unit="epoch")
-    for epoch in bar:
+    history = History()
+    for epoch in range(optimisation.epochs):
         model.train()
-        mean = _epoch(fabric, wrapped, batches(epoch), losses, optimiser, epoch)
+        history.loss.append(_epoch(fabric, wrapped, batches(epoch), losses, optimiser, epoch))
         schedule.step()
-        history.loss.append(mean)
-        bar.set_postfix(loss=f"{mean:.4f}")
         model.eval()
         if after_epoch is not None:
             history.notes.append(after_epoch(epoch, model))
-        if checkpoint is not None and fabric.is_global_zero:
-            _save(checkpoint, run, history)
-    model.eval()
     return history
 
 
-def cpu(processes: int = 1) -> Fabric:
-    """One or several CPU processes."""
+def on_one(accelerator: str) -> Fabric:
+    """One process on one device: 'cpu' or 'cuda'."""
     from lightning_fabric import Fabric
 
-    return Fabric(accelerator="cpu", devices=processes)
+    return Fabric(accelerator=accelerator, devices=1)
 
 
 def fast_half(device: torch.device | str) -> torch.autocast:
@@ -184,41 +168,10 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
         }
 
 
-def _save(path: Path, run: Mapping[str, Any], history: History) -> None:
-    """Write the state of the run; the old file stays until the new one is whole."""
-    state = {name: part.state_dict() for name, part in run.items()}
-    with whole_file(path) as file:
-        torch.save({**state, "loss": history.loss, "notes": _plain(history.notes)}, file)
-
-
-def _plain(note: Any) -> Any:
-    """The same note with numpy's scalars and arrays as Python's: a safe load refuses the others."""
-    if isinstance(note, dict):
-        return {_plain(key): _plain(value) for key, value in note.items()}
-    if isinstance(note, (list, tuple)):
-        return [_plain(value) for value in note]
-    return note.tolist() if isinstance(note, (np.generic, np.ndarray)) else note
-
-
-def _restore(path: Path | None, run: Mapping[str, Any]) -> History:
-    """Continue from a checkpoint if there is one."""
-    if path is None or not path.exists():
-        return History()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        for name, part in run.items():
-            part.load_state_dict(state[name])
-        return History(state["loss"], state["notes"])
-    except (RuntimeError, KeyError, EOFError, ValueError, TypeError, pickle.PickleError) as error:
-        raise ValueError(
-            f"checkpoint: {path} is damaged or of another model: delete it or name another file"
-        ) from error
-
-
 # --------------------------------------------------------------------------- trained once
 
 
-def kept(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
+def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
 
     Several processes may ask for the same file: one learns, the others wait and read.

@@ -27,7 +27,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -78,12 +78,9 @@ def versions() -> list[str]:
 
 def data_on_this_machine() -> list[str]:
     """Names and sizes in the data folder: chapters show more where real data is present."""
-    from explainrec_lab.data.store import DataNotFound, data_dir
+    from explainrec_lab.data.store import data_dir
 
-    try:
-        found = [path for path in data_dir().glob("*/*") if path.is_file()]
-    except DataNotFound as error:
-        raise SystemExit(str(error)) from None
+    found = [path for path in data_dir().glob("*/*") if path.is_file()]
     return sorted(f"{p.parent.name}/{p.name} {p.stat().st_size}" for p in found)
 
 
@@ -113,19 +110,6 @@ def take_place(new: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-@contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
-    """Give an empty folder beside `final`; it takes that name only if the block succeeds."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{final.name}.part-", dir=final.parent))
-    part.chmod(0o755)
-    try:
-        yield part
-        take_place(part, final)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def copy_sources(tree: Path) -> None:
     """Copy the book, and the code that its pages include, into `tree`."""
     for name in INCLUDED:
@@ -138,9 +122,10 @@ def copy_sources(tree: Path) -> None:
 
 def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
     """Execute notebooks in place under pytest; each failing cell is shown. Returns exit code."""
+    workers = 1 if profile == "gpu" else min(hardware()["cores"], MOST_WORKERS, len(stale))
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "-v", "--no-header"]
     command += [f"--nbmake-timeout={CELL_TIMEOUT_SECONDS}", "-p", "no:cacheprovider"]
-    command += ["-n", str(workers(profile, len(stale))), "--dist", "load", "--maxschedchunk", "1"]
+    command += ["-n", str(workers), "--dist", "load", "--maxschedchunk", "1"]
     command += [f"--rootdir={tree}", "-c", str(ROOT / "pyproject.toml"), *stale]
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= {
@@ -155,13 +140,6 @@ def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
         return subprocess.run(command, cwd=tree, env=environment).returncode
 
 
-def workers(profile: str, notebooks: int) -> int:
-    """Notebooks that run beside each other: one a core, at most four; one on a GPU."""
-    if profile == "gpu":
-        return 1
-    return max(1, min(int(hardware()["cores"]), MOST_WORKERS, notebooks))
-
-
 def seconds_of(notebook: Path) -> float:
     """Wall time from the first cell's start to the last cell's end, as Jupyter recorded it."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -173,12 +151,10 @@ def seconds_of(notebook: Path) -> float:
     return round((max(stamps) - min(stamps)).total_seconds(), 1) if stamps else 0.0
 
 
-def hardware() -> dict[str, int | bool]:
+def hardware() -> dict[str, int]:
     """What a reader needs to compare run times: how many cores, and whether a GPU was there."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        cores = os.cpu_count() or 1
+    able = hasattr(os, "sched_getaffinity")  # not on macOS
+    cores = len(os.sched_getaffinity(0)) if able else os.cpu_count() or 1
     return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
 
 
@@ -199,11 +175,11 @@ def execute(profile: str) -> None:
     keys = {name: notebook_key(shared, name) for name in notebooks()}
     stale = [name for name, key in keys.items() if name not in done or done[name]["key"] != key]
     stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
-    print(
-        f"Notebooks: {len(stale)} to execute, {len(keys) - len(stale)} unchanged ({profile}).",
-        flush=True,
-    )
-    with whole_folder(final) as tree:
+    same = len(keys) - len(stale)
+    print(f"Notebooks: {len(stale)} to execute, {same} unchanged ({profile}).", flush=True)
+    EXECUTED.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{profile}.part-", dir=EXECUTED) as part:
+        tree = Path(part)
         copy_sources(tree)
         for name in keys.keys() - set(stale):
             shutil.copy2(final / name, tree / name)
@@ -212,6 +188,7 @@ def execute(profile: str) -> None:
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
         times = {"profile": profile, "notebooks": {n: new.get(n) or done[n] for n in keys}}
         (tree / "run-times.json").write_text(json.dumps(times, indent=1))
+        take_place(tree, final)
 
 
 # ------------------------------------------------------------------------------------ step 3
@@ -241,8 +218,7 @@ def main() -> None:
     start = time.monotonic()
     execute(profile)
     build_page(profile)
-    index = (PAGE / "index.html").relative_to(ROOT)
-    print(f"\nThe page is ready ({time.monotonic() - start:.0f} s). Open {index}, or serve it:")
+    print(f"\nThe page is ready ({time.monotonic() - start:.0f} s). Open it, or serve it:")
     print(f"  {(PAGE / 'index.html').as_uri()}")
     print(f"  python3 -m http.server 8000 --directory {PAGE.relative_to(ROOT)}")
 

@@ -1,7 +1,8 @@
-"""Write the notebooks that Google Colab opens: each with a cell in front that sets Colab up.
+"""Where the repository is, and the notebooks that Google Colab opens from there.
 
-`make colab` writes them to `_build/colab/`. Push that folder's content to the branch `colab`; the
-page's Colab buttons lead there. The notebooks of the book itself install nothing.
+Each has a cell in front that sets Colab up. `make colab` writes them to `_build/colab/`. Push that
+folder's content to the branch `colab`; the page's Colab buttons lead there. The notebooks of the
+book itself install nothing.
 """
 
 from __future__ import annotations
@@ -9,29 +10,44 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from typing import Any
 
-from build import ROOT, notebooks
-from repository import repository_url
+import yaml
+from nbformat.v4 import new_code_cell
 
+from build import ROOT, notebooks
+
+BRANCH = "colab"  # `make colab` writes what belongs on it
 TARGET = ROOT / "_build" / "colab"
+GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?\s*$")
 SETUP = """\
 # Colab only: installs the course's package (about a minute). Then run the notebook from the top.
 %pip install -q "explainrec-lab @ git+{url}"
 """
 
 
+def repository_url() -> str:
+    """`https://github.com/owner/repository`; a fork's page so leads to the fork."""
+    found = GITHUB.search(origin())
+    if found:
+        return f"https://github.com/{found[1]}"
+    return str(yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"])
+
+
+def origin() -> str:
+    """Address of the git remote `origin`; empty without git or without a remote."""
+    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
+
+
 def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:
     """The notebook with Colab's set-up cell in front."""
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": "colab-set-up",
-        "metadata": {},
-        "execution_count": None,
-        "outputs": [],
-        "source": SETUP.format(url=url),
-    }
+    cell = new_code_cell(SETUP.format(url=url), id="colab-set-up")
     return {**notebook, "cells": [cell, *notebook["cells"]]}
 
 

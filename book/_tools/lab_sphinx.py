@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from build import executed
+from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
-from repository import repository_url
 
-COLAB_BRANCH = "colab"  # `make colab` writes what belongs on it
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
 
@@ -106,19 +105,12 @@ def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
 # ------------------------------------------------------------------------- scripts and buttons
 
 
-def mathjax_folder() -> Path:
-    """Folder of MathJax inside the installed wheel (its name is no identifier: no import)."""
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("MathJax is missing: pip install sphinx-mathjax-offline")
-    return Path(spec.origin).parent / "static" / "mathjax"
-
-
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Copy the few files of MathJax that a page can ask for."""
+    folder = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
     target = Path(app.outdir) / "_static" / "mathjax"
     for name in () if error else MATHJAX_FILES:
-        source = mathjax_folder() / name
+        source = folder / name
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, target / name, dirs_exist_ok=True)
@@ -126,17 +118,21 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.copy2(source, target / name)
 
 
-def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
-    """Sphinx calls a bibliography a list but its entries no list items: screen readers stumble."""
+def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
+    """Mend what Sphinx and Jupyter Book write into every page."""
+    # Sphinx calls a bibliography a list but its entries no list items: screen readers stumble.
     wrong, right = '<div role="list" class="citation-list">', '<div class="citation-list">'
     context["body"] = context.get("body", "").replace(wrong, right)
-
-
-def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
-    """Remove the live-code scripts that Jupyter Book always adds: they name a CDN."""
+    # Jupyter Book always adds live-code scripts, which name a CDN.
     scripts = context.get("script_files", [])
     kept = [s for s in scripts if "thebe" not in f"{s} {getattr(s, 'attributes', '')}".lower()]
     context["script_files"] = kept
+    # Colab opens the branch whose notebooks carry the set-up cell that it needs.
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("text") == "Colab":
+                branch = rf"/blob/{BRANCH}/"
+                button["url"] = re.sub(r"/blob/[^/]+/", branch, button["url"], count=1)
 
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
@@ -144,22 +140,11 @@ def use_this_repository(app: Sphinx, config: Any) -> None:
     config.html_theme_options["repository_url"] = repository_url()
 
 
-def to_colab_branch(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
-    """Open Colab on the branch whose notebooks carry the set-up cell that Colab needs."""
-    for group in context.get("header_buttons", []):
-        for button in group.get("buttons", []):
-            if button.get("text") == "Colab":
-                branch = rf"/blob/{COLAB_BRANCH}/"
-                button["url"] = re.sub(r"/blob/[^/]+/", branch, button["url"], count=1)
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)
     app.connect("doctree-read", say_run_time)
-    app.connect("html-page-context", mend_roles, priority=900)
-    app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("html-page-context", to_colab_branch, priority=900)
+    app.connect("html-page-context", mend, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,6 +20,8 @@ from .marks import draw_mark
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
 TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))
 
+Turn = Callable[[Points], Points]  # from the right side to the one that is drawn
+
 SKIRT_HEM = {"short": 100, "knee": 138, "midi": 180, "ankle": 222}
 TROUSERS_HEM = {"short": 100, "mid": 132, "three_quarter": 163, "cropped": 195, "full": 228}
 TOP = 38.0  # upper edge of the waistband at the sides
@@ -27,10 +29,7 @@ BAND = 12.0
 CROTCH = 92.0
 FLOOR = 236.0  # where legs and pleats would end, were they not cut before
 
-CLOTH = Finish(depth=9, folds=0.08)
-LEG = Finish(depth=8, contrast=0.8, folds=0.07)
 TRIM = Finish(depth=3, contrast=0.6, edge=0.6)
-BACK = Finish(depth=4, contrast=0.4, edge=0.4)
 
 
 def draw_skirt(canvas: Canvas) -> None:
@@ -40,7 +39,7 @@ def draw_skirt(canvas: Canvas) -> None:
     outline, edge = _skirt(design, hem)
     canvas.cast_shadow(outline)
     _draw_inside_of_waist(canvas)
-    cloth = canvas.cloth(outline, CLOTH)
+    cloth = canvas.cloth(outline, Finish(depth=9, folds=0.08))
     (_draw_darts, _draw_pleats, _draw_pleats, _draw_buttons)[design.detail](canvas, hem, cloth)
     canvas.stitch(edge - [0, 6], thread_of(canvas.main), clip=cloth)
     half = _skirt_half(design, hem) + 3
@@ -57,11 +56,11 @@ def draw_trousers(canvas: Canvas) -> None:
     _draw_inside_of_waist(canvas)
     for leg in legs:
         _draw_leg_opening(canvas, leg, hem)
-    cloths = [canvas.cloth(leg, LEG) for leg in legs]
+    cloths = [canvas.cloth(leg, Finish(depth=8, contrast=0.8, folds=0.07)) for leg in legs]
     front = canvas.cover(*legs)
     _draw_fly(canvas, front)
     _draw_pockets(canvas, front)
-    sides: tuple[Callable[[Points], Points], ...] = (join, mirror)
+    sides: tuple[Turn, ...] = (join, mirror)
     for turned, cloth in zip(sides, cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
@@ -121,7 +120,7 @@ def _draw_inside_of_waist(canvas: Canvas) -> None:
     """The inside of the back, seen over the front's waistband."""
     waist = _waist(canvas.design)
     back = join(bow(waist, TOP + 1, -6), bow(-waist, TOP + 4, 10))
-    canvas.cloth(back, BACK, colour=darker(canvas.main, 0.5))
+    canvas.cloth(back, Finish(depth=4, contrast=0.4, edge=0.4), colour=darker(canvas.main, 0.5))
 
 
 def _draw_waistband(canvas: Canvas, loops: bool) -> None:
@@ -207,9 +206,7 @@ def _draw_pockets(canvas: Canvas, front: Cover) -> None:
         canvas.stitch(seam, _thread(canvas), opacity=0.65, clip=front)
 
 
-def _draw_leg_details(
-    canvas: Canvas, turned: Callable[[Points], Points], hem: float, cloth: Cover
-) -> None:
+def _draw_leg_details(canvas: Canvas, turned: Turn, hem: float, cloth: Cover) -> None:
     """Hem, turn-up, crease, and the length's part mask, of one leg."""
     design = canvas.design
     right, left = (float(down_to(edge, hem)[-1, 0]) for edge in _leg_edges(design))

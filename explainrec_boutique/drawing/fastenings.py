@@ -6,7 +6,7 @@ import numpy as np
 
 from .canvas import Canvas, Clip, Cover, Finish
 from .fabric import BRIGHT, Colour, colour, darker, luminance
-from .geometry import Points, along, at, box, closed, curve, dashes, join, normals, unit
+from .geometry import Points, along, box, closed, curve, dashes, join, normals, unit
 from .last import Last, Upper
 
 PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
@@ -16,7 +16,6 @@ DARK = colour(0.2, 0.2, 0.2)
 LINING = colour(0.82, 0.68, 0.54)
 INSOLE = Finish(depth=2, contrast=0.4, edge=0.4)
 PEEP = Finish(depth=4, contrast=0.5, edge=0.2)
-OPEN = Finish(depth=3, contrast=0.5, edge=0.2)
 STRAP = Finish(depth=3, contrast=0.8, gloss=0.1, edge=0.6)
 
 
@@ -72,7 +71,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
     edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
     canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
     hollow = join(edge, curve(edge[-1], last.at(0.25, 18), edge[0])[1:-1])
-    canvas.cloth(hollow, OPEN, colour=darker(canvas.main, 0.38))
+    canvas.cloth(hollow, Finish(depth=3, contrast=0.5, edge=0.2), colour=darker(canvas.main, 0.38))
     canvas.line(edge, width=3.0, colour=darker(canvas.main, 0.72), opacity=1)
     _draw_insole(canvas, last, 0.31)
     for start, stop, height in ((0.165, 0.235, 27), (0.045, 0.105, 19)):
@@ -187,7 +186,7 @@ def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
 
 def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     """From the rim down; on a boot along the whole shaft."""
-    rim, k = at(upper.topline, 0.42), last.scale
+    rim, k = along(upper.topline, 0.42)[0], last.scale
     path = curve(rim + [0, 1], last.at(0.655, 30), last.at(0.625, 7), count=8)
     if last.boot:
         ankle = last.on_shaft(0.72, 56)
@@ -225,15 +224,15 @@ def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Colour, clip: Clip
     canvas.line(path + [0, 2], width=10 * k, opacity=0.22, clip=clip)
     canvas.line(path, width=10 * k, colour=darker(tone, 0.7), opacity=1, clip=clip)
     canvas.line(path, width=8 * k, colour=tone, opacity=1, clip=clip)
-    _draw_buckle(canvas, at(path, 0.56), at(path, 0.60), k)
+    _draw_buckle(canvas, along(path, (0.56, 0.60)), k)
     for hole in along(path, (0.72, 0.80, 0.88)):
         canvas.disc(hole, 0.9 * k, colour(0.1, 0.1, 0.1), 0.8)
     canvas.mark("closure", canvas.clipped(canvas.stroke(path, width=20 * k), clip))
 
 
-def _draw_buckle(canvas: Canvas, centre: Points, ahead: Points, k: float) -> None:
-    """A square gold frame on the strap, with its prong."""
-    way = unit((ahead - centre)[None, :])[0]
+def _draw_buckle(canvas: Canvas, under: Points, k: float) -> None:
+    """A square gold frame on the strap, with its prong, where the strap runs `under` it."""
+    centre, way = under[0], unit(np.diff(under, axis=0))[0]
     a, b = way * 6.5 * k, np.array([-way[1], way[0]]) * 7.5 * k
     frame = closed(join(centre - a - b, centre + a - b, centre + a + b, centre - a + b))
     canvas.line(frame, width=3.6 * k, colour=darker(GOLD, 0.6), opacity=0.9)

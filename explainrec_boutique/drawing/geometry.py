@@ -123,25 +123,20 @@ def star(centre: Point, outer: float, inner: float, tips: int = 5) -> Points:
 # ------------------------------------------------------------------ along a path
 
 
-def lengths(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, " vector"]:
+def _lengths(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, " vector"]:
     return np.sqrt(vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1])
 
 
 def unit(vectors: Float[ndarray, "vector 2"]) -> Float[ndarray, "vector 2"]:
     """The same directions, of length 1."""
-    return vectors / np.maximum(lengths(vectors), 1e-9)[:, None]
+    return vectors / np.maximum(_lengths(vectors), 1e-9)[:, None]
 
 
 def along(path: Points, shares: float | Sequence[float] | ndarray) -> Points:
     """Points at shares 0..1 of the path's length."""
-    travelled = np.concatenate([[0.0], np.cumsum(lengths(np.diff(path, axis=0)))])
+    travelled = np.concatenate([[0.0], np.cumsum(_lengths(np.diff(path, axis=0)))])
     at = np.atleast_1d(np.asarray(shares, dtype=np.float64)) * travelled[-1]
     return np.stack([np.interp(at, travelled, path[:, i]) for i in (0, 1)], axis=1)
-
-
-def at(path: Points, share: float) -> Points:
-    """The point `[2]` at a share of the path's length."""
-    return along(path, share)[0]
 
 
 def x_at(path: Points, y: float) -> float:
@@ -173,7 +168,7 @@ def ribbon(path: Points, width: float) -> Points:
 
 def dashes(path: Points, period: float) -> list[Points]:
     """Stitches: short straight pieces that cover 55 % of the path."""
-    total = float(np.cumsum(lengths(np.diff(path, axis=0)))[-1])
+    total = float(np.cumsum(_lengths(np.diff(path, axis=0)))[-1])
     starts = np.arange(int(total / period)) * (period / max(total, period))
     stops = starts + 0.55 * period / max(total, period)
     return list(np.stack([along(path, starts), along(path, stops)], axis=1))
@@ -183,12 +178,6 @@ def wave(turns: ndarray) -> ndarray:
     """A sine without a sine: parabolic arcs of period 1 and range -1..1, exact arithmetic."""
     t = turns - np.floor(turns + 0.5)
     return 8 * t - 16 * t * np.abs(t)
-
-
-def step(x: ndarray | float) -> ndarray:
-    """Smooth step from 0 at x <= 0 to 1 at x >= 1."""
-    t = np.clip(x, 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 # ------------------------------------------------------------------ the frame

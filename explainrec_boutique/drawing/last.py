@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..design import Design
-from .geometry import Point, Points, step
+from .geometry import Point, Points
 
 # Height of the heel, cloth units of a low shoe.
 HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
@@ -75,7 +75,8 @@ class Last:
 
     def _sole_line(self, shares: Float[ndarray, " point"]) -> Float[ndarray, " point"]:
         toe = np.clip(1 - shares / 0.2, 0, 1.4)
-        lift = self.heel * step((shares - 0.32) / 0.46) + TOE_SPRING * self.scale * toe * toe
+        rise = np.clip((shares - 0.32) / 0.46, 0, 1)
+        lift = self.heel * (rise * rise * (3 - 2 * rise)) + TOE_SPRING * self.scale * toe * toe
         return self.ground - self.sole - lift
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import BRIGHT, Colour, colour, darker, lighter, luminance, trim_of
-from .geometry import Points, along, both, bow, box, curve, join, lengths, mirror, vertical, wave
+from .geometry import Points, along, both, bow, box, curve, join, mirror, unit, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
 SHOULDER = 56.0  # where the neck opening meets the shoulder
@@ -24,9 +24,6 @@ LAPEL_END = {"notched": 136.0, "shawl": 136.0, "collarless": 112.0}
 PIECE = Finish(depth=3, contrast=0.6, edge=0.6)
 TUBE = Finish(depth=6, contrast=0.9, folds=0.03)
 BACK = Finish(depth=5, contrast=0.7, edge=0.1)
-STAND = Finish(depth=3, contrast=0.6, edge=0.4)
-SHIRT = Finish(depth=6, contrast=0.6, edge=0.2)
-FLAP = Finish(depth=2, contrast=0.4, edge=0.4)
 LABEL = colour(0.93, 0.93, 0.92)
 
 # The shade that a piece throws on the front: how far down, how soft, how dark.
@@ -119,14 +116,8 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
 
 def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     """What lies on the front, and the neck's part mask."""
-    if neck.kind == "neckline":
-        _draw_neckline(canvas, neck)
-    elif neck.kind == "collar":
-        _draw_collar(canvas, neck, front, hem)
-    elif neck.kind == "high_neck":
-        _draw_high_neck(canvas, neck, front)
-    else:
-        _draw_lapel(canvas, neck, front, hem)
+    draw = {"neckline": _draw_neckline, "collar": _draw_collar, "lapel": _draw_lapel}
+    draw.get(neck.kind, _draw_high_neck)(canvas, neck, front, hem)
 
 
 def _lay(
@@ -140,7 +131,7 @@ def _lay(
     return cover
 
 
-def _draw_neckline(canvas: Canvas, neck: Neck) -> None:
+def _draw_neckline(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     edge = neck.whole_front
     canvas.line(edge + [0, 1.5], width=4.6, colour=trim_of(canvas.main), opacity=0.95)
     canvas.line(edge + [0, 4], width=0.9, opacity=0.3)
@@ -202,8 +193,7 @@ def _draw_rib(canvas: Canvas, neck: Neck) -> None:
     band = canvas.stroke(edge, width=9.5)
     canvas.paint(band, tone)
     spread = along(edge, np.linspace(0.02, 0.98, 27))
-    out = spread - np.array([0, SHOULDER - 8])
-    out = out / lengths(out)[:, None] * 4.4
+    out = 4.4 * unit(spread - [0, SHOULDER - 8])
     canvas.line(*np.stack([spread - out, spread + out], axis=1), width=0.9, opacity=0.35)
     canvas.line(edge + [0, 5], width=0.9, opacity=0.35)
     canvas.line(neck.back, width=6, colour=tone, opacity=1)
@@ -241,10 +231,10 @@ ROLL_BACK = join(bow(-17, 34, -9), bow(17, 36, 12))
 def _draw_stand_inside(canvas: Canvas, neck: Neck) -> None:
     outline = {"ruffle": FRILL_BACK, "turtle": ROLL_BACK, "mock": neck.opening}[neck.value]
     tone = darker(canvas.main, 0.5 if neck.value == "mock" else 0.55)
-    canvas.cloth(outline, STAND, colour=tone)
+    canvas.cloth(outline, Finish(depth=3, contrast=0.6, edge=0.4), colour=tone)
 
 
-def _draw_high_neck(canvas: Canvas, neck: Neck, front: Cover) -> None:
+def _draw_high_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     base = join(neck.whole_front, bow(36, 63, 10, 9))
     canvas.mark("high_neck", canvas.cover(base), canvas.cover(neck.opening))
     draw = {"turtle": _draw_roll, "mock": _draw_stand, "ruffle": _draw_frill}[neck.value]
@@ -295,7 +285,7 @@ def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
     """A shirt under the jacket."""
     light = luminance(canvas.main) < 0.72
     shirt = colour(0.95, 0.95, 0.95) if light else colour(0.35, 0.42, 0.52)
-    canvas.cloth(neck.opening, SHIRT, colour=shirt)
+    canvas.cloth(neck.opening, Finish(depth=6, contrast=0.6, edge=0.2), colour=shirt)
     rim, far = bow(-15.5, SHOULDER + 2, 22, 13), bow(15.5, SHOULDER + 2, 7, 13)
     canvas.paint(canvas.cover(join(rim, far)), darker(shirt, 0.72))
     canvas.line(rim, width=2.4, colour=darker(shirt, 0.86), opacity=0.9)
@@ -327,4 +317,4 @@ def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)
     for flap in both(join((15, hem - 31), (34, hem - 33), (34, hem - 27), (15, hem - 25))):
         canvas.line(flap[:2], width=1.6, opacity=0.4, clip=front)
-        canvas.cloth(flap, FLAP, clip=front)
+        canvas.cloth(flap, Finish(depth=2, contrast=0.4, edge=0.4), clip=front)

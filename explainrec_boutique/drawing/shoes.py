@@ -38,7 +38,6 @@ BLOCK = {
     "high": (38.0, 0.2, 0.45, 5.0),
 }
 
-INSIDE = Finish(depth=4, contrast=0.5, edge=0.3)
 SOLE = Finish(depth=2.5, contrast=0.6, edge=0.6)
 HEEL_BLOCK = Finish(depth=4, contrast=0.7, edge=0.6)
 
@@ -49,7 +48,7 @@ def draw_shoe(canvas: Canvas) -> None:
     upper = (_boot if last.boot else _low)(last, canvas.design)
     spot = ellipse((0, last.ground + 1), 0.53 * last.length, 5 * last.scale, 28)
     canvas.shadow(spot, drop=(0, 2), blur=4.5, strength=0.42)
-    canvas.keep_backdrop()
+    canvas.backdrop = canvas.image.copy()  # what shows where a toe is cut open
     _draw_inside(canvas, upper)
     draw_tongue(canvas, upper)
     _draw_heel(canvas, last)
@@ -109,7 +108,7 @@ def _below(path: Points, y: float) -> Points:
 def _draw_inside(canvas: Canvas, upper: Upper) -> None:
     """The far inner side, seen over the topline."""
     inside = join(upper.topline, upper.far[::-1])
-    canvas.cloth(inside, INSIDE, colour=darker(canvas.main, 0.42))
+    canvas.cloth(inside, Finish(depth=4, contrast=0.5, edge=0.3), colour=darker(canvas.main, 0.42))
     canvas.line(upper.far, width=2.4, colour=darker(canvas.main, 0.62), opacity=1)
 
 

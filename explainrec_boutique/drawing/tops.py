@@ -27,10 +27,8 @@ HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
 SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
 ARMHOLE_DEPTH = 35.0
 
-BODY = Finish(depth=10, folds=0.09)
 ARM = Finish(depth=7, contrast=0.8, folds=0.06)
 CUFF = Finish(depth=3, contrast=0.5)
-POCKET = Finish(depth=3, contrast=0.3, edge=0.3)
 
 
 @dataclass(frozen=True)
@@ -74,11 +72,12 @@ class Cut:
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
     cut, neck = Cut.of(canvas.design), neck_of(canvas.design)
-    sleeves, body = _sleeves(cut), _body(cut, neck)
+    sleeve = _cap(cut) if cut.sleeve < 25 else _arm(cut)
+    sleeves, body = both(sleeve) if cut.sleeve else (), _body(cut, neck)
     canvas.cast_shadow(body, *sleeves, *neck.extra)
     draw_neck_back(canvas, neck)
     _draw_sleeves(canvas, cut, sleeves)
-    front = canvas.cloth(body, BODY)
+    front = canvas.cloth(body, Finish(depth=10, folds=0.09))
     _draw_armholes(canvas, cut)
     _draw_hem(canvas, cut, front)
     _draw_pocket(canvas)
@@ -114,13 +113,6 @@ def _body(cut: Cut, neck: Neck) -> Points:
     half_hem = _hem_line(cut)[1:9]
     right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
     return join(right, mirror(right))
-
-
-def _sleeves(cut: Cut) -> tuple[Points, ...]:
-    """Outlines of the right and the left sleeve; none when sleeveless."""
-    if not cut.sleeve:
-        return ()
-    return both(_cap(cut) if cut.sleeve < 25 else _arm(cut))
 
 
 def _cap(cut: Cut) -> Points:
@@ -202,7 +194,7 @@ def _draw_pocket(canvas: Canvas) -> None:
         return
     pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
     canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
-    canvas.cloth(pocket, POCKET)
+    canvas.cloth(pocket, Finish(depth=3, contrast=0.3, edge=0.3))
     canvas.line(join(pocket, pocket[0]), width=1.0, opacity=0.35)
     canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
 

@@ -2,11 +2,9 @@
 
     relevance = gradient_x_input(model, (images_i, images_j), output)
 
-All have the call form of `lrp.relevance` and return relevance shaped like the inputs: a tensor for
-one input, a tuple for several. `output` says what to explain: None for a model that gives one
-value a sample, an index into its last dimension, or a callable from its output to one value a
-sample. Integer inputs (users, relation kinds) are handed on and get None. A model may
-be a plain function that closes over them.
+All have the call form of `lrp.relevance`, `output` included, and return relevance shaped like the
+inputs: a tensor for one input, a tuple for several. Integer inputs (users, relation kinds) are
+handed on and get None. A model may be a plain function that closes over them.
 
 Sources: gradient, Simonyan et al. 2014; gradient x input, Shrikumar et al. 2016; integrated
 gradients, Sundararajan et al. 2017; Grad-CAM, Selvaraju et al. 2017. None knows a chapter.
@@ -20,9 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainrec_lab.lrp.relevance import Output, select
+
 Model = Callable[..., Any]
 Inputs = Tensor | Sequence[Tensor]
-Output = int | Callable[[Any], Tensor] | None
 Relevance = Any
 """Shaped like the inputs: a tensor, or a tuple with None for integer inputs."""
 
@@ -123,8 +122,6 @@ def _explained(
     given = _as_tuple(inputs)
     if isinstance(model, nn.Module) and model.training:
         raise ValueError("model: is in training mode; call model.eval() first")
-    if not given or not all(isinstance(x, Tensor) for x in given):
-        raise ValueError("inputs: needs a tensor or a sequence of tensors")
     if len({len(x) for x in given}) != 1:
         raise ValueError(f"inputs: {[len(x) for x in given]} samples; all need the same number")
     leaves = tuple(x.detach().clone().requires_grad_() for x in given if x.is_floating_point())
@@ -134,13 +131,7 @@ def _explained(
     def value(*floats: Tensor) -> Tensor:
         moving = iter(floats)
         found = model(*(next(moving) if x.is_floating_point() else x for x in given))
-        picked = found[..., output] if isinstance(output, int) else found
-        picked = output(found) if callable(output) else picked
-        if picked.shape != (len(given[0]),):
-            raise ValueError(
-                f"output: gives {tuple(picked.shape)} for {len(given[0])} samples; needs one value "
-                "a sample. Pass an index into the last dimension, or a callable that picks it"
-            )
+        picked = select(found, output)
         if torch.is_grad_enabled() and not picked.requires_grad:
             raise ValueError("output: has no gradient; is there a detach() or no_grad() before it?")
         return picked

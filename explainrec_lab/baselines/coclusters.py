@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from torch import Tensor
 
 from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Interactions
+
+Rows: TypeAlias = Float[Tensor, "row cluster"]
+Columns: TypeAlias = Float[Tensor, "column cluster"]
 
 SMALLEST = 1e-12
 """What an inner product is at least, so that its inverse is finite."""
@@ -50,9 +54,7 @@ class OCuLaR(Hyperparameters):
         F, G = self.memberships(_with_attributes(train), seed)
         return F[: train.n_users] @ G[: train.n_items].T
 
-    def memberships(
-        self, matrix: sparse.csr_array, seed: int = 0
-    ) -> tuple[Float[Tensor, "row cluster"], Float[Tensor, "column cluster"]]:
+    def memberships(self, matrix: sparse.csr_array, seed: int = 0) -> tuple[Rows, Columns]:
         """f of every row and of every column of a binary matrix."""
         generator = torch.Generator().manual_seed(seed)
         scale = (4 * matrix.nnz / np.prod(matrix.shape) / self.clusters) ** 0.5
@@ -89,9 +91,7 @@ class Pairs:
                 self.starts, self.columns, values, self.shape, check_invariants=False
             )
 
-    def products(
-        self, F: Float[Tensor, "row cluster"], G: Float[Tensor, "column cluster"]
-    ) -> Float[Tensor, " pair"]:
+    def products(self, F: Rows, G: Columns) -> Float[Tensor, " pair"]:
         """<f_row, g_column> of each pair."""
         if not torch.backends.mkl.is_available():
             return (F[self.rows] * G[self.columns]).sum(dim=1)
@@ -99,12 +99,7 @@ class Pairs:
         return torch.sparse.sampled_addmm(empty, F, G.T).values()
 
 
-def improved(
-    F: Float[Tensor, "row cluster"],
-    G: Float[Tensor, "column cluster"],
-    taken: Pairs,
-    regularisation: float,
-) -> Float[Tensor, "row cluster"]:
+def improved(F: Rows, G: Columns, taken: Pairs, regularisation: float) -> Rows:
     """One step of expectation maximisation for all rows: the objective does not fall.
 
     Expectation: n_uk = f_uk * sum over u's items of g_ik / (1 - exp(-<f_u, g_i>)), the reasons
@@ -118,12 +113,7 @@ def improved(
     return 2 * n / (t + (t**2 + 8 * regularisation * n).sqrt()).clamp(min=SMALLEST)
 
 
-def objective(
-    F: Float[Tensor, "row cluster"],
-    G: Float[Tensor, "column cluster"],
-    taken: Pairs,
-    regularisation: float,
-) -> float:
+def objective(F: Rows, G: Columns, taken: Pairs, regularisation: float) -> float:
     """log P of all taken and untaken pairs, less regularisation times the squared memberships."""
     s = taken.products(F, G).clamp(min=SMALLEST)
     untaken = F.sum(dim=0) @ G.sum(dim=0) - s.sum()

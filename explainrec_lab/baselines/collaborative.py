@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, fields
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,15 +39,16 @@ class Recommender(Protocol):
         ...
 
 
+MAY_BE_ZERO = ("trust", "weight_decay")
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What every method checks: its numbers are above 0, or 0 where `may_be_zero` says so."""
-
-    may_be_zero: ClassVar[tuple[str, ...]] = ()
+    """What every method checks: its numbers are above 0, or 0 where `MAY_BE_ZERO` says so."""
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
-            value, zero = getattr(self, name), name in self.may_be_zero
+            value, zero = getattr(self, name), name in MAY_BE_ZERO
             if not (value >= 0 if zero else value > 0):
                 raise ValueError(f"{name}: {value} must be {'0 or above' if zero else 'above 0'}")
 
@@ -86,7 +87,6 @@ class DemographicPopularity(Hyperparameters):
 
     strength: float = 50.0
     trust: float = 0.5
-    may_be_zero: ClassVar[tuple[str, ...]] = ("trust",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,59 +27,8 @@ from explainrec_lab.training import Optimisation, fit
 
 Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
-# --------------------------------------------------------------------------- the two methods
-
-
-@dataclass(frozen=True)
-class _Sampled(Hyperparameters):
-    """Attributes:
-    d: length of the vectors. negatives: items drawn for each pair. batch_size: in users.
-    """
-
-    d: int = 64
-    epochs: int = 30
-    learning_rate: float = 5e-3
-    negatives: int = 20
-    batch_size: int = 128
-
-    def scores_of(
-        self, model: _Pair, losses: Losses, train: Interactions, seed: int, weight_decay: float
-    ) -> Float[Tensor, "user item"]:
-        """The scores of all users after training; `seed` is that of the draws."""
-        examples = _Comparisons(train.matrix, self.negatives, self.batch_size, seed)
-        fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
-        with torch.no_grad():
-            return model(torch.arange(train.n_users))
-
-
-@dataclass(frozen=True)
-class FM(_Sampled):
-    """A factorization machine: see `_FactorizationMachine`."""
-
-    weight_decay: float = 0.1
-    may_be_zero: ClassVar[tuple[str, ...]] = ("weight_decay",)
-
-    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
-        """`seed` is that of the first vectors and of the draws."""
-        model = _FactorizationMachine(train, self.d, seed)
-        return self.scores_of(model, _against_all_draws, train, seed, self.weight_decay)
-
-
-@dataclass(frozen=True)
-class CML(_Sampled):
-    """Collaborative metric learning: see `_MetricSpace`.
-
-    Attributes:
-        margin: by how much a squared distance shall be shorter.
-    """
-
-    margin: float = 0.5
-
-    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
-        """`seed` is that of the first vectors and of the draws."""
-        model = _MetricSpace(train, self.d, seed)
-        return self.scores_of(model, _weighted_hinge(self.margin), train, seed, 0.0)
-
+EVERYTHING = slice(None)
+"""All items, or all users."""
 
 # --------------------------------------------------------------------------- models
 
@@ -105,23 +53,20 @@ class _Vectors(nn.Module):
         self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
         self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
 
-    def forward(self, owners: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    def forward(self, owners: Int[Tensor, " n"] | slice) -> Float[Tensor, "n d"]:
         return self.own[owners] + self.has[owners] @ self.shared
 
 
 class _Pair(nn.Module):
     """Users and items with their features, in one space."""
 
-    catalogue: Tensor
-
-    def __init__(self, train: Interactions, d: int, seed: int) -> None:
+    def __init__(self, train: Interactions, d: int, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         known = torch.from_numpy(np.diff(train.matrix.indptr) > 0)
         everything = torch.ones(train.n_items, dtype=torch.bool)
         self.users = _Vectors(train.user_features, d, known, generator)
         self.items = _Vectors(train.item_features, d, everything, generator)
-        self.register_buffer("catalogue", torch.arange(train.n_items))
 
 
 class _FactorizationMachine(_Pair):
@@ -139,7 +84,7 @@ class _FactorizationMachine(_Pair):
         self.w_shared = nn.Parameter(torch.zeros(len(train.item_features)))
 
     def forward(self, users: Int[Tensor, " user"]) -> Float[Tensor, "user item"]:
-        q = self.items(self.catalogue)
+        q = self.items(EVERYTHING)
         has = self.items.has
         squares = self.items.own.square().sum(1) + has @ self.items.shared.square().sum(1)
         within = (q.square().sum(1) - squares) / 2  # pairs among the item and its features
@@ -153,7 +98,7 @@ class _MetricSpace(_Pair):
     """
 
     def forward(self, users: Int[Tensor, " user"]) -> Float[Tensor, "user item"]:
-        p, q = _inside_ball(self.users(users)), _inside_ball(self.items(self.catalogue))
+        p, q = _inside_ball(self.users(users)), _inside_ball(self.items(EVERYTHING))
         return 2 * p @ q.T - p.square().sum(1)[:, None] - q.square().sum(1)
 
 
@@ -250,3 +195,56 @@ def _weighted_hinge(margin: float) -> Losses:
         return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
 
     return losses
+
+
+# --------------------------------------------------------------------------- the two methods
+
+
+@dataclass(frozen=True)
+class _Sampled(Hyperparameters):
+    """Attributes:
+    d: length of the vectors. negatives: items drawn for each pair. batch_size: in users.
+    """
+
+    d: int = 64
+    epochs: int = 30
+    learning_rate: float = 5e-3
+    negatives: int = 20
+    batch_size: int = 128
+
+    def _parts(self) -> tuple[type[_Pair], Losses, float]:
+        """The model, its losses and its weight decay."""
+        raise NotImplementedError
+
+    def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
+        """`seed` is that of the first vectors and of the draws."""
+        kind, losses, weight_decay = self._parts()
+        model = kind(train, self.d, seed)
+        examples = _Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
+        with torch.no_grad():
+            return model(EVERYTHING)
+
+
+@dataclass(frozen=True)
+class FM(_Sampled):
+    """A factorization machine: see `_FactorizationMachine`."""
+
+    weight_decay: float = 0.1
+
+    def _parts(self) -> tuple[type[_Pair], Losses, float]:
+        return _FactorizationMachine, _against_all_draws, self.weight_decay
+
+
+@dataclass(frozen=True)
+class CML(_Sampled):
+    """Collaborative metric learning: see `_MetricSpace`.
+
+    Attributes:
+        margin: by how much a squared distance shall be shorter.
+    """
+
+    margin: float = 0.5
+
+    def _parts(self) -> tuple[type[_Pair], Losses, float]:
+        return _MetricSpace, _weighted_hinge(self.margin), 0.0

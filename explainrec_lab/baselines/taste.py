@@ -10,6 +10,8 @@ has the shape of the true one (`data.Truth.preference`). Source: none of the pap
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -18,17 +20,18 @@ from scipy import sparse
 
 from explainrec_lab.data.contracts import DOES_NOT_APPLY
 
+Codes: TypeAlias = Int[ndarray, "item attribute"]
+Taste: TypeAlias = Float[ndarray, "user attribute class"]
+Ids: TypeAlias = Int[ndarray, " event"]
 
-def one_hot(codes: Int[ndarray, "item attribute"]) -> Float[ndarray, "item attribute class"]:
+
+def one_hot(codes: Codes) -> Float[ndarray, "item attribute class"]:
     """1 where the item has the class of the attribute; all 0 where the attribute does not apply."""
     return (codes[:, :, None] == np.arange(codes.max() + 1)).astype(np.float32)
 
 
 def for_purchases(
-    taste: Float[ndarray, "user attribute class"],
-    users: Int[ndarray, " event"],
-    items: Int[ndarray, " event"],
-    codes: Int[ndarray, "item attribute"],
+    taste: Taste, users: Ids, items: Ids, codes: Codes
 ) -> Float[ndarray, "event attribute"]:
     """Her taste for each attribute of the item; -inf where the attribute does not apply."""
     code = codes[items]
@@ -36,9 +39,7 @@ def for_purchases(
     return np.where(code == DOES_NOT_APPLY, -np.inf, scores)
 
 
-def counted(
-    history: sparse.csr_array, codes: Int[ndarray, "item attribute"]
-) -> Float[ndarray, "user attribute class"]:
+def counted(history: sparse.csr_array, codes: Codes) -> Taste:
     """How many standard deviations more often than by chance she took each class.
 
     Of her n purchases with the attribute, a share p would have the class if she drew blindly from
@@ -51,31 +52,21 @@ def counted(
     return (count - n * p) / np.sqrt(n * p * (1 - p) + 1)
 
 
-def fitted(
-    history: sparse.csr_array,
-    codes: Int[ndarray, "item attribute"],
-    spread: float = 1.0,
-    steps: int = 60,
-) -> Float[ndarray, "user attribute class"]:
+def fitted(history: sparse.csr_array, codes: Codes) -> Taste:
     """The most probable taste under multinomial choice: log p(item) = taste of its attributes +
-    its popularity + constant, with a normal prior of standard deviation `spread`.
-
-    Raises:
-        ValueError: a spread that is not above zero.
+    its popularity + constant, with a standard normal prior.
     """
-    if not spread > 0:
-        raise ValueError(f"spread: {spread} must be above 0")
     classes = one_hot(codes)
     X = torch.from_numpy(classes.reshape(len(codes), -1))
     taken = torch.from_numpy(history.toarray()).float()
     popularity = taken.sum(dim=0).add(1).log()
     taste = torch.zeros(len(taken), X.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([taste], max_iter=steps, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([taste], max_iter=60, line_search_fn="strong_wolfe")
 
     def loss() -> float:
         optimiser.zero_grad()
         log_p = (taste @ X.T + popularity).log_softmax(dim=1)
-        value = taste.square().sum() / (2 * spread**2) - (taken * log_p).sum()
+        value = taste.square().sum() / 2 - (taken * log_p).sum()
         value.backward()
         return float(value.detach())
 

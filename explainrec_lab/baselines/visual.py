@@ -57,40 +57,35 @@ class Ranker(nn.Module):
 
     def of_everything(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n item"]:
         """Scores of all items."""
-        raise NotImplementedError
+        return self(users, self.everything.expand(len(users), -1))
 
 
-class Random(Ranker):
+class Untrained(Ranker):
+    """Scores that are known from the start, `[user, item]`."""
+
+    known: Tensor
+
+    def __init__(self, known: Float[Tensor, "user item"]) -> None:
+        super().__init__(*known.shape)
+        self.register_buffer("known", known)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        return self.known[users].gather(1, items)
+
+
+class Random(Untrained):
     """A fixed random order for each user. Its AUC is 0.5 by definition."""
 
-    order: Tensor
-
     def __init__(self, n_users: int, n_items: int, seed: int = 0) -> None:
-        super().__init__(n_users, n_items)
-        self.register_buffer("order", torch.rand(n_users, n_items, generator=generator(seed)))
-
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.order[users].gather(1, items)
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        return self.order[users]
+        super().__init__(torch.rand(n_users, n_items, generator=generator(seed)))
 
 
-class PopRank(Ranker):
+class PopRank(Untrained):
     """The same order for everybody: by the number of purchases in the training data."""
 
-    popularity: Tensor
-
     def __init__(self, train: Interactions) -> None:
-        super().__init__(train.n_users, train.n_items)
         bought = np.bincount(train.item, minlength=train.n_items)
-        self.register_buffer("popularity", torch.from_numpy(bought).float())
-
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
-        return self.popularity[items]
-
-    def of_everything(self, users: Tensor) -> Tensor:
-        return self.popularity.expand(len(users), -1)
+        super().__init__(torch.from_numpy(bought).float().expand(train.n_users, -1))
 
 
 class Factored(Ranker):
@@ -131,23 +126,27 @@ class BPRMF(Factored):
         return self.item[items], self.bias[items]
 
 
-class VBPR(Factored):
+class Seeing(Factored):
+    """A ranker with one picture vector an item, which is not trained."""
+
+    features: Tensor
+
+    def __init__(self, n_users: int, features: Vectors, d: int, rng: torch.Generator) -> None:
+        super().__init__(n_users, len(check_features(features)), d, rng)
+        self.register_buffer("features", features)
+
+
+class VBPR(Seeing):
     """y = b_i + gamma_u . gamma_i + theta_u . E f_i + beta . f_i.
 
     Half of the d dimensions are learned from purchases (gamma), half see the picture (theta), as
     in the paper's own comparisons.
-
-    Args:
-        features: one vector an item, not trained.
     """
-
-    features: Tensor
 
     def __init__(self, n_users: int, features: Vectors, d: int, seed: int = 0) -> None:
         check_size("d", d, least=2)
         rng = generator(seed)
-        super().__init__(n_users, len(check_features(features)), d // 2, rng)
-        self.register_buffer("features", features)
+        super().__init__(n_users, features, d // 2, rng)
         self.bias = nn.Parameter(torch.zeros(self.n_items))
         self.visual_user = table(n_users, d - d // 2, rng)
         self.E = projection(d - d // 2, features.shape[1], rng)
@@ -162,26 +161,23 @@ class VBPR(Factored):
         return v, self.bias[items] + f @ self.visual_bias
 
 
-class DeepStyle(Factored):
+class DeepStyle(Seeing):
     """y = u . (E f_i - l_c(i) + q_i): what is left of a picture when its category is taken away.
 
     Args:
         category: int64 `[item]`, 0..categories-1.
     """
 
-    features: Tensor
     category: Tensor
 
     def __init__(
         self, n_users: int, features: Vectors, category: Tensor, d: int, seed: int = 0
     ) -> None:
         rng = generator(seed)
-        super().__init__(n_users, len(check_features(features)), d, rng)
+        super().__init__(n_users, features, d, rng)
         if category.shape != (self.n_items,):
-            raise ValueError(
-                f"category: shape {tuple(category.shape)}; needs one a picture, ({self.n_items},)"
-            )
-        self.register_buffer("features", features)
+            shape = tuple(category.shape)
+            raise ValueError(f"category: shape {shape}; needs one a picture, ({self.n_items},)")
         self.register_buffer("category", category)
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)
@@ -191,18 +187,15 @@ class DeepStyle(Factored):
         return style + self.item[items], 0.0
 
 
-class JRL(Factored):
+class JRL(Seeing):
     """y = u . v_i, where a decoder must be able to redraw the item's picture vector from v_i.
 
     The image part of JRL: a squared error of ELU(W2 ELU(W1 v_i)) is trained beside the ranking.
     """
 
-    features: Tensor
-
     def __init__(self, n_users: int, features: Vectors, d: int, seed: int = 0) -> None:
         rng = generator(seed)
-        super().__init__(n_users, len(check_features(features)), d, rng)
-        self.register_buffer("features", features)
+        super().__init__(n_users, features, d, rng)
         self.W1 = projection(2 * d, d, rng)
         self.W2 = projection(features.shape[1], 2 * d, rng)
 

@@ -23,12 +23,10 @@ from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
 
+# What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way."""
-
-
+# How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
-"""How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word."""
 
 
 @contextmanager

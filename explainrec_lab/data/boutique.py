@@ -8,21 +8,17 @@ become the contracts that every source keeps.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from explainrec_boutique.dials import Dials, RelationDials, ShopperDials
 from explainrec_boutique.groups import FEATURES
 from explainrec_boutique.shop import DRAWING, RELATING, SHOPPING, Shop
 from explainrec_boutique.shop import load as open_shop
-from explainrec_boutique.vocabulary import DOES_NOT_APPLY, SCHEMA, display
-from explainrec_lab.data.contracts import (
-    Catalogue,
-    Dataset,
-    Features,
-    Interactions,
-    Relations,
-    Truth,
-)
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY, SCHEMA
+from explainrec_lab.data import contracts
+from explainrec_lab.data.contracts import Dataset, Features
 from explainrec_lab.data.store import cache_dir
 
 
@@ -54,18 +50,12 @@ def load(
     Raises:
         ValueError: names the argument, its value and the allowed range.
     """
-    shop = open_shop(
-        items,
-        shoppers,
-        size,
-        seed,
-        drawing=drawing,
-        shopping=shopping,
-        relating=relating,
-        cache=cache_dir() / "boutique",
+    dials: dict[str, Any] = {"drawing": drawing, "shopping": shopping, "relating": relating}
+    shop = open_shop(items, shoppers, size, seed, **dials, cache=cache_dir() / "boutique")
+    catalogue = contracts.Catalogue(
+        shop.items, shop.gallery, shop.attributes, SCHEMA, shop.gallery.mask
     )
-    catalogue = Catalogue(shop.items, shop.gallery, shop.attributes, SCHEMA, shop.gallery.mask)
-    interactions = Interactions.from_frame(
+    interactions = contracts.Interactions.from_frame(
         shop.purchases,
         users=shop.users,
         n_items=items,
@@ -74,8 +64,8 @@ def load(
     )
     columns = ("group", "source", "target", "kind")
     pairs = {column: shop.relations[column].to_numpy() for column in columns}
-    relations = Relations(**pairs, n_items=items, n_groups=shopping.groups)
-    truth = Truth(
+    relations = contracts.Relations(**pairs, n_items=items, n_groups=shopping.groups)
+    truth = contracts.Truth(
         preference=shop.shoppers.preference,
         purchase_reason=shop.purchases["reason"].to_numpy(),
         relation_reason=shop.relations[["source_reason", "target_reason"]].to_numpy(),
@@ -86,17 +76,10 @@ def load(
 
 def _item_features(shop: Shop) -> Features:
     """Binary features such as 'neckline: V', 'colour: warm family' and 'category: top'."""
-    table = pd.DataFrame(
-        {
-            display(name): [
-                None if code == DOES_NOT_APPLY else display(classes[code]) for code in codes
-            ]
-            for (name, classes), codes in zip(
-                SCHEMA.classes.items(), shop.attributes.T, strict=True
-            )
-        }
-    ).assign(
-        colour=shop.items["colour_family"] + " family",
-        category=shop.items["category"],
-    )
-    return Features.from_columns(table, {name: name for name in table})
+    table = {}
+    for name, codes in zip(SCHEMA.attributes, shop.attributes.T, strict=True):
+        seen = [None if code == DOES_NOT_APPLY else SCHEMA.display(name, code) for code in codes]
+        table[SCHEMA.display(name)] = seen
+    table["colour"] = shop.items["colour_family"] + " family"
+    table["category"] = shop.items["category"]
+    return Features.from_columns(pd.DataFrame(table), {name: name for name in table})

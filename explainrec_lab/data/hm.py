@@ -21,17 +21,13 @@ from explainrec_lab.data.store import data_dir
 
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"
 
+# Customers with fewer articles are left out, as in SAERS, §4.1.
 MIN_PURCHASES = 5
-"""Customers with fewer articles are left out, as in SAERS, §4.1."""
 
 ARTICLES = {
-    "article_id": "item",
-    "prod_name": "title",
-    "product_type_name": "category",
-    "product_group_name": "group",
-    "colour_group_name": "colour",
-    "detail_desc": "description",
-}
+    "article_id": "item", "prod_name": "title", "product_type_name": "category",
+    "product_group_name": "group", "colour_group_name": "colour", "detail_desc": "description",
+}  # fmt: skip
 PURCHASES = {"customer_id": "user", "article_id": "item", "t_dat": "day"}
 
 
@@ -56,8 +52,7 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
             purchase without a customer, day or known article, or nobody with so many purchases.
     """
     archive = path()
-    steps = by_hand("hm", PAGE, " and consent to the terms", archive)
-    with opened(archive, steps) as file:
+    with opened(archive, by_hand("hm", PAGE, " and consent to the terms", archive)) as file:
         articles = table(file, "articles.csv", list(ARTICLES)).rename(columns=ARTICLES)
         purchases = table(file, "transactions_train.csv", list(PURCHASES))
     found = from_frames(

@@ -15,7 +15,6 @@ import pandas as pd
 import pooch
 
 from explainrec_lab.data import archives
-from explainrec_lab.data.archives import opened
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.store import DataNotFound, data_dir, whole_file
@@ -99,19 +98,17 @@ def _download(archive: Path) -> None:
 def contents(archive: Path) -> dict[str, bytes]:
     """The three files of the archive, checked. Raises ValueError naming the damaged one."""
     files = {}
-    with opened(archive, f"movielens-1m: {archive} is not there") as file:
+    with archives.opened(archive, f"movielens-1m: {archive} is not there") as file:
         inside = {Path(name).name: name for name in file.namelist()}
         for name, digest in SHA256.items():
-            if name not in inside:
-                raise ValueError(f"{archive} has no {name}: delete it and load again")
             try:
+                if name not in inside:
+                    raise ValueError(f"it has no {name}")
                 files[name] = archives.contents(file, inside[name])
+                if hashlib.sha256(files[name]).hexdigest() != digest:
+                    raise ValueError(f"{name} differs from MovieLens 1M's")
             except ValueError as error:
                 raise ValueError(f"{archive}: {error}: delete it and load again") from error
-            if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise ValueError(
-                    f"{archive}: {name} differs from MovieLens 1M's: delete it and load again"
-                )
     return files
 
 

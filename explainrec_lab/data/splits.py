@@ -61,9 +61,8 @@ def split(
     _check_no_repeats(interactions)
     order = np.random.default_rng(seed).permutation(len(interactions))
     first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
-    train, development, test = (
-        interactions.select(np.sort(part)) for part in np.split(order, [first, second])
-    )
+    parts = np.split(order, [first, second])
+    train, development, test = (interactions.select(np.sort(part)) for part in parts)
     return Split(train, development, test)
 
 
@@ -83,12 +82,9 @@ def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
     users = np.unique(parts.test.user)
     count = round(fraction * len(users))
     cold = np.sort(np.random.default_rng(seed).choice(users, count, replace=False))
-    return Split(
-        train=parts.train.select(~np.isin(parts.train.user, cold)),
-        development=parts.development.select(~np.isin(parts.development.user, cold)),
-        test=parts.test,
-        cold_users=cold,
-    )
+    seen = (parts.train, parts.development)
+    train, development = (part.select(~np.isin(part.user, cold)) for part in seen)
+    return Split(train, development, parts.test, cold)
 
 
 def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> Split:
@@ -110,10 +106,9 @@ def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> 
     rank = random_rank(interactions.user, np.random.default_rng(seed))
     counts = np.bincount(interactions.user, minlength=interactions.n_users)
     rank[counts[interactions.user] < least] = 2
-    train, development, test = rank >= 2, rank == 0, rank == 1
-    return Split(
-        interactions.select(train), interactions.select(development), interactions.select(test)
-    )
+    parts = (rank >= 2, rank == 0, rank == 1)
+    train, development, test = (interactions.select(part) for part in parts)
+    return Split(train, development, test)
 
 
 def cold_items(parts: Split) -> Int[ndarray, " cold"]:
@@ -142,8 +137,7 @@ def rank_in_order(
 
 def _check_no_repeats(interactions: Interactions) -> None:
     """Repeated (user, item) pairs would leak from training into test."""
-    repeats = len(interactions) - interactions.matrix.nnz
-    if repeats:
+    if repeats := len(interactions) - interactions.matrix.nnz:
         raise ValueError(
             f"interactions: {repeats} repeated (user, item) pairs; call implicit() first"
         )

@@ -110,8 +110,7 @@ def perturb(
     new = [torch.rand(picture.shape, generator=source).to(picture) for picture in pictures]
     if instead is not None:
         new = _same_shapes("instead", _listed(instead), pictures)
-    turns = _turns([_patch_sums(each, patch) for each in maps], order, source)
-    turns = [_on_pixels(turn, patch, each) for turn, each in zip(turns, pictures, strict=True)]
+    turns = _turns(maps, order, patch, source)
     budget = per_step * np.arange(steps + 1)
     scores = [_scored(score, pictures, new, turns, int(n), context) for n in budget]
     everywhere = torch.cat([turn.flatten() for turn in turns])
@@ -143,26 +142,17 @@ def still_right(
     return right[:, right[0]]
 
 
-def band(
-    values: Float[ndarray, "step pair"], level: float = 0.95, seed: int = 0
-) -> tuple[Float[ndarray, " step"], Float[ndarray, " step"]]:
-    """Confidence band of the mean over pairs: a percentile bootstrap that draws whole pairs.
+def band(values: Float[ndarray, "step pair"]) -> Float[ndarray, "2 step"]:
+    """95 % confidence band of the mean over pairs: a percentile bootstrap that draws whole pairs.
 
     A pair is drawn with its whole curve. Without pairs the band is nan.
-
-    Raises:
-        ValueError: a level outside 0..1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level: {level} must lie between 0 and 1, such as 0.95")
     steps, pairs = values.shape
     if pairs == 0:
-        return np.full(steps, np.nan), np.full(steps, np.nan)
-    rng = np.random.default_rng(seed)
+        return np.full((2, steps), np.nan)
+    rng = np.random.default_rng(0)
     counts = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=1000)
-    means = counts @ values.T / pairs
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    return np.quantile(counts @ values.T / pairs, [0.025, 0.975], axis=0)
 
 
 def aopc(curve: Curve) -> Float[ndarray, " pair"]:
@@ -199,17 +189,14 @@ def _mean(values: ndarray) -> Float[ndarray, " step"]:
 # --------------------------------------------------------------------------- who goes when
 
 
-def _patch_sums(relevance: Tensor, patch: int) -> Float[Tensor, "pair row column"]:
-    """Relevance of each patch: the sum over its pixels."""
-    down, right = (-length % patch for length in relevance.shape[-2:])
-    padded = F.pad(relevance, (0, right, 0, down))
-    return padded.unfold(1, patch, patch).unfold(2, patch, patch).sum(dim=(-2, -1))
-
-
 def _turns(
-    sums: list[Float[Tensor, "pair row column"]], order: str, source: torch.Generator
-) -> list[Int[Tensor, "pair row column"]]:
-    """Each patch's turn (0 = first), counted over all images of a pair; ties fall by lot."""
+    maps: list[Float[Tensor, "pair height width"]], order: str, patch: int, source: torch.Generator
+) -> list[Int[Tensor, "pair 1 height width"]]:
+    """The turn (0 = first) of the patch that each pixel lies in; equal patches go by lot.
+
+    Turns are counted over all images of a pair. A patch's relevance is the sum over its pixels.
+    """
+    sums = [F.avg_pool2d(each[:, None], patch, ceil_mode=True, divisor_override=1) for each in maps]
     flat = torch.cat([each.flatten(1) for each in sums], dim=1)
     turns = torch.rand(flat.shape, generator=source).argsort(dim=1).to(flat.device)
     if order != "random":
@@ -217,14 +204,14 @@ def _turns(
         ranked = flat.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
         turns = lot.gather(1, ranked).argsort(dim=1)
     parts = turns.split([each[0].numel() for each in sums], dim=1)
-    return [part.reshape(each.shape) for part, each in zip(parts, sums, strict=True)]
+    return [
+        _on_pixels(part.view_as(x), patch, y) for part, x, y in zip(parts, sums, maps, strict=True)
+    ]
 
 
 def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 height width"]:
-    """The turn of the patch that each pixel lies in."""
     height, width = image.shape[-2:]
-    spread = turn.repeat_interleave(patch, dim=1).repeat_interleave(patch, dim=2)
-    return spread[:, None, :height, :width]
+    return turn.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
 
 
 @torch.no_grad()
@@ -238,15 +225,14 @@ def _scored(
 ) -> Float[Tensor, " pair"]:
     """Scores with new pixels wherever a pixel's turn is before `budget`."""
     mixed = [torch.where(t < budget, n, i) for t, n, i in zip(turns, new, images, strict=True)]
-    asked = zip(*(each.split(BATCH) for each in (*mixed, *context)), strict=True)
-    values = [score(*some) for some in asked]
-    for each, some in zip(values, mixed[0].split(BATCH), strict=True):
-        if each.shape != (len(some),):
-            raise ValueError(f"score: returned shape {tuple(each.shape)} for {len(some)} pairs")
-    found = torch.cat(values)
-    if found.isnan().any():
-        raise ValueError("score: returned nan; check the weights and the range of the images")
-    return found
+    found = []
+    for some in zip(*(each.split(BATCH) for each in (*mixed, *context)), strict=True):
+        found.append(score(*some))
+        if (shape := tuple(found[-1].shape)) != (len(some[0]),):
+            raise ValueError(f"score: returned shape {shape} for {len(some[0])} pairs")
+        if found[-1].isnan().any():
+            raise ValueError("score: returned nan; check the weights and the range of the images")
+    return torch.cat(found)
 
 
 # --------------------------------------------------------------------------- at the door

@@ -38,7 +38,7 @@ Map = ndarray | Tensor
 # --------------------------------------------------------------------------- scores of one image
 
 
-def relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+def _relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the relevance that lies inside the mask, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
     total = weights.sum(axis=1)
@@ -52,10 +52,10 @@ def mass_ratio(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarr
     """Relevance mass over the mask's share of the image: 1 = as a uniform map, higher = denser."""
     _, inside = _checked(relevance, mask, sign)
     area = inside.mean(axis=1)
-    return relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
+    return _relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
 
 
-def rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
+def _rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the K most relevant pixels that lie inside the mask of K pixels, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
     count = inside.sum(axis=1)
@@ -79,13 +79,13 @@ def pointing_game(
         ValueError: a negative tolerance, beside what all scores check.
     """
     weights, _ = _checked(relevance, mask, sign)
-    near = widened(mask, tolerance).reshape(weights.shape)
+    near = _widened(mask, tolerance).reshape(weights.shape)
     top = weights == weights.max(axis=1, keepdims=True)
     share = (top & near).sum(axis=1) / top.sum(axis=1)
     return np.where(near.any(axis=1), share, np.nan)
 
 
-def widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
+def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
     """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
     if not tolerance >= 0:
         raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
@@ -157,9 +157,9 @@ def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
     area = mask.mean(axis=(-2, -1))
     columns = {
         "area": np.where(area > 0, area, np.nan),
-        "mass": relevance_mass(relevance, mask, sign),
+        "mass": _relevance_mass(relevance, mask, sign),
         "mass_ratio": mass_ratio(relevance, mask, sign),
-        "rank_accuracy": rank_accuracy(relevance, mask, sign),
+        "rank_accuracy": _rank_accuracy(relevance, mask, sign),
         "pointing": pointing_game(relevance, mask, sign),
     }
     return pd.DataFrame(columns)
@@ -187,7 +187,7 @@ def relation_masks(dataset: Dataset, pairs: Any) -> Bool[ndarray, "pair 2 height
     masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
     for (row, side), attribute in np.ndenumerate(truth.relation_reason[chosen]):
         if attribute != NO_REASON:
-            masks[row, side] = _mask(dataset, items[row, side], attribute)
+            masks[row, side] = _mask(dataset, int(items[row, side]), attribute)
     return masks
 
 
@@ -204,7 +204,7 @@ def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribu
     codes = catalogue.attributes[chosen]
     masks = np.zeros((*codes.shape, *_size(dataset)), dtype=bool)
     for row, attribute in np.argwhere(codes >= 0):
-        masks[row, attribute] = _mask(dataset, chosen[row], attribute)
+        masks[row, attribute] = _mask(dataset, int(chosen[row]), attribute)
     return masks
 
 
@@ -269,4 +269,5 @@ def _checked(
     if sign not in SIGNS:
         raise ValueError(f"sign: {sign!r}; choose from {', '.join(SIGNS)}")
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
-    return tuple(each.reshape(len(each), -1) for each in (np.maximum(signed, 0), inside))
+    flat = len(values), -1
+    return np.maximum(signed, 0).reshape(flat), inside.reshape(flat)

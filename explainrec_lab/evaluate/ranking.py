@@ -39,24 +39,19 @@ def top_k(
     if exclude is not None:
         if exclude.shape != (users, n_items):
             raise ValueError(f"exclude: shape {exclude.shape}, but scores have {(users, n_items)}")
-        rows, items = exclude.nonzero()
-        left = n_items - np.bincount(rows, minlength=users)
+        hidden = exclude.toarray() != 0
+        left = n_items - hidden.sum(axis=1)
         if left.min(initial=k) < k:
             user = int(left.argmin())
             raise ValueError(f"k: {k} is more than the {left[user]} items left for user {user}")
-        place = [
-            torch.from_numpy(index.astype(np.int64)).to(scores.device) for index in (rows, items)
-        ]
-        scores = scores.index_put(tuple(place), scores.new_tensor(-torch.inf))
+        scores = scores.masked_fill(torch.from_numpy(hidden).to(scores.device), -torch.inf)
     return scores.topk(k).indices
 
 
 def _check_numbers(scores: Float[Tensor, "user item"]) -> None:
-    missing = int(scores.isnan().sum())
-    if missing:
-        raise ValueError(
-            f"scores: {missing} of {scores.numel()} are nan; did the training diverge?"
-        )
+    if missing := int(scores.isnan().sum()):
+        count = f"{missing} of {scores.numel()}"
+        raise ValueError(f"scores: {count} are nan; did the training diverge?")
 
 
 def recall_at_k(
@@ -185,29 +180,20 @@ def contests(
     chosen = np.resize(rng.permutation(events), repeats)
     user = held_out.user[chosen]
     taken = sparse.csr_array(held_out.matrix + known.matrix)
-    drawn = [
-        _draw(user[start : start + BLOCK], taken, allowed, negatives, rng)
-        for start in range(0, repeats, BLOCK)
-    ]
+    blocks = np.split(user, range(BLOCK, repeats, BLOCK))
+    drawn = [_draw((taken[some].toarray() == 0) & allowed, some, negatives, rng) for some in blocks]
     return Contests(user, held_out.item[chosen], np.concatenate(drawn))
 
 
 def _draw(
-    user: Int[ndarray, " contest"],
-    taken: sparse.csr_array,
-    allowed: Bool[ndarray, " item"],
-    negatives: int,
-    rng: np.random.Generator,
+    free: Bool[ndarray, "contest item"], user: ndarray, negatives: int, rng: np.random.Generator
 ) -> Int[ndarray, "contest negative"]:
-    """Different items for each contest, uniformly among the allowed ones that she never took."""
-    free = (taken[user].toarray() == 0) & allowed
+    """Different items for each contest, uniformly among the free ones."""
     left = free.sum(axis=1)
     if left.min() < negatives:
         row = int(left.argmin())
-        raise ValueError(
-            f"negatives: {negatives} asked for, but user {user[row]} has {left[row]} candidates "
-            "that she never took: ask for fewer"
-        )
+        has = f"user {user[row]} has {left[row]} candidates that she never took"
+        raise ValueError(f"negatives: {negatives} asked for, but {has}: ask for fewer")
     lots = np.where(free, rng.random(free.shape, dtype=np.float32), 2.0)
     return np.argpartition(lots, negatives - 1, axis=1)[:, :negatives]
 

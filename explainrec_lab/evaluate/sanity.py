@@ -72,8 +72,8 @@ def _forget(module: nn.Module, seed: int) -> None:
     devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(seed)
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+        if reset := getattr(module, "reset_parameters", None):
+            reset()
             return
         for parameter in parameters:
             order = torch.randperm(parameter.numel()).to(parameter.device)

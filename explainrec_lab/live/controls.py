@@ -15,6 +15,9 @@ from IPython.display import HTML, display
 from explainrec_lab import reconet
 from explainrec_lab.plots import relevance_flow
 
+SENTENCE = """In JupyterLab this cell shows controls: choose a household, drop some of what is
+known about it, and see recommendations and reasons move."""
+
 
 def explore(model: reconet.RecoNet, profiles: reconet.Sets, start: int = 0, k: int = 10) -> Any:
     """Choose a user, drop some of her features, choose a recommendation: its flow is redrawn.
@@ -24,10 +27,7 @@ def explore(model: reconet.RecoNet, profiles: reconet.Sets, start: int = 0, k: i
         k: how many recommendations to choose from.
     """
     if os.environ.get("EXPLAINREC_STATIC"):
-        return HTML(
-            "<p><em>In JupyterLab this cell shows controls: choose a household, drop some of what "
-            "is known about it, and see recommendations and reasons move.</em></p>"
-        )
+        return HTML(f"<p><em>{SENTENCE}</em></p>")
     user = widgets.BoundedIntText(start, 0, len(profiles) - 1, description="user")
     keep = widgets.SelectMultiple(description="known", rows=8, layout={"width": "28rem"})
     item = widgets.Dropdown(description="why", layout={"width": "28rem"})

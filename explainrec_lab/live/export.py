@@ -36,9 +36,7 @@ class Household:
     told: Sequence[str] = ()
 
 
-def _rounded(
-    rows: Float[Tensor, "row d"],
-) -> tuple[Int16[ndarray, "row d"], Float[ndarray, " row"]]:
+def _rounded(rows: Float[Tensor, "row d"]) -> tuple[Int16[ndarray, "row d"], ndarray]:
     """(n, s) with rows = s n: the largest entry of a row becomes +-32767.
 
     Raises:
@@ -90,17 +88,15 @@ def pack(
         "households": [_start(space, household) for household in households],
     }
     if (size := len(written(packed).encode())) > LARGEST:
-        raise ValueError(
-            f"model: {size:,} bytes, at most {LARGEST:,}; train it with fewer than "
-            f"d={packed['d']} dimensions"
-        )
+        fewer = f"train it with fewer than d={packed['d']} dimensions"
+        raise ValueError(f"model: {size:,} bytes, at most {LARGEST:,}; {fewer}")
     return packed
 
 
 def unpack(packed: dict[str, Any], space: FeatureSpace) -> RecoNet:
     """The model that the page computes with, rounding and all."""
     model = RecoNet(space, packed["d"])
-    Q, W = (_restored(*_read_rows(packed[name], packed["d"])) for name in "QW")
+    Q, W = (_read_rows(packed[name], packed["d"]) for name in "QW")
     with torch.no_grad():
         model.Q_items.copy_(Q[: space.n_items])
         model.Q_attributes.copy_(Q[space.n_items :])
@@ -117,11 +113,8 @@ def written(packed: dict[str, Any]) -> str:
 def _brings(space: FeatureSpace) -> list[list[int]]:
     """The attributes of each item, as ids in the feature space."""
     matrix = space.item_features.matrix
-    ends = matrix.indptr
-    return [
-        sorted(int(space.n_items + a) for a in matrix.indices[ends[i] : ends[i + 1]])
-        for i in range(space.n_items)
-    ]
+    brought = np.split(matrix.indices + space.n_items, matrix.indptr[1:-1])
+    return [sorted(each.tolist()) for each in brought]
 
 
 def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:
@@ -136,11 +129,9 @@ def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
     return {"numbers": _base64(numbers.astype("<i2")), "scales": _base64(scale.astype("<f4"))}
 
 
-def _read_rows(
-    packed: dict[str, str], d: int
-) -> tuple[Int16[ndarray, "row d"], Float[ndarray, " row"]]:
+def _read_rows(packed: dict[str, str], d: int) -> Float[Tensor, "row d"]:
     numbers, scales = (base64.b64decode(packed[part]) for part in ("numbers", "scales"))
-    return np.frombuffer(numbers, "<i2").reshape(-1, d), np.frombuffer(scales, "<f4")
+    return _restored(np.frombuffer(numbers, "<i2").reshape(-1, d), np.frombuffer(scales, "<f4"))
 
 
 def _base64(values: ndarray) -> str:

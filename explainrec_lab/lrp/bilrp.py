@@ -58,12 +58,12 @@ def bilrp(
     if len(images_i) != len(images_j):
         raise ValueError(f"images_i and images_j: {len(images_i)} and {len(images_j)} pictures")
     R_i, R_j = (
-        pool(component_relevance(embed, images, rule), patch) for images in (images_i, images_j)
+        pool(_component_relevance(embed, images, rule), patch) for images in (images_i, images_j)
     )
     return torch.einsum("nkab,nkcd->nabcd", R_i, R_j)
 
 
-def component_relevance(
+def _component_relevance(
     embed: Embedding,
     images: Float[Tensor, "item channel height width"],
     rule: Rule | Composite,

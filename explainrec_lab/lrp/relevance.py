@@ -71,7 +71,7 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
     with torch.enable_grad():
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
-            values = _select(model(*stand_ins), output)
+            values = select(model(*stand_ins), output)
     if not trace.carries(values) or not values.requires_grad:
         raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
     if not bool(torch.isfinite(values).all()):
@@ -94,6 +94,7 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     for root, g in zip(trace.roots, gradients, strict=True):
         part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
         if root.owner is None:
+            assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())
         elif isinstance(part, Tensor):
             inner = tuple(range(given[root.owner].dim(), part.dim()))  # vectors of ids
@@ -118,7 +119,7 @@ def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Led
     )
 
 
-def _select(out: Any, output: Output) -> Tensor:
+def select(out: Any, output: Output) -> Tensor:
     """One value a sample."""
     if callable(output):
         out, output = output(out), None

@@ -132,13 +132,13 @@ class Gamma(Rule):
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         def favoured(values: Tensor, positive: bool) -> Tensor:
-            part = one_sign(values, positive)
+            part = _one_sign(values, positive)
             return torch.add(values, part, alpha=self.gamma, out=part)
 
         if not z.min() < 0:
-            return [by_sign(layer, *inputs, z, favoured, True)]
+            return [_by_sign(layer, inputs[0], z, favoured, True)]
         signs = True, False
-        return [by_sign(layer, *inputs, one_sign(z, sign), favoured, sign) for sign in signs]
+        return [_by_sign(layer, inputs[0], _one_sign(z, sign), favoured, sign) for sign in signs]
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ class AlphaBeta(Rule):
             )
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        found = [by_sign(layer, *inputs, self.alpha * z, one_sign, True)]
+        found = [_by_sign(layer, inputs[0], self.alpha * z, _one_sign, True)]
         if self.beta:
-            found.append(by_sign(layer, *inputs, -self.beta * z, one_sign, False))
+            found.append(_by_sign(layer, inputs[0], -self.beta * z, _one_sign, False))
         return found
 
 
@@ -178,7 +178,7 @@ class WSquare(Rule):
         return (torch.ones_like(x),)
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        return [(layer(*inputs, layer.weight.square()), z, None)]
+        return [(layer(inputs[0], layer.weight.square()), z, None)]
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,11 @@ class ZBox(Rule):
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         above, below = inputs  # c' = (x - low) w⁺ + (x - high) w⁻
-        up, down = (one_sign(layer.weight, positive) for positive in (True, False))
+        up, down = (_one_sign(layer.weight, positive) for positive in (True, False))
         return [(layer(above, up) + layer(below, down), z, None)]
 
 
-def one_sign(values: Tensor, positive: bool) -> Tensor:
+def _one_sign(values: Tensor, positive: bool) -> Tensor:
     """The positive values or the negative ones; 0 elsewhere."""
     return values.clamp(min=0) if positive else values.clamp(max=0)
 
@@ -215,7 +215,7 @@ def one_sign(values: Tensor, positive: bool) -> Tensor:
 Modified = Callable[[Tensor, bool], Tensor]
 
 
-def by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive: bool) -> Channel:
+def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive: bool) -> Channel:
     """Weights and bias are modified for contributions of one sign."""
     bias = None if layer.bias is None else modified(layer.bias, positive)
     weight = modified(layer.weight, positive)
@@ -266,7 +266,8 @@ def _step(
     gradients = torch.autograd.grad([sums for sums, *_ in channels], inputs, ratios)
     if not rule.direct:
         return gradients[0]
-    return sum(value * gradient for value, gradient in zip(values, gradients, strict=True))
+    parts = [value * gradient for value, gradient in zip(values, gradients, strict=True)]
+    return sum(parts[1:], start=parts[0])
 
 
 def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:

@@ -11,19 +11,25 @@ Source: RecoNet, §4.3, up to the relevance of the features; the step from there
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.baselines.taste import one_hot
+from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue
 from explainrec_lab.reconet.data import FeatureSpace
+from explainrec_lab.reconet.explain import Profile
 from explainrec_lab.reconet.model import RecoNet
 
+Shares: TypeAlias = Float[Tensor, "event m"]
+Scores: TypeAlias = Float[ndarray, "event attribute"]
 
-def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Int[ndarray, "item attribute"]:
+
+def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Codes:
     """The feature id of each attribute of each item, such as that of 'neckline: V'; -1 = none.
 
     Raises:
@@ -42,15 +48,12 @@ def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Int[ndarray
     return features
 
 
-def looked_up(
-    relevance: Float[Tensor, "event m"],
-    features: Int[ndarray, "event attribute"],
-    share: Float[Tensor, "event m"] | None = None,
-) -> Float[ndarray, "event attribute"]:
+def looked_up(relevance: Shares, features: Codes, share: Shares | None = None) -> Scores:
     """The relevance of the item's own attributes; -inf where one does not apply.
 
     Args:
-        relevance: as `explain.relevance` gives. features: ids of the item's attributes.
+        relevance: as `explain.relevance` gives.
+        features: ids of the item's attributes, `[event, attribute]`.
         share: I_u / |FS_u|. With it, an attribute that the profile lacks gets -inf as well: the
             paper's Z says nothing about it, which is not the same as 0.
     """
@@ -61,12 +64,8 @@ def looked_up(
 
 
 def passed_on(
-    relevance: Float[Tensor, "event m"],
-    items: Int[ndarray, " event"],
-    codes: Int[ndarray, "item attribute"],
-    features: Int[ndarray, "item attribute"],
-    share: Float[Tensor, "event m"],
-) -> Float[ndarray, "event attribute"]:
+    relevance: Shares, items: Ids, codes: Codes, features: Codes, share: Shares
+) -> Scores:
     """One step further back: purchase v hands its relevance, in equal parts, to the attributes
     that it shares with the item; each attribute adds what it has itself.
 
@@ -91,15 +90,13 @@ def passed_on(
 
 
 @torch.no_grad()
-def favoured(
-    model: RecoNet,
-    share: Float[Tensor, "user m"],
-    reference: Float[Tensor, " m"],
-    codes: Int[ndarray, "item attribute"],
-) -> Float[ndarray, "user attribute class"]:
+def favoured(model: RecoNet, share: Shares, reference: Profile, codes: Codes) -> Taste:
     """How far the items of a class rise above the average item, for her more than for the crowd.
 
     It is the sum of her personal relevances for the average item of that class.
+
+    Args:
+        share: I_u / |FS_u|, `[user, m]`.
     """
     y = ((share - reference).to(model.W) @ model.Q @ model.W.T).numpy()
     classes = one_hot(codes)

@@ -7,8 +7,9 @@ Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids
 from explainrec_lab.data.splits import random_rank
+
+Matrix: TypeAlias = sparse.csr_array
+Rng: TypeAlias = np.random.Generator
 
 # --------------------------------------------------------------------------- what is known
 
@@ -31,7 +35,7 @@ class Sets:
     offsets: Int[Tensor, " users_plus_one"]
 
     @classmethod
-    def from_matrix(cls, matrix: sparse.csr_array) -> Sets:
+    def from_matrix(cls, matrix: Matrix) -> Sets:
         """The non-zero columns of each row."""
         ids = torch.from_numpy(matrix.indices.astype(np.int64))
         return cls(ids, torch.from_numpy(matrix.indptr.astype(np.int64)))
@@ -126,7 +130,7 @@ class FeatureSpace:
             return "item"
         return "item attribute" if feature < self.first_told else "user attribute"
 
-    def attributes(self, history: sparse.csr_array, told: sparse.csr_array) -> sparse.csr_array:
+    def attributes(self, history: Matrix, told: Matrix) -> Matrix:
         """Phi^V(V(u)) and Phi^U(u), as columns of their own."""
         return sparse.csr_array(sparse.hstack([history @ self.item_features.matrix, told], "csr"))
 
@@ -144,17 +148,16 @@ class FeatureSpace:
         """
         chosen = np.unique(check_ids("items", list(items), self.n_items, "item"))
         brought = np.unique(self.item_features.matrix[chosen].indices) + self.n_items
-        told = {self.first_told + self._user_feature(name) for name in user_features}
+        names = self.user_feature_names
+        for name in user_features:
+            if name not in names:
+                few = ", ".join(names[:5]) or "none in this space"
+                raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
+        told = {self.first_told + names.index(name) for name in user_features}
         known = [*chosen.tolist(), *brought.tolist(), *sorted(told)]
         if not known:
             raise ValueError("profile: it is empty; give at least one item or one user feature")
         return Sets.of(known)
-
-    def _user_feature(self, name: str) -> int:
-        if name not in self.user_feature_names:
-            few = ", ".join(self.user_feature_names[:5]) or "none in this space"
-            raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
-        return self.user_feature_names.index(name)
 
     def check_one(self, profile: Sets, verb: str, may_be_empty: bool = False) -> None:
         """Raise a ValueError unless these are known features of one profile."""
@@ -240,7 +243,37 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class SingleLabel:
+class _Hiding:
+    """Epoch -> batches of examples, one a user that has a history, in random order.
+
+    Attributes:
+        batch_size: in users.
+    """
+
+    interactions: Interactions
+    space: FeatureSpace
+    _: KW_ONLY
+    batch_size: int = 128
+    seed: int = 0
+
+    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
+        """R and Phi^U of the users -> kept items, attributes, targets, silenced items."""
+        raise NotImplementedError
+
+    def __call__(self, epoch: int) -> Iterator[Examples]:
+        """The batches of one epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
+        matrix, told = self.interactions.matrix, self.interactions.user_features.matrix
+        users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
+        kept, attributes, *asked = self.hide(matrix[users], told[users], rng)
+        inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
+        whole = Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))
+        for start in range(0, len(users), self.batch_size):
+            yield whole.rows(start, start + self.batch_size)
+
+
+@dataclass(frozen=True)
+class SingleLabel(_Hiding):
     """The paper's examples: one removed item is the label, others vanish with falling chance.
 
     One example a user and epoch. Item attributes are those of the remaining items, so that a
@@ -249,24 +282,15 @@ class SingleLabel:
     Source: RecoNet, §4.2 and Figure 3.
     """
 
-    interactions: Interactions
-    space: FeatureSpace
     beta: float = 1.0
-    batch_size: int = 128
-    seed: int = 0
 
-    def __call__(self, epoch: int) -> Iterator[Examples]:
-        """The batches of one epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        history, told = _shuffled(self.interactions, rng)
+    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
         kept, removed = self._thin(history, rng)
         attributes, _ = self._thin(self.space.attributes(kept, told), rng)
         _, label = _divide(removed, _rank_in_row(removed, rng) == 0)
-        yield from _batches(kept, attributes, label, _nothing(kept), self.batch_size)
+        return kept, attributes, label, _nothing(kept)
 
-    def _thin(
-        self, matrix: sparse.csr_array, rng: np.random.Generator
-    ) -> tuple[sparse.csr_array, sparse.csr_array]:
+    def _thin(self, matrix: Matrix, rng: Rng) -> tuple[Matrix, Matrix]:
         """(kept, removed) after diminishing removal from every row."""
         sizes = np.diff(matrix.indptr)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -275,7 +299,7 @@ class SingleLabel:
 
 
 @dataclass(frozen=True)
-class RemovedItems:
+class RemovedItems(_Hiding):
     """All removed items as targets at once: one pass over a user teaches what the paper's
     single label needs many for.
 
@@ -287,26 +311,19 @@ class RemovedItems:
         attribute_share: chance of an attribute to be left out of the input.
     """
 
-    interactions: Interactions
-    space: FeatureSpace
     share: float = 0.5
     attribute_share: float = 0.5
-    batch_size: int = 128
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("share", "attribute_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie between 0 and 1")
 
-    def __call__(self, epoch: int) -> Iterator[Examples]:
-        """The batches of one epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        history, told = _shuffled(self.interactions, rng)
+    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
         kept, removed = _divide(history, rng.random(history.nnz) < self.share)
         attributes = self.space.attributes(kept, told)
         attributes, _ = _divide(attributes, rng.random(attributes.nnz) < self.attribute_share)
-        yield from _batches(kept, attributes, removed, kept, self.batch_size)
+        return kept, attributes, removed, kept
 
 
 @dataclass(frozen=True)
@@ -324,18 +341,15 @@ class WithNewcomers:
         labels: labels of a copy, at most; more would let long histories speak for everyone.
     """
 
-    examples: SingleLabel | RemovedItems
+    examples: _Hiding
     share: float = 0.2
     attribute_share: float = 0.2
     labels: int = 20
 
     def __post_init__(self) -> None:
         if self.share < 0 or not 0 <= self.attribute_share < 1 or self.labels < 1:
-            raise ValueError(
-                f"share: {self.share} must not be negative, attribute_share: "
-                f"{self.attribute_share} must lie in 0..1 and below 1, "
-                f"labels: {self.labels} must be at least 1"
-            )
+            given = f"share: {self.share}, attribute_share: {self.attribute_share}"
+            raise ValueError(f"{given}, labels: {self.labels}; need 0 or more, below 1, 1 or more")
         if not len(self._able):
             raise ValueError("examples: no user has both a history and a feature to be known by")
 
@@ -353,7 +367,7 @@ class WithNewcomers:
             count = int(self.share * len(batch.inputs) + rng.random())
             yield batch.joined(self._copies(rng.choice(self._able, count), rng))
 
-    def _copies(self, users: Int[ndarray, " copy"], rng: np.random.Generator) -> Examples:
+    def _copies(self, users: Int[ndarray, " copy"], rng: Rng) -> Examples:
         """These users without their history."""
         events = self.examples.interactions
         told, took = events.user_features.matrix[users], events.matrix[users]
@@ -364,46 +378,21 @@ class WithNewcomers:
         return Examples(inputs, Sets.from_matrix(few), Sets.from_matrix(_nothing(took)))
 
 
-def _shuffled(
-    interactions: Interactions, rng: np.random.Generator
-) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """R and Phi^U of the users that have a history, in random order."""
-    users = rng.permutation(np.flatnonzero(np.diff(interactions.matrix.indptr)))
-    return interactions.matrix[users], interactions.user_features.matrix[users]
-
-
-def _divide(
-    matrix: sparse.csr_array, chosen: Bool[ndarray, " entry"]
-) -> tuple[sparse.csr_array, sparse.csr_array]:
+def _divide(matrix: Matrix, chosen: Bool[ndarray, " entry"]) -> tuple[Matrix, Matrix]:
     """Split the entries of a sparse matrix into (the others, the chosen)."""
 
-    def those(mask: Bool[ndarray, " entry"]) -> sparse.csr_array:
+    def those(mask: Bool[ndarray, " entry"]) -> Matrix:
         ends = np.concatenate([[0], mask.cumsum()])[matrix.indptr]
         return sparse.csr_array((matrix.data[mask], matrix.indices[mask], ends), shape=matrix.shape)
 
     return those(~chosen), those(chosen)
 
 
-def _nothing(like: sparse.csr_array) -> sparse.csr_array:
+def _nothing(like: Matrix) -> Matrix:
     return sparse.csr_array(like.shape, dtype=np.int8)
 
 
-def _rank_in_row(matrix: sparse.csr_array, rng: np.random.Generator) -> Int[ndarray, " entry"]:
+def _rank_in_row(matrix: Matrix, rng: Rng) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
     sizes = np.diff(matrix.indptr)
     return random_rank(np.repeat(np.arange(len(sizes)), sizes), rng)
-
-
-def _batches(
-    kept: sparse.csr_array,
-    attributes: sparse.csr_array,
-    targets: sparse.csr_array,
-    silenced: sparse.csr_array,
-    size: int,
-) -> Iterator[Examples]:
-    if size < 1:
-        raise ValueError(f"batch_size: {size} must be at least 1")
-    inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
-    epoch = Examples(*(Sets.from_matrix(matrix) for matrix in (inputs, targets, silenced)))
-    for start in range(0, len(epoch.inputs), size):
-        yield epoch.rows(start, min(start + size, len(epoch.inputs)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,10 @@ from torch import Tensor
 from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
+
+Items: TypeAlias = Sequence[int] | Int[ndarray | Tensor, "*n"]
+Profile: TypeAlias = Float[Tensor, " m"]
+"""An average profile: the share of each feature."""
 
 EPSILON = 1e-9
 """What the epsilon rule adds to a denominator, away from zero."""
@@ -100,10 +105,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 @torch.no_grad()
 def relevance(
-    model: RecoNet,
-    profiles: Sets,
-    items: Sequence[int] | Int[ndarray | Tensor, " profile"],
-    reference: Float[Tensor, " m"] | None = None,
+    model: RecoNet, profiles: Sets, items: Items, reference: Profile | None = None
 ) -> Float[Tensor, "profile m"]:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
 
@@ -130,7 +132,7 @@ def relevance(
         ValueError: items that are not one of the catalogue for each profile, a reference that is
             not one number a feature, or one for a model with a hidden layer.
     """
-    g = model.W[one_item_each(model.space, profiles, items)]
+    g = model.W[items_of(model.space, profiles, items)]
     share = profiles.shares(model.space.m)
     if reference is not None:
         if model.hidden is not None:
@@ -146,21 +148,23 @@ def relevance(
     return (g @ model.Q.T) * share.to(g)
 
 
-def mean_profile(profiles: Sets, m: int) -> Float[Tensor, " m"]:
+def mean_profile(profiles: Sets, m: int) -> Profile:
     """The average of I_u / |FS_u| over the users that have a profile: each feature's share."""
     share = (1 / profiles.sizes.clamp(min=1))[profiles.owners]
     filled = (profiles.sizes > 0).sum().clamp(min=1)
     return torch.zeros(m).index_add(0, profiles.ids, share) / filled
 
 
-def one_item_each(
-    space: FeatureSpace, profiles: Sets, items: Sequence[int] | Int[ndarray | Tensor, " profile"]
-) -> Int[Tensor, " profile"]:
-    """These items as a tensor. Raises a ValueError unless they are one for each profile."""
+def items_of(
+    space: FeatureSpace, profiles: Sets, items: Items, many: bool = False
+) -> Int[Tensor, "*n"]:
+    """These items as a tensor. Raises a ValueError unless they are one (or `many`: one row) for
+    each profile."""
     chosen = torch.as_tensor(items)
-    if chosen.shape != (len(profiles),):
-        raise ValueError(f"items: shape {tuple(chosen.shape)}; needs one for each profile")
-    check_ids("items", chosen.cpu().numpy(), space.n_items, "item")
+    if chosen.ndim != 1 + many or len(chosen) != len(profiles):
+        one = "one row" if many else "one"
+        raise ValueError(f"items: shape {tuple(chosen.shape)}; needs {one} for each profile")
+    check_ids("items", chosen.cpu().numpy().ravel(), space.n_items, "item")
     return chosen
 
 
@@ -191,21 +195,17 @@ class Explanation:
     def table(self) -> pd.DataFrame:
         """One row a feature: its name, kind and relevance. The name begins with 'no' if the
         profile lacks the feature, with 'less' if it has less of it than the reference."""
-        ids = self.features.tolist()
-        held = zip(self.present.tolist(), self.below.tolist(), strict=True)
-        words = ["no " if not there else "less " if below else "" for there, below in held]
-        return pd.DataFrame(
-            {
-                "feature": [word + self.space.names[i] for word, i in zip(words, ids, strict=True)],
-                "kind": [self.space.kind(i) for i in ids],
-                "relevance": self.relevance.tolist(),
-            }
-        )
+        columns = (self.features, self.present, self.below, self.relevance)
+        rows = []
+        for i, there, below, Z in zip(*(column.tolist() for column in columns), strict=True):
+            word = "less " if below else "" if there else "no "
+            rows.append((word + self.space.names[i], self.space.kind(i), Z))
+        return pd.DataFrame(rows, columns=["feature", "kind", "relevance"])
 
 
 @torch.no_grad()
 def explain(
-    model: RecoNet, profile: Sets, item: int, reference: Float[Tensor, " m"] | None = None
+    model: RecoNet, profile: Sets, item: int, reference: Profile | None = None
 ) -> Explanation:
     """Relevance of each feature of one profile for one item.
 
@@ -242,11 +242,7 @@ PLACE_BITS = (1 << 29) - 1
 
 @torch.no_grad()
 def explain_many(
-    model: RecoNet,
-    profiles: Sets,
-    items: Int[ndarray, "user n"],
-    best: int = 10,
-    threads: int = 2,
+    model: RecoNet, profiles: Sets, items: Int[ndarray, "user n"], best: int = 10, threads: int = 2
 ) -> tuple[Int[ndarray, "user n best"], Float[ndarray, "user n best"]]:
     """The `best` most supporting features of n items for every user, by the closed form.
 
@@ -262,8 +258,11 @@ def explain_many(
         ValueError: a model with a hidden layer, an item outside the catalogue, items that are not
             one row a profile, or `best` below 1.
     """
-    _check_many(model, profiles, items, best)
-    users, n = items.shape
+    if model.hidden is not None:
+        raise ValueError("model: only the one-layer model has a closed form; use explain()")
+    if best < 1:
+        raise ValueError(f"best: {best} must be at least 1")
+    users, n = items_of(model.space, profiles, items, many=True).shape
     ids = np.full((users, n, best), -1)
     Z = np.zeros((users, n, best), np.float32)
     if not items.size or not len(profiles.ids):  # nobody to explain to, or nothing to explain by
@@ -292,13 +291,3 @@ def explain_many(
     missing = ids == nothing
     ids[missing], Z[missing] = -1, 0.0
     return ids, Z
-
-
-def _check_many(model: RecoNet, profiles: Sets, items: Int[ndarray, "user n"], best: int) -> None:
-    if model.hidden is not None:
-        raise ValueError("model: only the one-layer model has a closed form; use explain()")
-    if items.ndim != 2 or len(items) != len(profiles):
-        raise ValueError(f"items: shape {items.shape}; needs one row for each of {len(profiles)}")
-    if best < 1:
-        raise ValueError(f"best: {best} must be at least 1")
-    check_ids("items", items.ravel(), model.space.n_items, "item")

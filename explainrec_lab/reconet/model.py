@@ -67,10 +67,11 @@ class RecoNet(nn.Module):
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """y, the activation of every item, before the softmax."""
-        x = self.pool(profiles)
-        if self.hidden is not None:
-            x = F.relu(self.hidden(x))
-        return x @ self.W.T
+        return self.head(self.pool(profiles)) @ self.W.T
+
+    def head(self, x: Float[Tensor, "user d"]) -> Float[Tensor, "user units"]:
+        """What the rows of W are multiplied with: x, or what the extra layer makes of it."""
+        return x if self.hidden is None else F.relu(self.hidden(x))
 
     def probabilities(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """p = softmax(y). Source: RecoNet, §4.1."""

@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
@@ -27,7 +27,7 @@ from torch import Tensor
 from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
-from explainrec_lab.reconet.explain import one_item_each
+from explainrec_lab.reconet.explain import items_of
 from explainrec_lab.reconet.model import RecoNet
 
 AVERAGES = ("renormalised", "held")
@@ -35,6 +35,9 @@ AVERAGES = ("renormalised", "held")
 
 MOST_SETS = 2_000_000
 """How many removals `best_removal` is ready to try."""
+
+Turns: TypeAlias = Int[ndarray, " total"]
+"""When each feature of each profile goes, in the order of `Sets.ids`."""
 
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 """Which of n features are there -> the score."""
@@ -59,12 +62,8 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
 
 
 def change_from_relevance(
-    Z_removed: Float[Tensor, " removal"],
-    y: Float[Tensor, " removal"] | float,
-    n: Int[Tensor, " removal"] | int,
-    k: Int[Tensor, " removal"] | int,
-    average: str = "renormalised",
-) -> Float[Tensor, " removal"]:
+    Z_removed: Float[Tensor, ""], y: float, n: int, k: int, average: str = "renormalised"
+) -> Float[Tensor, ""]:
     """The same change for the one-layer model, from the sum of the k removed relevances.
 
     Held: -sum Z_S. Renormalised: (k y - n sum Z_S) / (n - k). Both fall as sum Z_S grows, so no
@@ -76,7 +75,7 @@ def change_from_relevance(
     _check_average(average)
     if average == "held":
         return -Z_removed
-    if bool((torch.as_tensor(n) <= torch.as_tensor(k)).any()):
+    if n <= k:
         raise ValueError(f"k: {k} of n = {n} features leave nothing to average; choose k < n")
     return (k * y - n * Z_removed) / (n - k)
 
@@ -106,15 +105,10 @@ def score_of_masks(
         size = held.sum(dim=1, keepdim=True) if average == "renormalised" else n
         x = held @ q / torch.as_tensor(size, dtype=q.dtype).clamp(min=torch.finfo(q.dtype).tiny)
         if probability:
-            return (_head(model, x) @ model.W.detach().T).softmax(dim=1)[:, item]
-        return _head(model, x) @ model.W[item].detach()
+            return (model.head(x) @ model.W.detach().T).softmax(dim=1)[:, item]
+        return model.head(x) @ model.W[item].detach()
 
     return score
-
-
-def _head(model: RecoNet, x: Float[Tensor, "user d"]) -> Float[Tensor, "user units"]:
-    """What the rows of W are multiplied with."""
-    return x if model.hidden is None else F.relu(model.hidden(x)).detach()
 
 
 @torch.no_grad()
@@ -182,9 +176,7 @@ class Removal:
         return pd.DataFrame({"change": mean, "low": low, "high": high}, index=index)
 
 
-def turns(
-    profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed: int = 0
-) -> Int[ndarray, " total"]:
+def turns(profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed: int = 0) -> Turns:
     """When each feature of each profile goes: 0, 1, ... within the profile, in the order of
     `profiles.ids`. The most relevant goes first; ties, and all without relevances, fall by lot.
 
@@ -205,9 +197,7 @@ def turns(
     return turn
 
 
-def attributes_follow(
-    space: FeatureSpace, profiles: Sets, turn: Int[ndarray, " total"]
-) -> Int[ndarray, " total"]:
+def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns:
     """Turns of a removal of items alone, in which an item attribute goes with the last item that
     carries it. What the user told stays to the end.
 
@@ -233,7 +223,7 @@ def remove(
     model: RecoNet,
     profiles: Sets,
     items: Int[Tensor, " user"],
-    turn: Int[ndarray, " total"],
+    turn: Turns,
     *,
     steps: int = 50,
     average: str = "renormalised",
@@ -250,18 +240,16 @@ def remove(
         ValueError: names the argument and what it needs.
     """
     _check_average(average)
-    if steps < 1:
-        raise ValueError(f"steps: {steps} must be at least 1")
     if turn.shape != tuple(profiles.ids.shape):
         raise ValueError(f"turn: shape {turn.shape}; needs one for each of {len(profiles.ids)}")
-    w = model.W[one_item_each(model.space, profiles, items)]
+    w = model.W[items_of(model.space, profiles, items)]
     sizes, Q = profiles.sizes[:, None], model.Q.double()
     left, total = sizes.clone(), (model.pool(profiles) * sizes).double()
     scores = torch.full((steps + 1, len(profiles)), torch.nan, dtype=torch.float64)
     may_go = torch.ones(len(profiles), dtype=torch.bool)
     for step in range(steps + 1):
         x = (total / (left if average == "renormalised" else sizes)).to(w)
-        scores[step] = (_head(model, x) * w).sum(dim=1).double()
+        scores[step] = (model.head(x) * w).sum(dim=1).double()
         scores[step, ~may_go | (left[:, 0] == 0)] = torch.nan
         going = torch.from_numpy(np.flatnonzero(turn == step))
         owners = profiles.owners[going]

@@ -13,9 +13,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from explainrec_lab import training
+from explainrec_lab import training, weights
 from explainrec_lab.data.contracts import Interactions
-from explainrec_lab.data.store import cache_dir, content_key, digest
+from explainrec_lab.data.store import digest
 from explainrec_lab.reconet.data import Examples, FeatureSpace, RemovedItems
 from explainrec_lab.reconet.model import RecoNet
 from explainrec_lab.settings import RecoNet as Settings
@@ -40,20 +40,17 @@ def train(
     model: RecoNet,
     examples: Callable[[int], Iterable[Examples]],
     settings: Settings,
-    *,
-    epochs: int | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
 ) -> training.History:
     """Train `model` in place with these settings, and bring it back to the CPU.
 
     Args:
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
-        epochs: instead of the settings'.
         after_epoch: see `training.fit`.
     """
-    optimisation = settings.optimisation(epochs)
+    how = settings.optimisation()
     history = training.fit(
-        model, examples, cross_entropy, optimisation, fabric=fabric(), after_epoch=after_epoch
+        model, examples, cross_entropy, how, fabric=fabric(), after_epoch=after_epoch
     )
     model.cpu()
     return history
@@ -78,14 +75,12 @@ def trained(
     model = RecoNet(space, settings.d, hidden, seed)
     examples = RemovedItems(interactions, space, batch_size=settings.batch_size, seed=seed)
     seen = (interactions.matrix, interactions.user_features.matrix, space.item_features.matrix)
-    key = content_key(
-        version=RECIPE_VERSION, seed=seed, hidden=hidden, seen=digest(*seen), **asdict(settings)
-    )
+    asked = {"version": RECIPE_VERSION, "seed": seed, "hidden": hidden, "seen": digest(*seen)}
 
     def learn() -> float:
         begin = time.process_time()
         train(model, examples, settings)
         return time.process_time() - begin
 
-    training.kept(cache_dir() / "reconet" / f"{key}.safetensors", model, learn)
+    weights.trained(model, "reconet", asked | asdict(settings), learn)
     return model.eval()

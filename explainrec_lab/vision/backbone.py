@@ -27,36 +27,25 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
 
+# Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect."""
-
-VGG_BLOCKS = {
-    "vgg11": (1, 1, 2, 2, 2),
-    "vgg13": (2, 2, 2, 2, 2),
-    "vgg16": (2, 2, 3, 3, 3),
-    "vgg19": (2, 2, 4, 4, 4),
-}
-"""Convolutions in each block of the VGG family; a max-pooling stands between two blocks."""
-
-VGG_CHANNELS = (64, 128, 256, 512, 512)
-
+# Torchvision's plans of the VGG family: channels of convolutions, and "M", a max-pooling.
+_LETTERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
+VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
+# Kind and number of blocks in each stage of the ResNet family.
 RESNET_BLOCKS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
     "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }
-"""Kind and number of blocks in each stage of the ResNet family."""
-
 RESNET_CHANNELS = (64, 128, 256, 512)
-NARROW = (*VGG_BLOCKS, *RESNET_BLOCKS)
-"""What comes at a fraction of its width."""
-
+# What comes at a fraction of its width.
+NARROW = (*VGG_PLANS, *RESNET_BLOCKS)
+# Layers that may halve the side of a map.
 HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-"""Layers that may halve the side of a map."""
-
+# Side of the picture, in pixels, with which a network is tried out.
 TRIAL = 64
-"""Side of the picture, in pixels, with which a network is tried out."""
 
 
 def pixels(images: UInt8[ndarray, "item 3 height width"] | Tensor) -> Float[Tensor, "item 3 h w"]:
@@ -169,7 +158,7 @@ def backbone(
             raise ValueError(f"width: {width} is for {some} from scratch, not {name!r}, {weights}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            plain = name in VGG_BLOCKS
+            plain = name in VGG_PLANS
             layers = _narrow_vgg(name, width, batch_norm) if plain else _narrow_resnet(name, width)
             _initialise(layers)
         return Backbone(_at_stride(layers, stride), grid)
@@ -184,10 +173,7 @@ def backbone(
 
 def _narrow_vgg(name: str, width: float, batch_norm: bool) -> nn.Sequential:
     """A VGG's convolutions at a fraction of their channels, without the last pooling."""
-    plan: list[int | str] = []
-    for count, channels in zip(VGG_BLOCKS[name], VGG_CHANNELS, strict=True):
-        plan += [max(1, round(channels * width))] * count + ["M"]
-    plan.pop()
+    plan = [n if n == "M" else max(1, round(int(n) * width)) for n in VGG_PLANS[name][:-1]]
     return models.vgg.make_layers(plan, batch_norm=batch_norm)
 
 
@@ -215,9 +201,8 @@ def _stage(
     after = planes * block.expansion
     shortcut = None
     if stride > 1 or before != after:
-        shortcut = nn.Sequential(
-            nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-        )
+        resized = nn.Conv2d(before, after, 1, stride, bias=False)
+        shortcut = nn.Sequential(resized, nn.BatchNorm2d(after))
     first = block(before, planes, stride, shortcut)
     return nn.Sequential(first, *(block(after, planes) for _ in range(count - 1)))
 
@@ -253,9 +238,8 @@ def _network(name: str) -> nn.Module:
     """A torchvision classifier without weights."""
     if name not in models.list_models(module=models):
         raise ValueError(f"name: {name!r} is no classifier of torchvision (try 'vgg16')")
-    own: dict[str, Any] = {}
-    if name in ("googlenet", "inception_v3"):
-        own = {"aux_logits": False, "init_weights": True}
+    two_heads = name in ("googlenet", "inception_v3")
+    own: dict[str, Any] = {"aux_logits": False, "init_weights": True} if two_heads else {}
     return models.get_model(name, weights=None, **own)
 
 
@@ -263,22 +247,20 @@ def _convolutions(network: nn.Module, name: str) -> nn.Module:
     """What comes before a classifier's pooling and linear layers."""
     features = getattr(network, "features", None)
     if isinstance(features, nn.Sequential):
-        plain = name.startswith("vgg")
-        return features[:-1] if plain else features
+        return features[:-1] if name.startswith("vgg") else features
     head = (nn.AdaptiveAvgPool2d, nn.Linear, nn.Dropout)
     return nn.Sequential(*takewhile(lambda part: not isinstance(part, head), network.children()))
 
 
 def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
     """The last feature map of an empty picture."""
-    was_training = convolutions.training
     convolutions.eval()
     try:
         with torch.no_grad():
             maps = convolutions(torch.zeros(1, 3, TRIAL, TRIAL))
     except (RuntimeError, AssertionError) as error:
         raise ValueError("name: this network has no convolutional part to take") from error
-    convolutions.train(was_training)
+    convolutions.train()
     if maps.ndim != 4:
         raise ValueError("name: this network has no convolutional part that gives maps")
     return maps
@@ -289,8 +271,7 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
 
 def _load_imagenet(network: nn.Module, name: str) -> bool:
     """From the folder EXPLAINREC_WEIGHTS, else by torchvision's download; whether it worked."""
-    folder = os.environ.get("EXPLAINREC_WEIGHTS")
-    if folder:
+    if folder := os.environ.get("EXPLAINREC_WEIGHTS"):
         _load_file(network, name, Path(folder))
         return True
     try:
@@ -310,11 +291,8 @@ def _load_file(network: nn.Module, name: str, folder: Path) -> None:
     from safetensors.torch import load_file
 
     part, whole = (folder / f"{name}{end}.fp16.safetensors" for end in ("-features", ""))
-    if part.exists():
-        target, path = network.features, part
-    elif whole.exists():
-        target, path = network, whole
-    else:
+    target, path = (network.features, part) if part.exists() else (network, whole)
+    if not path.exists():
         raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {part.name} nor {whole.name}")
     state = {key: tensor.float() for key, tensor in load_file(path).items()}
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colab
-import repository
 
 
 def test_the_setup_cell_installs_the_package_from_this_repository() -> None:
@@ -15,10 +14,10 @@ def test_the_setup_cell_installs_the_package_from_this_repository() -> None:
 
 def test_the_origin_on_github_names_the_repository(monkeypatch) -> None:
     for address in ("git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"):
-        monkeypatch.setattr(repository, "origin", lambda address=address: address)
-        assert repository.repository_url() == "https://github.com/someone/lab"
+        monkeypatch.setattr(colab, "origin", lambda address=address: address)
+        assert colab.repository_url() == "https://github.com/someone/lab"
 
 
 def test_without_github_the_configured_address_stays(monkeypatch) -> None:
-    monkeypatch.setattr(repository, "origin", lambda: "ssh://example.org/lab.git")
-    assert repository.repository_url().startswith("https://github.com/")
+    monkeypatch.setattr(colab, "origin", lambda: "ssh://example.org/lab.git")
+    assert colab.repository_url().startswith("https://github.com/")

@@ -13,9 +13,9 @@ from explainrec_lab.evaluate import localisation as lo
 some = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 10_000)
 SCORES = {
-    "mass": lo.relevance_mass,
+    "mass": lo._relevance_mass,
     "ratio": lo.mass_ratio,
-    "rank": lo.rank_accuracy,
+    "rank": lo._rank_accuracy,
     "pointing": lo.pointing_game,
 }
 all_scores = pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
@@ -69,7 +69,7 @@ def test_the_mask_itself_is_the_perfect_map_and_its_complement_the_worst(score, 
     worst = score(outside, masks)[others]
     # with more true pixels than others, some of the K best must be true
     share = masks.mean(axis=(1, 2))[others]
-    floor = np.maximum(2 - 1 / share, 0) if score is lo.rank_accuracy else 0
+    floor = np.maximum(2 - 1 / share, 0) if score is lo._rank_accuracy else 0
     np.testing.assert_allclose(worst, floor, atol=1e-9)
 
 
@@ -93,14 +93,14 @@ def test_scores_are_their_published_formulas(seed, sign) -> None:
         inside = {place for place, there in np.ndenumerate(mask) if there}
         total = sum(told.values())
         mass = sum(r for place, r in told.items() if place in inside) / total
-        assert lo.relevance_mass(maps, masks, sign)[n] == pytest.approx(mass)
+        assert lo._relevance_mass(maps, masks, sign)[n] == pytest.approx(mass)
         ratio = mass / (len(inside) / 42)
         assert lo.mass_ratio(maps, masks, sign)[n] == pytest.approx(ratio)
         ranked = sorted(told, key=lambda place: -told[place])
         assert lo.pointing_game(maps, masks, sign)[n] == (ranked[0] in inside)
         if told[ranked[len(inside) - 1]] > 0:  # else zeros are tied, and share their places
             rank = len(set(ranked[: len(inside)]) & inside) / len(inside)
-            assert lo.rank_accuracy(maps, masks, sign)[n] == pytest.approx(rank)
+            assert lo._rank_accuracy(maps, masks, sign)[n] == pytest.approx(rank)
 
 
 @some
@@ -109,17 +109,17 @@ def test_tied_places_are_shared_as_a_mean_over_all_orders(seed) -> None:
     maps, masks = draw(seed, tied=True)
     rng = np.random.default_rng(seed)
     jittered = [
-        lo.rank_accuracy(np.maximum(maps, 0) + rng.random(maps.shape) / 100, masks)
+        lo._rank_accuracy(np.maximum(maps, 0) + rng.random(maps.shape) / 100, masks)
         for _ in range(400)
     ]
-    np.testing.assert_allclose(lo.rank_accuracy(maps, masks), np.mean(jittered, axis=0), atol=0.09)
+    np.testing.assert_allclose(lo._rank_accuracy(maps, masks), np.mean(jittered, axis=0), atol=0.09)
 
 
 @some
 @given(seeds, st.floats(0, 4))
 def test_a_widened_mask_is_all_pixels_near_a_true_one(seed, tolerance) -> None:
     _, masks = draw(seed)
-    near = lo.widened(masks, tolerance)
+    near = lo._widened(masks, tolerance)
     true = np.argwhere(masks[0])
     for place, there in np.ndenumerate(near[0]):
         distance = np.sqrt(((true - np.array(place)) ** 2).sum(axis=1)).min()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from explainrec_lab import lrp
-from explainrec_lab.lrp.bilrp import component_relevance, pool
+from explainrec_lab.lrp.bilrp import _component_relevance, pool
 
 EXACT = lrp.Epsilon(0.0)
 
@@ -73,9 +73,9 @@ def test_swapping_the_pictures_transposes_the_pairs() -> None:
 
 def test_how_copies_are_batched_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net, i = convolutional(bias=True), pictures(3, 7)
-    all_at_once = component_relevance(net, i, EXACT)
+    all_at_once = _component_relevance(net, i, EXACT)
     monkeypatch.setattr(sys.modules["explainrec_lab.lrp.bilrp"], "AT_ONCE", 4)
-    assert torch.allclose(component_relevance(net, i, EXACT), all_at_once, rtol=1e-12)
+    assert torch.allclose(_component_relevance(net, i, EXACT), all_at_once, rtol=1e-12)
 
 
 def test_the_marginal_of_a_distance_is_the_signed_relevance_of_each_picture() -> None:

@@ -102,7 +102,7 @@ def test_one_input_gives_one_tensor_and_output_says_what_is_explained(method):
     assert first.shape == image.shape
     torch.testing.assert_close(first, method(net, image, lambda out: out[:, 0]))
     if method is not METHODS["random_map"]:  # which never looks
-        with pytest.raises(ValueError, match=r"output: gives \(2, 2\) for 2 samples"):
+        with pytest.raises(ValueError, match=r"output: \(2, 2\) is not one value a sample"):
             method(net, image)
 
 
@@ -193,7 +193,7 @@ def test_bad_input_is_named(model, pair):
             method(Siamese(), pair)
         with pytest.raises(ValueError, match="inputs: none is floating point"):
             method(model, torch.zeros(2, dtype=torch.int64))
-        with pytest.raises(ValueError, match="inputs: needs a tensor"):
+        with pytest.raises(ValueError, match=r"inputs: \[\] samples"):
             method(model, ())
         with pytest.raises(ValueError, match=r"inputs: \[3, 2\] samples"):
             method(model, (pair[0], pair[1][:2]))

@@ -125,7 +125,7 @@ def test_a_title_says_what_can_be_seen():
     )
     plain = replace(design.switched("sleeves_length", "long"), colour="navy", pattern="striped")
     assert plain.title == "navy striped V-neck top, long sleeves, long body"
-    assert plain.family == "cool"
+    assert plain.colour_family == "cool"
 
 
 def test_dials_change_what_they_name_and_nothing_else():

@@ -212,5 +212,3 @@ def test_curves_that_do_not_belong_together_are_named():
         fa.area_between(most, least)
     with pytest.raises(ValueError, match="related: int64 of shape"):
         fa.still_right(most, np.ones(2, np.int64))
-    with pytest.raises(ValueError, match="level: 95"):
-        fa.band(most.scores, level=95)

@@ -114,8 +114,8 @@ def test_recommendations_keep_their_order_over_all_households() -> None:
     likes = data.implicit(dataset.interactions, threshold=3)
     space = reconet.FeatureSpace.of(dataset)
     model = reconet.RecoNet(space, d=48)
-    settings_ = SIZES["reconet"]["ci"]
-    reconet.train(model, reconet.RemovedItems(likes, space), settings_, epochs=5)
+    settings_ = dataclasses.replace(SIZES["reconet"]["ci"], epochs=5)
+    reconet.train(model, reconet.RemovedItems(likes, space), settings_)
     everyone = space.profiles(likes)
     packed = live.pack(model, reconet.mean_profile(everyone, space.m))
     with torch.no_grad():

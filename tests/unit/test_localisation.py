@@ -18,9 +18,9 @@ NOWHERE = np.zeros_like(LEFT)
 
 
 def test_mass_is_the_positive_relevance_inside_over_all():
-    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT), [6 / 10])
-    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT, "absolute"), [6 / 16])
-    np.testing.assert_allclose(lo.relevance_mass(MAP, LEFT, "negative"), [0])
+    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT), [6 / 10])
+    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT, "absolute"), [6 / 16])
+    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT, "negative"), [0])
 
 
 def test_mass_ratio_divides_by_the_share_of_the_image():
@@ -28,16 +28,16 @@ def test_mass_ratio_divides_by_the_share_of_the_image():
 
 
 def test_rank_accuracy_counts_the_top_k_pixels():
-    np.testing.assert_allclose(lo.rank_accuracy(MAP, LEFT), [1 / 2])  # 4 and 3; 3 is outside
-    np.testing.assert_allclose(lo.rank_accuracy(MAP, ~LEFT), [2 / 4])  # 4 3 2 1: 3 and 1
-    np.testing.assert_allclose(lo.rank_accuracy(MAP, LEFT, "absolute"), [1 / 2])  # 6 and 4
+    np.testing.assert_allclose(lo._rank_accuracy(MAP, LEFT), [1 / 2])  # 4 and 3; 3 is outside
+    np.testing.assert_allclose(lo._rank_accuracy(MAP, ~LEFT), [2 / 4])  # 4 3 2 1: 3 and 1
+    np.testing.assert_allclose(lo._rank_accuracy(MAP, LEFT, "absolute"), [1 / 2])  # 6 and 4
 
 
 def test_rank_accuracy_shares_the_places_of_equal_pixels():
     flat = np.array([[[5.0, 1.0, 1.0], [1.0, 1.0, 0.0]]])
     mask = np.array([[[1, 1, 0], [0, 0, 1]]], dtype=bool)
     # of three places one goes to the 5 (inside), two to four equal pixels, one of them inside
-    np.testing.assert_allclose(lo.rank_accuracy(flat, mask), [(1 + 2 * 1 / 4) / 3])
+    np.testing.assert_allclose(lo._rank_accuracy(flat, mask), [(1 + 2 * 1 / 4) / 3])
 
 
 def test_pointing_asks_for_the_top_pixel_and_forgives_a_few_pixels():
@@ -54,20 +54,20 @@ def test_pointing_asks_for_the_top_pixel_and_forgives_a_few_pixels():
 def test_a_widened_mask_is_a_disc_and_empty_stays_empty():
     mask = np.zeros((2, 5, 5), bool)
     mask[0, 2, 2] = True
-    assert lo.widened(mask, 1).sum(axis=(1, 2)).tolist() == [5, 0]
-    assert lo.widened(mask, 1.5).sum(axis=(1, 2)).tolist() == [9, 0]
+    assert lo._widened(mask, 1).sum(axis=(1, 2)).tolist() == [5, 0]
+    assert lo._widened(mask, 1.5).sum(axis=(1, 2)).tolist() == [9, 0]
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
 def test_a_map_without_an_opinion_gets_what_a_blind_guess_gets(value):
     blank = np.full(MAP.shape, value)
-    for score in (lo.relevance_mass, lo.rank_accuracy, lo.pointing_game):
+    for score in (lo._relevance_mass, lo._rank_accuracy, lo.pointing_game):
         np.testing.assert_allclose(score(blank, LEFT), [2 / 6])
     np.testing.assert_allclose(lo.mass_ratio(blank, LEFT), [1])
 
 
 def test_an_empty_mask_has_no_truth():
-    for score in (lo.relevance_mass, lo.mass_ratio, lo.rank_accuracy, lo.pointing_game):
+    for score in (lo._relevance_mass, lo.mass_ratio, lo._rank_accuracy, lo.pointing_game):
         assert np.isnan(score(MAP, NOWHERE)).all()
 
 
@@ -88,7 +88,7 @@ def test_tensors_and_arrays_score_the_same_and_channels_are_summed():
     plain, summed = (lo.pair_scores([each, each], both) for each in (MAP, relevance))
     pd.testing.assert_frame_equal(plain, summed)
     np.testing.assert_allclose(
-        lo.relevance_mass(torch.tensor(MAP), torch.tensor(LEFT)), lo.relevance_mass(MAP, LEFT)
+        lo._relevance_mass(torch.tensor(MAP), torch.tensor(LEFT)), lo._relevance_mass(MAP, LEFT)
     )
 
 
@@ -113,7 +113,7 @@ def test_pairs_are_scored_in_each_image_and_in_both_together():
     ],
 )
 def test_bad_input_is_named(arguments, message):
-    for score in (lo.relevance_mass, lo.mass_ratio, lo.rank_accuracy, lo.pointing_game):
+    for score in (lo._relevance_mass, lo.mass_ratio, lo._rank_accuracy, lo.pointing_game):
         with pytest.raises(ValueError, match=message):
             score(*arguments)
 

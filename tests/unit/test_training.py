@@ -1,12 +1,10 @@
-"""The fit loop learns, survives being killed, fills several processes, and names faults."""
+"""The fit loop learns, fills several processes, and names faults."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,10 @@ TESTS = Path(__file__).resolve().parents[1]
 EPOCHS = 12
 
 SCRIPT = """
-import sys, time
+import sys
 sys.path.insert(0, {tests!r})
 import torch
-from pathlib import Path
+from lightning_fabric import Fabric
 from toys import shop
 from explainrec_lab import training
 from explainrec_lab.reconet import FeatureSpace, RecoNet, RemovedItems, cross_entropy
@@ -45,19 +43,8 @@ if __name__ == "__main__":
     main()
 """
 
-KILLED = """
-    def slow(epoch, model):
-        print("epoch", epoch, flush=True)
-        time.sleep(0.05)
-    training.fit(
-        model, RemovedItems(dataset.interactions, space, batch_size=4), cross_entropy,
-        Optimisation(epochs={epochs}, learning_rate=0.02), checkpoint=Path(sys.argv[1]),
-        after_epoch=slow,
-    )
-"""
-
 TWO_PROCESSES = """
-    fabric = training.cpu(processes=2)
+    fabric = Fabric(accelerator="cpu", devices=2)
     fabric.launch()
     history = training.fit(
         model, RemovedItems(dataset.interactions, space, batch_size=4), cross_entropy,
@@ -195,92 +182,6 @@ def test_users_whose_only_item_stays_ask_for_nothing() -> None:
     batches = RemovedItems(dataset.interactions, space, share=0.5, batch_size=1)
     history = fit(RecoNet(space, d=2), batches, cross_entropy, Optimisation(5, 0.01))
     assert np.isfinite(history.loss).all()
-
-
-# --------------------------------------------------------------------------- checkpoints
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_a_killed_run_leaves_a_whole_checkpoint_and_resumes_to_the_same_weights(
-    tmp_path: Path,
-) -> None:
-    checkpoint = tmp_path / "model.pt"
-    run = script(tmp_path, KILLED.format(epochs=EPOCHS))
-    process = subprocess.Popen(
-        [sys.executable, run, checkpoint], stdout=subprocess.PIPE, text=True, env=environment()
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == "epoch 4":
-            break
-    time.sleep(0.03)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    done = len(torch.load(checkpoint, weights_only=True)["loss"])
-    assert 4 <= done < EPOCHS
-    resumed, history = train(checkpoint=checkpoint)
-    whole, uninterrupted = train()
-    # of two processes, which may add up in other orders
-    assert history.loss == pytest.approx(uninterrupted.loss, rel=1e-5)
-    for a, b in zip(resumed.parameters(), whole.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-
-
-def test_a_run_that_fails_while_saving_leaves_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint = tmp_path / "model.pt"
-    train(epochs=2, checkpoint=checkpoint)
-    before = checkpoint.read_bytes()
-
-    def half(state: Any, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="disk full"):
-        train(epochs=3, checkpoint=checkpoint)
-    assert checkpoint.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
-
-
-def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "model.pt"
-    first, history = train(epochs=3, checkpoint=checkpoint)
-    second, again = train(epochs=3, checkpoint=checkpoint)
-    assert again.loss == history.loss
-    assert torch.equal(first.W, second.W)
-
-
-def test_notes_in_numpy_s_numbers_survive_a_restart(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "model.pt"
-
-    def note(epoch: int, model: nn.Module) -> dict[str, Any]:
-        return {"recall": np.float64(0.5), "curve": np.arange(2.0), "epoch": np.int64(epoch)}
-
-    train(epochs=2, checkpoint=checkpoint, after_epoch=note)
-    _, history = train(epochs=2, checkpoint=checkpoint)
-    assert history.notes[1] == {"recall": 0.5, "curve": [0.0, 1.0], "epoch": 1}
-
-
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other model", "other contents"])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
-    checkpoint = tmp_path / "model.pt"
-    train(epochs=1, checkpoint=checkpoint)
-    whole = checkpoint.read_bytes()
-    if damage == "cut":
-        checkpoint.write_bytes(whole[: len(whole) // 2])
-    elif damage == "empty":
-        checkpoint.write_bytes(b"")
-    elif damage == "text":
-        checkpoint.write_text("hello, this is not a checkpoint")
-    elif damage == "other model":
-        torch.save({"model": {"weight": torch.ones(2)}}, checkpoint)
-    else:
-        torch.save([1, 2], checkpoint)
-    with pytest.raises(ValueError, match=r"^checkpoint: .*model\.pt is damaged or of another"):
-        train(epochs=2, checkpoint=checkpoint)
 
 
 # --------------------------------------------------------------------------- many processes

@@ -40,7 +40,7 @@ class Call:
 
     @classmethod
     def of(cls, func: Any, args: Any, kwargs: Any) -> Call:
-        name, in_place = name_of(func)
+        name, in_place = _name_of(func)
         call = cls(name, func, list(args), dict(kwargs), in_place)
         call.in_place |= bool(call.argument("inplace", -1))
         return call
@@ -80,7 +80,7 @@ class Call:
 
     def refuse(self, why: str) -> UnsupportedOperation:
         return UnsupportedOperation(
-            f"{self.name} has no relevance rule ({why}); called at {call_site()}"
+            f"{self.name} has no relevance rule ({why}); called at {_call_site()}"
         )
 
 
@@ -95,7 +95,7 @@ OPERATORS = {"isub": "sub", "iadd": "add", "imul": "mul", "itruediv": "div", "id
 OPERATORS |= {"radd": "add", "rmul": "mul", "ipow": "pow", "imatmul": "matmul"}
 
 
-def name_of(func: Any) -> tuple[str, bool]:
+def _name_of(func: Any) -> tuple[str, bool]:
     """The plain name of a function, and whether the name says that it works in place."""
     raw = getattr(func, "__name__", type(func).__name__)
     if raw in ("__get__", "__set__"):
@@ -109,7 +109,7 @@ def name_of(func: Any) -> tuple[str, bool]:
     return plain, raw.endswith("_")
 
 
-def call_site() -> str:
+def _call_site() -> str:
     """File and line of the program's own code that made the current call."""
     inside = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
     for frame, line in traceback.walk_stack(None):

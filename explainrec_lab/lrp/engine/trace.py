@@ -94,7 +94,7 @@ class Mark:
     ids: int | None = None
 
 
-class Step(torch.autograd.Function):
+class _Step(torch.autograd.Function):
     """Forward: a value that is already there. Backward: from its g to the g of each signal."""
 
     @staticmethod
@@ -195,7 +195,7 @@ class Trace:
 
     def step(self, value: Tensor, back: Any, *signals: Tensor, **knowledge: Any) -> Tensor:
         """A value whose relevance per unit goes to the signals as `back` says."""
-        return self.mark(Step.apply((value.detach(),), back, *signals), **knowledge)
+        return self.mark(_Step.apply((value.detach(),), back, *signals), **knowledge)
 
     def weighted_sum(self, layer: Layer, run: Callable[[], Tensor], x: Any = None) -> Tensor:
         """Run a weighted sum of x; its rule says what goes back."""
@@ -216,7 +216,7 @@ class Trace:
         if slope is None and layer.out is not None:
             found.source = source
         if isinstance(rule, Epsilon):
-            epsilon = rule.absorbing(found.z)  # now: a ReLU may overwrite z
+            epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
             back = partial(self._scale, found, rule, epsilon, slope)
         else:
             found.x = source.detach()
@@ -247,12 +247,12 @@ class Trace:
             return (None,)
         if self.book:
             self.book(ZERO_UNITS, (result * (x == 0)).sum())
-        return (per_unit_of(result, x),)
+        return (_per_unit_of(result, x),)
 
     def per_unit(self, value: Tensor, *shares: tuple[Tensor, Tensor], **knowledge: Any) -> Tensor:
         """A value of which each signal holds an amount: `shares` are (signal, amount)."""
-        factors = [per_unit_of(amount, x.detach()) for x, amount in shares]
-        lost = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
+        factors = [_per_unit_of(amount, x.detach()) for x, amount in shares]
+        lost: Any = sum(amount * (x.detach() == 0) for x, amount in shares) if self.book else None
 
         def back(g: Tensor) -> list[Tensor]:
             if self.book:
@@ -270,7 +270,7 @@ class Trace:
                 setattr(found, name, kept.clone())
 
 
-def per_unit_of(amount: Tensor, x: Tensor) -> Tensor:
+def _per_unit_of(amount: Tensor, x: Tensor) -> Tensor:
     """amount / x; 0 where x is 0, for there is no unit to hold relevance."""
     zero, wider = x == 0, wide(x)
     ratio = amount.to(wider) / torch.where(zero, 1.0, x).to(wider)

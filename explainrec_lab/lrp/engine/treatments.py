@@ -22,7 +22,7 @@ from explainrec_lab.lrp.rules import Layer, book_bias
 Treatment = Callable[[Trace, Call], Any]
 
 
-def marked(trace: Trace, call: Call, result: Any) -> Any:
+def _marked(trace: Trace, call: Call, result: Any) -> Any:
     """Mark all tensors of a result that depend on the inputs."""
     for tensor in tensors_in(result):
         if tensor.requires_grad:
@@ -34,7 +34,7 @@ def signals_of(trace: Trace, call: Call) -> list[Tensor]:
     return [tensor for tensor in call.tensors() if trace.carries(tensor)]
 
 
-def without_constants(trace: Trace, call: Call) -> Call:
+def _without_constants(trace: Trace, call: Call) -> Call:
     """The call with constants that want no gradient."""
     for tensor in list(call.tensors()):
         if tensor.requires_grad and not trace.carries(tensor):
@@ -42,7 +42,7 @@ def without_constants(trace: Trace, call: Call) -> Call:
     return call
 
 
-def with_constants(trace: Trace, call: Call, numbers: tuple[type, ...] = (float,)) -> Call:
+def _with_constants(trace: Trace, call: Call, numbers: tuple[type, ...] = (float,)) -> Call:
     """The call with constants that take the relevance of what they add."""
     dtype = signals_of(trace, call)[0].dtype
     for tensor in list(call.tensors()):
@@ -84,7 +84,7 @@ def move(trace: Trace, call: Call) -> Any:
     if call.name == "pad" and call.argument("value", 3):
         raise call.refuse("padding with another value than 0")
     if call.name == "iter":
-        return iter(marked(trace, call, list(call.args[0].unbind(0))))
+        return iter(_marked(trace, call, list(call.args[0].unbind(0))))
     return ordinary(trace, call)
 
 
@@ -94,10 +94,10 @@ def ordinary(trace: Trace, call: Call) -> Any:
     For max-pooling this is winner-takes-all; for ReLU, relevance passes the units that are on.
     """
     before = call.args[0] if call.args else None
-    result = without_constants(trace, call).run()
+    result = _without_constants(trace, call).run()
     if result is before and not call.in_place:
         return result  # nothing moved
-    return marked(trace, call, result)
+    return _marked(trace, call, result)
 
 
 def relu(trace: Trace, call: Call) -> Any:
@@ -111,7 +111,7 @@ def relu(trace: Trace, call: Call) -> Any:
 
 def join(trace: Trace, call: Call) -> Any:
     """Tensors side by side; constants among them take the relevance of biases."""
-    return marked(trace, call, with_constants(trace, call).run())
+    return _marked(trace, call, _with_constants(trace, call).run())
 
 
 def extreme(trace: Trace, call: Call) -> Any:
@@ -126,7 +126,7 @@ def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) ->
         book_bias(trace.book, g, bias)
         return (g / degree,)
 
-    result = without_constants(trace, call).run()
+    result = _without_constants(trace, call).run()
     return trace.step(result, back, result, depth=call.depth, gate=call.gate)
 
 
@@ -142,7 +142,7 @@ def addition(trace: Trace, call: Call) -> Any:
     """A sum of two signals is a weighted sum; a constant that is added takes its own relevance."""
     if len(signals_of(trace, call)) > 1:
         return trace.weighted_sum(Layer("addition", call.depth), call.run)
-    return marked(trace, call, with_constants(trace, call, (int, float)).run())
+    return _marked(trace, call, _with_constants(trace, call, (int, float)).run())
 
 
 def pool(trace: Trace, call: Call) -> Tensor:
@@ -170,15 +170,15 @@ def product(trace: Trace, call: Call) -> Tensor:
     if len(signals) > 1:
         return shared(trace, call, len(signals), bias)
     if len(factors) != 2:  # more constants than one
-        run = without_constants(trace, call).run
+        run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
-    layer = layer_of(call, x, weight, given)
+    layer = _layer_of(call, x, weight, given)
     layer.bias = bias
     return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
 
 
-def layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> Layer:
+def _layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> Layer:
     """One signal times one constant, but for the bias."""
 
     def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
@@ -329,8 +329,8 @@ def difference(trace: Trace, call: Call) -> Tensor:
     """R_delta, divided between the two operands by the split of the trace."""
     x_i, x_j = call.args
     if trace.split == "signed" or len(signals_of(trace, call)) < 2:
-        x_i, x_j = with_constants(trace, call).args
-        return marked(trace, call, x_i - x_j)
+        x_i, x_j = _with_constants(trace, call).args
+        return _marked(trace, call, x_i - x_j)
     delta = (x_i - x_j).detach()
     of_i, of_j = head.shares(trace.split, x_i.detach(), x_j.detach(), delta)
     return trace.per_unit(delta, (x_i, of_i), (x_j, of_j), depth=call.depth)

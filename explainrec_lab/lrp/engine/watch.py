@@ -61,7 +61,7 @@ class Watch(TorchFunctionMode):
         if not torch.is_grad_enabled():
             raise call.refuse("it runs in no_grad or in a custom autograd function")
         signals = treatments.signals_of(self.trace, call)
-        marks = [self.trace.mark_of(tensor) for tensor in signals]
+        marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
         call.depth, call.gate = max(mark.depth for mark in marks), all(mark.gate for mark in marks)
         sums = [(mark.sum, x) for mark, x in zip(marks, signals, strict=True) if mark.sum]
         for found, x in sums:
@@ -75,8 +75,9 @@ class Watch(TorchFunctionMode):
         """Write where autograd knows how; else run on a copy and write the result back."""
         trace, target = self.trace, call.args[0]
         mark = trace.mark_of(target)
-        alone = mark is not None and mark.sum is not None and mark.sum.uses == 1
-        trace.protect(target, spare=mark.sum if alone and treatment is treatments.relu else None)
+        made = None if mark is None else mark.sum
+        alone = treatment is treatments.relu and made is not None and made.uses == 1
+        trace.protect(target, spare=made if alone else None)
         if treatment not in IN_PLACE:
             copy = trace.like(target.clone(), target)
             target.copy_(result := treatment(trace, call.with_(target, copy)))

@@ -18,14 +18,14 @@ from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
 
 
-def profile(name: str) -> Relation:
-    """Settings of one profile."""
+def settings_of(name: str) -> Relation:
+    """The chapter's settings of one size."""
     found = SIZES["relation"][name]
     assert isinstance(found, Relation)
     return found
 
 
-CPU = profile("cpu")
+CPU = settings_of("cpu")
 SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
 """What the feedback loop is tried on."""
 

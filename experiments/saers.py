@@ -173,7 +173,7 @@ def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
 
 @cache
 def imagenet_vectors(settings: Saers) -> Tensor:
-    """What a ResNet-18 that knows only ImageNet sees in the pictures of a profile's boutique."""
+    """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique."""
     network = of_imagenet("resnet18").eval()
     images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
     assert images is not None

@@ -1,7 +1,7 @@
 """The search behind SAERS's figures: one grid for every model that learns, all trials recorded.
 
 A trial learns from the training purchases of the first division and is judged by AUC on its
-development purchases, at the size d of the `cpu` profile; the test purchases are not looked at.
+development purchases, at the size d of the `cpu` settings; the test purchases are not looked at.
 The best trial's settings stand in `saers.TUNED` and `experiments.saers.ELSEWHERE`, for every d and
 division. Two limits: negatives are items that the shopper never bought, in any part; and the other
 divisions share purchases with this one's development part.

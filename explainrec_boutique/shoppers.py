@@ -146,7 +146,9 @@ def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[in
 # --- utility -----------------------------------------------------------------------------------
 
 
-def utility(people: Shoppers, facts: ItemFacts, dials: ShopperDials) -> Float[ndarray, "user item"]:
+def _utility(
+    people: Shoppers, facts: ItemFacts, dials: ShopperDials
+) -> Float[ndarray, "user item"]:
     """What each item is worth to each shopper before the Gumbel noise: U - e, float32.
 
     This is the best score that any recommender could give: the ceiling of the data set.
@@ -161,7 +163,7 @@ def utility(people: Shoppers, facts: ItemFacts, dials: ShopperDials) -> Float[nd
     return values + np.float32(dials.colour) * likes
 
 
-def contributions(
+def _contributions(
     people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials
 ) -> Float[ndarray, "user purchase attribute"]:
     """What each attribute adds to the utility of the items beside each shopper; 0 if it's absent.
@@ -199,7 +201,7 @@ def _choose(
     people: Shoppers, facts: ItemFacts, seed: int, first: int, dials: ShopperDials
 ) -> Chosen:
     """The `purchases` best items of each shopper of a chunk that starts at user `first`."""
-    values = utility(people, facts, dials)
+    values = _utility(people, facts, dials)
     for row in range(len(people)):
         rng = default_rng([seed, CHOICE, first + row])
         values[row] -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
@@ -210,6 +212,6 @@ def _choose(
 
 def _reasons(people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials) -> Chosen:
     """The attribute with the largest contribution if that is large enough, else -1."""
-    share = contributions(people, items, facts, dials)
+    share = _contributions(people, items, facts, dials)
     enough = share.max(axis=-1) > dials.strength * dials.reason_above
     return np.where(enough, share.argmax(axis=-1), -1)

@@ -171,7 +171,7 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
 # --------------------------------------------------------------------------- trained once
 
 
-def kept(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
+def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
 
     Several processes may ask for the same file: one learns, the others wait and read.

@@ -15,5 +15,5 @@ from explainrec_lab.relation.metric import NEW_USER, UserMetric
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.recommend import recommend
 from explainrec_lab.relation.scores import accuracy, features_of, logits_of
-from explainrec_lab.relation.train import another_shop, loss, pretrained, train, trained, untrained
+from explainrec_lab.relation.train import loss, pretrained, train, trained, untrained
 from explainrec_lab.vision.backbone import pixels

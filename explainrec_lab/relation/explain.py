@@ -158,12 +158,12 @@ def _program(
 
         def contrast(i: Tensor, j: Tensor, n: Tensor, *_: Any) -> Float[Tensor, " pair"]:
             x_i, x_j, x_n = map(model.features, (i, j, n))
-            return length_gap(difference(x_i, x_n), difference(x_i, x_j), factor)
+            return _length_gap(difference(x_i, x_n), difference(x_i, x_j), factor)
 
         return contrast
     if of == "personal":
         M = _personal_M(model, *asked, pairs)
-        return lambda i, j, *_: quadratic_form(difference(model.features(i), model.features(j)), M)
+        return lambda i, j, *_: _quadratic_form(difference(model.features(i), model.features(j)), M)
     if of == "closeness":
         raise ValueError("references: none, but closeness needs them; see `mean_features`")
     why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
@@ -209,7 +209,7 @@ class Closeness(nn.Module):
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         x_i, x_j = self.model.both(images_i, images_j)
         factor = self.model.factor(user, kind, len(images_i))
-        return twice_product(x_i - self.nearest(x_i), x_j - self.nearest(x_j), factor)
+        return _twice_product(x_i - self.nearest(x_i), x_j - self.nearest(x_j), factor)
 
     def nearest(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:
         """The nearest reference of each feature vector, whoever looks.
@@ -255,24 +255,24 @@ class Places(nn.Module):
 
 
 @homogeneous(2)
-def length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+def _length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
     """|delta_n L|^2 - |delta_j L|^2: one function of both, so that equal distances do no harm."""
     return squared_length(delta_n, factor) - squared_length(delta_j, factor)
 
 
 @homogeneous(2)
-def twice_product(a: Tensor, b: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+def _twice_product(a: Tensor, b: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
     """2 a M b^T, with M = L L^T."""
     return 2 * (placed(a, factor) * placed(b, factor)).sum(-1)
 
 
 @homogeneous(2)
-def quadratic_form(delta: Tensor, M: Tensor) -> Float[Tensor, " pair"]:
+def _quadratic_form(delta: Tensor, M: Tensor) -> Float[Tensor, " pair"]:
     """delta M delta^T, for a symmetric M of any sign, one for all or one a pair."""
     return (placed(delta, M) * delta).sum(-1)
 
 
-def mean_M(model: RelationModel, kind: int) -> Float[Tensor, "D D"]:
+def _mean_M(model: RelationModel, kind: int) -> Float[Tensor, "D D"]:
     """The mean of M(u) over the users of the model."""
     return torch.stack([model.M(user, kind) for user in range(model.n_users)]).mean(dim=0)
 
@@ -285,5 +285,5 @@ def _personal_M(
     users, kinds = (ids.expand(pairs).tolist() for ids in (model.users(user), model.kinds(kind)))
     if NEW_USER in users:
         raise ValueError("user: NEW_USER has the average factor, nothing of it is personal")
-    means = {each: mean_M(model, each) for each in set(kinds)}
+    means = {each: _mean_M(model, each) for each in set(kinds)}
     return torch.stack([model.M(u, k) - means[k] for u, k in zip(users, kinds, strict=True)])

@@ -139,7 +139,7 @@ class RelationModel(nn.Module):
     def users(self, user: Ids) -> Tensor:
         """Users as a tensor. Raises ValueError for one that the model never met."""
         users = torch.as_tensor(user, device=self.q.device)
-        check_codes("user", users, NEW_USER, self.n_users, "NEW_USER (-1) has the average factor")
+        _check_codes("user", users, NEW_USER, self.n_users, "NEW_USER (-1) has the average factor")
         return users
 
     def kinds(self, kind: Kinds) -> Tensor:
@@ -150,11 +150,11 @@ class RelationModel(nn.Module):
                 raise ValueError(f"kind: {kind!r}; choose from {names}")
             kind = RELATION_KINDS.index(kind)
         kinds = torch.as_tensor(kind, device=self.q.device)
-        check_codes("kind", kinds, 0, len(RELATION_KINDS), names)
+        _check_codes("kind", kinds, 0, len(RELATION_KINDS), names)
         return kinds
 
 
-def check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> None:
+def _check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> None:
     """Raise a ValueError that names the first code outside low..count-1."""
     if codes.is_floating_point() or codes.dtype == torch.bool:
         raise ValueError(f"{name}: must be whole numbers, got {codes.dtype}")

@@ -64,7 +64,7 @@ def loss(
     return F.softplus(-related), F.softplus(unrelated)
 
 
-class BatchLoss:
+class _BatchLoss:
     """(model, batch) -> the loss of each relation, with the share of S that goes with it.
 
     Keeps the feature vector of every training item from the last batch that it was in (cross-batch
@@ -155,7 +155,7 @@ def train(
         own_rate={"network": settings.network_rate},
     )
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
-    losses = BatchLoss(len(part.items), seed=seed)
+    losses = _BatchLoss(len(part.items), seed=seed)
     history = fit(model, batches, losses, optimisation, fabric=fabric())
     model.cpu()
     return history
@@ -179,7 +179,7 @@ def trained(
 ) -> RelationModel:
     """A trained model: trained on the first call, and read from a file from then on.
 
-    Under `weights="boutique"`, training starts by looking at `another_shop(settings, seed)`.
+    Under `weights="boutique"`, training starts by looking at another boutique.
 
     Args:
         seed: of the weights and of the order of training.
@@ -235,7 +235,7 @@ def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     return RelationModel(network, n_users, dimensions=settings.D, **form)
 
 
-def another_shop(settings: Relation, seed: int = 0) -> Catalogue:
+def _another_shop(settings: Relation, seed: int = 0) -> Catalogue:
     """The boutique whose pictures a network learns to name before it learns relations."""
     other = data.load("boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed)
     return other.catalogue
@@ -245,7 +245,7 @@ def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel
     """The model as training on relations finds it.
 
     Under `weights="boutique"` the network has learned to name what is on the pictures of
-    `another_shop`. That network is cached: every D and form of M(u) starts from it.
+    `_another_shop`. That network is cached: every D and form of M(u) starts from it.
     """
     model = untrained(settings, n_users, seed)
     if settings.weights != "boutique":
@@ -254,10 +254,10 @@ def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel
     chosen = {name: getattr(settings, name) for name in names}
 
     def learn() -> float:
-        catalogue = another_shop(settings, seed)
+        catalogue = _another_shop(settings, seed)
         catalogue.images[:]  # type: ignore[index]  # drawing is not training
         begin = time.process_time()
-        pretrain(model.network, catalogue, settings.epochs_before, seed)
+        _pretrain(model.network, catalogue, settings.epochs_before, seed)
         return time.process_time() - begin
 
     chosen |= {"version": RECIPE_VERSION, "seed": seed}
@@ -265,7 +265,7 @@ def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel
     return model
 
 
-class Naming(nn.Module):
+class _Naming(nn.Module):
     """A hidden layer on the network's vectors, then one linear classifier a question."""
 
     def __init__(self, network: Backbone, n_classes: list[int], hidden: int = 100) -> None:
@@ -282,7 +282,7 @@ class Naming(nn.Module):
         return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
 
 
-def pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0) -> History:
+def _pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0) -> History:
     """Teach the network, in place, to name what is on a boutique's pictures.
 
     The questions: each attribute (class -1 = does not apply), the category, the colour family.
@@ -291,7 +291,7 @@ def pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0
     labels = np.column_stack([facts.attributes, facts.category, facts.colour_family])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        naming = Naming(network, (labels.max(axis=0) + 1).tolist())
+        naming = _Naming(network, (labels.max(axis=0) + 1).tolist())
     images = catalogue.images[:]  # type: ignore[index]
 
     def batches(epoch: int) -> Iterator[Labelled]:

@@ -64,12 +64,12 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
     return explain
 
 
-def attributed(method: Callable[..., Any], **options: Any) -> Explainer:
+def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
     """An explainer of `baselines.attribution`."""
     return lambda model, *asked: method(model, asked, **options)[:2]
 
 
-def grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
+def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
     """Grad-CAM at the end of all convolutions."""
     layer = network(model).convolutions
     return attribution.grad_cam(model, asked, layer=layer)[:2]
@@ -102,7 +102,7 @@ def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
     return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
 
 
-def falling_gamma(model: nn.Module) -> lrp.Composite:
+def _falling_gamma(model: nn.Module) -> lrp.Composite:
     """gamma 1, 1/4 and 1/16 in three thirds of the convolutions, epsilon in the dense layer."""
     third = -(-convolutions(model) // 3)
     thirds = (lrp.depth(n * third, (n + 1) * third) for n in range(3))
@@ -113,14 +113,14 @@ METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
     "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
     "LRP epsilon-gamma-box": propagated(epsilon_gamma_box),
-    "LRP gamma falling with depth": propagated(falling_gamma),
+    "LRP gamma falling with depth": propagated(_falling_gamma),
     "LRP z+": propagated(lrp.ZPlus()),
     "LRP w²-gamma-epsilon": propagated(default_rule),
-    "gradient": attributed(attribution.gradient),
-    "gradient x input": attributed(attribution.gradient_x_input),
-    "integrated gradients": attributed(attribution.integrated_gradients, steps=8),
-    "Grad-CAM": grad_cam,
-    "random": attributed(attribution.random_map),
+    "gradient": _attributed(attribution.gradient),
+    "gradient x input": _attributed(attribution.gradient_x_input),
+    "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
+    "Grad-CAM": _grad_cam,
+    "random": _attributed(attribution.random_map),
 }
 """The explainers of the table; all but the first are what the paper does not try."""
 

@@ -73,7 +73,6 @@ from explainrec_lab.saers.regions import (
     importance,
     largest_region,
     paper_frame,
-    region_features,
     relevance_maps,
     segment,
 )

@@ -196,7 +196,7 @@ def classification_losses(
     return balanced_losses(classes, labels, weights)
 
 
-class Lesson(nn.Module):
+class _Lesson(nn.Module):
     """The network as training asks it: uint8 pictures in, all answers out."""
 
     def __init__(self, network: SemanticExtraction) -> None:
@@ -212,7 +212,7 @@ class Lesson(nn.Module):
         return list(classes.float().split(self.network.n_classes, dim=1)), applies.float()
 
 
-def lesson_losses(
+def _lesson_losses(
     lesson: nn.Module, batch: Labelled, weights: Sequence[Float[Tensor, " class"]] | None = None
 ) -> Float[Tensor, " item"]:
     """Eq. 1, perhaps with weights of classes, and the cross-entropy of 'it applies'."""
@@ -248,8 +248,8 @@ def train_network(
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
     counting = class_weights(labels, network.n_classes) if balanced else None
-    losses = partial(lesson_losses, weights=counting)
-    history = fit(Lesson(network), batches, losses, optimisation, fabric=fabric())
+    losses = partial(_lesson_losses, weights=counting)
+    history = fit(_Lesson(network), batches, losses, optimisation, fabric=fabric())
     network.cpu().eval()
     return history
 

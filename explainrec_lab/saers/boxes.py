@@ -116,7 +116,7 @@ def _scored(
     drawn = [(name, draw(seen).cpu(), FRAMES) for name, draw in maps.items()]
     if references:
         garment = localisation.reference_maps(dataset, items)["silhouette"] > 0
-        drawn += [(f"best on {n} x {n}", best_map(true, n), FRAMES) for n in GRIDS]
+        drawn += [(f"best on {n} x {n}", _best_map(true, n), FRAMES) for n in GRIDS]
         drawn += [("whole garment", torch.from_numpy(garment)[row], GARMENT)]
     for name, found, frames in drawn:
         reach = TOLERANCE * true.shape[-1]
@@ -126,7 +126,7 @@ def _scored(
             yield pd.DataFrame({"map": name, "frame": frame, **base, **scores})
 
 
-def best_map(masks: Masks, grid: int) -> Maps:
+def _best_map(masks: Masks, grid: int) -> Maps:
     """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
     cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
     return upsampled(cells, masks.shape[-2:])

@@ -37,17 +37,17 @@ EVENTS_AT_A_TIME = 2048
 """Pairs of a user and an item explained together, to bound the memory."""
 
 
-def attention(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
+def _attention(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
     """The weight of each attribute of each item for its user, in 0..1."""
     return model.weights(users, parts)[:, 0]
 
 
-def contribution(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
+def _contribution(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
     """What each attribute adds to the score."""
-    return attention(model, users, parts) * prediction(users, parts.transferred[:, 0])
+    return _attention(model, users, parts) * prediction(users, parts.transferred[:, 0])
 
 
-def swap(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
+def _swap(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
     """How far the score falls when one attribute's feature becomes the average one."""
     average = torch.einsum("am,amd->ad", average_features(model), model.E)
     this = torch.eye(len(average), dtype=torch.bool, device=average.device)[..., None]
@@ -65,9 +65,9 @@ def average_features(model: SAERS) -> Float[Tensor, "A m"]:
 
 
 EXPLAINERS: dict[str, Callable[[SAERS, Tensor, Parts], Float[Tensor, "n A"]]] = {
-    "attention": attention,
-    "contribution": contribution,
-    "swap": swap,
+    "attention": _attention,
+    "contribution": _contribution,
+    "swap": _swap,
 }
 """Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute."""
 

@@ -311,7 +311,7 @@ def saers(
     elif whole is not False:
         f_g = whole
     applies = torch.from_numpy(found.applies)
-    return SAERS(n_users, scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
+    return SAERS(n_users, _scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
 
 def class_features(found: Extracted) -> Float[Tensor, "item A class"]:
@@ -324,7 +324,7 @@ def class_features(found: Extracted) -> Float[Tensor, "item A class"]:
     return named * torch.from_numpy(found.applies).unsqueeze(-1)
 
 
-def scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
+def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     """The same features, of which those that are not zero have length 1 on average."""
     lengths = features.norm(dim=-1)
     there = lengths > 0

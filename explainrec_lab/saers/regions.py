@@ -251,7 +251,7 @@ OURS = Locator(relevance_maps, half_frame)
 # --------------------------------------------------------------------------- vectors
 
 
-def region_features(
+def _region_features(
     maps: Grid, boxes: Int[Tensor, "item attribute 4"], size: Sequence[int]
 ) -> Float[Tensor, "item attribute channel"]:
     """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches.
@@ -361,7 +361,7 @@ def extract(
 def _arrays(seen: Seen, locator: Locator) -> tuple[ndarray, ...]:
     """The arrays of `Extracted` for one batch, and the mean of F."""
     boxes = locator(seen)
-    features = region_features(seen.maps, boxes, seen.images.shape[-2:]) * seen.asked[..., None]
+    features = _region_features(seen.maps, boxes, seen.images.shape[-2:]) * seen.asked[..., None]
     found = (features, seen.asked, boxes, seen.predicted, seen.maps.mean(dim=(2, 3)))
     return tuple(each.detach().cpu().numpy() for each in found)
 

@@ -20,8 +20,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainrec_boutique.render import DRAWING_VERSION
+from explainrec_lab import training
 from explainrec_lab.data.store import cache_dir, content_key
-from explainrec_lab.training import kept
 
 FOLDER = Path(__file__).parent
 
@@ -42,11 +42,11 @@ def trained(
     Raises:
         ValueError: the file of the package is not the one of its card.
     """
-    key, own = recipe_key(recipe), card(name)
+    key, own = recipe_key(recipe), _card(name)
     if own.get("key") == key and os.environ.get("EXPLAINREC_TRAIN") != "1":
         model.load_state_dict(read(name))
         return float(own["cpu seconds"])
-    return kept(cache_dir() / "trained" / f"{name}-{key}.safetensors", model, learn)
+    return training.cached(cache_dir() / "trained" / f"{name}-{key}.safetensors", model, learn)
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:
@@ -54,7 +54,7 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
     return content_key(drawing=DRAWING_VERSION, **recipe)
 
 
-def card(name: str) -> dict[str, Any]:
+def _card(name: str) -> dict[str, Any]:
     """What is known of a network of the package; empty if there is none of that name."""
     path = FOLDER / f"{name}.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
@@ -69,7 +69,7 @@ def read(name: str) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     content = (FOLDER / f"{name}.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != card(name)["sha256"]:
+    if hashlib.sha256(content).hexdigest() != _card(name)["sha256"]:
         raise ValueError(f"weights: {name}.safetensors is not the file of its card; get it anew")
     return {
         key: tensor.float() if tensor.is_floating_point() else tensor

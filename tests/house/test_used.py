@@ -27,25 +27,6 @@ from pathlib import Path
 from equation_index import index, markdown
 
 PACKAGES = ("explainrec_lab", "explainrec_boutique")
-WAITING: dict[str, set[str]] = {
-    "explainrec_lab/relation/explain.py": {
-        "length_gap",
-        "twice_product",
-        "quadratic_form",
-        "mean_M",
-    },
-    "explainrec_lab/relation/model.py": {"check_codes"},
-    "explainrec_lab/relation/train.py": {"BatchLoss", "another_shop", "Naming", "pretrain"},
-    "explainrec_lab/relation/truth_table.py": {"attributed", "grad_cam", "falling_gamma"},
-    "explainrec_lab/saers/attributes.py": {"Lesson", "lesson_losses"},
-    "explainrec_lab/saers/boxes.py": {"best_map"},
-    "explainrec_lab/saers/explain.py": {"attention", "contribution"},
-    "explainrec_lab/saers/model.py": {"scaled"},
-    "explainrec_lab/saers/regions.py": {"region_features"},
-    "explainrec_lab/weights/__init__.py": {"card"},
-    "explainrec_boutique/shoppers.py": {"utility", "contributions"},
-}
-"""Idle names that still wait for their underscore or their end: this list only shrinks."""
 USERS = ("book", "experiments", "benchmarks", *PACKAGES)
 
 
@@ -152,8 +133,7 @@ def unused(root: Path) -> list[str]:
 
 
 def test_every_public_name_is_used(root: Path) -> None:
-    waiting = {f"{file}: {name}" for file, names in WAITING.items() for name in names}
-    nobody = [name for name in unused(root) if name not in waiting]
+    nobody = unused(root)
     assert not nobody, "\n".join(["make these private or remove them:", *nobody])
 
 
@@ -181,6 +161,6 @@ def test_a_room_s_door_shows_only_what_somebody_takes_from_it(root: Path) -> Non
         f"{path.relative_to(root)}: {name}"
         for path in modules(root)
         if path.name == "__init__.py" and path.parent.name not in PACKAGES
-        for name in imported(path).difference(taken, types, *WAITING.values())
+        for name in imported(path).difference(taken, types)
     }
     assert not idle, "\n".join(["nobody takes these from their room:", *sorted(idle)])

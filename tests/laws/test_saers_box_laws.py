@@ -60,7 +60,7 @@ def test_a_larger_box_pools_no_less(seed: int) -> None:
     corner = rng.integers(4, 12, size=(2, 5, 2))
     small = torch.from_numpy(np.concatenate([corner, corner + rng.integers(1, 8, (2, 5, 2))], -1))
     large = small + torch.tensor([-4, -4, 4, 4])
-    pooled = [saers.region_features(features, boxes, (24, 24)) for boxes in (small, large)]
+    pooled = [regions._region_features(features, boxes, (24, 24)) for boxes in (small, large)]
     assert (pooled[1] >= pooled[0]).all()
 
 

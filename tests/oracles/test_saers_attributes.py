@@ -225,7 +225,7 @@ def test_roi_pooling_takes_the_maximum_of_the_cells_that_a_box_touches() -> None
     corner = rng.integers(0, 60, size=(4, 6, 2))
     far = np.minimum(corner + rng.integers(1, 40, size=(4, 6, 2)), 64)
     boxes = torch.from_numpy(np.concatenate([corner, far], axis=-1))
-    found = saers.region_features(maps, boxes, (64, 64))
+    found = regions._region_features(maps, boxes, (64, 64))
     for item, attribute in np.ndindex(4, 6):
         y0, x0, y1, x1 = boxes[item, attribute].tolist()
         cells = [

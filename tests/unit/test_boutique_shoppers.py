@@ -73,15 +73,15 @@ def test_features_hint_at_the_group_without_giving_it_away(people):
 
 
 def test_a_shopper_buys_what_she_likes_more_often_than_chance(dataset, facts):
-    value = shop.utility(open_shop(900, 400, seed=3).shoppers, facts, DIALS)
+    value = shop._utility(open_shop(900, 400, seed=3).shoppers, facts, DIALS)
     bought = dataset.interactions.matrix.toarray() > 0
     auc = [(v[b][:, None] > v[~b]).mean() for v, b in zip(value, bought, strict=True)]
     assert 0.85 < np.mean(auc) < 0.99
 
 
 def test_the_true_utility_of_some_users_is_that_part_of_all(people, facts):
-    some = shop.utility(people[np.array([7, 2])], facts, DIALS)
-    np.testing.assert_array_equal(some, shop.utility(people, facts, DIALS)[[7, 2]])
+    some = shop._utility(people[np.array([7, 2])], facts, DIALS)
+    np.testing.assert_array_equal(some, shop._utility(people, facts, DIALS)[[7, 2]])
 
 
 def test_nobody_buys_an_item_twice(dataset):
@@ -100,7 +100,7 @@ def test_the_order_of_purchases_is_that_of_multinomial_choice(people, facts):
         colour_family=np.repeat(people.colour_family[:1], n_clones),
         group=np.repeat(people.group[:1], n_clones),
     )
-    weight = np.exp(shop.utility(people[:1], few, dials)[0].astype(np.float64))
+    weight = np.exp(shop._utility(people[:1], few, dials)[0].astype(np.float64))
     expected = np.outer(weight, weight) / weight.sum() / (weight.sum() - weight)[:, None]
     np.fill_diagonal(expected, 0)
     first, second = shop.draw_purchases(clones, few, 0, dials).item.T
@@ -119,10 +119,10 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_chunk_size(people, fact
 
 def test_utility_is_the_sum_of_what_its_parts_add(people, facts):
     items = np.tile(np.arange(40), (len(people), 1))
-    parts = shop.contributions(people, items, facts, DIALS).sum(axis=2)
+    parts = shop._contributions(people, items, facts, DIALS).sum(axis=2)
     parts = parts + DIALS.popularity * facts.popularity[:40]
     parts = parts + DIALS.colour * (people.colour_family[:, None] == facts.colour_family[:40])
-    np.testing.assert_allclose(shop.utility(people, facts, DIALS)[:, :40], parts, atol=1e-4)
+    np.testing.assert_allclose(shop._utility(people, facts, DIALS)[:, :40], parts, atol=1e-4)
 
 
 def test_the_reason_of_a_purchase_applies_to_the_item(dataset):
@@ -134,7 +134,7 @@ def test_the_reason_of_a_purchase_applies_to_the_item(dataset):
 
 def test_the_reason_is_the_largest_contribution_and_a_large_one(people, facts):
     item, reason = shop.draw_purchases(people, facts, 5, DIALS)
-    added = shop.contributions(people, item, facts, DIALS)
+    added = shop._contributions(people, item, facts, DIALS)
     known = reason >= 0
     assert (added.argmax(axis=2) == reason)[known].all()
     assert ((added.max(axis=2) > DIALS.strength * DIALS.reason_above) == known).all()

@@ -18,7 +18,7 @@ from explainrec_lab.data import RELATION_KINDS, Dataset, Relations
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
-from explainrec_lab.relation.train import BatchLoss, fixed_features
+from explainrec_lab.relation.train import _BatchLoss, fixed_features
 from explainrec_lab.settings import SIZES, Relation
 from explainrec_lab.vision import backbone as backbone_of
 
@@ -391,7 +391,7 @@ def test_another_shop_is_another_model(cache: Path, shop: Dataset, split: Split)
 def test_the_other_shop_is_learned_from_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = relation.pretrained(TINY, 5)
     monkeypatch.setattr(
-        sys.modules["explainrec_lab.relation.train"], "pretrain", None
+        sys.modules["explainrec_lab.relation.train"], "_pretrain", None
     )  # calling it would fail
     again = relation.pretrained(TINY, 5)
     assert again.seconds == first.seconds
@@ -439,4 +439,4 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
 
 def test_bad_training_is_named() -> None:
     with pytest.raises(ValueError, match="others: 0 must be at least 1"):
-        BatchLoss(9, 0)
+        _BatchLoss(9, 0)

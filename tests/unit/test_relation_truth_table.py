@@ -16,7 +16,7 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_features, truth_table
-from explainrec_lab.relation.explain import twice_product
+from explainrec_lab.relation.explain import _twice_product
 from explainrec_lab.vision import backbone
 
 METRICS = ("full", "low rank", "diagonal")
@@ -94,7 +94,9 @@ def test_relevance_of_closeness_and_what_references_keep_sum_to_it(close: Closen
 
 def test_twice_product_is_degree_two() -> None:
     a, b, factor = torch.rand(2, 4), torch.rand(2, 4), torch.rand(4, 3)
-    torch.testing.assert_close(twice_product(3 * a, 3 * b, factor), 9 * twice_product(a, b, factor))
+    torch.testing.assert_close(
+        _twice_product(3 * a, 3 * b, factor), 9 * _twice_product(a, b, factor)
+    )
 
 
 def test_mean_features_come_in_the_order_of_the_groups_names() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.relation import shop_of
 from experiments.weights import relation_scores
-from explainrec_lab import relation, weights
+from explainrec_lab import relation, training, weights
 from explainrec_lab.data import Dataset
 from explainrec_lab.relation.train import recipe
 from explainrec_lab.settings import SIZES, Relation
@@ -40,13 +40,13 @@ def key(settings: Relation, shop: Dataset, split: relation.Split, seed: int = 0)
 def test_the_card_has_the_recipe_of_the_pages(
     name: str, shop: Dataset, split: relation.Split
 ) -> None:
-    expected = weights.card("relation")["key"]
+    expected = weights._card("relation")["key"]
     assert key(settings_of(name), shop, split) == expected, "run `python -m experiments weights`"
-    assert weights.card("relation")["settings"] == asdict(settings_of("cpu"))
+    assert weights._card("relation")["settings"] == asdict(settings_of("cpu"))
 
 
 def test_a_changed_recipe_has_another_key(shop: Dataset, split: relation.Split) -> None:
-    settings, card = settings_of("cpu"), weights.card("relation")["key"]
+    settings, card = settings_of("cpu"), weights._card("relation")["key"]
     for change in ({"epochs": 7}, {"width": 0.2}, {"shrinkage": 0.02}, {"epochs_before": 5}):
         assert key(replace(settings, **change), shop, split) != card
     assert key(settings, shop, split, seed=1) != card
@@ -57,9 +57,9 @@ def test_a_changed_recipe_has_another_key(shop: Dataset, split: relation.Split) 
 def test_it_scores_on_unseen_items_what_its_card_says(
     shop: Dataset, split: relation.Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "kept", lambda *_: pytest.fail("trained or read from the cache"))
+    monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     model = relation.trained(settings_of("ci"), shop, split)
-    said, found = weights.card("relation")["scores"], relation_scores(model, shop, split)
+    said, found = weights._card("relation")["scores"], relation_scores(model, shop, split)
     assert found.keys() == said.keys()
     for measure, value in found.items():
         # the same weights on another processor: a few pairs in a thousand may change sides

@@ -47,7 +47,7 @@ def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
     box = saers.PAPER.frame(one)
     assert box.tolist() == [[5, 9, 6, 10]]
     maps = torch.arange(16.0).view(1, 1, 4, 4)
-    assert saers.region_features(maps, box[None], (16, 16)).tolist() == [[[maps[0, 0, 1, 2]]]]
+    assert regions._region_features(maps, box[None], (16, 16)).tolist() == [[[maps[0, 0, 1, 2]]]]
 
 
 def test_of_two_regions_alike_the_first_stays_and_corners_do_not_connect() -> None:
@@ -164,7 +164,7 @@ def test_a_bad_map_or_threshold_is_named(ask: Callable[[Tensor], Any], message: 
 def test_an_empty_box_or_one_outside_is_named(box: tuple[int, ...]) -> None:
     boxes = torch.tensor([[[0, 0, 4, 4], box]])
     with pytest.raises(ValueError, match=r"boxes: .* of item 0, attribute 1, is empty or leaves"):
-        saers.region_features(torch.rand(1, 2, 4, 4), boxes, (8, 8))
+        regions._region_features(torch.rand(1, 2, 4, 4), boxes, (8, 8))
 
 
 def test_a_catalogue_without_labels_cannot_teach() -> None:

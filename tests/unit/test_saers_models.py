@@ -32,7 +32,7 @@ from explainrec_lab import data, saers
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import ranking, truth
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.model import scaled
+from explainrec_lab.saers.model import _scaled
 from explainrec_lab.settings import Saers
 
 TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
@@ -120,7 +120,7 @@ def test_class_features_are_a_one_at_the_named_class(shop: Shop) -> None:
 def test_scaled_features_have_length_one_on_average() -> None:
     features = torch.zeros(4, 2, 3)
     features[:2, 0] = torch.rand(2, 3) * 100
-    assert float(scaled(features)[:2, 0].norm(dim=-1).mean()) == pytest.approx(1)
+    assert float(_scaled(features)[:2, 0].norm(dim=-1).mean()) == pytest.approx(1)
 
 
 def test_shuffled_features_stay_among_items_with_the_same_attributes(shop: Shop) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from experiments.weights import NETWORKS, saers_scores
-from explainrec_lab import saers, weights
+from explainrec_lab import saers, training, weights
 from explainrec_lab.saers.attributes import recipe
 from explainrec_lab.settings import SIZES, Saers
 
@@ -29,7 +29,7 @@ def settings_of(name: str) -> Saers:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_file_is_the_one_of_its_card(name: str) -> None:
     content = (weights.FOLDER / f"{name}.safetensors").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == weights.card(name)["sha256"]
+    assert hashlib.sha256(content).hexdigest() == weights._card(name)["sha256"]
 
 
 def test_there_is_a_network_behind_every_file_and_all_are_small() -> None:
@@ -41,15 +41,15 @@ def test_there_is_a_network_behind_every_file_and_all_are_small() -> None:
 @pytest.mark.parametrize("name", ["ci", "cpu"])
 def test_the_card_of_chapter_3_has_the_recipe_of_the_pages(name: str) -> None:
     key = weights.recipe_key(recipe(settings_of(name)))
-    assert weights.card("saers")["key"] == key, "run `python -m experiments weights`"
+    assert weights._card("saers")["key"] == key, "run `python -m experiments weights`"
 
 
 def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(weights, "kept", lambda *_: pytest.fail("trained or read from the cache"))
+    monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     network = saers.trained_network(settings_of("ci"))
-    said, found = weights.card("saers")["scores"], saers_scores(network)
+    said, found = weights._card("saers")["scores"], saers_scores(network)
     assert found.keys() == said.keys()
     for measure, value in found.items():
         # the same weights on another processor: a few items in a hundred thousand may change sides
@@ -65,7 +65,7 @@ def test_a_changed_recipe_has_another_key(change: dict[str, float]) -> None:
     settings = settings_of("cpu")
     changed = recipe(replace(settings, **change))
     assert weights.recipe_key(changed) != weights.recipe_key(recipe(settings))
-    assert weights.recipe_key(recipe(settings, seed=1)) != weights.card("saers")["key"]
+    assert weights.recipe_key(recipe(settings, seed=1)) != weights._card("saers")["key"]
 
 
 def test_another_drawing_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:

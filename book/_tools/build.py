@@ -2,9 +2,9 @@
 
 `make book` and `make test` both come here. Three steps:
 
-1. copy `book/` and what the pages include to `.executed/<profile>/`;
+1. copy `book/` and what the pages include to `.executed/<settings>/`;
 2. run there, with nbmake, every notebook whose key changed. The key covers the notebook, the
-   package, `pyproject.toml`, the profile, the data folder and the installed versions;
+   package, `pyproject.toml`, the settings, the data folder and the installed versions;
 3. build the page from that copy with Jupyter Book (which executes nothing) into `_build/html/`.
 
 A tree or page gets its final name only when it is complete. A failing cell or a Sphinx warning
@@ -40,7 +40,7 @@ EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that c
 PAGE = ROOT / "_build" / "html"
 CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
-PROFILES = ("ci", "cpu", "gpu")
+SETTINGS = ("ci", "cpu", "gpu")
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
 PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
@@ -84,18 +84,14 @@ def data_on_this_machine() -> list[str]:
     return sorted(f"{p.parent.name}/{p.name} {p.stat().st_size}" for p in found)
 
 
-def shared_key(profile: str) -> str:
+def shared_key(settings: str) -> str:
     """Hash of everything but the notebook that an execution depends on."""
     seen = hashlib.sha256()
     for path in files_seen_by_notebooks():
         seen.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    rest = [profile, platform.python_version(), versions(), data_on_this_machine()]
+    rest = [settings, platform.python_version(), versions(), data_on_this_machine()]
     seen.update(json.dumps(rest).encode())
     return seen.hexdigest()
-
-
-def notebook_key(shared: str, notebook: str) -> str:
-    return hashlib.sha256(shared.encode() + (ROOT / notebook).read_bytes()).hexdigest()
 
 
 # --------------------------------------------------------------------------- step 1 and 2
@@ -120,22 +116,22 @@ def copy_sources(tree: Path) -> None:
             shutil.copy2(source, tree / name)
 
 
-def run_notebooks(tree: Path, stale: list[str], profile: str) -> int:
+def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
     """Execute notebooks in place under pytest; each failing cell is shown. Returns exit code."""
-    workers = 1 if profile == "gpu" else min(hardware()["cores"], MOST_WORKERS, len(stale))
+    workers = 1 if settings == "gpu" else min(hardware()["cores"], MOST_WORKERS, len(stale))
     command = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "-v", "--no-header"]
     command += [f"--nbmake-timeout={CELL_TIMEOUT_SECONDS}", "-p", "no:cacheprovider"]
     command += ["-n", str(workers), "--dist", "load", "--maxschedchunk", "1"]
     command += [f"--rootdir={tree}", "-c", str(ROOT / "pyproject.toml"), *stale]
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= {
-        "EXPLAINREC_SETTINGS": profile,
+        "EXPLAINREC_SETTINGS": settings,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small matrices: one is fastest
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
         "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }
-    worth_it = sys.platform == "linux" and profile != "gpu" and len(stale) > 2
+    worth_it = sys.platform == "linux" and settings != "gpu" and len(stale) > 2
     with warm(environment) if worth_it else nullcontext(environment) as environment:
         return subprocess.run(command, cwd=tree, env=environment).returncode
 
@@ -167,26 +163,26 @@ def executed(tree: Path) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def execute(profile: str) -> None:
-    """Bring `.executed/<profile>/` up to date, or leave it as it was and exit with an error."""
-    final = EXECUTED / profile
+def execute(settings: str) -> None:
+    """Bring `.executed/<settings>/` up to date, or leave it as it was and exit with an error."""
+    final = EXECUTED / settings
     done = executed(final)
-    shared = shared_key(profile)
-    keys = {name: notebook_key(shared, name) for name in notebooks()}
+    shared = shared_key(settings).encode()
+    keys = {n: hashlib.sha256(shared + (ROOT / n).read_bytes()).hexdigest() for n in notebooks()}
     stale = [name for name, key in keys.items() if name not in done or done[name]["key"] != key]
     stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
     same = len(keys) - len(stale)
-    print(f"Notebooks: {len(stale)} to execute, {same} unchanged ({profile}).", flush=True)
+    print(f"Notebooks: {len(stale)} to execute, {same} unchanged ({settings}).", flush=True)
     EXECUTED.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{profile}.part-", dir=EXECUTED) as part:
+    with tempfile.TemporaryDirectory(prefix=f"{settings}.part-", dir=EXECUTED) as part:
         tree = Path(part)
         copy_sources(tree)
         for name in keys.keys() - set(stale):
             shutil.copy2(final / name, tree / name)
-        if stale and (code := run_notebooks(tree, stale, profile)):
+        if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        times = {"profile": profile, "notebooks": {n: new.get(n) or done[n] for n in keys}}
+        times = {"settings": settings, "notebooks": {n: new.get(n) or done[n] for n in keys}}
         (tree / "run-times.json").write_text(json.dumps(times, indent=1))
         take_place(tree, final)
 
@@ -194,9 +190,9 @@ def execute(profile: str) -> None:
 # ------------------------------------------------------------------------------------ step 3
 
 
-def build_page(profile: str) -> None:
+def build_page(settings: str) -> None:
     """Build `_build/html/` from the executed copy; a warning is an error."""
-    source = EXECUTED / profile
+    source = EXECUTED / settings
     PAGE.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="page.part-", dir=PAGE.parent) as work:
         command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
@@ -210,14 +206,14 @@ def build_page(profile: str) -> None:
 
 
 def main() -> None:
-    profile = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
-    if profile not in PROFILES:
-        raise SystemExit(f"EXPLAINREC_SETTINGS={profile!r}: choose from {', '.join(PROFILES)}")
+    settings = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
+    if settings not in SETTINGS:
+        raise SystemExit(f"EXPLAINREC_SETTINGS={settings!r}: choose from {', '.join(SETTINGS)}")
     for stop in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, lambda number, _: sys.exit(128 + number))  # half results are removed
     start = time.monotonic()
-    execute(profile)
-    build_page(profile)
+    execute(settings)
+    build_page(settings)
     print(f"\nThe page is ready ({time.monotonic() - start:.0f} s). Open it, or serve it:")
     print(f"  {(PAGE / 'index.html').as_uri()}")
     print(f"  python3 -m http.server 8000 --directory {PAGE.relative_to(ROOT)}")

@@ -2,7 +2,7 @@
 
 - `{equations}` writes the equation index: LaTeX, section, function with its source, test.
 - `{run-times}` writes the table of how long each notebook took.
-- Each notebook page says under its title how long it took, on how many cores, in which profile.
+- Each notebook page says under its title how long it took, on how many cores, in which settings.
 - MathJax comes from the wheel `sphinx-mathjax-offline`; scripts that call a CDN are dropped.
 - Buttons lead to the repository of this clone; roles that Sphinx gets wrong are mended.
 """
@@ -76,30 +76,31 @@ def duration(seconds: float) -> str:
 
 
 class RunTimes(SphinxDirective):
-    """A table: one row a notebook and profile, and a total for each profile."""
+    """A table: one row a notebook and settings, and a total for each settings."""
 
     def run(self) -> list[nodes.Node]:
         srcdir = Path(self.env.srcdir)
-        rows = ["| Notebook | Profile | Time | Hardware |", "|---|---|---:|---|"]
-        for profile in sorted(path.name for path in srcdir.parent.iterdir() if path.suffix == ""):
-            times = executed(srcdir.with_name(profile))
+        rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
+        for settings in sorted(path.name for path in srcdir.parent.iterdir() if path.suffix == ""):
+            times = executed(srcdir.with_name(settings))
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
-                rows += [f"| {page} | {profile} | {duration(time['seconds'])} | {hardware(time)} |"]
+                took = f"{duration(time['seconds'])} | {hardware(time)}"
+                rows += [f"| {page} | {settings} | {took} |"]
             total = duration(sum(time["seconds"] for time in times.values()))
-            rows += [f"| **Together** | {profile} | **{total}** | |"]
+            rows += [f"| **Together** | {settings} | **{total}** | |"]
         return self.parse_text_to_nodes("\n".join(rows))
 
 
 def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
-    """Put 'Executed in 7 s on 2 cores, profile ci' under the title of a notebook page."""
+    """Put 'Executed in 7 s on 2 cores, settings ci' under the title of a notebook page."""
     srcdir, source = Path(app.srcdir), Path(doctree["source"])
     time = executed(srcdir).get(source.relative_to(srcdir).as_posix())
     first = next(doctree.findall(nodes.section), None)
     if time is None or first is None:
         return
     took = f"Executed in {duration(time['seconds'])} on {hardware(time)}"
-    first.insert(1, nodes.paragraph("", f"{took}, profile {srcdir.name}", classes=["run-time"]))
+    first.insert(1, nodes.paragraph("", f"{took}, settings {srcdir.name}", classes=["run-time"]))
 
 
 # ------------------------------------------------------------------------- scripts and buttons

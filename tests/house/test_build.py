@@ -50,7 +50,7 @@ def test_a_notebook_runs_once_and_its_time_is_kept(
     build.execute("ci")
     assert outputs(lab) == "42\n"
     record = json.loads((lab / ".executed" / "ci" / "run-times.json").read_text())
-    assert record["profile"] == "ci"
+    assert record["settings"] == "ci"
     assert set(record["notebooks"]["book/one.ipynb"]) == {"key", "seconds", "cores", "gpu"}
     capfd.readouterr()
     build.execute("ci")
@@ -70,7 +70,7 @@ def test_a_failing_cell_is_shown_and_the_last_good_copy_stays(
     assert [path.name for path in (lab / ".executed").iterdir()] == ["ci"]
 
 
-def test_the_key_covers_package_profile_book_files_and_data(
+def test_the_key_covers_package_settings_book_files_and_data(
     lab: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {build.shared_key("ci"), build.shared_key("cpu")}
@@ -99,7 +99,7 @@ def test_a_damaged_record_means_that_nothing_was_executed(tmp_path: Path, damage
 def test_a_damaged_record_is_written_again(lab: Path) -> None:
     record = lab / ".executed" / "ci" / "run-times.json"
     record.parent.mkdir(parents=True)
-    record.write_text('{"profile": "ci", "notebooks": {"book/one.ipynb": {}}}')
+    record.write_text('{"settings": "ci", "notebooks": {"book/one.ipynb": {}}}')
     build.execute("ci")
     assert outputs(lab) == "42\n"
     assert set(build.executed(record.parent)) == {"book/one.ipynb"}

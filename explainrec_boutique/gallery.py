@@ -12,6 +12,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import time
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -132,12 +133,14 @@ class Gallery:
 
     def _draw(self, missing: list[int]) -> None:
         """Draw the blocks of some items, dealt out to several processes, this one among them."""
-        damaged = [item for item in missing if self._rows["checksum"][item]]
-        if damaged:
+        if self._rows["checksum"][missing].any():  # damaged, or just being written by another
+            time.sleep(0.05)
+            missing = self._not_whole(missing)
+        if damaged := [item for item in missing if self._rows["checksum"][item]]:
             _warn(f"damaged pictures of items {damaged} in {self.path}")
         blocks = {item // BLOCK for item in missing}
         todo = self._not_whole([item for item in range(len(self)) if item // BLOCK in blocks])
-        workers = min(self.processes, len(blocks))
+        workers = max(1, min(self.processes, len(blocks)))
         helpers = [
             HELPERS.Process(target=_draw_rows, args=(*self._job(todo[n::workers]), os.getpid()))
             for n in range(1, workers)

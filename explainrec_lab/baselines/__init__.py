@@ -1,15 +1,15 @@
 """What the papers' methods are compared with: recommenders with one call in common
-(`collaborative`, `coclusters`, `sampled`; SAERS's rankers in `visual`), and explainers of pixels
+(`collaborative`, `sampled`; SAERS's rankers in `visual`), and explainers of pixels
 (`attribution`), of black boxes (`surrogate`) and of histories (`taste`)."""
 
 # ruff: noqa: F401 - the door opens the room
-from explainrec_lab.baselines import attribution, coclusters
-from explainrec_lab.baselines.coclusters import OCuLaR
+from explainrec_lab.baselines import attribution, collaborative
 from explainrec_lab.baselines.collaborative import (
     EASE,
     IALS,
     DemographicPopularity,
     ItemNeighbours,
+    OCuLaR,
     Popularity,
     Recommender,
     UserNeighbours,

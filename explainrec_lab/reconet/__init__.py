@@ -11,7 +11,6 @@ Architecture for Recommender Systems", IJCAI 2019.
 """
 
 # ruff: noqa: F401 - the door opens the room
-from explainrec_lab.reconet.attributes import attribute_features, favoured, looked_up, passed_on
 from explainrec_lab.reconet.data import (
     Examples,
     FeatureSpace,
@@ -24,10 +23,14 @@ from explainrec_lab.reconet.data import (
 )
 from explainrec_lab.reconet.explain import (
     Explanation,
+    attribute_features,
     closed_form,
     explain,
     explain_many,
+    favoured,
+    looked_up,
     mean_profile,
+    passed_on,
     relevance,
     three_steps,
 )

@@ -14,6 +14,6 @@ from explainrec_lab.relation.explain import Closeness, Places, default_rule, exp
 from explainrec_lab.relation.metric import NEW_USER, UserMetric
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.relation.recommend import recommend
-from explainrec_lab.relation.scores import accuracy, features_of, logits_of
 from explainrec_lab.relation.train import loss, pretrained, train, trained, untrained
+from explainrec_lab.relation.truth_table import accuracy, features_of, logits_of
 from explainrec_lab.vision.backbone import pixels

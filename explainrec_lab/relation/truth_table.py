@@ -12,6 +12,8 @@ is a plain dict of them, so add yours. `model` is any module with one value a pa
 Not here: the scores themselves (`evaluate.localisation`, `evaluate.truth`), and whether the model
 reacts when the pixels are spoilt (`evaluate.faithfulness`).
 
+`accuracy` says how often the model is right about pairs that it has never seen (§3.2, Table 1).
+
 Source: LRP for explainable recommendations, §2.3 and §3.3, which judges heatmaps by perturbation
 and by eye; the truth, the scores and the other explainers are ours or of the field around it.
 """
@@ -24,7 +26,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
@@ -34,7 +36,7 @@ from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Images
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
@@ -304,3 +306,45 @@ def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Te
         images = np.stack([render(each, gallery.size).image for each in others])
         found[SCHEMA.attribute(name)] = model.features(pixels(images).to(model.q.device))
     return found
+
+
+# -------------------------------------------------------------------------- accuracy of pairs
+
+
+@torch.no_grad()
+def features_of(
+    model: RelationModel, images: Images, items: ndarray, batch: int = 256
+) -> Float[Tensor, "item D"]:
+    """x of some items, `batch` pictures at a time; the model must be in eval mode."""
+    if model.training:
+        raise ValueError("model: it is in training mode; call model.eval() first")
+    device = model.q.device
+    parts = (items[start : start + batch] for start in range(0, len(items), batch))
+    x = [model.features(pixels(images[ids]).to(device)) for ids in parts]
+    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=device)
+
+
+@torch.no_grad()
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+    """q - d of each pair; every picture goes through the network once."""
+    items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
+    x = features_of(model, images, items)
+    i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
+    user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
+    distances = [
+        model.distance(x[i[rows]], x[j[rows]], user[rows], kind[rows])
+        for rows in torch.arange(len(pairs), device=x.device).split(4096)
+    ]
+    d = torch.cat(distances) if distances else x.new_zeros(0)
+    return (model.q[kind] - d).cpu().numpy()
+
+
+def accuracy(
+    predicted: Bool[ndarray, " pair"], true: Bool[ndarray, " pair"], kind: ndarray
+) -> dict[str, float]:
+    """Share of right predictions for each kind of relation; nan where there are no pairs."""
+    right = np.asarray(predicted) == np.asarray(true)
+    return {
+        name: float(right[kind == number].mean()) if (kind == number).any() else float("nan")
+        for number, name in enumerate(RELATION_KINDS)
+    }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toys import shop
 
 from explainrec_lab import baselines
-from explainrec_lab.baselines.coclusters import Pairs, improved, objective
+from explainrec_lab.baselines.collaborative import Pairs, improved, objective
 from explainrec_lab.baselines.sampled import _Comparisons
 from explainrec_lab.data import Interactions
 

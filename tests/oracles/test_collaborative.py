@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from toys import shop
 
 from explainrec_lab import baselines
-from explainrec_lab.baselines.coclusters import Pairs, _with_attributes, improved, objective
-from explainrec_lab.baselines.collaborative import _item_weights
+from explainrec_lab.baselines.collaborative import (
+    Pairs,
+    _item_weights,
+    _with_attributes,
+    improved,
+    objective,
+)
 from explainrec_lab.baselines.sampled import (
     _against_all_draws,
     _Comparisons,

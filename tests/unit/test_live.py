@@ -15,7 +15,7 @@ from IPython.display import HTML
 from toys import model_of, shop
 
 from explainrec_lab import data, evaluate, live, reconet
-from explainrec_lab.live import export
+from explainrec_lab.live import component as export
 from explainrec_lab.settings import SIZES
 
 

@@ -122,19 +122,19 @@ def untrained(schema: Schema, seed: int = 0) -> SemanticExtraction:
     return network.eval()
 
 
-def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
+def trained(catalogue: Catalogue, seed: int) -> SemanticExtraction:
     """A network that saw these products; trained once, then read from the cache.
 
     Raises:
         DataNotFound: ImageNet's weights are not here.
     """
-    assert learned.schema is not None and learned.images is not None
-    network = untrained(learned.schema, seed)
-    own = {"schema": learned.schema.classes, "learned": zlib.crc32(learned.images[:].tobytes())}
+    assert catalogue.schema is not None and catalogue.images is not None
+    network = untrained(catalogue.schema, seed)
+    own = {"schema": catalogue.schema.classes, "learned": zlib.crc32(catalogue.images[:].tobytes())}
 
     def learn() -> float:
         begin = time.process_time()
-        train_network(network, learned, SETTINGS, seed, balanced=True)
+        train_network(network, catalogue, SETTINGS, seed, balanced=True)
         return time.process_time() - begin
 
     chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}

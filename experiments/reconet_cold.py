@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from experiments.reconet import TUNED, Batches, Recipe, likes
+from experiments.reconet import TUNED, Batches, Version, likes
 from experiments.record import Columns, Result, results
 from explainrec_lab import baselines, data, reconet
 from explainrec_lab.data.splits import rank_in_order
@@ -24,7 +24,7 @@ TOLD = (0, 1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
-class Newcomers(Recipe):
+class Newcomers(Version):
     """Some users stand in each batch once more, as if they had no history."""
 
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
@@ -33,21 +33,21 @@ class Newcomers(Recipe):
 
 
 @dataclass(frozen=True)
-class ThePapers(Recipe):
+class ThePapers(Version):
     """The examples of RecoNet, §4.2."""
 
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
         return reconet.SingleLabel(train, space, seed=seed)
 
 
-METHODS: dict[tuple[str, str], baselines.Recommender | Recipe] = {
+METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
     ("popularity", ""): baselines.Popularity(),
     ("demographic popularity", ""): baselines.DemographicPopularity(),
     ("OCuLaR", ""): baselines.OCuLaR(),
     ("FM", ""): TUNED["factorization machine"],
     ("CML", ""): TUNED["CML"],
-    ("RecoNet", ""): Recipe(64, epochs=40, attribute_decay=0.12),
-    ("RecoNet", "attributes decay"): Recipe(64, epochs=40),
+    ("RecoNet", ""): Version(64, epochs=40, attribute_decay=0.12),
+    ("RecoNet", "attributes decay"): Version(64, epochs=40),
     ("RecoNet", "newcomers"): Newcomers(64, epochs=40, attribute_decay=0.12),
     ("RecoNet", "attributes decay, newcomers"): Newcomers(64, epochs=40),
     ("RecoNet", "the paper's examples"): ThePapers(
@@ -78,30 +78,30 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
     for seed in range(seeds):
         whole = likes(seed, attributes=True)
         parts = data.cold_start(whole, fraction=0.1, seed=seed)
-        for (method, variant), recipe in METHODS.items():
+        for (method, variant), chosen in METHODS.items():
             if seed < FEW.get((method, variant), seeds):
-                row = {"method": method, "variant": variant, "settings": vars(recipe)}
-                found = _measured(recipe, whole, parts, seed)
+                row = {"method": method, "variant": variant, "settings": vars(chosen)}
+                found = _measured(chosen, whole, parts, seed)
                 yield from results(found, data="movielens-1m", seed=seed, **row)
 
 
 def _measured(
-    recipe: baselines.Recommender | Recipe, whole: data.Split, parts: data.Split, seed: int
+    chosen: baselines.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
 ) -> Iterator[Columns]:
     """Recall of the cold and of the warm users; for RecoNet also when cold users tell."""
     start = time.process_time()
-    if isinstance(recipe, Recipe):
-        model, _ = recipe.trained(parts.train, seed)
+    if isinstance(chosen, Version):
+        model, _ = chosen.trained(parts.train, seed)
         scores = scores_of(model, parts.train, np.arange(parts.train.n_users))
     else:
-        scores = recipe.scores(parts.train, seed)
+        scores = chosen.scores(parts.train, seed)
     row: Columns = {"measure": "recall", "cost": time.process_time() - start}
     warm = np.setdiff1d(np.unique(parts.test.user), parts.cold_users)
     recall = recall_of(parts.cold_users, scores, parts)
     for k in KS:
         yield row | {"group": "cold users", "k": k, "value": float(recall[k - 1])}
     yield row | {"group": "warm users", "k": 50, "value": float(recall_of(warm, scores, parts)[-1])}
-    if isinstance(recipe, Recipe):
+    if isinstance(chosen, Version):
         for told in _told(model, whole, parts, seed):
             yield row | {"group": "cold users"} | told
 

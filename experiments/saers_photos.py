@@ -24,7 +24,7 @@ from torch import Tensor
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
-from experiments.saers import aucs_of, learned, scenarios, scores_of
+from experiments.saers import aucs_of, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import points
 from explainrec_lab import data, saers
@@ -172,7 +172,7 @@ def searched(shop: PhotoShop) -> Generator[Result, None, Settings]:
             continue
         trials = []
         for how in points(GRID):
-            model, columns = learned(name, shop, SETTINGS.d, 0, seen_by, **how)
+            model, columns = trained(name, shop, SETTINGS.d, 0, seen_by, **how)
             (found,) = aucs_of(model, {"development": drawn})
             yield from results([found], data="hm", **columns)
             trials.append((found["value"], how))
@@ -185,7 +185,7 @@ def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iter
     drawn = scenarios(shop, seed)
     users = {scenario: len(np.unique(some.user)) for scenario, some in drawn.items()}
     for name in COMPARED:
-        model, columns = learned(name, shop, SETTINGS.d, seed, seen_by, **chosen.get(name, {}))
+        model, columns = trained(name, shop, SETTINGS.d, seed, seen_by, **chosen.get(name, {}))
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
         if isinstance(model, saers.SAERS):

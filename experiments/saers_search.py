@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Result, results
-from experiments.saers import CPU, SETTINGS, aucs_of, learned
+from experiments.saers import CPU, SETTINGS, aucs_of, trained
 from experiments.saers_models import open_shop
 from explainrec_lab.evaluate.ranking import contests
 
@@ -45,5 +45,5 @@ def saers_search(seeds: int = 1) -> Iterator[Result]:
     drawn = {"development": contests(shop.parts.development, purchases, repeats=REPEATS)}
     for name in SETTINGS:
         for settings in points(GRID):
-            model, columns = learned(name, shop, CPU.d, 0, **settings)
+            model, columns = trained(name, shop, CPU.d, 0, **settings)
             yield from results(aucs_of(model, drawn), data="boutique", **columns)

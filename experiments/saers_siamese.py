@@ -42,7 +42,7 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
                 model = saers.saers(
                     shop.n_users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed
                 )
-                seconds = taught(model, shop, seed, how)
+                seconds = train(model, shop, seed, how)
                 row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": seconds}
                 settings = {"network rate": NETWORK_RATE, **how}
                 yield from results(aucs_of(model, drawn), data="boutique", settings=settings, **row)
@@ -60,7 +60,7 @@ def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.Si
     return saers.LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)
 
 
-def taught(model: saers.SAERS, shop: Shop, seed: int, how: dict[str, float]) -> float:
+def train(model: saers.SAERS, shop: Shop, seed: int, how: dict[str, float]) -> float:
     """Train the model in place; the CPU seconds that it took."""
     start = time.process_time()
     own_rate = {"whole.network": NETWORK_RATE}

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.reconet import Recipe, likes
+from experiments.reconet import Version, likes
 from experiments.record import Columns, Result
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
@@ -79,9 +79,9 @@ MOVIELENS = _spaces(
             *((48, 128), (5e-3, 3e-2), (0.05, 1), (10, 40)),
         ),
         CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
-        "RecoNet": (Recipe(), (96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6)),
+        "RecoNet": (Version(), (96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6)),
         "RecoNet + Layer": (
-            Recipe(hidden=128, epochs=60),
+            Version(hidden=128, epochs=60),
             *((96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6), (64, 256)),
         ),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (96, 192), (5, 20), (50, 150)),
@@ -98,11 +98,11 @@ HOUSEHOLDS = _spaces(
         ),
         CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
         "RecoNet": (
-            Recipe(64, None, 30, 1.5e-2, 0.1),
+            Version(64, None, 30, 1.5e-2, 0.1),
             *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6)),
         ),
         "RecoNet + Layer": (
-            Recipe(64, 64, 30, 1.5e-2, 0.1),
+            Version(64, 64, 30, 1.5e-2, 0.1),
             *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6), (32, 128)),
         ),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (48, 160), (3, 20), (50, 200)),

@@ -38,19 +38,13 @@ def captum(
 ) -> Float[Tensor, " n"]:
     """captum's LIME on the same masks, with the same kernel and linear model as the package's."""
     from captum.attr import Lime
-    from captum.attr._core.lime import get_exp_kernel_similarity_function
 
     generator = torch.Generator().manual_seed(seed)
 
     def coin_tosses(original: Tensor, **_: object) -> Iterator[Float[Tensor, "1 n"]]:
         yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
 
-    explainer = Lime(
-        black_box,
-        interpretable_model=WeightedRidge(),
-        similarity_func=get_exp_kernel_similarity_function("cosine", 1.0),
-        perturb_func=coin_tosses,
-    )
+    explainer = Lime(black_box, interpretable_model=WeightedRidge(), perturb_func=coin_tosses)
     full = torch.ones(1, n)
     return explainer.attribute(full, n_samples=samples, perturbations_per_eval=500)[0]
 
@@ -82,7 +76,7 @@ def tabular(
     found = explainer.explain_instance(
         row, lambda masks: _scored(black_box, masks), num_features=n, num_samples=samples
     )
-    return _in_order(found.as_map()[1], n)
+    return _in_order(found.as_map()[1])
 
 
 def text(black_box: BlackBox, n: int, *, samples: int = 5000) -> Float[Tensor, " n"]:
@@ -99,15 +93,12 @@ def text(black_box: BlackBox, n: int, *, samples: int = 5000) -> Float[Tensor, "
         " ".join(map(str, range(n))), of_texts, labels=(0,), num_features=n, num_samples=samples
     )
     # words are numbered by their first appearance, which is our order
-    return _in_order(found.as_map()[0], n)
+    return _in_order(found.as_map()[0])
 
 
 def _scored(black_box: BlackBox, masks: Float[ndarray, "sample n"]) -> Float[ndarray, " sample"]:
     return black_box(torch.from_numpy(masks)).double().numpy()
 
 
-def _in_order(pairs: list[tuple[int, float]], n: int) -> Float[Tensor, " n"]:
-    slopes = torch.zeros(n)
-    for place, slope in pairs:
-        slopes[place] = float(slope)
-    return slopes
+def _in_order(pairs: list[tuple[int, float]]) -> Float[Tensor, " n"]:
+    return torch.tensor([slope for _, slope in sorted(pairs)], dtype=torch.float32)

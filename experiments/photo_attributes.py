@@ -7,10 +7,10 @@ the division: products are divided by their name without its colour, and by thei
 from __future__ import annotations
 
 import re
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from scipy import sparse
 
-from experiments.record import Columns
+from experiments.record import Columns, timed
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
 from explainrec_lab.data.store import DataNotFound
@@ -32,20 +32,7 @@ from explainrec_lab.saers.attributes import (
 )
 from explainrec_lab.settings import Saers
 
-SETTINGS = Saers(
-    "photos",
-    items=0,
-    shoppers=0,
-    photos=0,
-    size=128,
-    backbone="resnet18",
-    width=1.0,
-    stride=32,
-    weights="imagenet",
-    epochs=4,
-    learning_rate=5e-4,
-    d=32,
-)
+SETTINGS = Saers("photos", 0, 0, 128, 0, "resnet18", 1.0, 32, 4, 32, 5e-4, weights="imagenet")
 """ResNet-18 from ImageNet's weights, with a last map of 4 x 4; shops and `photos` are real ones."""
 
 TRAINING = 0.8
@@ -85,20 +72,15 @@ def divided(catalogue: Catalogue, seed: int) -> Division:
         raise ValueError("catalogue: all products look alike, so they cannot be divided")
     order = np.random.default_rng([seed, 11]).permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
-    learned = order[before < TRAINING * len(group)]
-    inside = np.isin(group, learned)
-    train, test = (_only(catalogue, np.flatnonzero(side)) for side in (inside, ~inside))
-    return train, test
+    inside = np.isin(group, order[before < TRAINING * len(group)])
+    return _only(catalogue, np.flatnonzero(inside)), _only(catalogue, np.flatnonzero(~inside))
 
 
 def look_alikes(catalogue: Catalogue) -> Int[ndarray, " item"]:
     """A number for each product; those with the same style or the same picture share it."""
     assert catalogue.images is not None
     items = catalogue.items
-    style = [
-        without_colour(title, colour)
-        for title, colour in zip(items.title, items.colour, strict=True)
-    ]
+    style = [without_colour(*each) for each in zip(items.title, items.colour, strict=True)]
     picture = [zlib.crc32(catalogue.images[item].tobytes()) for item in range(len(items))]
     codes = [np.unique(np.asarray(each), return_inverse=True)[1] for each in (style, picture)]
     owner = np.tile(np.arange(len(items)), 2)
@@ -131,14 +113,9 @@ def trained(catalogue: Catalogue, seed: int) -> SemanticExtraction:
     assert catalogue.schema is not None and catalogue.images is not None
     network = untrained(catalogue.schema, seed)
     own = {"schema": catalogue.schema.classes, "learned": zlib.crc32(catalogue.images[:].tobytes())}
-
-    def learn() -> float:
-        begin = time.process_time()
-        train_network(network, catalogue, SETTINGS, seed, balanced=True)
-        return time.process_time() - begin
-
+    train = partial(train_network, network, catalogue, SETTINGS, seed, balanced=True)
     chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
-    network.seconds = weights.trained(network, "photos", chosen, learn)
+    network.seconds = weights.trained(network, "photos", chosen, lambda: timed(train)[1])
     return network.eval()
 
 
@@ -200,16 +177,10 @@ def judged(
     """
     rows = {}
     for k, name in enumerate(schema.attributes):
-        truth = labels[:, k]
-        asked = truth != DOES_NOT_APPLY
-        if not asked.any():
-            continue
-        right = (predicted[asked, k] == truth[asked]).astype(float)
-        recall = pd.Series(right).groupby(truth[asked]).mean()
-        rows[name] = {
-            "products": int(asked.sum()),
-            "classes": len(recall),
-            "accuracy": right.mean(),
-            "balanced accuracy": recall.mean(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+        asked = labels[:, k] != DOES_NOT_APPLY
+        right = (predicted[asked, k] == labels[asked, k]).astype(float)
+        recall = pd.Series(right).groupby(labels[asked, k]).mean()
+        if asked.any():
+            rows[name] = (len(right), len(recall), right.mean(), recall.mean())
+    columns = ["products", "classes", "accuracy", "balanced accuracy"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
-from experiments.record import Columns, Result
+from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines, data, reconet, training
 from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.training import Optimisation
@@ -46,14 +46,13 @@ class Version:
 
     def trained(self, train: data.Interactions, seed: int) -> tuple[reconet.RecoNet, float]:
         """A RecoNet and the CPU seconds of its training."""
-        start = time.process_time()
         titles = tuple(map(str, range(train.n_items)))
         space = reconet.FeatureSpace(titles, train.item_features, train.user_features.names)
         model = reconet.RecoNet(space, self.d, self.hidden, seed)
         decay = {"Q_attributes": self.attribute_decay}
         how = Optimisation(self.epochs, self.learning_rate, self.weight_decay, decay)
-        training.fit(model, self.examples(train, space, seed), reconet.cross_entropy, how)
-        return model, time.process_time() - start
+        examples = self.examples(train, space, seed)
+        return model, timed(lambda: training.fit(model, examples, reconet.cross_entropy, how))[1]
 
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
         """What it learns from."""
@@ -66,9 +65,7 @@ TUNED: dict[str, Any] = {
     "item-to-item": baselines.ItemNeighbours(),
     "user-to-user": baselines.UserNeighbours(),
     "OCuLaR": baselines.OCuLaR(iterations=100),
-    "factorization machine": baselines.FM(
-        d=120, epochs=20, learning_rate=0.0235, weight_decay=0.689, negatives=26
-    ),
+    "factorization machine": baselines.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
     "CML": baselines.CML(epochs=15),
     "RecoNet": Version(),
     "RecoNet + Layer": Version(hidden=128, epochs=60),
@@ -105,9 +102,7 @@ def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
     for (method, variant), settings in TABLE.items():
         for seed in range(seeds):
             parts = likes(seed, attributes=variant == "attributes")
-            start = time.process_time()
-            scores = settings.scores(parts.train, seed)
-            cost = time.process_time() - start
+            scores, cost = timed(partial(settings.scores, parts.train, seed))
             row: Columns = {"data": "movielens-1m", "method": method, "seed": seed}
             row |= {"measure": "recall", "k": 50, "settings": asdict(settings)}
             for left_out, matrix in masks((method, variant), parts).items():

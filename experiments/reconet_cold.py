@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from experiments.reconet import TUNED, Batches, Version, likes
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, timed
 from explainrec_lab import baselines, data, reconet
 from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
@@ -50,9 +49,7 @@ METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
     ("RecoNet", "attributes decay"): Version(64, epochs=40),
     ("RecoNet", "newcomers"): Newcomers(64, epochs=40, attribute_decay=0.12),
     ("RecoNet", "attributes decay, newcomers"): Newcomers(64, epochs=40),
-    ("RecoNet", "the paper's examples"): ThePapers(
-        64, epochs=100, weight_decay=0.03, attribute_decay=0.03
-    ),
+    ("RecoNet", "the paper's examples"): ThePapers(64, None, 100, 1e-2, 0.03, 0.03),
 }
 """(method, variant) -> settings. RecoNet beside the two simplest answers and the methods of Figure
 4; FM and CML with the settings of Table 1, which were tuned for users with a history. RecoNet's
@@ -88,19 +85,20 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
 def _measured(
     chosen: baselines.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
 ) -> Iterator[Columns]:
-    """Recall of the cold and of the warm users; for RecoNet also when cold users tell."""
-    start = time.process_time()
+    """Recall of the cold and of the warm users, whose training and development items are left out;
+    for RecoNet also when cold users tell."""
     if isinstance(chosen, Version):
-        model, _ = chosen.trained(parts.train, seed)
+        model, cost = chosen.trained(parts.train, seed)
         scores = scores_of(model, parts.train, np.arange(parts.train.n_users))
     else:
-        scores = chosen.scores(parts.train, seed)
-    row: Columns = {"measure": "recall", "cost": time.process_time() - start}
+        scores, cost = timed(lambda: chosen.scores(parts.train, seed))
+    row: Columns = {"measure": "recall", "cost": cost}
+    known = parts.train.matrix + parts.development.matrix
     warm = np.setdiff1d(np.unique(parts.test.user), parts.cold_users)
-    recall = recall_of(parts.cold_users, scores, parts)
-    for k in KS:
-        yield row | {"group": "cold users", "k": k, "value": float(recall[k - 1])}
-    yield row | {"group": "warm users", "k": 50, "value": float(recall_of(warm, scores, parts)[-1])}
+    for group, users, ks in (("cold users", parts.cold_users, KS), ("warm users", warm, (50,))):
+        recall = mean_recall(scores[users], 50, parts.test.matrix[users], known[users])
+        for k in ks:
+            yield row | {"group": group, "k": k, "value": float(recall[k - 1])}
     if isinstance(chosen, Version):
         for told in _told(model, whole, parts, seed):
             yield row | {"group": "cold users"} | told
@@ -112,14 +110,6 @@ def scores_of(
 ) -> Float[Tensor, "chosen item"]:
     """The model's scores for some users, from what these events and their features tell."""
     return model(model.space.profiles(events).of_users(users))
-
-
-def recall_of(
-    users: Int[ndarray, " chosen"], scores: Tensor, parts: data.Split
-) -> Float[ndarray, " k"]:
-    """recall@1, ..., recall@50 of some users; their training and development items are left out."""
-    known = (parts.train.matrix + parts.development.matrix)[users]
-    return mean_recall(scores[users], 50, parts.test.matrix[users], known)
 
 
 def _told(

@@ -5,7 +5,6 @@ The target is the first recommendation of each user, among the films not in the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from experiments import limes
 from experiments.reconet import EXPLAINED, likes
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.ranking import top_k
@@ -47,7 +46,8 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
     for seed in range(seeds):
         for (method, variant), chosen in EXPLAINED.items():
             model, sets, items, cost = recommended((method, variant), seed)
-            found = _changes(model, sets, items, seed)
+            found, seconds = timed(partial(_changes, model, sets, items, seed))
+            found.append({"measure": "CPU seconds of the curves", "value": seconds})
             if chosen.hidden:
                 found += _against_the_best(model, sets, items)
             shared = {"method": method, "variant": variant, "settings": asdict(chosen)}
@@ -68,7 +68,6 @@ def recommended(
 
 def _changes(model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int) -> list[Columns]:
     """Means and effect sizes, both conventions."""
-    start = time.process_time()
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
     found: list[Columns] = []
@@ -81,8 +80,7 @@ def _changes(model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: in
             o: removal.remove(model, sets, items, t, average=average) for o, t in order.items()
         }
         found += [each | {"how": way} for each in _measures(curves)]
-    seconds = time.process_time() - start
-    return [*found, {"measure": "CPU seconds of the curves", "value": seconds}]
+    return found
 
 
 def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
@@ -198,11 +196,10 @@ def _explained(
         whole = partial(_lime_on_the_whole_row, model, one, item, everybody)
         explainers["LIME, lime tabular", "all columns"] = whole
     for (method, variant), explainer in explainers.items():
-        start = time.process_time()
-        found = explainer()
+        found, seconds = timed(explainer)
         row = {"method": method, "variant": variant}
         if method != "RecoNet":
-            yield row | {"measure": "CPU seconds", "value": time.process_time() - start}
+            yield row | {"measure": "CPU seconds", "value": seconds}
         for judged in _judged(found, Z, black_box):
             yield row | judged
 
@@ -226,13 +223,10 @@ def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator
     first, ours = (set(x.topk(5).indices.tolist()) for x in (found, Z))
     yield {"measure": "overlap", "k": 5, "value": len(first & ours) / 5}
     ranked = found.argsort(descending=True)
-    masks = torch.ones(len(REMOVED) + 1, len(Z))
-    for row, k in enumerate(REMOVED, start=1):
-        masks[row, ranked[:k]] = 0
-    scores = black_box(masks)
-    for k, score in zip(REMOVED, scores[1:], strict=True):
+    for k in REMOVED:
         if k < len(Z):
-            yield {"measure": "change", "k": k, "value": float(score - scores[0])}
+            change = removal.change_of_output(black_box, len(Z), ranked[:k])
+            yield {"measure": "change", "k": k, "value": change}
 
 
 def _recommended_and_explained(model: reconet.RecoNet, one: reconet.Sets) -> None:
@@ -243,7 +237,4 @@ def _recommended_and_explained(model: reconet.RecoNet, one: reconet.Sets) -> Non
 def _mean_seconds(action: Callable[[], Any], repeats: int = 50) -> float:
     """CPU seconds of one action, a mean over repeats after a first one."""
     action()
-    start = time.process_time()
-    for _ in range(repeats):
-        action()
-    return (time.process_time() - start) / repeats
+    return timed(lambda: [action() for _ in range(repeats)])[1] / repeats

@@ -91,13 +91,10 @@ def from_history(
 ) -> dict[str, Float[ndarray, "event attribute"]]:
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
-    tastes = {
-        "counting": taste.counted(history, codes),
-        "choice model": taste.fitted(history, codes),
-    }
+    ways = {"counting": taste.counted, "choice model": taste.fitted}
     return {
-        name: taste.for_purchases(hers, events.user, events.item, codes)
-        for name, hers in tastes.items()
+        name: taste.for_purchases(way(history, codes), events.user, events.item, codes)
+        for name, way in ways.items()
     }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -62,6 +63,15 @@ class Result:
 
 Columns = dict[str, Any]
 """Some columns of a result."""
+
+T = TypeVar("T")
+
+
+def timed(action: Callable[[], T]) -> tuple[T, float]:
+    """What an action gives, and its CPU seconds."""
+    start = time.process_time()
+    found = action()
+    return found, time.process_time() - start
 
 
 def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:

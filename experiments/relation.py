@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, timed
 from experiments.relation_feedback import CONTROLS, train_with_feedback
 from explainrec_lab import data, evaluate, relation
 from explainrec_lab.data.boutique import RelationDials
@@ -17,15 +18,7 @@ from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
 
-
-def settings_of(name: str) -> Relation:
-    """The chapter's settings of one size."""
-    found = SIZES["relation"][name]
-    assert isinstance(found, Relation)
-    return found
-
-
-CPU = settings_of("cpu")
+CPU = cast(Relation, SIZES["relation"]["cpu"])
 SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
 """What the feedback loop is tried on."""
 
@@ -39,11 +32,8 @@ COMPARED: list[tuple[str, Relation]] = [
 ]
 """The paper's three sizes, its baseline, and the three forms of M(u)."""
 
-METHOD_OF = {
-    "relevance": "gains from relevance",
-    "shuffled": "gains in shuffled places",
-    "none": "no gains",
-}
+NAMES = ("gains from relevance", "gains in shuffled places", "no gains")
+METHOD_OF = dict(zip(CONTROLS, NAMES, strict=True))
 """How the record names the controls."""
 
 EXPLAINER = "LRP epsilon, blurred"
@@ -86,18 +76,16 @@ def _accuracies(
     for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.test_pairs(split.test, seed, category=category)
         hit = relation.logits_of(model, dataset.catalogue.images, pairs) > 0
-        confirmed = rule_holds(dataset, pairs) == pairs.related
+        right, confirmed = hit == pairs.related, rule_holds(dataset, pairs) == pairs.related
         everything = np.ones(len(pairs), bool)
         recorded = {"group": group, "labels": "recorded"}
-        yield from _by_kind(pairs, hit == pairs.related, everything, **recorded)
-        yield from _by_kind(pairs, hit == pairs.related, confirmed, group=group, labels="rule")
+        yield from _by_kind(pairs, right, everything, **recorded)
+        yield from _by_kind(pairs, right, confirmed, group=group, labels="rule")
         if category is None:
             yield from _by_kind(pairs, confirmed, everything, method="the rule itself", **recorded)
             for name in sorted(set(own.tolist())):
                 inside = own[pairs.source] == name
-                yield from _by_kind(
-                    pairs, hit == pairs.related, inside, group=name, labels="recorded"
-                )
+                yield from _by_kind(pairs, right, inside, group=name, labels="recorded")
 
 
 def _by_kind(
@@ -118,42 +106,31 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    settings = SMALL
-    dataset = shop_of(settings)
+    dataset = shop_of(SMALL)
     relations, images = dataset.relations, dataset.catalogue.images
-    assert relations is not None
-    assert images is not None
+    assert relations is not None and images is not None
     for seed in range(seeds):
         split = relation.split(relations, seed)
-        development = relation.test_pairs(split.development, seed)
-        test = relation.test_pairs(split.test, seed)
+        development, test = (
+            relation.test_pairs(part, seed) for part in (split.development, split.test)
+        )
+        given = (split.train, images[:], development, SMALL)
+        sure = rule_holds(dataset, test) == test.related
+        models, right = [], np.ones(len(test), dtype=bool)
         found: list[Columns] = []
-        models, costs, right = {}, {}, np.ones(len(test), dtype=bool)
-        for control in CONTROLS:
-            model = relation.pretrained(settings, relations.n_groups, seed)
-            begin = time.process_time()
-            train_with_feedback(
-                model,
-                split.train,
-                images[:],
-                development,
-                settings,
-                control=control,
-                seed=seed,
-            )
-            models[control], costs[control] = model.eval(), time.process_time() - begin
-            logits = relation.logits_of(model, images, test)
-            right &= (logits > 0) == test.related
-            sure = rule_holds(dataset, test) == test.related
-            shares = relation.accuracy(logits[sure] > 0, test.related[sure], test.kind[sure])
-            value = float(np.mean(list(shares.values())))
-            row = {"measure": "accuracy", "labels": "rule", "value": value}
-            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
-        for control, model in models.items():
+        for control, method in METHOD_OF.items():
+            model = relation.pretrained(SMALL, relations.n_groups, seed)
+            train = partial(train_with_feedback, model, *given, control=control, seed=seed)
+            row = {"method": method, "cost": timed(train)[1]}
+            models.append((model.eval(), row))
+            hit = (relation.logits_of(model, images, test) > 0) == test.related
+            right &= hit
+            value = np.mean([each["value"] for each in _by_kind(test, hit, sure)])
+            found.append(row | {"measure": "accuracy", "labels": "rule", "value": float(value)})
+        for model, row in models:
             mass = localisation(model, dataset, split, test, right)
-            row = {"measure": "mass over area", "how": EXPLAINER, "value": mass}
-            found.append(row | {"method": METHOD_OF[control], "cost": costs[control]})
-        yield from results(found, data="boutique", seed=seed, settings=asdict(settings))
+            found.append(row | {"measure": "mass over area", "how": EXPLAINER, "value": mass})
+        yield from results(found, data="boutique", seed=seed, settings=asdict(SMALL))
 
 
 def localisation(
@@ -168,18 +145,20 @@ def localisation(
     Args:
         right: bool `[pair]`, which pairs count: those that all compared models predict right.
     """
+    close = closeness(model, dataset, split.train.items)
+    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
+    methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
+    table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
+    return float(truth_table.summary(table)["mass_ratio"].item())
+
+
+def closeness(
+    model: relation.RelationModel, dataset: Dataset, items: np.ndarray
+) -> relation.Closeness:
+    """The model as it is explained: beside the mean features of these items' categories."""
     images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
     assert images is not None
-    items = split.train.items
-    references = relation.mean_features(model, images, items, category[items])
-    close = relation.Closeness(model, references)
-    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
-    masks = evaluate.localisation.relation_masks(dataset, chosen.rows)
-    maps = truth_table.explained(truth_table.METHODS[EXPLAINER], close, dataset, chosen)
-    sides = [
-        evaluate.localisation.mass_ratio(maps[side].numpy(), masks[:, side]) for side in (0, 1)
-    ]
-    return float(np.nanmean(sides))
+    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:
@@ -191,15 +170,12 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
     Source: LRP paper, §3.3; the truth is the boutique's.
     """
     dataset = shop_of(CPU)
-    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-    assert dataset.relations is not None
-    assert images is not None
+    assert dataset.relations is not None and dataset.catalogue.images is not None
     for seed in range(seeds):
         split = relation.split(dataset.relations, seed)
         trained = relation.trained(CPU, dataset, split, seed)
-        items = split.train.items[:1000]
         pairs = relation.test_pairs(split.test, seed)
-        logits = relation.logits_of(trained, images, pairs)
+        logits = relation.logits_of(trained, dataset.catalogue.images, pairs)
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
             "": trained,
@@ -207,15 +183,12 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
             "shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
         for variant, model in checks.items():
-            references = relation.mean_features(model, images, items, category[items])
-            close = relation.Closeness(model, references)
+            close = closeness(model, dataset, split.train.items[:1000])
             methods = truth_table.METHODS
             if variant:
                 methods = {name: each for name, each in methods.items() if "LRP" in name}
             table = truth_table.truth_table(close, dataset, right, methods, references=not variant)
-            means = truth_table.summary(table)[
-                ["mass_ratio", "rank_accuracy", "pointing", "densest"]
-            ]
+            means = truth_table.summary(table)[list(truth_table.MEASURES)]
             found = (
                 {"method": method, "measure": measure, "value": float(value)}
                 for (method, measure), value in means.stack().items()

@@ -111,7 +111,6 @@ def train_with_feedback(
     development: Pairs,
     settings: Relation,
     rounds: int = 3,
-    strength: float = 0.3,
     control: str = "relevance",
     seed: int = 0,
 ) -> None:
@@ -141,4 +140,4 @@ def train_with_feedback(
         relevance = unit_relevance(model, images, development)
         if control == "shuffled":
             relevance = relevance.flatten()[order].reshape(relevance.shape)
-        model.network.gain.copy_(fed_back(model.network.gain, relevance, strength))
+        model.network.gain.copy_(fed_back(model.network.gain, relevance))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from itertools import product
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, timed
 from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
@@ -39,16 +39,9 @@ paper's SAERS, with a feature for each of the twelve attributes, whether an item
 
 SETTINGS = TUNED | ELSEWHERE
 
-VARIANTS = {
-    f"{method}, {variant}": (method, variant)
-    for method, variant in (
-        ("VBPR", "ImageNet"),
-        ("DeepStyle", "ImageNet"),
-        ("JRL", "ImageNet"),
-        ("SAERS", "all twelve"),
-        ("SAERS, ours", "shuffled features"),
-    )
-}
+SHUFFLED = "SAERS, ours, shuffled features"
+
+VARIANTS = {name: tuple(name.rsplit(", ", 1)) for name in (*ELSEWHERE, SHUFFLED)}
 """Name -> the model of the line-up that it is, and what it sees instead of what others see."""
 
 COMPARED = (
@@ -65,8 +58,6 @@ IMAGENET_SIDE = 224
 
 COLD_NEGATIVES = 150
 """Fewer than the paper's 500: both shops have some 300 items that nobody bought in training."""
-
-SHUFFLED = "SAERS, ours, shuffled features"
 
 EXPLAINED = (
     *("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes"),
@@ -89,37 +80,33 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
 
     Source: SAERS, §4.3 and Figures 4 to 6.
     """
-    for seed in range(seeds):
-        yield from _table(seed, DIMENSIONS, COMPARED, scores_of)
+    return _table(seeds, DIMENSIONS, COMPARED, scores_of)
 
 
 def saers_ablation(seeds: int = 3) -> Iterator[Result]:
     """Table 2's five models. Source: SAERS, §4.4."""
-    for seed in range(seeds):
-        yield from _table(seed, (CPU.d,), ABLATION, aucs_of)
+    return _table(seeds, (CPU.d,), ABLATION, aucs_of)
 
 
 def _table(
-    seed: int, sizes: Iterable[int], names: Iterable[str], measured: Measure
+    seeds: int, sizes: tuple[int, ...], names: tuple[str, ...], measured: Measure
 ) -> Iterator[Result]:
-    """What is measured of each model on one division of the purchases."""
-    shop = open_shop(CPU, seed)
-    drawn = scenarios(shop, seed)
-    for d in sizes:
-        for name in names:
+    """What is measured of each model, on one division of the purchases after the other."""
+    for seed in range(seeds):
+        shop = open_shop(CPU, seed)
+        drawn = scenarios(shop, seed)
+        for d, name in product(sizes, names):
             model, columns = trained(name, shop, d, seed)
             yield from results(measured(model, drawn), data="boutique", **columns)
 
 
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     """The paper's contests, and the same among items that training never saw."""
-    parts, everything = shop.parts, shop.dataset.interactions
-    cold = data.cold_items(parts)
+    draw = partial(contests, shop.parts.test, shop.dataset.interactions, seed=seed)
+    cold = data.cold_items(shop.parts)
     return {
-        "all items": contests(parts.test, everything, negatives=NEGATIVES, seed=seed),
-        "cold items": contests(
-            parts.test, everything, negatives=COLD_NEGATIVES, candidates=cold, seed=seed
-        ),
+        "all items": draw(negatives=NEGATIVES),
+        "cold items": draw(negatives=COLD_NEGATIVES, candidates=cold),
     }
 
 
@@ -152,9 +139,7 @@ def trained(
     method, variant = VARIANTS.get(name, (name, ""))
     shop = (seen or seen_by)(variant, shop, seed)
     how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
-    start = time.process_time()
-    model, _ = learn(method, shop, d, seed=seed, **how)
-    seconds = time.process_time() - start
+    (model, _), seconds = timed(lambda: learn(method, shop, d, seed=seed, **how))
     columns = {"method": method, "variant": variant, "d": d, "seed": seed}
     return model, columns | {"cost": seconds, "settings": how}
 
@@ -220,11 +205,8 @@ def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
     """How often each way names the true reason."""
     ways = ("attention",) if model.fusion == "attention" else ()
     for how in (*ways, "contribution", "swap"):
-        yield {
-            "measure": "hit rate",
-            "how": how,
-            "value": saers.hit_rate(model, shop.dataset, shop.parts.test, how),
-        }
+        rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
+        yield {"measure": "hit rate", "how": how, "value": rate}
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

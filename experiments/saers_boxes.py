@@ -19,7 +19,6 @@ from experiments.saers import CPU
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.saers import boxes
-from explainrec_lab.settings import Saers
 
 CHOSEN_ON = 5
 """Seed of the boutique on which settings were chosen; never recorded."""
@@ -31,14 +30,16 @@ BOXED = 400
 """Of these, pictures whose boxes are measured."""
 
 
-def networks() -> dict[str, Saers]:
-    """What is compared: the side of F, and the paper's head (linear on the mean of F)."""
-    return {
-        "8 x 8": CPU,
-        "4 x 4": replace(CPU, stride=16),
-        "8 x 8, pooled head": replace(CPU, head="pooled"),
-        "16 x 16": replace(CPU, stride=4),
-    }
+NETWORKS = {
+    "8 x 8": CPU,
+    "4 x 4": replace(CPU, stride=16),
+    "8 x 8, pooled head": replace(CPU, head="pooled"),
+    "16 x 16": replace(CPU, stride=4),
+}
+"""What is compared: the side of F, and the paper's head (linear on the mean of F)."""
+
+ON_F = {name: boxes.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
+"""The maps that depend on the side of F."""
 
 
 def saers_boxes(seeds: int = 3) -> Iterator[Result]:
@@ -51,28 +52,24 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     """
     for seed in range(seeds):
         shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
-        for variant, settings in networks().items():
+        for variant, settings in NETWORKS.items():
             network = saers.trained_network(settings, seed)
             shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
             right = accuracy(network, shop.catalogue)
             every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
-            found = _by_attribute("accuracy", every)
-            row = {"method": "network", "variant": variant}
-            yield from results(found, data="boutique", **row, **shared)
+            rows = [
+                {"method": "network", "variant": variant, **each}
+                for each in _by_attribute("accuracy", every)
+            ]
             main = settings == CPU
-            maps = boxes.MAPS if main else _gradient_maps()
+            maps = boxes.MAPS if main else ON_F
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
-            yield from results(_boxes(table, variant), data="boutique", **shared)
+            yield from results([*rows, *_boxes(table, variant)], data="boutique", **shared)
 
 
 def shown_at(seed: int) -> int:
     """Seed of the shop whose pictures are new to the network and to the settings."""
     return seed if seed < CHOSEN_ON else seed + 1
-
-
-def _gradient_maps() -> dict[str, boxes.Mapper]:
-    """The maps that depend on the side of F."""
-    return {name: boxes.MAPS[name] for name in ("Grad-AAM", "HiResCAM")}
 
 
 def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Series:

@@ -12,8 +12,9 @@ Source: SAERS, §4.1 to §4.3. The photos stay where they are; only numbers leav
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,11 @@ from torch import Tensor
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
-from experiments.saers import aucs_of, scenarios, scores_of, trained
+from experiments.saers import VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
-from experiments.saers_search import points
+from experiments.saers_search import searched
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
-from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -91,10 +91,10 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     Raises:
         DataNotFound: an archive or ImageNet's weights are not here.
     """
-    dataset = in_memory(data.load("hm", size=SETTINGS.size))
+    dataset = data.load("hm", size=SETTINGS.size)
     products = photo_attributes.products()
-    schema, images = products.schema, dataset.catalogue.images
-    assert schema is not None and images is not None
+    assert products.schema is not None and dataset.catalogue.images is not None
+    schema, images = products.schema, dataset.catalogue.images[:]
     for seed in reversed(range(seeds)):  # the first comes last, and goes on
         parts = photo_attributes.divided(products, seed)
         network = photo_attributes.trained(parts[0], seed)
@@ -107,17 +107,14 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     plain = pooled_vectors(photo_attributes.untrained(schema), images)
     division = data.leave_one_out(dataset.interactions, 0, least=5)
     first = PhotoShop(dataset, division, found, plain)
-    chosen = yield from searched(first)
+    learning = [name for name in COMPARED if name not in UNTRAINED]
+    trials = []
+    for trial in searched(learning, first, SETTINGS.d, GRID, SEARCHED_WITH, seen_by):
+        trials.append(trial)
+        yield from results([trial], data="hm")
     for seed in range(seeds):
         shop = replace(first, parts=data.leave_one_out(dataset.interactions, seed, least=5))
-        yield from ranked(shop, chosen, schema, seed)
-
-
-def in_memory(dataset: Dataset) -> Dataset:
-    """The same with all pictures decoded."""
-    images = dataset.catalogue.images
-    assert images is not None
-    return replace(dataset, catalogue=replace(dataset.catalogue, images=images[:]))
+        yield from ranked(shop, trials, schema, seed)
 
 
 # --------------------------------------------------------------------------- what is seen
@@ -158,34 +155,18 @@ def spoken(dataset: Dataset, schema: Schema) -> Int[ndarray, "item attribute"]:
 
 AGREEMENT = "attention and contribution name the same"
 
-Settings = dict[str, dict[str, Any]]
-"""Model -> its point of the grid."""
 
-
-def searched(shop: PhotoShop) -> Generator[Result, None, Settings]:
-    """Development AUC of every trial; returns the best settings of each model."""
-    everything = shop.dataset.interactions
-    drawn = contests(shop.parts.development, everything, negatives=NEGATIVES, repeats=SEARCHED_WITH)
-    best: Settings = {}
-    for name in COMPARED:
-        if name in UNTRAINED:
-            continue
-        trials = []
-        for how in points(GRID):
-            model, columns = trained(name, shop, SETTINGS.d, 0, seen_by, **how)
-            (found,) = aucs_of(model, {"development": drawn})
-            yield from results([found], data="hm", **columns)
-            trials.append((found["value"], how))
-        best[name] = max(trials, key=lambda trial: trial[0])[1]
-    return best
-
-
-def ranked(shop: PhotoShop, chosen: Settings, schema: Schema, seed: int) -> Iterator[Result]:
-    """AUC and NDCG@N of every model on one division's test purchases, All Items and Cold Items."""
+def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) -> Iterator[Result]:
+    """AUC and NDCG@N of every model on one division's test purchases, All Items and Cold Items,
+    each with the settings of its best trial."""
     drawn = scenarios(shop, seed)
     users = {scenario: len(np.unique(some.user)) for scenario, some in drawn.items()}
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in sorted(trials, key=itemgetter("value"), reverse=True):
+        best.setdefault((each["method"], each["variant"]), each["settings"])
     for name in COMPARED:
-        model, columns = trained(name, shop, SETTINGS.d, seed, seen_by, **chosen.get(name, {}))
+        how = best.get(VARIANTS.get(name, (name, "")), {})
+        model, columns = trained(name, shop, SETTINGS.d, seed, seen_by, **how)
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
         if isinstance(model, saers.SAERS):

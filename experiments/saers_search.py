@@ -13,14 +13,14 @@ after 20 epochs, and its lambda stands before a sum over all triples; so the gri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from experiments.record import Result, results
-from experiments.saers import CPU, SETTINGS, aucs_of, trained
-from experiments.saers_models import open_shop
-from explainrec_lab.evaluate.ranking import contests
+from experiments.record import Columns, Result, results
+from experiments.saers import CPU, SETTINGS, Sight, aucs_of, trained
+from experiments.saers_models import Shop, open_shop
+from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 GRID: dict[str, tuple[float, ...]] = {
     "epochs": (20, 40),
@@ -38,12 +38,23 @@ def points(grid: Mapping[str, tuple[float, ...]]) -> Iterator[dict[str, Any]]:
         yield dict(zip(grid, values, strict=True))
 
 
+def searched(
+    names: Iterable[str],
+    shop: Shop,
+    d: int,
+    grid: Mapping[str, tuple[float, ...]],
+    repeats: int,
+    seen: Sight | None = None,
+) -> Iterator[Columns]:
+    """Development AUC of every model with every point of the grid; `seen`: as in `trained`."""
+    known = shop.dataset.interactions
+    drawn = contests(shop.parts.development, known, negatives=NEGATIVES, repeats=repeats)
+    for name, how in product(names, points(grid)):
+        model, columns = trained(name, shop, d, 0, seen, **how)
+        for found in aucs_of(model, {"development": drawn}):
+            yield columns | found
+
+
 def saers_search(seeds: int = 1) -> Iterator[Result]:
     """Development AUC of every trial; one division, whatever `seeds` is."""
-    shop = open_shop(CPU)
-    purchases = shop.dataset.interactions
-    drawn = {"development": contests(shop.parts.development, purchases, repeats=REPEATS)}
-    for name in SETTINGS:
-        for settings in points(GRID):
-            model, columns = trained(name, shop, CPU.d, 0, **settings)
-            yield from results(aucs_of(model, drawn), data="boutique", **columns)
+    return results(searched(SETTINGS, open_shop(CPU), CPU.d, GRID, REPEATS), data="boutique")

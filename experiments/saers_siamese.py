@@ -11,12 +11,13 @@ Source: SAERS, §3.2 and §3.3; Table 2 for the two models.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import torch
 
-from experiments.record import Result, results
+from experiments.record import Result, results, timed
 from experiments.saers import CPU, aucs_of, of_imagenet, scenarios
 from experiments.saers_models import TUNED, Shop, open_shop, pooled_vectors
 from explainrec_lab import saers
@@ -37,13 +38,14 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
         drawn = scenarios(shop, seed)
         for name, fusion in MODELS.items():
             for kind in ("attribute network", "AlexNet, kept", "AlexNet, end to end"):
-                how = TUNED[name] | {"epochs": EPOCHS}
                 whole = whole_of(kind, shop, seed)
                 model = saers.saers(
                     shop.n_users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed
                 )
-                seconds = train(model, shop, seed, how)
-                row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": seconds}
+                how = TUNED[name] | {"epochs": EPOCHS}
+                own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
+                _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
+                row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
                 settings = {"network rate": NETWORK_RATE, **how}
                 yield from results(aucs_of(model, drawn), data="boutique", settings=settings, **row)
 
@@ -58,11 +60,3 @@ def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.Si
     if kind == "AlexNet, end to end":
         return saers.SiameseFeature(images, network, CPU.d, seed)
     return saers.LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)
-
-
-def train(model: saers.SAERS, shop: Shop, seed: int, how: dict[str, float]) -> float:
-    """Train the model in place; the CPU seconds that it took."""
-    start = time.process_time()
-    own_rate = {"whole.network": NETWORK_RATE}
-    saers.train(model, shop.parts.train, seed=seed, own_rate=own_rate, **how)  # type: ignore[arg-type]
-    return time.process_time() - start

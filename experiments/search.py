@@ -17,7 +17,6 @@ Source: RecoNet, §5.1, which searched a grid for two days a technique.
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -26,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from experiments.reconet import Version, likes
-from experiments.record import Columns, Result
+from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
@@ -55,10 +54,7 @@ FIELDS = {
 def _spaces(table: dict[str, tuple[Any, ...]]) -> Spaces:
     """Known settings followed by a range for each of `FIELDS`; None: not searched here."""
     return {
-        method: (
-            known,
-            {name: each for name, each in zip(FIELDS[method], ranges, strict=True) if each},
-        )
+        method: (known, {name: x for name, x in zip(FIELDS[method], ranges, strict=True) if x})
         for method, (known, *ranges) in table.items()
     }
 
@@ -70,6 +66,7 @@ SIMPLE = {
     "popularity, attributes": (baselines.DemographicPopularity(50.0, 0.5), (10, 300), (0.2, 1)),
 }
 FM, CML = "factorization machine", "CML"
+FOR_FILMS = ((96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6))
 MOVIELENS = _spaces(
     SIMPLE
     | {
@@ -79,15 +76,13 @@ MOVIELENS = _spaces(
             *((48, 128), (5e-3, 3e-2), (0.05, 1), (10, 40)),
         ),
         CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
-        "RecoNet": (Version(), (96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6)),
-        "RecoNet + Layer": (
-            Version(hidden=128, epochs=60),
-            *((96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6), (64, 256)),
-        ),
+        "RecoNet": (Version(), *FOR_FILMS),
+        "RecoNet + Layer": (Version(hidden=128, epochs=60), *FOR_FILMS, (64, 256)),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (96, 192), (5, 20), (50, 150)),
     }
 )
 
+FOR_HOUSEHOLDS = ((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6))
 HOUSEHOLDS = _spaces(
     SIMPLE
     | {
@@ -97,14 +92,8 @@ HOUSEHOLDS = _spaces(
             *((32, 64), (1e-2, 5e-2), (0.3, 3), (10, 30)),
         ),
         CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
-        "RecoNet": (
-            Version(64, None, 30, 1.5e-2, 0.1),
-            *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6)),
-        ),
-        "RecoNet + Layer": (
-            Version(64, 64, 30, 1.5e-2, 0.1),
-            *((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6), (32, 128)),
-        ),
+        "RecoNet": (Version(64, None, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS),
+        "RecoNet + Layer": (Version(64, 64, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS, (32, 128)),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (48, 160), (3, 20), (50, 200)),
     }
 )
@@ -144,9 +133,7 @@ def tried(source: str, method: str, settings: Any, trial: int) -> Result:
     """One trial: recall@50 on the development part, and the CPU seconds of training."""
     of_its_kind = method == "popularity, attributes"  # has nothing to tune without attributes
     parts = likes(0, attributes=of_its_kind, source=source)
-    start = time.process_time()
-    scores = settings.scores(parts.train, 0)
-    cost = time.process_time() - start
+    scores, cost = timed(lambda: settings.scores(parts.train, 0))
     recall = mean_recall(scores, 50, parts.development.matrix, parts.train.matrix)[-1]
     method, variant = ("popularity", "attributes") if of_its_kind else (method, "")
     row: Columns = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from safetensors.torch import save
-from torch import nn
 
-from experiments.relation import shop_of
+from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
 from explainrec_lab import data, relation, saers
 from explainrec_lab._version import __version__
@@ -37,33 +35,15 @@ UNSEEN = 1500
 """Items of chapter 3's shop on which scores are taken; the network learned from another's."""
 SIDE = 64
 """Pixels of a picture's side."""
+VERSIONS = {name: version(name).split("+")[0] for name in ("torch", "torchvision")}
 
 
-@dataclass(frozen=True)
-class Network:
-    """A trained network, what it depends on, and how to score it."""
-
-    model: nn.Module
-    recipe: dict[str, Any]
-    settings: dict[str, Any]
-    seconds: float
-    unseen: int
-    scores: Callable[[], dict[str, float]]
-
-
-def saers_network() -> Network:
+def saers_network() -> None:
     """Chapter 3: the network that sees attributes, of size `cpu`."""
-    settings = SIZES["saers"]["cpu"]
-    assert isinstance(settings, Saers)
+    settings = cast(Saers, SIZES["saers"]["cpu"])
     network = saers.trained_network(settings, SEED)
-    return Network(
-        network,
-        recipe(settings, SEED),
-        asdict(settings),
-        network.seconds,
-        UNSEEN,
-        lambda: saers_scores(network),
-    )
+    key = recipe_key(recipe(settings, SEED))
+    _write("saers", network, key, settings, UNSEEN, lambda: saers_scores(network))
 
 
 def saers_scores(network: saers.SemanticExtraction) -> dict[str, float]:
@@ -72,23 +52,15 @@ def saers_scores(network: saers.SemanticExtraction) -> dict[str, float]:
     return {"mean accuracy": found.mean(), "lowest accuracy": found.min(), **found}
 
 
-def relation_network() -> Network:
+def relation_network() -> None:
     """Chapter 1: the model after relation training, of size `cpu`."""
-    settings = SIZES["relation"]["cpu"]
-    assert isinstance(settings, Relation)
-    shop = shop_of(settings)
-    assert shop.relations is not None
-    assert shop.catalogue.images is not None
+    shop = shop_of(CPU)
+    assert shop.relations is not None and shop.catalogue.images is not None
     split = relation.split(shop.relations, SEED)
-    model = relation.trained(settings, shop, split, SEED)
-    return Network(
-        model,
-        relation_recipe(settings, split.train, shop.catalogue.images, SEED),
-        asdict(settings),
-        model.seconds,
-        len(split.test.items),
-        lambda: relation_scores(model, shop, split),
-    )
+    model = relation.trained(CPU, shop, split, SEED)
+    key = recipe_key(relation_recipe(CPU, split.train, shop.catalogue.images, SEED))
+    unseen = len(split.test.items)
+    _write("relation", model, key, CPU, unseen, lambda: relation_scores(model, shop, split))
 
 
 def relation_scores(
@@ -105,39 +77,46 @@ def relation_scores(
     return scores | {f"{kind}, by the rule": value for kind, value in by_rule.items()}
 
 
-NETWORKS: dict[str, Callable[[], Network]] = {"relation": relation_network, "saers": saers_network}
-"""Name of the file -> the network of the settings that pages use."""
+NETWORKS: dict[str, Callable[[], None]] = {"relation": relation_network, "saers": saers_network}
+"""Name of the file -> what writes the network that pages use."""
 
 
-def write(folder: Path = FOLDER) -> None:
-    """Train or read every network, and write its file and card to `folder`."""
-    for name, make in NETWORKS.items():
-        made = make()
-        made.model.half().float()
-        content = save({key: halved(value) for key, value in made.model.state_dict().items()})
-        scores = {key: round(float(value), 4) for key, value in made.scores().items()}
-        card = {
-            "name": name,
-            "command": "python -m experiments weights",
-            "key": recipe_key(made.recipe),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "seed": SEED,
-            "settings": made.settings,
-            "versions": {"explainrec-lab": __version__, **versions("torch", "torchvision")},
-            "date": date.today().isoformat(),
-            "cpu seconds": round(made.seconds, 1),
-            "unseen items": made.unseen,
-            "scores": scores,
-        }
-        (folder / f"{name}.safetensors").write_bytes(content)
-        (folder / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        print(name, f"{len(content) / 1e6:.2f} MB", scores)
+def write() -> None:
+    """Train or read every network, and write its file and card."""
+    for network in NETWORKS.values():
+        network()
+
+
+def _write(
+    name: str,
+    model: relation.RelationModel | saers.SemanticExtraction,
+    key: str,
+    settings: Relation | Saers,
+    unseen: int,
+    scored: Callable[[], Mapping[str, float]],
+) -> None:
+    """The rounded weights, and the rest of their card: what they score among others."""
+    model.half().float()
+    content = save({key: halved(value) for key, value in model.state_dict().items()})
+    scores = {key: round(float(value), 4) for key, value in scored().items()}
+    card = {
+        "name": name,
+        "command": "python -m experiments weights",
+        "key": key,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "seed": SEED,
+        "settings": asdict(settings),
+        "versions": {"explainrec-lab": __version__, **VERSIONS},
+        "date": date.today().isoformat(),
+        "cpu seconds": round(model.seconds, 1),
+        "unseen items": unseen,
+        "scores": scores,
+    }
+    (FOLDER / f"{name}.safetensors").write_bytes(content)
+    (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print(name, f"{len(content) / 1e6:.2f} MB", scores)
 
 
 def halved(value: torch.Tensor) -> torch.Tensor:
     """Floats in half precision; counters as they are."""
     return (value.half() if value.is_floating_point() else value).contiguous()
-
-
-def versions(*packages: str) -> dict[str, str]:
-    return {name: version(name).split("+")[0] for name in packages}

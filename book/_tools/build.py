@@ -94,10 +94,6 @@ def shared_key(settings: str) -> str:
     return seen.hexdigest()
 
 
-def notebook_key(shared: str, notebook: str) -> str:
-    return hashlib.sha256(shared.encode() + (ROOT / notebook).read_bytes()).hexdigest()
-
-
 # --------------------------------------------------------------------------- step 1 and 2
 
 
@@ -171,8 +167,8 @@ def execute(settings: str) -> None:
     """Bring `.executed/<settings>/` up to date, or leave it as it was and exit with an error."""
     final = EXECUTED / settings
     done = executed(final)
-    shared = shared_key(settings)
-    keys = {name: notebook_key(shared, name) for name in notebooks()}
+    shared = shared_key(settings).encode()
+    keys = {n: hashlib.sha256(shared + (ROOT / n).read_bytes()).hexdigest() for n in notebooks()}
     stale = [name for name, key in keys.items() if name not in done or done[name]["key"] != key]
     stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
     same = len(keys) - len(stale)

@@ -135,9 +135,8 @@ def still_right(
     pairs = curve.scores.shape[1]
     truth = np.ones(pairs, bool) if related is None else np.asarray(related)
     if truth.shape != (pairs,) or truth.dtype != bool:
-        raise ValueError(
-            f"related: {truth.dtype} of shape {truth.shape}; needs bool of shape ({pairs},)"
-        )
+        given = f"{truth.dtype} of shape {truth.shape}"
+        raise ValueError(f"related: {given}; needs bool of shape ({pairs},)")
     right = (curve.scores > 0) == truth
     return right[:, right[0]]
 
@@ -173,9 +172,8 @@ def area_between(most: Curve, least: Curve) -> Float[ndarray, " pair"]:
         ValueError: curves of other orders, or of different steps or pairs.
     """
     if (most.order, least.order) != ("most", "least"):
-        raise ValueError(
-            f"most, least: orders {most.order!r} and {least.order!r}; need 'most' and 'least'"
-        )
+        orders = f"{most.order!r} and {least.order!r}"
+        raise ValueError(f"most, least: orders {orders}; need 'most' and 'least'")
     if most.scores.shape != least.scores.shape or (most.replaced != least.replaced).any():
         raise ValueError("most, least: curves of different steps or pairs; perturb both alike")
     return (least.scores - most.scores).mean(axis=0)
@@ -292,7 +290,5 @@ def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) ->
             raise ValueError(f"{name}: {value} must be at least 1")
     there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
     if steps * per_step > there:
-        raise ValueError(
-            f"steps: {steps} steps of {per_step} patches are more than the {there} patches of "
-            "a pair; take fewer steps or smaller patches"
-        )
+        asked = f"{steps} steps of {per_step} patches are more than the {there} patches of a pair"
+        raise ValueError(f"steps: {asked}; take fewer steps or smaller patches")

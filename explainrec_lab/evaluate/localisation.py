@@ -41,9 +41,7 @@ Map = ndarray | Tensor
 def _relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the relevance that lies inside the mask, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
-    total = weights.sum(axis=1)
-    blank = total == 0
-    weights = np.where(blank[:, None], 1.0, weights)
+    weights = np.where(weights.any(axis=1, keepdims=True), weights, 1.0)
     share = (weights * inside).sum(axis=1) / weights.sum(axis=1)
     return np.where(inside.any(axis=1), share, np.nan)
 
@@ -107,8 +105,6 @@ def densest_attribute(
         masks: bool `[event, attribute, height, width]` (`attribute_masks`).
     """
     regions = _array(masks).astype(bool)
-    if regions.ndim != 4:
-        raise ValueError(f"masks: shape {regions.shape}; needs [event, attribute, height, width]")
     some = np.ones((len(regions), *regions.shape[2:]), bool)
     weights, _ = _checked(relevance, some, sign)
     inside = regions.reshape(*regions.shape[:2], -1).astype(np.float64)
@@ -139,30 +135,30 @@ def pair_scores(
         `area` is the steadier ratio of means.
     """
     truth = _array(masks).astype(bool)
-    if truth.ndim != 4 or truth.shape[1] != 2:
-        raise ValueError(f"masks: shape {truth.shape}; needs [pair, 2, height, width]")
     maps = [_array(each) for each in relevance]
     maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
-    if [each.shape for each in maps] != 2 * [truth[:, 0].shape]:
-        needed = f"needs two maps of shape {truth[:, 0].shape}, or with channels before the height"
-        raise ValueError(f"relevance: shapes {[each.shape for each in maps]}; {needed}")
-    maps.append(np.concatenate(maps, axis=-1))  # pooled: both images side by side, as one
-    regions = [truth[:, 0], truth[:, 1], np.concatenate([truth[:, 0], truth[:, 1]], axis=-1)]
+    shapes = [each.shape for each in maps]
+    if truth.shape[1:2] != (2,) or shapes != 2 * [truth[:, 0].shape]:
+        needed = "need two maps, [pair, height, width], and [pair, 2, height, width]"
+        raise ValueError(f"relevance and masks: shapes {shapes} and {truth.shape}; {needed}")
+    regions = [truth[:, 0], truth[:, 1]]
+    for sides in (maps, regions):
+        sides.append(np.concatenate(sides, axis=-1))  # pooled: both images side by side, as one
     views = zip(maps, regions, VIEWS, strict=True)
     tables = [_all_scores(each, region, sign).assign(view=view) for each, region, view in views]
     return pd.concat(tables).rename_axis("pair")
 
 
 def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
-    area = mask.mean(axis=(-2, -1))
-    columns = {
-        "area": np.where(area > 0, area, np.nan),
-        "mass": _relevance_mass(relevance, mask, sign),
-        "mass_ratio": mass_ratio(relevance, mask, sign),
-        "rank_accuracy": _rank_accuracy(relevance, mask, sign),
-        "pointing": pointing_game(relevance, mask, sign),
+    scores = {
+        "mass": _relevance_mass,
+        "mass_ratio": mass_ratio,
+        "rank_accuracy": _rank_accuracy,
+        "pointing": pointing_game,
     }
-    return pd.DataFrame(columns)
+    area = pd.Series(mask.mean(axis=(-2, -1)), name="area")
+    found = {name: score(relevance, mask, sign) for name, score in scores.items()}
+    return pd.DataFrame({"area": area.where(area > 0), **found})
 
 
 # --------------------------------------------------------------------------- the truth, gathered
@@ -260,10 +256,8 @@ def _checked(
     """The part of the relevance that counts (never negative) and the mask, both flat."""
     values, inside = _array(relevance), _array(mask).astype(bool)
     if values.ndim != 3 or values.shape != inside.shape:
-        raise ValueError(
-            f"relevance and mask: shapes {values.shape} and {inside.shape}; both need "
-            "[event, height, width], channels summed away"
-        )
+        needed = "both need [event, height, width], channels summed away"
+        raise ValueError(f"relevance and mask: shapes {values.shape} and {inside.shape}; {needed}")
     if not np.isfinite(values).all():
         raise ValueError("relevance: nan or infinite values among the pixels")
     if sign not in SIGNS:

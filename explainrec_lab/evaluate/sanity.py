@@ -91,11 +91,11 @@ def similarity(first: Tensor | ndarray, second: Tensor | ndarray) -> Float[ndarr
     Raises:
         ValueError: different shapes, or nan values.
     """
-    maps = [torch.as_tensor(each).detach().cpu().flatten(1).numpy() for each in (first, second)]
-    if maps[0].shape != maps[1].shape:
-        raise ValueError(f"first and second: shapes {maps[0].shape} and {maps[1].shape} differ")
-    for name, each in zip(("first", "second"), maps, strict=True):
+    a, b = (torch.as_tensor(each).detach().cpu().flatten(1).numpy() for each in (first, second))
+    if a.shape != b.shape:
+        raise ValueError(f"first and second: shapes {a.shape} and {b.shape} differ")
+    for name, each in {"first": a, "second": b}.items():
         if np.isnan(each).any():
             raise ValueError(f"{name}: nan among the values")
     with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
-        return np.array([spearmanr(*pair).statistic for pair in zip(*maps, strict=True)])
+        return np.array([spearmanr(*pair).statistic for pair in zip(a, b, strict=True)])

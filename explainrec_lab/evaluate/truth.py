@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
@@ -64,9 +65,7 @@ def chance_rate(
     true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
 ) -> float:
     """Hit rate of a blind guess: the mean of 1 / (number of attributes that apply), in 0..1."""
-    true_reason, applies = _checked(true_reason, applies)
-    counted = explainable(true_reason, applies)
-    return _mean(1 / applies[counted].sum(axis=1))
+    return reason_hit_rate(np.zeros(np.shape(applies)), true_reason, applies)
 
 
 def prior_rate(
@@ -111,13 +110,10 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
 
 def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
     """Mean over items of the chance that two of its buyers are given the same attribute."""
-    rates = []
-    for item in np.unique(items):
-        votes = np.unique(named[items == item], return_counts=True)[1]
-        n = votes.sum()
-        if n > 1:
-            rates.append((votes * (votes - 1)).sum() / (n * (n - 1)))
-    return _mean(np.array(rates))
+    votes = pd.crosstab(items, named).to_numpy()  # [item, attribute]
+    n = votes.sum(axis=1)
+    alike = (votes * (votes - 1)).sum(axis=1)
+    return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
 
 
 def explainable(
@@ -150,11 +146,9 @@ def purchase_reasons(dataset: Dataset, events: Interactions) -> Int[ndarray, " e
     order = np.argsort(known, kind="stable")
     place = order[np.searchsorted(known, asked, sorter=order).clip(max=len(known) - 1)]
     if not np.array_equal(known[place], asked):
-        bad = int(np.flatnonzero(known[place] != asked)[0])
-        raise ValueError(
-            f"events: user {events.user[bad]} never took item {events.item[bad]} "
-            f"in dataset {dataset.name!r}"
-        )
+        bad = int((known[place] != asked).argmax())
+        stranger = f"user {events.user[bad]} never took item {events.item[bad]}"
+        raise ValueError(f"events: {stranger} in dataset {dataset.name!r}")
     return dataset.truth.purchase_reason[place]
 
 
@@ -166,17 +160,13 @@ def _checked(true_reason: ndarray, applies: ndarray) -> tuple[ndarray, ndarray]:
     """Both as arrays, once they agree: every reason is an attribute that applies, or -1."""
     true_reason, applies = np.asarray(true_reason), np.asarray(applies, dtype=bool)
     if applies.ndim != 2 or true_reason.shape != applies.shape[:1]:
-        raise ValueError(
-            f"true_reason and applies: shapes {true_reason.shape} and {applies.shape}; "
-            "need [event] and [event, attribute]"
-        )
+        shapes = f"{true_reason.shape} and {applies.shape}; need [event] and [event, attribute]"
+        raise ValueError(f"true_reason and applies: shapes {shapes}")
     events = np.flatnonzero(true_reason != NO_REASON)
     reasons = check_ids("true_reason", true_reason[events], applies.shape[1], "attribute")
-    bad = events[~applies[events, reasons]]
-    if bad.size:
-        raise ValueError(
-            f"true_reason: event {bad[0]} has reason {true_reason[bad[0]]}, which does not apply"
-        )
+    for bad in events[~applies[events, reasons]]:
+        has = f"event {bad} has reason {true_reason[bad]}, which does not apply"
+        raise ValueError(f"true_reason: {has}")
     return true_reason, applies
 
 
@@ -186,10 +176,8 @@ def _shares(predicted: ndarray, applies: ndarray) -> Float[ndarray, "event attri
         named = check_ids("predicted_attribute", predicted, applies.shape[1], "attribute")
         return np.eye(applies.shape[1])[named]
     if predicted.shape != applies.shape:
-        raise ValueError(
-            f"predicted_attribute: shape {predicted.shape}; needs {applies.shape[:1]} or "
-            f"{applies.shape}"
-        )
+        needed = f"{applies.shape[:1]} or {applies.shape}"
+        raise ValueError(f"predicted_attribute: shape {predicted.shape}; needs {needed}")
     if np.isnan(predicted[applies]).any():
         raise ValueError("predicted_attribute: nan among the scores of attributes that apply")
     scores = np.where(applies, predicted, -np.inf)

@@ -123,9 +123,9 @@ def test_bad_pairs_and_masks_are_named():
         lo.pointing_game(MAP, LEFT, tolerance=-1)
     with pytest.raises(ValueError, match="masks: shape"):
         lo.pair_scores([MAP, MAP], LEFT)
-    with pytest.raises(ValueError, match="relevance: shapes"):
+    with pytest.raises(ValueError, match="relevance and masks: shapes"):
         lo.pair_scores([MAP], np.stack([LEFT, LEFT], axis=1))
-    with pytest.raises(ValueError, match="masks: shape"):
+    with pytest.raises(ValueError, match="mask: shapes"):
         lo.densest_attribute(MAP, LEFT)
 
 

@@ -307,6 +307,7 @@ def test_the_search_looks_at_development_purchases(
         return smaller(held_out, known, **options)
 
     monkeypatch.setattr(saers_search, "contests", spy)
+    monkeypatch.setattr(saers_search, "NEGATIVES", 20)
     monkeypatch.setattr(saers_search, "open_shop", lambda *_: shop)
     monkeypatch.setattr(saers_search, "SETTINGS", {"BPR-MF": TUNED["BPR-MF"]})
     monkeypatch.setattr(saers_search, "GRID", {"epochs": (1, 2)})

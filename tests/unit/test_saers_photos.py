@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments import photo_attributes, saers, saers_photos
+from experiments import photo_attributes, saers, saers_photos, saers_search
 from explainrec_lab.data import (
     Catalogue,
     DataNotFound,
@@ -208,7 +208,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         {"epochs": (2,), "learning_rate": (1e-2,), "regularizer": (1e-4, 1.0)},
     )
     monkeypatch.setattr(saers, "CUTS", (1, 2))
-    monkeypatch.setattr(saers_photos, "NEGATIVES", 4)
+    monkeypatch.setattr(saers_search, "NEGATIVES", 4)
     monkeypatch.setattr(saers, "NEGATIVES", 4)
     monkeypatch.setattr(saers, "COLD_NEGATIVES", 4)
     monkeypatch.setattr(saers_photos, "SEARCHED_WITH", 50)

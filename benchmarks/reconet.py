@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from measure import Action, say, wall_seconds
 
-from experiments.reconet import Recipe, likes
+from experiments.reconet import Version, likes
 from experiments.reconet_removal import recommended
 from explainrec_lab import reconet
 from explainrec_lab.evaluate.ranking import top_k
@@ -26,7 +26,7 @@ from explainrec_lab.reconet import removal
 def explanations() -> None:
     """Latency of one explanation, explanations a second in bulk, agreement of three routes."""
     parts = likes(0, attributes=False)
-    model, _ = Recipe().trained(parts.train, 0)
+    model, _ = Version().trained(parts.train, 0)
     sets = model.space.profiles(parts.train)
     latency(model, sets)
     with torch.inference_mode():

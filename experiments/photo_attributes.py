@@ -104,16 +104,16 @@ def untrained(schema: Schema, seed: int = 0) -> SemanticExtraction:
     return network.eval()
 
 
-def trained(learned: Catalogue, seed: int) -> SemanticExtraction:
+def trained(catalogue: Catalogue, seed: int) -> SemanticExtraction:
     """A network that saw these products; trained once, then read from the cache.
 
     Raises:
         DataNotFound: ImageNet's weights are not here.
     """
-    assert learned.schema is not None and learned.images is not None
-    network = untrained(learned.schema, seed)
-    own = {"schema": learned.schema.classes, "learned": zlib.crc32(learned.images[:].tobytes())}
-    train = partial(train_network, network, learned, SETTINGS, seed, balanced=True)
+    assert catalogue.schema is not None and catalogue.images is not None
+    network = untrained(catalogue.schema, seed)
+    own = {"schema": catalogue.schema.classes, "learned": zlib.crc32(catalogue.images[:].tobytes())}
+    train = partial(train_network, network, catalogue, SETTINGS, seed, balanced=True)
     chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
     network.seconds = weights.trained(network, "photos", chosen, lambda: timed(train)[1])
     return network.eval()

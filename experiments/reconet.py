@@ -21,7 +21,7 @@ Batches = Callable[[int], Iterable[reconet.Examples]]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Version:
     """RecoNet with the call of the recommenders beside it (`baselines.Recommender`).
 
     Attributes:
@@ -67,8 +67,8 @@ TUNED: dict[str, Any] = {
     "OCuLaR": baselines.OCuLaR(iterations=100),
     "factorization machine": baselines.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
     "CML": baselines.CML(epochs=15),
-    "RecoNet": Recipe(),
-    "RecoNet + Layer": Recipe(hidden=128, epochs=60),
+    "RecoNet": Version(),
+    "RecoNet + Layer": Version(hidden=128, epochs=60),
     "iALS": baselines.IALS(),
     "EASE": baselines.EASE(regularisation=596.0),
 }
@@ -86,9 +86,9 @@ them the settings stay: RecoNet's two for attributes (`attribute_decay`, `attrib
 from earlier work."""
 
 EXPLAINED = {
-    ("RecoNet", ""): Recipe(),
-    ("RecoNet", "attributes"): Recipe(epochs=100, weight_decay=0.13),
-    ("RecoNet + Layer", ""): Recipe(hidden=128),
+    ("RecoNet", ""): Version(),
+    ("RecoNet", "attributes"): Version(epochs=100, weight_decay=0.13),
+    ("RecoNet + Layer", ""): Version(hidden=128),
 }
 """The models whose explanations are measured; Table 1's were tuned anew, later."""
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from experiments.reconet import TUNED, Batches, Recipe, likes
+from experiments.reconet import TUNED, Batches, Version, likes
 from experiments.record import Columns, Result, results, timed
 from explainrec_lab import baselines, data, reconet
 from explainrec_lab.data.splits import rank_in_order
@@ -23,7 +23,7 @@ TOLD = (0, 1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
-class Newcomers(Recipe):
+class Newcomers(Version):
     """Some users stand in each batch once more, as if they had no history."""
 
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
@@ -32,21 +32,21 @@ class Newcomers(Recipe):
 
 
 @dataclass(frozen=True)
-class ThePapers(Recipe):
+class ThePapers(Version):
     """The examples of RecoNet, §4.2."""
 
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
         return reconet.SingleLabel(train, space, seed=seed)
 
 
-METHODS: dict[tuple[str, str], baselines.Recommender | Recipe] = {
+METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
     ("popularity", ""): baselines.Popularity(),
     ("demographic popularity", ""): baselines.DemographicPopularity(),
     ("OCuLaR", ""): baselines.OCuLaR(),
     ("FM", ""): TUNED["factorization machine"],
     ("CML", ""): TUNED["CML"],
-    ("RecoNet", ""): Recipe(64, epochs=40, attribute_decay=0.12),
-    ("RecoNet", "attributes decay"): Recipe(64, epochs=40),
+    ("RecoNet", ""): Version(64, epochs=40, attribute_decay=0.12),
+    ("RecoNet", "attributes decay"): Version(64, epochs=40),
     ("RecoNet", "newcomers"): Newcomers(64, epochs=40, attribute_decay=0.12),
     ("RecoNet", "attributes decay, newcomers"): Newcomers(64, epochs=40),
     ("RecoNet", "the paper's examples"): ThePapers(64, None, 100, 1e-2, 0.03, 0.03),
@@ -75,23 +75,23 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
     for seed in range(seeds):
         whole = likes(seed, attributes=True)
         parts = data.cold_start(whole, fraction=0.1, seed=seed)
-        for (method, variant), recipe in METHODS.items():
+        for (method, variant), chosen in METHODS.items():
             if seed < FEW.get((method, variant), seeds):
-                row = {"method": method, "variant": variant, "settings": vars(recipe)}
-                found = _measured(recipe, whole, parts, seed)
+                row = {"method": method, "variant": variant, "settings": vars(chosen)}
+                found = _measured(chosen, whole, parts, seed)
                 yield from results(found, data="movielens-1m", seed=seed, **row)
 
 
 def _measured(
-    recipe: baselines.Recommender | Recipe, whole: data.Split, parts: data.Split, seed: int
+    chosen: baselines.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
 ) -> Iterator[Columns]:
     """Recall of the cold and of the warm users, whose training and development items are left out;
     for RecoNet also when cold users tell."""
-    if isinstance(recipe, Recipe):
-        model, cost = recipe.trained(parts.train, seed)
+    if isinstance(chosen, Version):
+        model, cost = chosen.trained(parts.train, seed)
         scores = scores_of(model, parts.train, np.arange(parts.train.n_users))
     else:
-        scores, cost = timed(lambda: recipe.scores(parts.train, seed))
+        scores, cost = timed(lambda: chosen.scores(parts.train, seed))
     row: Columns = {"measure": "recall", "cost": cost}
     known = parts.train.matrix + parts.development.matrix
     warm = np.setdiff1d(np.unique(parts.test.user), parts.cold_users)
@@ -99,7 +99,7 @@ def _measured(
         recall = mean_recall(scores[users], 50, parts.test.matrix[users], known[users])
         for k in ks:
             yield row | {"group": group, "k": k, "value": float(recall[k - 1])}
-    if isinstance(recipe, Recipe):
+    if isinstance(chosen, Version):
         for told in _told(model, whole, parts, seed):
             yield row | {"group": "cold users"} | told
 

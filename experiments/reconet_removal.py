@@ -44,13 +44,13 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
     Source: RecoNet, §5.4, Figures 6 and 7.
     """
     for seed in range(seeds):
-        for (method, variant), recipe in EXPLAINED.items():
+        for (method, variant), chosen in EXPLAINED.items():
             model, sets, items, cost = recommended((method, variant), seed)
             found, seconds = timed(partial(_changes, model, sets, items, seed))
             found.append({"measure": "CPU seconds of the curves", "value": seconds})
-            if recipe.hidden:
+            if chosen.hidden:
                 found += _against_the_best(model, sets, items)
-            shared = {"method": method, "variant": variant, "settings": asdict(recipe)}
+            shared = {"method": method, "variant": variant, "settings": asdict(chosen)}
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from experiments.reconet import Recipe
+from experiments.reconet import Version
 from experiments.record import Columns, Result, results
 from explainrec_lab import data, reconet
 from explainrec_lab.baselines import taste
@@ -19,7 +19,7 @@ PURCHASES = (4, 8, 16, 32, 64)
 """Purchases a shopper; a fifth of them is asked about."""
 
 SHOP = {"items": 600, "shoppers": 1500}
-RECIPE = Recipe(64, epochs=40, weight_decay=0.1, attribute_decay=0.1, attribute_share=0.5)
+MODEL = Version(64, epochs=40, weight_decay=0.1, attribute_decay=0.1, attribute_share=0.5)
 
 
 def reconet_truth(seeds: int = 3) -> Iterator[Result]:
@@ -32,15 +32,15 @@ def reconet_truth(seeds: int = 3) -> Iterator[Result]:
             dials = ShopperDials(purchases=purchases)
             shop = data.load("boutique", **SHOP, seed=seed, shopping=dials)
             parts = data.split(shop.interactions, seed, fractions=(0.8, 0.0, 0.2))
-            settings = {**SHOP, **asdict(RECIPE)}
-            shared = {"purchases": purchases, "seed": seed, "d": RECIPE.d, "settings": settings}
+            settings = {**SHOP, **asdict(MODEL)}
+            shared = {"purchases": purchases, "seed": seed, "d": MODEL.d, "settings": settings}
             yield from results(_scored(shop, parts, seed), data="boutique", **shared)
 
 
 def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Columns]:
     """The hit rates for one shop, and how alike the answers for two shoppers are."""
-    model, cost = RECIPE.trained(parts.train, seed)
-    blank = reconet.RecoNet(model.space, RECIPE.d, seed=seed + 100)
+    model, cost = MODEL.trained(parts.train, seed)
+    blank = reconet.RecoNet(model.space, MODEL.d, seed=seed + 100)
     reason, applies = truth.purchase_reasons(shop, parts.test), truth.applies_to(shop, parts.test)
     answers = from_model(model, shop, parts)
     for variant, own in {

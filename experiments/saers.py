@@ -96,7 +96,7 @@ def _table(
         shop = open_shop(CPU, seed)
         drawn = scenarios(shop, seed)
         for d, name in product(sizes, names):
-            model, columns = learned(name, shop, d, seed)
+            model, columns = trained(name, shop, d, seed)
             yield from results(measured(model, drawn), data="boutique", **columns)
 
 
@@ -128,7 +128,7 @@ def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
         yield {"measure": "AUC", "group": scenario, "value": auc}
 
 
-def learned(
+def trained(
     name: str, shop: Shop, d: int, seed: int, seen: Sight | None = None, **how: Any
 ) -> tuple[Ranker, Columns]:
     """A model with its settings or others, and the columns that it gives to its results.
@@ -192,7 +192,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
             drawn = {"all items": contests(shop.parts.test, shop.dataset.interactions, seed=seed)}
             for name in EXPLAINED:
                 usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
-                model, columns = learned(name, shop, CPU.d, seed, **longer(usual, purchases))
+                model, columns = trained(name, shop, CPU.d, seed, **longer(usual, purchases))
                 assert isinstance(model, saers.SAERS)
                 found = [*aucs_of(model, drawn), *rates_of(model, shop)]
                 yield from results(found, data="boutique", purchases=purchases, **columns)

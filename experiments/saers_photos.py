@@ -25,7 +25,7 @@ from torch import Tensor
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
-from experiments.saers import VARIANTS, learned, scenarios, scores_of
+from experiments.saers import VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import searched
 from explainrec_lab import data, saers
@@ -166,7 +166,7 @@ def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) ->
         best.setdefault((each["method"], each["variant"]), each["settings"])
     for name in COMPARED:
         how = best.get(VARIANTS.get(name, (name, "")), {})
-        model, columns = learned(name, shop, SETTINGS.d, seed, seen_by, **how)
+        model, columns = trained(name, shop, SETTINGS.d, seed, seen_by, **how)
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
         if isinstance(model, saers.SAERS):

@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Columns, Result, results
-from experiments.saers import CPU, SETTINGS, Sight, aucs_of, learned
+from experiments.saers import CPU, SETTINGS, Sight, aucs_of, trained
 from experiments.saers_models import Shop, open_shop
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
@@ -46,11 +46,11 @@ def searched(
     repeats: int,
     seen: Sight | None = None,
 ) -> Iterator[Columns]:
-    """Development AUC of every model with every point of the grid; `seen`: as in `learned`."""
+    """Development AUC of every model with every point of the grid; `seen`: as in `trained`."""
     known = shop.dataset.interactions
     drawn = contests(shop.parts.development, known, negatives=NEGATIVES, repeats=repeats)
     for name, how in product(names, points(grid)):
-        model, columns = learned(name, shop, d, 0, seen, **how)
+        model, columns = trained(name, shop, d, 0, seen, **how)
         for found in aucs_of(model, {"development": drawn}):
             yield columns | found
 

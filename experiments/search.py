@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.reconet import Recipe, likes
+from experiments.reconet import Version, likes
 from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
@@ -76,8 +76,8 @@ MOVIELENS = _spaces(
             *((48, 128), (5e-3, 3e-2), (0.05, 1), (10, 40)),
         ),
         CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
-        "RecoNet": (Recipe(), *FOR_FILMS),
-        "RecoNet + Layer": (Recipe(hidden=128, epochs=60), *FOR_FILMS, (64, 256)),
+        "RecoNet": (Version(), *FOR_FILMS),
+        "RecoNet + Layer": (Version(hidden=128, epochs=60), *FOR_FILMS, (64, 256)),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (96, 192), (5, 20), (50, 150)),
     }
 )
@@ -92,8 +92,8 @@ HOUSEHOLDS = _spaces(
             *((32, 64), (1e-2, 5e-2), (0.3, 3), (10, 30)),
         ),
         CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
-        "RecoNet": (Recipe(64, None, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS),
-        "RecoNet + Layer": (Recipe(64, 64, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS, (32, 128)),
+        "RecoNet": (Version(64, None, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS),
+        "RecoNet + Layer": (Version(64, 64, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS, (32, 128)),
         "iALS": (baselines.IALS(128, 10.0, 100.0), (48, 160), (3, 20), (50, 200)),
     }
 )

@@ -40,7 +40,7 @@ def randomised(
     """A copy of the model with new random weights; the model itself stays as it is.
 
     A module draws its weights as when it was made (`reset_parameters`); parameters of a module
-    without that recipe are shuffled entry by entry.
+    that cannot do so are shuffled entry by entry.
 
     Args:
         seed: one seed gives a cascade of n + 1 layers the same first n.

@@ -100,8 +100,8 @@ def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
 
     The box goes from black to white as the first convolution sees them, after normalisation.
     """
-    eyes = network(model)
-    return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
+    net = network(model)
+    return lrp.epsilon_gamma_box((0 - net.mean) / net.std, (1 - net.mean) / net.std)
 
 
 def _falling_gamma(model: nn.Module) -> lrp.Composite:

@@ -143,8 +143,8 @@ def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool
 
 def default_rule(network: SemanticExtraction) -> lrp.Composite:
     """z-box from black to white as the first convolution sees them, gamma, epsilon."""
-    eyes = network.network
-    return lrp.epsilon_gamma_box((0 - eyes.mean) / eyes.std, (1 - eyes.mean) / eyes.std)
+    net = network.network
+    return lrp.epsilon_gamma_box((0 - net.mean) / net.std, (1 - net.mean) / net.std)
 
 
 def _blurred(maps: Maps) -> Maps:

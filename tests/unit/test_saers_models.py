@@ -14,9 +14,9 @@ from experiments import saers_search
 from experiments.saers import (
     EXPLAINED,
     SETTINGS,
-    learned,
     longer,
     shuffled,
+    trained,
 )
 from experiments.saers_models import (
     MODELS,
@@ -189,11 +189,11 @@ def test_vectors_of_another_network_reach_the_model(
 ) -> None:
     other = torch.rand(TINY.items, 3)
     monkeypatch.setattr(experiments, "imagenet_vectors", lambda settings: other)
-    model, columns = learned("VBPR, ImageNet", shop, 6, 0, epochs=1)
+    model, columns = trained("VBPR, ImageNet", shop, 6, 0, epochs=1)
     assert torch.equal(model.features, other)  # type: ignore[arg-type]
     assert columns["cost"] > 0
     assert (columns["method"], columns["variant"]) == ("VBPR", "ImageNet")
-    own, _ = learned("VBPR", shop, 6, 0, epochs=1)
+    own, _ = trained("VBPR", shop, 6, 0, epochs=1)
     assert torch.equal(own.features, torch.from_numpy(shop.found.whole))  # type: ignore[arg-type]
 
 

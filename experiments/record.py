@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from explainrec_lab._version import __version__
-from explainrec_lab.data.records import COLUMNS
-from explainrec_lab.data.store import whole_file
+from explainrec_lab import __version__
+from explainrec_lab.data.store import COLUMNS, whole_file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,7 +179,7 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
         right = truth_table.right_pairs(dataset, pairs, logits, each=75)
         checks = {
             "": trained,
-            "random weights": evaluate.sanity.randomised(trained, seed).eval(),
+            "random weights": evaluate.faithfulness.randomised(trained, seed).eval(),
             "shuffled relations": relation.trained(CPU, dataset, split, seed, shuffled=True),
         }
         for variant, model in checks.items():

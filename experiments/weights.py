@@ -21,8 +21,7 @@ from safetensors.torch import save
 
 from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
-from explainrec_lab import data, relation, saers
-from explainrec_lab._version import __version__
+from explainrec_lab import __version__, data, relation, saers
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation.train import recipe as relation_recipe

@@ -12,8 +12,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from explainrec_lab._version import __version__ as __version__
 from explainrec_lab.settings import settings as settings
+
+__version__ = "0.1.0"
 
 ROOMS = (
     *("baselines", "data", "evaluate", "live", "lrp", "plots"),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from explainrec_lab.lrp.composites import Composite, as_composite
+from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
-from explainrec_lab.lrp.engine.watch import Watch
 from explainrec_lab.lrp.head import SPLITS
 from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import Epsilon, Rule, wide

@@ -12,8 +12,8 @@ from explainrec_lab.relation import truth_table
 from explainrec_lab.relation.data import Pairs, Part, Split, split, test_pairs
 from explainrec_lab.relation.explain import Closeness, Places, default_rule, explain, mean_features
 from explainrec_lab.relation.metric import NEW_USER, UserMetric
-from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.relation.model import RelationModel, features_of, logits_of
 from explainrec_lab.relation.recommend import recommend
 from explainrec_lab.relation.train import loss, pretrained, train, trained, untrained
-from explainrec_lab.relation.truth_table import accuracy, features_of, logits_of
+from explainrec_lab.relation.truth_table import accuracy
 from explainrec_lab.vision.backbone import pixels

@@ -46,8 +46,7 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
-from explainrec_lab.relation.model import Ids, Kinds, RelationModel, check_pictures
-from explainrec_lab.relation.truth_table import features_of
+from explainrec_lab.relation.model import Ids, Kinds, RelationModel, check_pictures, features_of
 
 OF = ("distance", "logit", "personal", "contrast", "closeness")
 

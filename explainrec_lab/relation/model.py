@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import RELATION_KINDS
+from explainrec_lab.data.contracts import RELATION_KINDS, Images
 from explainrec_lab.lrp import difference
+from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
-from explainrec_lab.vision.backbone import Backbone
+from explainrec_lab.vision.backbone import Backbone, pixels
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
@@ -173,3 +176,31 @@ def check_pictures(**images: Tensor) -> None:
     if len({tensor.shape for tensor in images.values()}) > 1:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in images.values())
         raise ValueError(f"{', '.join(images)}: different shapes {shapes}")
+
+
+@torch.no_grad()
+def features_of(
+    model: RelationModel, images: Images, items: ndarray, batch: int = 256
+) -> Float[Tensor, "item D"]:
+    """x of some items, `batch` pictures at a time; the model must be in eval mode."""
+    if model.training:
+        raise ValueError("model: it is in training mode; call model.eval() first")
+    device = model.q.device
+    parts = (items[start : start + batch] for start in range(0, len(items), batch))
+    x = [model.features(pixels(images[ids]).to(device)) for ids in parts]
+    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=device)
+
+
+@torch.no_grad()
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+    """q - d of each pair; every picture goes through the network once."""
+    items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
+    x = features_of(model, images, items)
+    i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
+    user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
+    distances = [
+        model.distance(x[i[rows]], x[j[rows]], user[rows], kind[rows])
+        for rows in torch.arange(len(pairs), device=x.device).split(4096)
+    ]
+    d = torch.cat(distances) if distances else x.new_zeros(0)
+    return (model.q[kind] - d).cpu().numpy()

@@ -36,7 +36,7 @@ from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Images
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
@@ -306,37 +306,6 @@ def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Te
         images = np.stack([render(each, gallery.size).image for each in others])
         found[SCHEMA.attribute(name)] = model.features(pixels(images).to(model.q.device))
     return found
-
-
-# -------------------------------------------------------------------------- accuracy of pairs
-
-
-@torch.no_grad()
-def features_of(
-    model: RelationModel, images: Images, items: ndarray, batch: int = 256
-) -> Float[Tensor, "item D"]:
-    """x of some items, `batch` pictures at a time; the model must be in eval mode."""
-    if model.training:
-        raise ValueError("model: it is in training mode; call model.eval() first")
-    device = model.q.device
-    parts = (items[start : start + batch] for start in range(0, len(items), batch))
-    x = [model.features(pixels(images[ids]).to(device)) for ids in parts]
-    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=device)
-
-
-@torch.no_grad()
-def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
-    """q - d of each pair; every picture goes through the network once."""
-    items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
-    x = features_of(model, images, items)
-    i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
-    user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
-    distances = [
-        model.distance(x[i[rows]], x[j[rows]], user[rows], kind[rows])
-        for rows in torch.arange(len(pairs), device=x.device).split(4096)
-    ]
-    d = torch.cat(distances) if distances else x.new_zeros(0)
-    return (model.q[kind] - d).cpu().numpy()
 
 
 def accuracy(

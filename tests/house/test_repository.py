@@ -53,7 +53,10 @@ def test_citation_is_complete_and_in_step() -> None:
     citation = yaml.safe_load(text("CITATION.cff"))
     needed = {"cff-version", "message", "title", "authors", "version", "license", "references"}
     assert needed <= citation.keys()
-    assert citation["version"] == re.search(r'"(.+)"', text("explainrec_lab/_version.py"))[1]
+    assert (
+        citation["version"]
+        == re.search(r'__version__ = "(.+)"', text("explainrec_lab/__init__.py"))[1]
+    )
     assert len(citation["references"]) == 3, "one for each paper"
 
 

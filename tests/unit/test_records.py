@@ -20,7 +20,7 @@ from experiments.__main__ import COMMANDS, EXPERIMENTS, main
 from experiments.reconet import EXPLAINED
 from experiments.record import Result, record, row
 from explainrec_lab.data import DataNotFound, results
-from explainrec_lab.data.records import COLUMNS, FOLDER, NUMBERS
+from explainrec_lab.data.store import COLUMNS, FOLDER, NUMBERS
 
 NAMES = sorted(path.stem for path in (ROOT / FOLDER).glob("*.json"))
 

@@ -6,8 +6,7 @@ program's own value forward, and backward what the rules say about g. At the inp
 
 | file | holds |
 |---|---|
-| `watch.py` | seeing every call of the program |
-| `operations.py` | the table: which operation gets which treatment |
+| `operations.py` | meets every call; the table: which operation gets which treatment |
 | `treatments.py` | the treatments |
 | `calls.py` | one call: its name, its arguments, its line |
 | `trace.py` | what one explanation knows: roots, marks, sums, steps, books |

@@ -62,7 +62,7 @@ def load() -> Dataset:
     archive = path()
     if not archive.exists():
         _download(archive)
-    ratings, users, movies = (_table(text, name) for name, text in contents(archive).items())
+    ratings, users, movies = (_table(text, name) for name, text in _contents(archive).items())
     users = users.assign(
         gender=users.gender.map(GENDERS),
         age=users.age.map(AGES),
@@ -85,7 +85,7 @@ def _download(archive: Path) -> None:
     try:
         with whole_file(archive) as part:
             fetch(URL, str(part), None)
-            contents(part)
+            _contents(part)
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
         raise DataNotFound(
@@ -95,7 +95,7 @@ def _download(archive: Path) -> None:
         ) from None
 
 
-def contents(archive: Path) -> dict[str, bytes]:
+def _contents(archive: Path) -> dict[str, bytes]:
     """The three files of the archive, checked. Raises ValueError naming the damaged one."""
     files = {}
     with archives.opened(archive, f"movielens-1m: {archive} is not there") as file:
@@ -104,7 +104,7 @@ def contents(archive: Path) -> dict[str, bytes]:
             try:
                 if name not in inside:
                     raise ValueError(f"it has no {name}")
-                files[name] = archives.contents(file, inside[name])
+                files[name] = archives._contents(file, inside[name])
                 if hashlib.sha256(files[name]).hexdigest() != digest:
                     raise ValueError(f"{name} differs from MovieLens 1M's")
             except ValueError as error:

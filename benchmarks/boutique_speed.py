@@ -7,8 +7,6 @@ changes the figure little. Prints one JSON line a result:
     python benchmarks/boutique_speed.py --processes 2 --items 1024
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import tempfile

@@ -1,7 +1,5 @@
 """What all benchmarks share: one JSON line a result, and clocks."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -7,8 +7,6 @@ One JSON line a result. Recall, LIME and their costs are recorded by `python -m 
 reconet-table-1` and `reconet-lime`.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 

@@ -10,8 +10,6 @@ high-water mark of resident memory during the call minus what was resident befor
 The oracles of `cases` are those of tests/oracles, where `test_lrp_zoo.py` covers torchvision.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -10,8 +10,6 @@ of trained networks are smaller. Rankers stand over VBPR, on features drawn at r
     python benchmarks/saers.py training --batch 256
 """
 
-from __future__ import annotations
-
 import argparse
 
 import torch

@@ -4,8 +4,6 @@ python -m experiments data       what data there is, and whether it is here
 python -m experiments weights    train the networks that the pages load
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@
 Source: RecoNet, §5.5; Ribeiro et al. 2016.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -4,8 +4,6 @@ Photos of one style in two colours, and one photo under two numbers, never stand
 the division: products are divided by their name without its colour, and by their picture.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Iterator

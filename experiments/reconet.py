@@ -1,7 +1,5 @@
 """RecoNet on the paper's data: Table 1's recall@50 on MovieLens 1M, and how its models train."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial

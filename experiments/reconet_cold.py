@@ -1,7 +1,5 @@
 """RecoNet for users without a history: §5.2 and Figure 4 on MovieLens 1M."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 The target is the first recommendation of each user, among the films not in the training history.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial

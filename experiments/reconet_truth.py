@@ -1,7 +1,5 @@
 """RecoNet's reasons against the boutique's truth: is the preference named that made her buy?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 

@@ -1,7 +1,5 @@
 """One measured number, what it depends on, and the file it is written to."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

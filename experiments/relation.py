@@ -1,7 +1,5 @@
 """The relation model on the boutique: Table 1's layout, its baseline, and relevance feedback."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial

@@ -15,8 +15,6 @@ same for all pictures; the weights of the convolutions change only by training o
 Source: LRP for explainable recommendations, §4. Not here: what it brings (`relation.py`).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """SAERS on the boutique: Figures 4 to 6, Table 2, and whether its attention is the reason."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial

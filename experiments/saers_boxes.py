@@ -5,8 +5,6 @@ were chosen by hand on the items of a second (`CHOSEN_ON`; the trials are not re
 recorded is measured on a third.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 

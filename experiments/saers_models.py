@@ -12,8 +12,6 @@
 Source: SAERS, §4.2 and §4.4.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

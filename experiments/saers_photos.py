@@ -9,8 +9,6 @@ first division.
 Source: SAERS, §4.1 to §4.3. The photos stay where they are; only numbers leave.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace

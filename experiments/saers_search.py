@@ -11,8 +11,6 @@ validation set"). The paper's rates end at 0.01, with which our models are still
 after 20 epochs, and its lambda stands before a sum over all triples; so the grid is another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any

@@ -9,8 +9,6 @@ set once, not searched.
 Source: SAERS, §3.2 and §3.3; Table 2 for the two models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import Any

@@ -15,8 +15,6 @@ RecoNet's settings for attributes are not searched. The best settings stand in
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace

@@ -6,8 +6,6 @@ A network is written in half precision; its scores are those of the rounded weig
 it never saw, so that a test can compute them again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

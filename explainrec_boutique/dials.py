@@ -3,8 +3,6 @@
 A dial out of its range is refused where it is set; whoever holds dials may trust them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any

@@ -6,8 +6,6 @@ and drawn again. The file is mapped into memory for reading; nothing needs to fi
 processes draw; their number changes the time, never a byte.
 """
 
-from __future__ import annotations
-
 import hashlib
 import multiprocessing
 import os

@@ -6,8 +6,6 @@ preferences (`shoppers.py`). Its *typical* features are what a member most often
 herself, which is all that a cold-start model knows. Tables of words; nothing is drawn here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .vocabulary import LENGTH, NECK

@@ -16,8 +16,6 @@ label noise make it hard, both with reason -1: *distractors*, whose colour famil
 whose keys do not, and *noise*, whose keys do not match either.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations

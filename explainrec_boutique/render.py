@@ -12,8 +12,6 @@ The frame is fitted to the room that all classes of a kind of garment need, so i
 about a class and never crops a counterfactual.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

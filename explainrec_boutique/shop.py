@@ -7,8 +7,6 @@ and each relation happened.
     shop = explainrec_boutique.load(items=300, shoppers=100, size=64, seed=0)
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

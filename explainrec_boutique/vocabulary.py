@@ -7,8 +7,6 @@ the position of an attribute, and of a class within it, is its code everywhere.
 Source: SAERS, Table 1. Nothing is drawn here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 DOES_NOT_APPLY = -1  # code of an attribute that an item does not have (a shoe has no neckline)

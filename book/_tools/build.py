@@ -11,8 +11,6 @@ A tree or page gets its final name only when it is complete. A failing cell or a
 ends the run with a non-zero exit code.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

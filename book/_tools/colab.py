@@ -5,8 +5,6 @@ folder's content to the branch `colab`; the page's Colab buttons lead there. The
 book itself install nothing.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -5,8 +5,6 @@ found by reading files, never by running them: `@pytest.mark.oracle(paper, name)
 in the book an equation's `:label: eq-paper-name`.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import re

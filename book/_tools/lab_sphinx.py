@@ -7,8 +7,6 @@
 - Buttons lead to the repository of this clone; roles that Sphinx gets wrong are mended.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 from importlib.resources import files

@@ -6,8 +6,6 @@ asks that process for a copy of itself and stays as long as the copy runs. Nothi
 from an ordinary kernel: the copy has the asker's folder, environment, arguments and output.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

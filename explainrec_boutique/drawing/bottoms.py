@@ -5,8 +5,6 @@ design's full-length trousers. So the counterfactual of a length changes what li
 shorter hem, and nothing above it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

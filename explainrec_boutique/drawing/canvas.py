@@ -7,8 +7,6 @@ fills polygons alike from release 11.2 on; before, a few border pixels differ). 
 in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ every machine. Textures are functions of cloth coordinates and the design's seed
 garment differently never changes the pattern where both cuts have cloth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cached_property
 

@@ -1,7 +1,5 @@
 """Toes of shoes: round, pointed, peep, open. And closures: laces, elastic, zipper, buckle."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .canvas import Canvas, Clip, Cover, Finish

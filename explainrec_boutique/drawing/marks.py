@@ -1,7 +1,5 @@
 """Brand marks: eight small shapes that say nothing about an item (unless a dial ties them)."""
 
-from __future__ import annotations
-
 from .canvas import Canvas
 from .fabric import INK, WHITE, luminance
 from .geometry import Point, Points, box, closed, curve, ellipse, join, star

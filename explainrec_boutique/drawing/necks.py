@@ -6,8 +6,6 @@ where the back's rim runs; the inside of the back shows between the two. What li
 all classes of a kind, but for the boat neck, which is what a boat neck is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

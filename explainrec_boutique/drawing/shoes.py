@@ -6,8 +6,6 @@ higher heel lifts the back of the last, and whatever is attached goes with it. A
 only says where its shaft is cut. Toes and closures are in `fastenings.py`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..design import Design

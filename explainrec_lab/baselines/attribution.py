@@ -10,8 +10,6 @@ Sources: gradient, Simonyan et al. 2014; gradient x input, Shrikumar et al. 2016
 gradients, Sundararajan et al. 2017; Grad-CAM, Selvaraju et al. 2017. None knows a chapter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

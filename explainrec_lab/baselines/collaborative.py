@@ -15,8 +15,6 @@ Sources: RecoNet, §5.1 (what it compares with); Sarwar et al. 2001 (neighbours)
 Volinsky 2008 (iALS; the paper's wALS, Pan et al. 2008, is its sibling); Steck 2019 (EASE).
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, fields
 from typing import Protocol, TypeAlias

@@ -8,8 +8,6 @@ Explainers that look inside are in `attribution.py`.
     lime(black_box, n=40, samples=5000, seed=0)
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -8,8 +8,6 @@ the boutique's shoppers follow, which is about the best that can be said from a 
 has the shape of the true one (`data.Truth.preference`). Source: none of the papers.
 """
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import numpy as np

@@ -8,8 +8,6 @@ Sources: BPR-MF, Rendle et al. (2009); VBPR, He and McAuley (2016); DeepStyle, L
 JRL, Zhang et al. (2017), its image part. The comparison is SAERS, §4.2.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

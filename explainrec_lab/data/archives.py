@@ -10,8 +10,6 @@ a blank one (`saers.extract` gives it no attribute). An archive is opened anew f
 nothing stays open, so a fork or a pickle takes the photos along.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

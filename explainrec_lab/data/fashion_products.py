@@ -9,8 +9,6 @@ A missing attribute may not apply, or nobody filled it in: both are -1 here, and
 tell them apart.
 """
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every source that reads a table passes through here, and so can your own purchases.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from explainrec_lab.data.contracts import (

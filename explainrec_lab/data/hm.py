@@ -6,8 +6,6 @@ it needs an account there and consent to the competition's terms, so nothing is 
 Source: H&M Personalized Fashion Recommendations, Kaggle, 2022; terms: non-commercial.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

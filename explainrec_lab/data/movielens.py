@@ -5,8 +5,6 @@ The files inside the archive are checked against their published contents, so a 
 is as good as the original. Source: Harper & Konstan, 2015; terms: research use, no redistribution.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The one door to data: `load(name)`, and `available()`, which tells what lies behind it."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass
 from types import ModuleType

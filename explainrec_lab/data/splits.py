@@ -4,8 +4,6 @@ Source: RecoNet, §5 (implicit threshold), §5.1 (60-20-20 split), §5.2 (cold-s
 §4.1 (one record a user held out, twice) and §4.3 (cold items).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

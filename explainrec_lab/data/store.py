@@ -7,8 +7,6 @@ appears under its final name only when it is complete.
 `results` reads what `python -m experiments NAME` measured, as a table with real columns.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -16,8 +16,6 @@ relevance map is left. A map that stays as it was shows the picture, not the mod
 *labels*, train a second model on shuffled ones.)
 """
 
-from __future__ import annotations
-
 import copy
 import warnings
 from collections.abc import Callable, Sequence

@@ -13,8 +13,6 @@ A pair has two images, and their relevance can be ranked in each image or over b
 reports all). Whether spoiling the relevant pixels moves the *model* is asked in `faithfulness.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

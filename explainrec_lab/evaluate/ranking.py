@@ -4,8 +4,6 @@ Source: RecoNet, §5.1 (recall@k); SAERS, §4.1 (AUC, NDCG@N, sampling). Nothing
 scores come in as a matrix, or as lists of ranked items.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -10,8 +10,6 @@ An event counts when it has a reason (not -1) and its item has at least two attr
 attribute there is nothing to explain.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

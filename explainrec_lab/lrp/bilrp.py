@@ -16,8 +16,6 @@ that `lrp.relevance` can follow. Not here: which embedding makes a distance an o
 (`relation/explanation.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

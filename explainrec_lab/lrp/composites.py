@@ -6,8 +6,6 @@ The first selector that says yes decides. `rest` takes what is left, and all sum
 weights of their own: pooling, additions, a batch norm that no convolution feeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ divided between its two operands by a named split, and the second hands down gra
 divided by its degree, which is exact for a homogeneous function (Euler).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar

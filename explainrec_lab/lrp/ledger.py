@@ -1,7 +1,5 @@
 """The ledger: where the relevance of an output went, to the last digit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import pandas as pd

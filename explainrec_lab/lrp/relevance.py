@@ -1,7 +1,5 @@
 """`relevance`: the one door to the engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ becomes of a score when features go.
 Source: LRP paper, Figure 3; RecoNet, Figures 6 to 8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt

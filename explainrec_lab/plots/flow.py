@@ -4,8 +4,6 @@ Crisp at any size, readable by screen readers, at home in a dark page, and narro
 phone. `live/flow.js` draws the same while a reader changes the profile.
 """
 
-from __future__ import annotations
-
 import html
 import textwrap
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ pictures together are blue and unbroken, those that push them apart orange and d
 colour vision is needed. Pale squares mark the patches.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import matplotlib.pyplot as plt

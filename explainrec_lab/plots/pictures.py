@@ -7,8 +7,6 @@ so that a single pixel does not blank the rest.
 Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What all figures share: the style sheet, colours that every reader can tell apart, pictures."""
 
-from __future__ import annotations
-
 from importlib import resources
 from typing import Any
 

@@ -10,8 +10,6 @@ the model's scores favour for this user (`favoured`).
 Source: RecoNet, §4.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Source: RecoNet, §4.1. `Q` holds one latent vector a *row*, the paper's one a column.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """Recommendations for one profile, of a user known or new. Source: RecoNet, §4.3."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

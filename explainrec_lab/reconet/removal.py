@@ -10,8 +10,6 @@ For the one-layer model the effect of a removal follows from the relevances alon
 the best k to remove. Item attributes stay when their items go, unless one asks for it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The loop itself is `training.fit`; the examples are §4.2's (`data`); the loss is §4.1's.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict

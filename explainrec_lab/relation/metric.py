@@ -6,8 +6,6 @@ personal one, one a user and kind. A user that training never saw, `NEW_USER`, h
 and the mean of the personal ones.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ two feature vectors and the squared length are marked for `lrp`, so that relevan
 them to both pictures. Not here: the loss and training (`train.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeAlias
 

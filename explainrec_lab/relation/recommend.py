@@ -5,8 +5,6 @@ and sigma rises, so that the most probable item is the nearest one in z = x L. A
 user and kind are one matrix product.
 """
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray

@@ -15,8 +15,6 @@ Source: LRP for explainable recommendations, §2.2 (the objective, end to end, A
 ("we use the pre-trained model to only initialize the weights").
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace

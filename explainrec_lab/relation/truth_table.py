@@ -18,8 +18,6 @@ Source: LRP for explainable recommendations, §2.3 and §3.3, which judges heatm
 and by eye; the truth, the scores and the other explainers are ours or of the field around it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 

@@ -11,8 +11,6 @@ Source: SAERS, §3.1, Eq. 1. The paper trains one softmax an attribute and does 
 attribute that a picture lacks is taught; masks, weights and the question "does it apply?" are ours.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass

@@ -10,8 +10,6 @@ Beside the network's maps stand some that know no attribute (the whole garment) 
 Source: the scores are of the field; SAERS shows its boxes in Figure 8 and scores none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 

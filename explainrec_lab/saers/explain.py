@@ -15,8 +15,6 @@ Which answer is right can be counted where the true reason is known: `hit_rate`.
 Source: SAERS, §3.4; contribution, swap and the count are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -14,8 +14,6 @@ Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how 
 (`data.py`) is elsewhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The best items of each user that she has not bought yet. Source: SAERS, §4.1 (top-N)."""
 
-from __future__ import annotations
-
 from jaxtyping import Int
 from numpy import ndarray
 

@@ -11,8 +11,6 @@ Source: SAERS, §3.1, Eq. 2 and 3; Grad-CAM, Selvaraju et al. 2017; HiResCAM, Dr
 Fast R-CNN, Girshick 2015.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@
 Source: SAERS, §3.3 (Eq. 9, Adam) and §4.1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

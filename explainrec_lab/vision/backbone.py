@@ -7,8 +7,6 @@ VGGs and ResNets also at a fraction of it, which trains from scratch on a laptop
 Not here: what the chapters put on top of the maps.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from itertools import takewhile

@@ -8,8 +8,6 @@ never shows a network of yesterday's recipe. `EXPLAINREC_TRAIN=1` leaves this fo
 Not here: how the files are made (`python -m experiments weights`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

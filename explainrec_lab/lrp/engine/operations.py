@@ -11,8 +11,6 @@ Every call of the program is met once, by a `TorchFunctionMode`: it needs no mod
 no model, and meets functional calls, shared modules and in-place operations as what they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ own, bit for bit, and marks what relevance flows through. `operations.py` says w
 which.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

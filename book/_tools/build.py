@@ -25,13 +25,10 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from warm_kernel import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
@@ -129,9 +126,7 @@ def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
         "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
         "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
     }
-    worth_it = sys.platform == "linux" and settings != "gpu" and len(stale) > 2
-    with warm(environment) if worth_it else nullcontext(environment) as environment:
-        return subprocess.run(command, cwd=tree, env=environment).returncode
+    return subprocess.run(command, cwd=tree, env=environment).returncode
 
 
 def seconds_of(notebook: Path) -> float:

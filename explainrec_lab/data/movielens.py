@@ -102,7 +102,7 @@ def _contents(archive: Path) -> dict[str, bytes]:
             try:
                 if name not in inside:
                     raise ValueError(f"it has no {name}")
-                files[name] = archives._contents(file, inside[name])
+                files[name] = archives.contents(file, inside[name])
                 if hashlib.sha256(files[name]).hexdigest() != digest:
                     raise ValueError(f"{name} differs from MovieLens 1M's")
             except ValueError as error:

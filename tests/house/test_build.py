@@ -123,25 +123,3 @@ def test_a_stopped_build_leaves_no_half_copy(lab: Path, stop: signal.Signals) ->
     run.send_signal(stop)
     assert run.wait(timeout=60) == 128 + stop
     assert not list((lab / ".executed").iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked")
-def test_warm_kernels_are_kernels_like_others(lab: Path) -> None:
-    """They print, draw, know their folder and settings, and share no variables."""
-    source = (
-        "import os, pathlib, explainrec_lab\n"
-        "assert 'seen' not in globals()\n"
-        "seen = pathlib.Path.cwd().name, os.environ['EXPLAINREC_SETTINGS']\n"
-        "print(*seen)\n"
-        "from matplotlib import pyplot\n"
-        "pyplot.plot([1, 2]);"
-    )
-    for name in ("one", "two", "three"):
-        write_notebook(lab / "book" / f"{name}.ipynb", source)
-    build.execute("ci")
-    for name in ("one", "two", "three"):
-        (cell,) = json.loads((lab / f".executed/ci/book/{name}.ipynb").read_text())["cells"]
-        printed, drawn = cell["outputs"]
-        assert "".join(printed["text"]) == "book ci\n"
-        assert "image/png" in drawn["data"]

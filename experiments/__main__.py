@@ -36,11 +36,11 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
         saers_photos,
     )
 }
+# What else `python -m experiments` does.
 COMMANDS: dict[str, Callable[[], None]] = {
     "data": lambda: print(data.available().to_string()),
     "weights": weights.write,
 }
-"""What else `python -m experiments` does."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments", description="Record our results.")
-    parser.add_argument("name", help=", ".join([*COMMANDS, *EXPERIMENTS]))
+    parser.add_argument("name", choices=[*COMMANDS, *EXPERIMENTS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
@@ -70,9 +70,6 @@ def _run(asked: argparse.Namespace) -> None:
             raise ValueError(f"--{option}: {getattr(asked, option)}; must be at least 1")
     if asked.name in COMMANDS:
         return COMMANDS[asked.name]()
-    if asked.name not in EXPERIMENTS:
-        known = ", ".join([*COMMANDS, *EXPERIMENTS])
-        raise ValueError(f"{asked.name!r}: no such experiment; choose from {known}")
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
     print("written to", record(asked.name, EXPERIMENTS[asked.name](asked.seeds), asked.results))

@@ -52,17 +52,16 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
         shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
         for variant, settings in NETWORKS.items():
             network = saers.trained_network(settings, seed)
-            shared = {"seed": seed, "cost": network.seconds, "settings": asdict(settings)}
+            shared = {"data": "boutique", "seed": seed, "cost": network.seconds}
+            shared |= {"settings": asdict(settings)}
             right = accuracy(network, shop.catalogue)
             every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
-            rows = [
-                {"method": "network", "variant": variant, **each}
-                for each in _by_attribute("accuracy", every)
-            ]
+            row = {"method": "network", "variant": variant, **shared}
+            yield from results(_by_attribute("accuracy", every), **row)
             main = settings == CPU
             maps = boxes.MAPS if main else ON_F
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
-            yield from results([*rows, *_boxes(table, variant)], data="boutique", **shared)
+            yield from results(_boxes(table, variant), **shared)
 
 
 def shown_at(seed: int) -> int:

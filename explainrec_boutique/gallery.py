@@ -230,5 +230,4 @@ def _drawing_files() -> list[Path]:
 
 
 def _cpus() -> int:
-    able = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if able else os.cpu_count() or 1
+    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))

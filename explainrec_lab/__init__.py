@@ -9,6 +9,7 @@ A room opens when it is first named: a page pays for the imports that it needs.
 """
 
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,7 @@ from explainrec_lab.settings import settings as settings
 
 __version__ = "0.1.0"
 
-ROOMS = (
-    *("baselines", "data", "evaluate", "live", "lrp", "plots"),
-    *("reconet", "relation", "saers", "training", "vision", "weights"),
-)
+ROOMS = tuple(room.name for room in iter_modules(__path__))
 
 if TYPE_CHECKING:  # for whoever reads types, or completes names
     from explainrec_lab import (  # noqa: F401

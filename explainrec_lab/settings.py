@@ -108,9 +108,9 @@ class Saers:
             `cpu` show the same network, which is in `weights`.
         backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
             pixels of a cell of the last feature map.
-        head: see `saers.network.HEADS`; hidden: units of its hidden layer.
+        head: see `saers.attributes.HEADS`; hidden: units of its hidden layer.
         epochs, learning_rate, batch_size: of the network.
-        d: size of the embeddings of users and items; `saers.line_up.TUNED` holds the rest.
+        d: size of the embeddings of users and items; `saers.train.TUNED` holds the rest.
     """
 
     name: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -292,3 +294,41 @@ def test_an_unsupported_operation_on_constants_is_none_of_our_business() -> None
             return super().forward(x) * F.softmax(self.b.bias, 0).detach()
 
     assert lrp.relevance(Weighted(), x(), 0).shape == (2, 4)
+
+
+# --------------------------------------------------------------------------- what stays behind
+
+
+@pytest.mark.parametrize("output", [7, lambda values: values.softmax(1)[:, 0]], ids=["index", "op"])
+def test_a_call_that_fails_keeps_no_activation_alive(output: Any) -> None:
+    alive: list[weakref.ref[Tensor]] = []
+
+    def watched(values: Tensor) -> Tensor:
+        alive.append(weakref.ref(values))
+        return values.relu()
+
+    with pytest.raises((ValueError, lrp.UnsupportedOperation)):
+        lrp.relevance(Net(watched), x(), output)
+    gc.collect()
+    assert alive and alive[0]() is None
+
+
+@pytest.mark.parametrize("rule", [lrp.Epsilon(1e-6), lrp.Gamma(0.25), lrp.ZPlus()], ids=str)
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (lambda: nn.Linear(4, 3), (2, 5, 4)),
+        (lambda: nn.Conv1d(2, 3, 3), (2, 9)),
+        (lambda: nn.Conv2d(2, 3, 3), (2, 6, 6)),
+        (lambda: lambda x: torch.einsum("bnd,kd->bnk", x, torch.ones(3, 4)), (2, 5, 4)),
+    ],
+    ids=["linear in three dimensions", "conv1d without batch", "conv2d without batch", "einsum"],
+)
+def test_unusual_shapes_close_their_ledger(rule: lrp.Rule, layer: Any, shape: Any) -> None:
+    given = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        layer = layer()
+    value = lambda x: layer(x).relu().flatten(1).sum(1)  # noqa: E731
+    _, ledger = lrp.relevance(value, given, None, rule, ledger=True)
+    assert abs(ledger.gap) <= 1e-5 * max(1.0, abs(ledger.output))

@@ -310,7 +310,7 @@ def test_calls_that_fail_keep_no_activation_alive(output: Any) -> None:
         return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
 
     first = tensors_after_a_failure()
-    assert {tensors_after_a_failure() for _ in range(3)} == {first}
+    assert max(tensors_after_a_failure() for _ in range(3)) <= first
 
 
 @pytest.mark.parametrize("rule", [lrp.Epsilon(1e-6), lrp.Gamma(0.25), lrp.ZPlus()], ids=str)

@@ -1,8 +1,11 @@
-"""What tests need from this machine: where the repository is, and one rule for what is missing."""
+"""What tests share: where the repository is, how its code is read, one rule for what is missing."""
 
 from __future__ import annotations
 
+import ast
+import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,3 +19,14 @@ def lacking(reason: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason} (CI=true: this may not be skipped)")
     pytest.skip(reason)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a module, or of a notebook's code cells."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+        lines = "\n".join("".join(cell) for cell in cells).splitlines()
+        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    return ast.parse(text)

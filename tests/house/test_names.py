@@ -6,7 +6,6 @@ Found without running them: imports, and attributes of imported modules (`lab.lr
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from machine import ROOT
+from machine import ROOT, tree
 
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
 FILES = [
@@ -23,16 +22,6 @@ FILES = [
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in path.parts
 ]
-
-
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of a module, or of a notebook's code cells."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
-        lines = "\n".join("".join(cell) for cell in cells).splitlines()
-        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    return ast.parse(text)
 
 
 def taken(module: str, name: str) -> Any:

@@ -17,7 +17,6 @@ compared without their owners, so this finds most idle names, not all.
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -25,20 +24,10 @@ from importlib import import_module
 from pathlib import Path
 
 from equation_index import index, markdown
+from machine import tree
 
 PACKAGES = ("explainrec_lab", "explainrec_boutique")
 USERS = ("book", "experiments", "benchmarks", *PACKAGES)
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of a module, or of a notebook's code cells."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        cells = [c["source"] for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
-        lines = "\n".join("".join(cell) for cell in cells).splitlines()
-        text = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-    return ast.parse(text)
 
 
 def modules(root: Path) -> Iterator[Path]:

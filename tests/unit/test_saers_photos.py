@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from explainrec_lab.vision.labels import balanced_losses, class_weights
 from PIL import Image
 
 from experiments import photo_attributes, saers, saers_photos, saers_search
@@ -24,7 +25,6 @@ from explainrec_lab.data import (
     fashion_products,
     hm,
 )
-from explainrec_lab.vision.labels import balanced_losses, class_weights
 
 SCHEMA = Schema(
     {"Neck": ("Round Neck", "V-Neck"), "Sleeve Length": ("Short Sleeves", "Sleeveless")}

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,22 +163,24 @@ def explain(
     asked = (_plain(user), _plain(kind))
     program = _program(model, of, rivals, references, asked, len(images_i))
     rule = default_rule(model) if rule is None else rule
-    shown, how = tuple(images.values()), {"rule": rule, "split": split, "ledger": True}
+    shown = tuple(images.values())
+    propagated = partial(lrp.relevance, rule=rule, split=split, ledger=True)
     if level == "pixels" and only is None:
         whole = _Asked(model, lambda *i: program.value(*map(program.units, i)))
-        return Explanation(*lrp.relevance(whole, shown, **how))
+        return Explanation(*propagated(whole, shown))
     with torch.no_grad():
         u = tuple(program.units(each) for each in shown)
-    units, ledger = lrp.relevance(_Asked(model, program.value), u, **how)
+    units, ledger = propagated(_Asked(model, program.value), u)
     if level == "units":
         return Explanation(units, ledger, getattr(model.head, "questions", ()))
     kept = _kept(model, only)
     weights = [torch.where(own == 0, 0.0, R / own) * kept for R, own in zip(units, u, strict=True)]
 
     def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
-        return sum((model.features(p) * w).sum(1) for p, w in zip(pictures, weights, strict=True))
+        parts = [(model.features(p) * w).sum(1) for p, w in zip(pictures, weights, strict=True)]
+        return torch.stack(parts).sum(0)
 
-    maps, below = lrp.relevance(of_kept, shown, **how)
+    maps, below = propagated(of_kept, shown)
     followed = float(sum((each * kept).sum() for each in units))
     return Explanation(maps, _joined(ledger, below, followed))
 

@@ -112,8 +112,8 @@ def _fold(layers: nn.Sequential) -> None:
         if isinstance(layer, ScaledConv2d):
             shape = (layer.in_channels, layer.out_channels, layer.kernel_size)
             own = nn.Conv2d(*shape, layer.stride, layer.padding, bias=False)  # type: ignore[arg-type]
-            own.weight.copy_(layer.standardised())
-            layers[place] = own.to(layer.weight.device, memory_format=torch.channels_last).eval()
+            own.weight.data = layer.standardised().clone()
+            layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
         elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
             before.weight.mul_(layer.factor().view(-1, *(1,) * (before.weight.ndim - 1)))
             layers[place] = nn.Identity()

@@ -184,7 +184,7 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
     norm = nn.BatchNorm1d(hidden) if bias else ScaleNorm(hidden)
     layers = (nn.Linear(network.size, hidden, bias), norm, nn.ReLU())
     if not bias:
-        nn.init.kaiming_normal_(layers[0].weight, nonlinearity="relu")  # type: ignore[arg-type]
+        nn.init.kaiming_normal_(layers[0].weight, nonlinearity="relu")
     return nn.Sequential(nn.Flatten(), *layers, nn.Linear(hidden, answers, bias))
 
 

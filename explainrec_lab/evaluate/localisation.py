@@ -3,6 +3,10 @@
 Source: the scores' usual names are relevance mass and rank accuracy (Arras et al. 2022) and the
 pointing game (Zhang et al. 2018). Only a source with masks can be scored (the boutique).
 
+The true region is always named: the *part mask* (the pixels that an attribute's name points at) or
+the *silhouette* (all pixels of the item; they carry its colour). *Counterfactual masks*
+(`Catalogue.mask`) are scored nowhere here.
+
 Maps are `[event, height, width]`, arrays or tensors, channels summed away. One rule for all
  scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
 'negative' what speaks against (as a positive number), 'absolute' both. And one rule for ties:
@@ -97,12 +101,12 @@ def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]
 def densest_attribute(
     relevance: Map, masks: Map, sign: str = "positive"
 ) -> Float[ndarray, "event attribute"]:
-    """Mean relevance per pixel in each attribute's mask, as scores for `truth.reason_hit_rate`.
+    """Mean relevance a pixel in each attribute's part mask: scores for `truth.reason_hit_rate`.
 
     An attribute without pixels scores 0, the least there is.
 
     Args:
-        masks: bool `[event, attribute, height, width]` (`attribute_masks`).
+        masks: bool `[event, attribute, height, width]`, part masks (`attribute_masks`).
     """
     regions = _array(masks).astype(bool)
     some = np.ones((len(regions), *regions.shape[2:]), bool)
@@ -125,7 +129,7 @@ def pair_scores(
 
     Args:
         relevance: two maps, `[pair, height, width]` or with channels before the height.
-        masks: the true region in both images (`relation_masks`).
+        masks: the true region in both images, part masks or silhouettes (`relation_masks`).
 
     Returns:
         One row a view and pair, indexed by `pair`: `view` (one of `VIEWS`), `area` (share of the

@@ -209,9 +209,8 @@ def _asked(shop: Dataset, pairs: Pairs) -> tuple[Int[ndarray, "pair 2"], pd.Data
     if (reasons == NO_REASON).any():
         raise ValueError("pairs: some have no reason to find; take `right_pairs`")
     colour = shop.truth.relation_colour[pairs.rows]  # type: ignore[union-attr]
-    kind = np.array(RELATION_KINDS)[pairs.kind]
     rule = np.where(colour, "attribute and colour", "attribute")
-    return reasons, pd.DataFrame({"kind": kind, "rule": rule})
+    return reasons, pd.DataFrame({"kind": np.array(RELATION_KINDS)[pairs.kind], "rule": rule})
 
 
 def truth_table(
@@ -409,5 +408,4 @@ def accuracy(
 ) -> dict[str, float]:
     """Share of right predictions for each kind of relation; nan where there are no pairs."""
     right = pd.Series(np.asarray(predicted) == np.asarray(true))
-    shares = right.groupby(np.array(RELATION_KINDS)[kind]).mean()
-    return shares.reindex(RELATION_KINDS).to_dict()
+    return right.groupby(np.array(RELATION_KINDS)[kind]).mean().reindex(RELATION_KINDS).to_dict()

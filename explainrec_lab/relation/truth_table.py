@@ -323,7 +323,8 @@ def summary(
     Returns:
         `MEASURES` or `UNIT_MEASURES` over both images (each by itself), `pooled` (the mass ratio
         of both together) and `pairs`; with `draws`, also the ends of each mean's 95 % interval,
-        such as `densest_low` and `densest_high`.
+        such as `densest_low` and `densest_high`. Where all of few pairs score the same, the
+        interval is a point, and too short: nothing varies that could be drawn again.
 
     Raises:
         ValueError: an unknown truth.
@@ -344,6 +345,7 @@ def summary(
         again = groups.apply(_drawn_again, draws).groupby(level=keys, sort=False)
         for end, share in (("low", 0.025), ("high", 0.975)):
             found = found.join(again.quantile(share).add_suffix(f"_{end}"))
+        found = found[[f"{name}{end}" for name in scores for end in ("", "_low", "_high")]]
     return found.assign(pairs=table.groupby(keys, sort=False)["pair"].nunique())
 
 

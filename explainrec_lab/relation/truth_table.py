@@ -38,9 +38,9 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
-from explainrec_lab.relation.explain import convolutions, default_rule
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
+from explainrec_lab.vision.homogeneous import convolutions, default_rule
 
 Maps: TypeAlias = tuple[Tensor, Tensor]
 """Relevance of both pictures: `[pair, 3, height, width]` each, or without channels."""

@@ -17,18 +17,27 @@ from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
-SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
-"""What the feedback loop is tried on."""
+SMALL = replace(CPU, items=4000, network=replace(CPU.network, photos=4000, epochs=6))
+"""What the feedback loop is tried on: less than a minute of a processor, naming included."""
+
+PAPER = replace(
+    CPU,
+    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch"),
+    features="projection",
+)
+"""The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture."""
 
 COMPARED: list[tuple[str, Relation]] = [
-    ("", replace(CPU, D=10, rank=10)),
     ("", CPU),
-    ("", replace(CPU, D=500)),
+    ("small", SMALL),
     ("network fixed", replace(CPU, end_to_end=False)),
+    ("projection", replace(CPU, features="projection")),
     ("diagonal M(u)", replace(CPU, metric="diagonal")),
     ("full M(u)", replace(CPU, metric="full")),
+    *(("paper's network", replace(PAPER, D=D, rank=min(D, CPU.rank))) for D in (10, 100, 500)),
+    ("paper's network fixed", replace(PAPER, end_to_end=False)),
 ]
-"""The paper's three sizes, its baseline, and the three forms of M(u)."""
+"""Ours, its variants, and the paper's three sizes and its baseline."""
 
 NAMES = ("gains from relevance", "gains in shuffled places", "no gains")
 METHOD_OF = dict(zip(CONTROLS, NAMES, strict=True))

@@ -47,9 +47,9 @@ from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
-from explainrec_lab.relation.explain import convolutions, default_rule
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
+from explainrec_lab.vision.homogeneous import convolutions, default_rule
 
 # Relevance of both pictures: `[pair, 3, height, width]` each, or without channels.
 Maps: TypeAlias = tuple[Tensor, Tensor]

@@ -13,10 +13,11 @@ from experiments.relation import shop_of
 from explainrec_lab import relation
 from explainrec_lab.data import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
-from explainrec_lab.settings import SIZES
+from explainrec_lab.settings import SIZES, Network
 
 CI = SIZES["relation"]["ci"]
-TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, batch_size=16, D=5, weights="scratch")
+SMALL = Network(60, 64, "vgg11", 0.05, "batch", epochs=1, hidden=8)
+TINY = replace(CI, items=60, pairs=200, network=SMALL, epochs=4, batch_size=16, start="fresh")
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def main() -> None:
 def gallery_seconds(designs: list[Design], size: int, processes: int) -> float:
     """Draw into an empty folder, file and checksums included."""
     with tempfile.TemporaryDirectory() as cache:
-        return cpu_seconds(lambda: Gallery(designs, size, Path(cache), processes).draw_all())
+        return cpu_seconds(lambda: Gallery(designs, size, Path(cache), processes)[:])
 
 
 if __name__ == "__main__":

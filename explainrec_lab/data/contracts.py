@@ -165,8 +165,9 @@ class Features:
         for column, word in columns.items():
             codes, values = pd.factorize(table[column], sort=True)
             (known,) = np.nonzero(codes >= 0)
-            names = [f"{word}: {value}" for value in values]
-            parts.append(cls.from_pairs(names, known, codes[known], len(table)))
+            names = tuple(f"{word}: {value}" for value in values)
+            shape = (len(table), len(names))
+            parts.append(cls(names, _ones(known, codes[known], shape, np.int8)))
         return cls.joined(parts)
 
     @classmethod
@@ -182,15 +183,6 @@ class Features:
         """The features of several tables side by side, for the same owners."""
         matrix = sparse.csr_array(sparse.hstack([part.matrix for part in parts], format="csr"))
         return cls(tuple(name for part in parts for name in part.names), matrix)
-
-    @classmethod
-    def from_pairs(
-        cls, names: Sequence[str], owners: ndarray, features: ndarray, count: int
-    ) -> Features:
-        """Features from (owner, feature) pairs; repeated pairs count once."""
-        owners = check_ids("owners", owners, count, "owner")
-        features = check_ids("features", features, len(names), "feature")
-        return cls(tuple(names), _ones(owners, features, (count, len(names)), np.int8))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -341,14 +333,12 @@ class Truth:
             picture and in the target's (they may differ: a collar goes with a heel); both -1 =
             label noise.
         relation_colour: bool `[pair]`, whether equal colour families are part of the reason too.
-        group_of_user: int64 `[user]`.
     """
 
     preference: ndarray
     purchase_reason: Int[ndarray, " event"]
     relation_reason: Int[ndarray, "pair 2"]
     relation_colour: Bool[ndarray, " pair"]
-    group_of_user: Int[ndarray, " user"]
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
     """
     array = np.atleast_1d(np.asarray(ids))
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"{name}: ids must be integers, got {array.dtype}; map original ids to 0..n-1 first"
-        )
+        raise ValueError(f"{name}: ids must be integers, got {array.dtype}; map original ids first")
     if (bad := array[(array < 0) | (array >= count)]).size:
         allowed = f"0..{count - 1}" if count else "empty"
         raise ValueError(f"{name}: {what} {bad[0]} is not in this dataset ({allowed})")
@@ -50,10 +48,8 @@ def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None
     """Raise a ValueError that lists the missing and the present columns of `table`."""
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        raise ValueError(
-            f"{name}: missing column {', '.join(missing)}; "
-            f"needs {', '.join(needed)}, has {', '.join(map(str, table.columns))}"
-        )
+        lists = (", ".join(map(str, some)) for some in (missing, needed, table.columns))
+        raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 
 def check_filled(name: str, table: pd.DataFrame, advice: str) -> None:
@@ -102,16 +98,17 @@ class Catalogue:
             self._check_attributes(self.attributes, self.schema)
 
     def _check_attributes(self, attributes: ndarray, schema: Schema) -> None:
-        if attributes.shape != (len(self), len(schema.attributes)):
-            raise ValueError(
-                f"attributes: shape {attributes.shape}, needs {(len(self), len(schema.attributes))}"
-            )
+        if attributes.shape != (needed := (len(self), len(schema.attributes))):
+            raise ValueError(f"attributes: shape {attributes.shape}, needs {needed}")
         limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)
         for item, column in np.argwhere((attributes < -1) | (attributes >= limits)):
+            code, name, last = (
+                attributes[item, column],
+                schema.attributes[column],
+                limits[column] - 1,
+            )
             raise ValueError(
-                f"attributes: item {item} has code {attributes[item, column]} for "
-                f"{schema.attributes[column]!r}, which has classes 0..{limits[column] - 1} "
-                "(-1 = does not apply)"
+                f"attributes: item {item} has code {code} for {name!r}, not -1..{last}"
             )
 
     def __len__(self) -> int:
@@ -353,9 +350,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if len(self.catalogue) != self.interactions.n_items:
+            ours, theirs = len(self.catalogue), self.interactions.n_items
             raise ValueError(
-                f"dataset {self.name!r}: {len(self.catalogue)} items in the catalogue, "
-                f"{self.interactions.n_items} in the interactions"
+                f"{self.name}: {ours} items in the catalogue, {theirs} in interactions"
             )
 
     def __repr__(self) -> str:

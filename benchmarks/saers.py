@@ -42,7 +42,7 @@ def maps(asked: argparse.Namespace) -> dict[str, Action]:
         stride=asked.stride,
         norm="weights" if asked.backbone == "compact" else None,
     )
-    network = vision.folded(vision.naming.Naming(own))
+    network = vision.folded(vision.naming.Naming(own)).eval()
     images = torch.rand(asked.batch, 3, asked.size, asked.size)
     pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
     few, oracle = (

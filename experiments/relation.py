@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from experiments.record import Columns, Result, results, timed
-from experiments.relation_feedback import CONTROLS, train_with_feedback
+from experiments.relation_feedback import FED_BACK, train_with_feedback
 from explainrec_lab import data, evaluate, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset
@@ -29,10 +29,6 @@ COMPARED: list[tuple[str, Relation]] = [
     ("full M(u)", replace(CPU, metric="full")),
 ]
 """The paper's three sizes, its baseline, and the three forms of M(u)."""
-
-NAMES = ("gains from relevance", "gains in shuffled places", "no gains")
-METHOD_OF = dict(zip(CONTROLS, NAMES, strict=True))
-"""How the record names the controls."""
 
 EXPLAINER = "LRP epsilon, blurred"
 """Of `truth_table.METHODS`, what localisation is measured with."""
@@ -97,57 +93,50 @@ def _by_kind(
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
-    """Relevance fed back into training against its two controls, at equal training.
+    """Relevance fed back into training in two forms, with controls, at equal training.
 
-    Accuracy against the rule, mean over kinds; relevance mass over area in the true regions of
-    related test pairs that all three models predict right.
+    Accuracy against the rule, mean over kinds; relevance mass over area and pointing in the true
+    regions of related test pairs that all compared models predict right.
 
     Source: LRP paper, §4.
     """
     dataset = shop_of(SMALL)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None and images is not None
+    images[:]  # drawing is not training
     for seed in range(seeds):
         split = relation.split(relations, seed)
-        development, test = (
-            relation.test_pairs(part, seed) for part in (split.development, split.test)
-        )
-        given = (split.train, images[:], development, SMALL)
-        sure = rule_holds(dataset, test) == test.related
-        models, right = [], np.ones(len(test), dtype=bool)
+        test = relation.test_pairs(split.test, seed)
+        sure, right = rule_holds(dataset, test) == test.related, test.related
+        models: list[tuple[relation.RelationModel, Columns]] = []
         found: list[Columns] = []
-        for control, method in METHOD_OF.items():
+        for method, variant in FED_BACK:
             model = relation.pretrained(SMALL, relations.n_groups, seed)
-            train = partial(train_with_feedback, model, *given, control=control, seed=seed)
-            row = {"method": method, "cost": timed(train)[1]}
-            models.append((model.eval(), row))
-            hit = (relation.logits_of(model, images, test) > 0) == test.related
-            right &= hit
-            value = np.mean([each["value"] for each in _by_kind(test, hit, sure)])
-            found.append(row | {"measure": "accuracy", "labels": "rule", "value": float(value)})
+            given = (model, dataset, split, SMALL, method, variant)
+            cost = timed(partial(train_with_feedback, *given, seed=seed))[1]
+            row = {"method": method, "variant": variant, "cost": cost}
+            logits = relation.logits_of(model.eval(), images, test)
+            hits = _by_kind(test, (logits > 0) == test.related, sure)
+            value = float(np.mean([each["value"] for each in hits]))
+            found.append(row | {"measure": "accuracy", "labels": "rule", "value": value})
+            models.append((model, row))
+            right = right & (logits > 0)
+        chosen = truth_table.right_pairs(dataset, test, np.where(right, 1.0, -1.0), each=100)
         for model, row in models:
-            mass = localisation(model, dataset, split, test, right)
-            found.append(row | {"measure": "mass over area", "how": EXPLAINER, "value": mass})
+            close = closeness(model, dataset, split.train.items)
+            for measure, value in localisation(close, dataset, chosen).items():
+                found.append(row | {"measure": measure, "how": EXPLAINER, "value": value})
         yield from results(found, data="boutique", seed=seed, settings=asdict(SMALL))
 
 
 def localisation(
-    model: relation.RelationModel,
-    dataset: Dataset,
-    split: relation.Split,
-    pairs: relation.Pairs,
-    right: np.ndarray,
-) -> float:
-    """Positive relevance of the closeness in the true regions over their area, both pictures.
-
-    Args:
-        right: bool `[pair]`, which pairs count: those that all compared models predict right.
-    """
-    close = closeness(model, dataset, split.train.items)
-    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
+    close: relation.Closeness, dataset: Dataset, pairs: relation.Pairs
+) -> dict[str, float]:
+    """How well the closeness's positive relevance meets the true regions, over both pictures."""
     methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
-    table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
-    return float(truth_table.summary(table)["mass_ratio"].item())
+    table = truth_table.truth_table(close, dataset, pairs, methods, references=False)
+    means = truth_table.summary(table).loc[EXPLAINER]
+    return {"mass over area": float(means["mass_ratio"]), "pointing": float(means["pointing"])}
 
 
 def closeness(

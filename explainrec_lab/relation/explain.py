@@ -207,7 +207,13 @@ class Closeness(nn.Module):
     ) -> Float[Tensor, " pair"]:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         x_i, x_j = self.model.both(images_i, images_j)
-        factor = self.model.factor(user, kind, len(images_i))
+        return self.of_features(x_i, x_j, user, kind)
+
+    def of_features(
+        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
+    ) -> Float[Tensor, " pair"]:
+        """The closeness from what the model sees in the pictures."""
+        factor = self.model.factor(user, kind, len(x_i))
         return _twice_product(x_i - self.nearest(x_i), x_j - self.nearest(x_j), factor)
 
     def nearest(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:

@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments import relation_feedback as feedback
 from experiments.relation import shop_of
-from explainrec_lab import relation
+from explainrec_boutique.gallery import Gallery
+from explainrec_lab import lrp, relation
 from explainrec_lab.data import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.settings import SIZES
@@ -31,67 +34,148 @@ def model(shop: Dataset) -> relation.RelationModel:
 
 
 @pytest.fixture(scope="module")
-def part(shop: Dataset) -> relation.Part:
+def split(shop: Dataset) -> relation.Split:
     assert shop.relations is not None
-    return relation.split(shop.relations).train
+    return relation.split(shop.relations)
 
 
-def test_shares_of_relevance_sum_to_one_and_ignore_units_that_are_off(
-    shop: Dataset, model: relation.RelationModel, part: relation.Part
+def closeness(model: relation.RelationModel) -> relation.Closeness:
+    return relation.Closeness(model.eval(), torch.zeros(1, model.dimensions))
+
+
+def test_shares_of_relevance_sum_to_one_and_ignore_cells_that_are_off(
+    shop: Dataset, model: relation.RelationModel, split: relation.Split
 ) -> None:
+    with torch.no_grad():
+        model.projection.weight.unflatten(1, (-1, 16))[:, :, 5] = 0  # of the 4 x 4 cells
+    pairs = relation.test_pairs(split.train)
     images = shop.catalogue.images
     assert images is not None
-    with torch.no_grad():
-        model.projection.weight[:, :16] = 0  # the first channel of the 4 x 4 map
-    share = feedback.unit_relevance(model, images, relation.test_pairs(part))
-    assert share.shape == model.network.gain.shape
-    assert float(share.sum()) == pytest.approx(1, abs=1e-4)
-    assert (share >= 0).all()
-    assert float(share[0].sum()) == pytest.approx(0, abs=1e-9)
+    items, maps, lay = feedback.validated(closeness(model), images, pairs)
+    assert lay.shape == (len(items), 4, 4)
+    assert maps.shape == (len(items), model.network.channels, 4, 4)
+    assert (lay >= 0).all()
+    torch.testing.assert_close(lay.sum((1, 2)), torch.ones(len(items)))
+    assert (lay[:, 1, 1] == 0).all()
 
 
-def test_gains_follow_relevance_and_keep_their_mean() -> None:
-    gain, relevance = torch.ones(2, 2, 2), torch.arange(8.0).reshape(2, 2, 2)
-    changed = feedback.fed_back(gain, relevance, 0.5)
-    assert float(changed.mean()) == pytest.approx(1)
-    assert (changed.flatten().diff() >= 0).all()
-    torch.testing.assert_close(feedback.fed_back(gain, relevance, 0.0), gain)
-    spike = torch.tensor([90.0, 10, 0, 0, 0, 0, 0, 0])
-    capped = feedback.fed_back(torch.ones(8), spike, 1.0, most=3.0)
-    assert float(capped[0] / capped[1]) == pytest.approx(3 / 0.8)  # 7.2 times the mean counts as 3
-    with pytest.raises(ValueError, match=r"strength: 2 must be in 0\.\.1"):
-        feedback.fed_back(gain, relevance, 2)
-
-
-@pytest.mark.parametrize("control", feedback.CONTROLS)
-def test_the_outer_loop_changes_the_gains_only_where_it_should(
-    shop: Dataset, model: relation.RelationModel, part: relation.Part, control: str
+def test_relevance_at_the_cells_is_what_propagation_finds_there(
+    model: relation.RelationModel,
 ) -> None:
-    assert shop.catalogue.images is not None
-    before = model.projection.weight.detach().clone()
-    feedback.train_with_feedback(
-        model,
-        part,
-        shop.catalogue.images[:],
-        relation.test_pairs(part),
-        TINY,
-        rounds=2,
-        control=control,
+    """Oracle: LRP-0 of the part behind the maps, on each pair by itself."""
+    close = closeness(model)
+    maps = torch.rand(2, model.network.channels, 4, 4, requires_grad=True)
+    user, kind = torch.tensor([0, 1]), torch.tensor([2, 3])
+    others = torch.rand(2, model.dimensions)
+
+    def behind(flat: torch.Tensor) -> torch.Tensor:
+        return close.of_features(close.model.head(flat), others, user, kind)
+
+    found = feedback.cell_relevance(close, maps, torch.arange(2), others, user, kind)
+    units = lrp.relevance(behind, maps.detach().flatten(1), rule=lrp.Epsilon(0.0))
+    expected = feedback.shares(units.unflatten(1, (-1, 4, 4)).sum(1))
+    torch.testing.assert_close(feedback.shares(found.detach()), expected)
+
+
+MAPS = st.integers(0, 2**16).map(lambda seed: torch.rand(3, 5, 4, 4, generator=seeded(seed)))
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@given(maps=MAPS, seed=st.integers(0, 99), strength=st.floats(0.1, 1))
+def test_a_gate_has_mean_one_on_every_picture_and_depends_on_the_picture(
+    maps: torch.Tensor, seed: int, strength: float
+) -> None:
+    weight = torch.randn(5, generator=seeded(seed))
+    ratio = feedback.Gate(weight, strength)(maps) / maps
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))  # one number a cell
+    torch.testing.assert_close(ratio.mean((1, 2, 3)), torch.ones(3))
+    assert not torch.allclose(ratio[0], ratio[1], rtol=1e-3)
+
+
+def test_a_gate_of_strength_0_and_one_that_has_not_learned_change_nothing() -> None:
+    maps, weight = torch.rand(3, 5, 4, 4), torch.randn(5)
+    torch.testing.assert_close(feedback.Gate(weight, 0.0)(maps), maps)
+    torch.testing.assert_close(feedback.Gate(0 * weight, 1.0)(maps), maps)
+
+
+def test_relevance_passes_a_gate_and_none_is_lost() -> None:
+    network = torch.nn.Sequential(feedback.Gate(torch.randn(5), 0.5), torch.nn.Flatten())
+    maps, ones = torch.rand(3, 5, 4, 4), torch.ones(80)
+    found, ledger = lrp.relevance(
+        lambda x: network(x) @ ones, maps, rule=lrp.Epsilon(0.0), ledger=True
     )
+    torch.testing.assert_close(found, network(maps).view_as(maps))
+    assert ledger.inputs == pytest.approx(ledger.output, rel=1e-5)
+
+
+def test_a_predictor_learns_which_channel_relevance_follows() -> None:
+    maps = torch.rand(40, 3, 4, 4, generator=seeded(0))
+    target = feedback.shares(maps[:, 1] ** 4)
+    weight = feedback.learned(maps, target)
+    assert weight.argmax() == 1
+    blind, learned = (feedback.predicted(maps, each) for each in (0 * weight, weight))
+    assert feedback.apart(target, learned).mean() < feedback.apart(target, blind).mean() - 0.2
+
+
+def test_controls_keep_the_shares_and_lose_the_relevance(shop: Dataset) -> None:
+    items, lay = torch.arange(4), feedback.shares(torch.rand(4, 4, 4))
+    wanted = feedback.targets(shop, items, lay)
+    assert tuple(wanted) == feedback.TARGETS
+    for cells in wanted.values():
+        torch.testing.assert_close(cells.sum((1, 2)), torch.ones(4))
+    assert torch.equal(wanted["by relevance"], lay)
+    assert not any(
+        torch.equal(a, b) for a, b in zip(wanted["by another picture"], lay, strict=True)
+    )
+    images = shop.catalogue.images
+    assert isinstance(images, Gallery)
+    empty = ~images.silhouette(0).reshape(4, 16, 4, 16).any(axis=(1, 3))
+    assert np.array_equal(wanted["by the silhouette"][0].numpy() == 0, empty)
+
+
+@pytest.mark.parametrize("strength", [0.0, 10.0])
+def test_the_term_in_the_loss_moves_relevance_to_where_it_is_predicted(
+    shop: Dataset, model: relation.RelationModel, split: relation.Split, strength: float
+) -> None:
+    part, images = split.train, shop.catalogue.images
+    assert images is not None
+    weight = torch.randn(model.network.channels, generator=seeded(1)) * 5
+    pull = feedback.PullingLoss(len(part.items), closeness(model), weight)
+    pull.strength = strength
+    relation.train(model, part, images, replace(TINY, epochs=30), losses=pull)
+    _, maps, lay = feedback.validated(closeness(model), images, relation.test_pairs(part))
+    far = float(feedback.apart(feedback.predicted(maps, weight), lay).mean())
+    assert far < 0.4 if strength else far > 0.6
+
+
+@pytest.mark.parametrize(("form", "target"), [feedback.FED_BACK[n] for n in (0, 1, 6)])
+def test_the_outer_loop_changes_only_what_its_form_says(
+    shop: Dataset, model: relation.RelationModel, split: relation.Split, form: str, target: str
+) -> None:
+    before = model.projection.weight.detach().clone()
+    feedback.train_with_feedback(model, shop, split, TINY, form, target, rounds=2)
     assert not torch.equal(before, model.projection.weight)
-    gain = model.network.gain
-    assert bool((gain == 1).all()) == (control == "none")
-    assert float(gain.mean()) == pytest.approx(1, abs=1e-4)
+    gates = [part for part in model.modules() if isinstance(part, feedback.Gate)]
+    assert len(gates) == (form == "maps weighted")
 
 
 def test_bad_feedback_is_named(
-    shop: Dataset, model: relation.RelationModel, part: relation.Part
+    shop: Dataset, model: relation.RelationModel, split: relation.Split
 ) -> None:
-    asked = (model, part, shop.catalogue.images, relation.test_pairs(part), TINY)
-    with pytest.raises(ValueError, match="control: 'magic'; choose from relevance"):
-        feedback.train_with_feedback(*asked, control="magic")
+    asked = (model, shop, split, TINY)
+    with pytest.raises(ValueError, match=r"form, target: 'magic', ''; choose from .*'no feedback'"):
+        feedback.train_with_feedback(*asked, "magic", "")
     with pytest.raises(ValueError, match="rounds: 3 must divide the 4 epochs"):
-        feedback.train_with_feedback(*asked, rounds=3)
+        feedback.train_with_feedback(*asked, "no feedback", "", rounds=3)
+    with torch.no_grad():
+        model.q.fill_(-1e9)
+    images = shop.catalogue.images
+    assert images is not None
+    with pytest.raises(ValueError, match="pairs: the model predicts no related one right"):
+        feedback.validated(closeness(model), images, relation.test_pairs(split.train))
 
 
 def test_the_rule_confirms_what_has_a_reason_and_denies_the_noise(shop: Dataset) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from experiments.record import Columns, Result, results, timed
-from experiments.relation_feedback import FED_BACK, train_with_feedback
+from experiments.relation_feedback import FED_BACK, closeness, train_with_feedback
 from explainrec_lab import data, evaluate, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset
@@ -137,15 +137,6 @@ def localisation(
     table = truth_table.truth_table(close, dataset, pairs, methods, references=False)
     means = truth_table.summary(table).loc[EXPLAINER]
     return {"mass over area": float(means["mass_ratio"]), "pointing": float(means["pointing"])}
-
-
-def closeness(
-    model: relation.RelationModel, dataset: Dataset, items: np.ndarray
-) -> relation.Closeness:
-    """The model as it is explained: beside the mean features of these items' categories."""
-    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-    assert images is not None
-    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:

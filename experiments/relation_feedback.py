@@ -25,22 +25,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
+from explainrec_lab import relation
 from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.evaluate.localisation import reference_maps
 from explainrec_lab.lrp import homogeneous
-from explainrec_lab.relation import (
-    Closeness,
-    Pairs,
-    RelationModel,
-    Split,
-    logits_of,
-    mean_features,
-    test_pairs,
-    train,
-)
 from explainrec_lab.relation.data import N_KINDS, Batch
 from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import Relation
@@ -49,8 +41,8 @@ from explainrec_lab.vision.backbone import flat_vectors
 Maps = Float[Tensor, "item channel g g"]
 Cells = Float[Tensor, "item g g"]
 
-# Form of feedback -> its strength: the gate's share, or the weight of the term in the loss.
-FORMS = {"maps weighted": 0.5, "relevance pulled": 0.3}
+ROUNDS = 3
+FORMS = ("maps weighted", "relevance pulled")
 # Where relevance shall lie: where it lay, where it lay on another picture, or on the garment.
 TARGETS = ("by relevance", "by another picture", "by the silhouette")
 # What is compared, the first without feedback.
@@ -80,9 +72,11 @@ class Gate(nn.Module):
     The shares count as constants: neither gradients nor relevance flow through them.
     """
 
-    def __init__(self, weight: Float[Tensor, " channel"], strength: float) -> None:
+    strength = 0.5
+
+    def __init__(self, weight: Float[Tensor, " channel"]) -> None:
         super().__init__()
-        self.weight, self.strength = nn.Parameter(weight, requires_grad=False), strength
+        self.weight = nn.Parameter(weight, requires_grad=False)
 
     @homogeneous(1)
     def forward(self, maps: Maps) -> Maps:
@@ -91,7 +85,7 @@ class Gate(nn.Module):
 
 
 def cell_relevance(
-    close: Closeness, maps: Maps, inside: Tensor, other: Tensor, *asked: Tensor
+    close: relation.Closeness, maps: Maps, inside: Tensor, other: Tensor, *asked: Tensor
 ) -> Cells:
     """Relevance in the closeness of pictures to their partners, which can itself be trained.
 
@@ -112,9 +106,11 @@ def cell_relevance(
 class PullingLoss(BatchLoss):
     """The loss of each relation, and how far its picture's relevance is from where it shall lie."""
 
-    def __init__(self, n: int, close: Closeness, weight: Tensor) -> None:
-        super().__init__(n)
-        self.close, self.weight, self.strength = close, weight, FORMS["relevance pulled"]
+    strength = 0.3
+
+    def __init__(self, n_items: int, close: relation.Closeness, weight: Tensor) -> None:
+        super().__init__(n_items)
+        self.close, self.weight = close, weight
 
     def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
         maps = as_maps(model, flat_vectors(model.network, batch.pictures))
@@ -130,12 +126,14 @@ class PullingLoss(BatchLoss):
         return losses + self.strength * far[batch.inside]
 
 
-def as_maps(model: RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
+def as_maps(model: relation.RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
     """The network's flat vectors as feature maps."""
     return flat.unflatten(1, (-1, model.network.grid, model.network.grid))
 
 
-def validated(close: Closeness, images: Images, pairs: Pairs) -> tuple[Tensor, Maps, Cells]:
+def validated(
+    close: relation.Closeness, images: Images, pairs: relation.Pairs
+) -> tuple[Tensor, Maps, Cells]:
     """The pictures of the related pairs predicted right: items, maps, and shares of relevance.
 
     Args:
@@ -145,7 +143,7 @@ def validated(close: Closeness, images: Images, pairs: Pairs) -> tuple[Tensor, M
         ValueError: no related pair is predicted right.
     """
     model = close.model
-    right = pairs[pairs.related & (logits_of(model, images, pairs) > 0)]
+    right = pairs[pairs.related & (relation.logits_of(model, images, pairs) > 0)]
     if not len(right):
         raise ValueError("pairs: the model predicts no related one right")
     source, target, *asked = (
@@ -178,44 +176,51 @@ def learned(maps: Maps, target: Cells, decay: float = 1e-3) -> Float[Tensor, " c
     return (weight / size).detach()
 
 
+def closeness(model: relation.RelationModel, shop: Dataset, items: ndarray) -> relation.Closeness:
+    """The model as it is explained: beside the mean features of these items' categories."""
+    images, category = shop.catalogue.images, shop.catalogue.items["category"].to_numpy()
+    assert images is not None
+    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
+
+
 def train_with_feedback(
-    model: RelationModel,
+    model: relation.RelationModel,
     shop: Dataset,
-    split: Split,
+    split: relation.Split,
     settings: Relation,
     form: str,
     target: str,
-    rounds: int = 3,
     seed: int = 0,
 ) -> None:
-    """The outer loop, in place: `rounds` times the settings' epochs / rounds, feedback in between.
+    """The outer loop, in place: `ROUNDS` times a share of the epochs, feedback in between.
 
     Args:
         split: relevance is taken on its development pairs.
+        settings: whose epochs the rounds divide.
         form, target: one of `FED_BACK`.
 
     Raises:
-        ValueError: an unknown form and target, or rounds that do not divide the epochs.
+        ValueError: an unknown form and target.
 
     Source: §4.
     """
     if (form, target) not in FED_BACK:
         raise ValueError(f"form, target: {form!r}, {target!r}; choose from {FED_BACK}")
-    if rounds < 1 or settings.epochs % rounds:
-        raise ValueError(f"rounds: {rounds} must divide the {settings.epochs} epochs")
-    images, items, losses = shop.catalogue.images, split.train.items, None
+    images, losses, pairs = (
+        shop.catalogue.images,
+        None,
+        relation.test_pairs(split.development, seed),
+    )
     assert images is not None
-    category = shop.catalogue.items["category"].to_numpy()[items]
-    a_round = replace(settings, epochs=settings.epochs // rounds)
-    for number in range(rounds):
-        train(model, split.train, images, a_round, seed + 100 * number, losses)
-        if not target or number == rounds - 1:
+    a_round = replace(settings, epochs=settings.epochs // ROUNDS)
+    for number in range(ROUNDS):
+        relation.train(model, split.train, images, a_round, seed + 100 * number, losses)
+        if not target or number == ROUNDS - 1:
             continue
-        close = Closeness(model.eval(), mean_features(model, images, items, category))
-        seen, maps, lay = validated(close, images, test_pairs(split.development, seed))
-        weight = learned(maps, targets(shop, seen, lay)[target])
+        close = closeness(model.eval(), shop, split.train.items)
+        items, maps, lay = validated(close, images, pairs)
+        weight = learned(maps, targets(shop, items, lay)[target])
         if form == "maps weighted":
-            gate = Gate(weight, FORMS[form])
-            model.network.pool = nn.Sequential(model.network.pool, gate)  # type: ignore[assignment]
+            model.network.pool = nn.Sequential(model.network.pool, Gate(weight))  # type: ignore[assignment]
         else:
-            losses = PullingLoss(len(items), close, weight)
+            losses = PullingLoss(len(split.train.items), close, weight)

@@ -16,7 +16,6 @@ import torch
 from captum.attr import LayerGradCam
 from measure import Action, in_turns, say
 
-from explainrec_boutique.vocabulary import SCHEMA
 from explainrec_lab import data, saers, vision
 from explainrec_lab.baselines.visual import BPRMF, VBPR, DeepStyle, Ranker
 from explainrec_lab.saers.train import ranking_losses
@@ -32,8 +31,8 @@ Runs = dict[str, Action]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["maps", "training"])
-    parser.add_argument("--backbone", default="vgg11")
-    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--backbone", default="compact")
+    parser.add_argument("--width", type=float, default=1.0)
     for name, usual in {"stride": 8, "size": 64, "batch": 64, "repeats": 7, "threads": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=usual)
     asked = parser.parse_args()
@@ -52,13 +51,15 @@ def maps(asked: argparse.Namespace) -> Runs:
         asked.width,
         grid=asked.size // asked.stride,
         stride=asked.stride,
-        batch_norm=asked.width < 1,
+        norm="weights" if asked.backbone == "compact" else None,
     )
-    classes = [len(each) for each in SCHEMA.classes.values()]
-    network = saers.SemanticExtraction(own, classes).eval()
+    network = vision.folded(vision.naming.Naming(own))
     images = torch.rand(asked.batch, 3, asked.size, asked.size)
     pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
-    few, oracle = twelve & (torch.arange(12) < APPLYING), LayerGradCam(network, own.convolutions)
+    few, oracle = (
+        twelve & (torch.arange(12) < APPLYING),
+        LayerGradCam(network, network.network.convolutions),
+    )
 
     def once() -> object:
         leaf = images.clone().requires_grad_()

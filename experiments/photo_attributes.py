@@ -21,16 +21,14 @@ from experiments.record import Columns, timed
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
 from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.saers.attributes import (
-    SemanticExtraction,
-    look,
-    recipe,
-    train_network,
-    untrained_network,
-)
-from explainrec_lab.settings import Saers
+from explainrec_lab.saers.attributes import look
+from explainrec_lab.settings import Network
+from explainrec_lab.vision import naming
+from explainrec_lab.vision.naming import Naming
 
-SETTINGS = Saers("photos", 0, 0, 128, 0, "resnet18", 1.0, 32, 4, 32, 5e-4, weights="imagenet")
+SETTINGS = Network(
+    *(0, 128, "resnet18", 1.0, None, "imagenet", 32), epochs=4, learning_rate=5e-4, hidden=32
+)
 """ResNet-18 from ImageNet's weights, with a last map of 4 x 4; shops and `photos` are real ones."""
 
 TRAINING = 0.8
@@ -94,15 +92,15 @@ def without_colour(title: str, colour: object) -> str:
     return " ".join(word for word in re.findall(r"\w+", title.lower()) if word not in words)
 
 
-def untrained(schema: Schema, seed: int = 0) -> SemanticExtraction:
+def untrained(schema: Schema, seed: int = 0) -> Naming:
     """A network that knows ImageNet alone. Raises DataNotFound where its weights are not here."""
-    network = untrained_network(SETTINGS, seed, schema)
+    network = naming.untrained(SETTINGS, seed, naming.questions_of(schema))
     if network.network.origin != (SETTINGS.weights or "scratch"):
         raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
     return network.eval()
 
 
-def trained(catalogue: Catalogue, seed: int) -> SemanticExtraction:
+def trained(catalogue: Catalogue, seed: int) -> Naming:
     """A network that saw these products; trained once, then read from the cache.
 
     Raises:
@@ -111,13 +109,13 @@ def trained(catalogue: Catalogue, seed: int) -> SemanticExtraction:
     assert catalogue.schema is not None and catalogue.images is not None
     network = untrained(catalogue.schema, seed)
     own = {"schema": catalogue.schema.classes, "learned": zlib.crc32(catalogue.images[:].tobytes())}
-    train = partial(train_network, network, catalogue, SETTINGS, seed, balanced=True)
-    chosen = recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
+    train = partial(naming.train, network, catalogue, SETTINGS, seed, balanced=True)
+    chosen = naming.recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
     network.seconds = weights.trained(network, "photos", chosen, lambda: timed(train)[1])
     return network.eval()
 
 
-def accuracies(network: SemanticExtraction, parts: Division) -> Iterator[Columns]:
+def accuracies(network: Naming, parts: Division) -> Iterator[Columns]:
     """Scores of each attribute on held-out products; the majority is the training products'."""
     train, test = parts[0].attributes, parts[1]
     assert test.images is not None and test.attributes is not None
@@ -150,7 +148,7 @@ BATCH = 128
 
 
 @torch.no_grad()
-def seen_classes(network: SemanticExtraction, images: Images) -> Int[ndarray, "item attribute"]:
+def seen_classes(network: Naming, images: Images) -> Int[ndarray, "item attribute"]:
     """The most likely class of every attribute."""
     starts = range(0, len(images), BATCH)
     parts = [look(network, images[start : start + BATCH]).predicted for start in starts]

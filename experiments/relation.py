@@ -15,22 +15,32 @@ from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
-SMALL = replace(CPU, items=4000, epochs_before=3, epochs=6)
-"""What the feedback loop is tried on."""
+SMALL = replace(CPU, items=4000, network=replace(CPU.network, photos=4000, epochs=6))
+"""What the feedback loop is tried on: less than a minute of a processor, naming included."""
+
+PAPER = replace(
+    CPU,
+    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch"),
+    features="projection",
+)
+"""The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture."""
 
 COMPARED: list[tuple[str, Relation]] = [
-    ("", replace(CPU, D=10, rank=10)),
     ("", CPU),
-    ("", replace(CPU, D=500)),
+    ("small", SMALL),
     ("network fixed", replace(CPU, end_to_end=False)),
+    ("projection", replace(CPU, features="projection")),
     ("diagonal M(u)", replace(CPU, metric="diagonal")),
     ("full M(u)", replace(CPU, metric="full")),
+    *(("paper's network", replace(PAPER, D=D, rank=min(D, CPU.rank))) for D in (10, 100, 500)),
+    ("paper's network fixed", replace(PAPER, end_to_end=False)),
 ]
-"""The paper's three sizes, its baseline, and the three forms of M(u)."""
+"""Ours, its variants, and the paper's three sizes and its baseline."""
 
-EXPLAINER = "LRP epsilon, blurred"
+EXPLAINER = "LRP w²-gamma-epsilon"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
@@ -119,7 +129,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             hits = _by_kind(test, (logits > 0) == test.related, sure)
             value = float(np.mean([each["value"] for each in hits]))
             found.append(row | {"measure": "accuracy", "labels": "rule", "value": value})
-            models.append((model, row))
+            models.append((folded(model), row))
             right = right & (logits > 0)
         chosen = truth_table.right_pairs(dataset, test, np.where(right, 1.0, -1.0), each=100)
         for model, row in models:

@@ -14,7 +14,7 @@ training loop over the existing framework". It gives no formula. Here a round of
    predicted (`PullingLoss`).
 
 The weight of a cell depends on the picture, so no layer behind the maps can undo it, as it could
-undo a constant. Relevance is gradient x activation of the closeness.
+undo a constant.
 
 Source: LRP for explainable recommendations, §4. Not here: what it brings (`relation.py`).
 """
@@ -23,17 +23,18 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
-from explainrec_lab import relation
+from explainrec_lab import lrp, relation
 from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.evaluate.localisation import reference_maps
-from explainrec_lab.lrp import homogeneous
 from explainrec_lab.relation.data import N_KINDS, Batch
+from explainrec_lab.relation.metric import placed
 from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import Relation
 from explainrec_lab.vision.backbone import flat_vectors
@@ -78,29 +79,49 @@ class Gate(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
 
-    @homogeneous(1)
+    @lrp.homogeneous(1)
     def forward(self, maps: Maps) -> Maps:
         over_mean = predicted(maps.detach(), self.weight) * maps[0, 0].numel()
         return maps * (1 - self.strength + self.strength * over_mean)[:, None]
 
 
 def cell_relevance(
-    close: relation.Closeness, maps: Maps, inside: Tensor, other: Tensor, *asked: Tensor
+    close: relation.Closeness,
+    flat: Tensor,
+    inside: Tensor,
+    partner: Tensor,
+    user: Tensor,
+    kind: Tensor,
 ) -> Cells:
-    """Relevance in the closeness of pictures to their partners, which can itself be trained.
+    """Relevance of the cells for the closeness of pictures to their partners.
+
+    What a unit of the maps says for the closeness counts as a constant, so that its activation,
+    and with it the convolutions, can be trained for where relevance shall lie.
 
     Args:
-        maps: of the pictures, in a graph.
+        flat: `[item, size]`, feature maps of the pictures.
         inside: `[pair]`, which of them it is.
-        other: `[pair, D]`, features of its partner, which count as constants.
-        asked: user and kind of each pair.
+        partner: `[pair, D]`, features of its partner.
+        user, kind: of each pair.
 
-    Source: §2.3; by the rule LRP-0 a network of ReLUs propagates gradient x activation.
+    Source: §2.3.
     """
-    x = close.model.head(maps.flatten(1))[inside]
-    value = close.of_features(x, other, *asked).sum()
-    (gradient,) = torch.autograd.grad(value, maps, create_graph=True)
-    return (maps * gradient).sum(1)
+    with torch.no_grad():
+        factor = close.model.factor(user, kind, len(inside))
+        towards = placed(partner - close.nearest(partner), factor)
+
+    def closeness_of(maps: Tensor) -> Float[Tensor, " pair"]:
+        x = close.model.head(maps)
+        return (placed((x - close.nearest(x))[inside], factor) * towards).sum(1)
+
+    held = lrp.relevance(closeness_of, flat.detach())
+    says = torch.where(flat == 0, 0.0, held / flat).detach()
+    return as_maps(close.model, flat * says).sum(1)
+
+
+def as_maps(model: relation.RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
+    """The network's flat vectors as feature maps."""
+    return flat.unflatten(1, (-1, model.network.grid, model.network.grid))
 
 
 class PullingLoss(BatchLoss):
@@ -113,22 +134,17 @@ class PullingLoss(BatchLoss):
         self.close, self.weight = close, weight
 
     def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
-        maps = as_maps(model, flat_vectors(model.network, batch.pictures))
-        losses = super().__call__(model, replace(batch, pictures=maps.flatten(1)))
+        flat = flat_vectors(model.network, batch.pictures)
+        losses = super().__call__(model, replace(batch, pictures=flat))
         assert self.memory is not None
         old = self.known[batch.other]
-        cell, other = batch.cell[old], self.memory[batch.other[old]]
-        asked = other, cell // N_KINDS, cell % N_KINDS
-        self.close.eval()  # relevance as it will be explained, by the norms of all batches
-        found = cell_relevance(self.close, maps, batch.inside[old], *asked)
+        cell, partner = batch.cell[old], self.memory[batch.other[old]]
+        self.close.eval()  # relevance as it will be explained: by the norms of all batches
+        asked = batch.inside[old], partner, cell // N_KINDS, cell % N_KINDS
+        found = cell_relevance(self.close, flat, *asked)
         self.close.train()
-        far = apart(predicted(maps.detach(), self.weight), found)
+        far = apart(predicted(as_maps(model, flat.detach()), self.weight), found)
         return losses + self.strength * far[batch.inside]
-
-
-def as_maps(model: relation.RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
-    """The network's flat vectors as feature maps."""
-    return flat.unflatten(1, (-1, model.network.grid, model.network.grid))
 
 
 def validated(
@@ -142,18 +158,16 @@ def validated(
     Raises:
         ValueError: no related pair is predicted right.
     """
-    model = close.model
-    right = pairs[pairs.related & (relation.logits_of(model, images, pairs) > 0)]
+    right = pairs[pairs.related & (relation.logits_of(close.model, images, pairs) > 0)]
     if not len(right):
         raise ValueError("pairs: the model predicts no related one right")
-    source, target, *asked = (
-        torch.from_numpy(getattr(right, name)) for name in ("source", "target", "user", "kind")
-    )
-    items, inside = torch.cat([source, target]).unique(return_inverse=True)
-    maps = as_maps(model, fixed_features(model, images[items.numpy()])).requires_grad_()
-    other = model.head(maps.flatten(1)).detach()[inside.roll(len(right))]
-    lay = cell_relevance(close, maps, inside, other, *(ids.repeat(2) for ids in asked))
-    return items, maps.detach(), shares(lay.detach())
+    ends = torch.from_numpy(np.concatenate([right.source, right.target]))
+    items, inside = ends.unique(return_inverse=True)
+    user, kind = (torch.from_numpy(ids).repeat(2) for ids in (right.user, right.kind))
+    flat = fixed_features(close.model, images[items.numpy()])
+    partner = close.model.head(flat).detach()[inside.roll(len(right))]
+    lay = cell_relevance(close, flat, inside, partner, user, kind)
+    return items, as_maps(close.model, flat), shares(lay)
 
 
 def targets(shop: Dataset, items: Tensor, lay: Cells) -> dict[str, Cells]:

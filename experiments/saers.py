@@ -20,7 +20,7 @@ from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampl
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
-CPU = replace(cast(Saers, SIZES["saers"]["cpu"]), hidden=100, epochs=6)
+CPU = cast(Saers, SIZES["saers"]["cpu"])
 """The chapter's settings for reading on a laptop, with the network of the record."""
 
 ELSEWHERE = settings_of(

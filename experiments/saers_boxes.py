@@ -13,10 +13,12 @@ import pandas as pd
 
 from experiments.photo_attributes import judged, seen_classes
 from experiments.record import Columns, Result, results
+from experiments.relation import PAPER
 from experiments.saers import CPU
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import Catalogue
 from explainrec_lab.saers import boxes
+from explainrec_lab.vision.naming import Naming
 
 CHOSEN_ON = 5
 """Seed of the boutique on which settings were chosen; never recorded."""
@@ -28,11 +30,13 @@ BOXED = 400
 """Of these, pictures whose boxes are measured."""
 
 
+VGG = PAPER.network
+
 NETWORKS = {
     "8 x 8": CPU,
-    "4 x 4": replace(CPU, stride=16),
-    "8 x 8, pooled head": replace(CPU, head="pooled"),
-    "16 x 16": replace(CPU, stride=4),
+    "VGG, batch norm": replace(CPU, network=VGG),
+    "VGG, pooled head": replace(CPU, network=replace(VGG, head="pooled")),
+    "VGG, 16 x 16": replace(CPU, network=replace(VGG, stride=4)),
 }
 """What is compared: the side of F, and the paper's head (linear on the mean of F)."""
 
@@ -69,7 +73,7 @@ def shown_at(seed: int) -> int:
     return seed if seed < CHOSEN_ON else seed + 1
 
 
-def accuracy(network: saers.SemanticExtraction, catalogue: Catalogue) -> pd.Series:
+def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
     """Share of right classes, attribute by attribute, where the attribute applies.
 
     Raises:

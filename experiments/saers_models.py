@@ -29,6 +29,7 @@ from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision.backbone import Backbone, pixels
+from explainrec_lab.vision.naming import Naming
 
 ABLATED: dict[str, dict[str, Any]] = {
     "SAFo": {"fusion": "average", "whole": False},
@@ -112,7 +113,7 @@ def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[
 
 @torch.no_grad()
 def pooled_vectors(
-    network: saers.SemanticExtraction | Backbone, images: Images, *, size: int | None = None
+    network: Naming | Backbone, images: Images, *, size: int | None = None
 ) -> Float[Tensor, "item m"]:
     """Every picture's last feature map, averaged over its cells and standardised over the items.
 

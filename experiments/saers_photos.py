@@ -23,7 +23,7 @@ from torch import Tensor
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results
-from experiments.saers import VARIANTS, scenarios, scores_of, trained
+from experiments.saers import CPU, VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import searched
 from explainrec_lab import data, saers
@@ -107,7 +107,7 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     first = PhotoShop(dataset, division, found, plain)
     learning = [name for name in COMPARED if name not in UNTRAINED]
     trials = []
-    for trial in searched(learning, first, SETTINGS.d, GRID, SEARCHED_WITH, seen_by):
+    for trial in searched(learning, first, CPU.d, GRID, SEARCHED_WITH, seen_by):
         trials.append(trial)
         yield from results([trial], data="hm")
     for seed in range(seeds):
@@ -164,7 +164,7 @@ def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) ->
         best.setdefault((each["method"], each["variant"]), each["settings"])
     for name in COMPARED:
         how = best.get(VARIANTS.get(name, (name, "")), {})
-        model, columns = trained(name, shop, SETTINGS.d, seed, seen_by, **how)
+        model, columns = trained(name, shop, CPU.d, seed, seen_by, **how)
         for found in scores_of(model, drawn):
             yield Result(data="hm", n=users[found["group"]], **columns, **found)
         if isinstance(model, saers.SAERS):

@@ -12,19 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
-from typing import cast
 
 import torch
 from safetensors.torch import save
 
 from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
-from explainrec_lab import __version__, data, relation, saers
+from explainrec_lab import __version__, data, relation
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation.train import recipe as relation_recipe
-from explainrec_lab.saers.attributes import recipe
-from explainrec_lab.settings import SIZES, Relation, Saers
+from explainrec_lab.settings import Network, Relation
+from explainrec_lab.vision import folded, naming
 from explainrec_lab.weights import FOLDER, recipe_key
 
 SEED = 0
@@ -35,17 +34,17 @@ SIDE = 64
 VERSIONS = {name: version(name).split("+")[0] for name in ("torch", "torchvision")}
 
 
-def saers_network() -> None:
-    """Chapter 3: the network that sees attributes, of size `cpu`."""
-    settings = cast(Saers, SIZES["saers"]["cpu"])
-    network = saers.trained_network(settings, SEED)
-    key = recipe_key(recipe(settings, SEED))
-    _write("saers", network, key, settings, UNSEEN, lambda: saers_scores(network))
+def attribute_network() -> None:
+    """Chapters 1 and 3: the network that names what is on a picture."""
+    settings = CPU.network
+    network = naming.trained(settings, SEED)
+    key = recipe_key(naming.recipe(settings, SEED))
+    _write(naming.NAME, network, key, settings, UNSEEN, lambda: attribute_scores(network))
 
 
-def saers_scores(network: saers.SemanticExtraction) -> dict[str, float]:
+def attribute_scores(network: naming.Naming) -> dict[str, float]:
     """Accuracy on unseen items: the mean over attributes, the lowest, and each."""
-    found = accuracy(network, data.load("boutique", items=UNSEEN, size=SIDE).catalogue)
+    found = accuracy(folded(network), data.load("boutique", items=UNSEEN, size=SIDE).catalogue)
     return {"mean accuracy": found.mean(), "lowest accuracy": found.min(), **found}
 
 
@@ -74,7 +73,10 @@ def relation_scores(
     return scores | {f"{kind}, by the rule": value for kind, value in by_rule.items()}
 
 
-NETWORKS: dict[str, Callable[[], None]] = {"relation": relation_network, "saers": saers_network}
+NETWORKS: dict[str, Callable[[], None]] = {
+    naming.NAME: attribute_network,
+    "relation": relation_network,
+}
 """Name of the file -> what writes the network that pages use."""
 
 
@@ -86,9 +88,9 @@ def write() -> None:
 
 def _write(
     name: str,
-    model: relation.RelationModel | saers.SemanticExtraction,
+    model: relation.RelationModel | naming.Naming,
     key: str,
-    settings: Relation | Saers,
+    settings: Relation | Network,
     unseen: int,
     scored: Callable[[], Mapping[str, float]],
 ) -> None:

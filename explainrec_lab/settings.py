@@ -60,19 +60,47 @@ class RecoNet:
 
 
 @dataclass(frozen=True)
+class Network:
+    """The network that names what is on a picture; chapters 1 and 3 start from it.
+
+    `ci` and `cpu` show the same one, which is in `weights`.
+
+    Attributes:
+        photos, size: labelled pictures of another boutique, and pixels of their side.
+        backbone, width, norm, weights: see `vision.backbone`.
+        stride: pixels of a cell of the last feature map.
+        head: see `vision.naming.HEADS`; hidden: units of its hidden layer.
+        epochs, learning_rate, batch_size: of its training.
+    """
+
+    photos: int = 8000
+    size: int = 64
+    backbone: str = "compact"
+    width: float = 1.0
+    norm: str | None = "weights"
+    weights: str | None = None
+    stride: int = 8
+    head: str = "hidden"
+    hidden: int = 128
+    epochs: int = 10
+    learning_rate: float = 2e-3
+    batch_size: int = 32
+
+
+@dataclass(frozen=True)
 class Relation:
     """Chapter 1: its boutique, its network, the size of M(u), and the length of training.
 
-    `ci` and `cpu` show the same network, which is in `weights`.
+    `ci` and `cpu` show the same model, which is in `weights`.
 
     Attributes:
         pairs: relations drawn for each group and kind; items, size: of the boutique.
-        backbone, width, grid, batch_norm: see `vision.backbone`.
-        weights: to start from: 'boutique' (another shop's labels), 'imagenet' or 'scratch'.
-        epochs_before: passes over the other shop's pictures.
+        network: what it sees with.
+        start: 'named' (the network has learned to name what is on pictures), or 'fresh'.
+        features: 'classes' (the network's answers), or 'projection' to D numbers as in the paper.
         network_rate: the network's share of the learning rate.
         end_to_end: False keeps the network as it is at the start.
-        D, metric, rank: see `relation.UserMetric`.
+        D, metric, rank: see `relation.UserMetric`; D counts under 'projection' alone.
         batch_size: items in a batch.
         shrinkage: weight decay of the personal part of M(u).
     """
@@ -81,16 +109,13 @@ class Relation:
     items: int
     pairs: int
     size: int
-    backbone: str
-    width: float
-    epochs_before: int
     epochs: int
+    network: Network = Network()
+    start: str = "named"
+    features: str = "classes"
     learning_rate: float = 2e-3
     network_rate: float = 0.3
     batch_size: int = 64
-    grid: int = 4
-    batch_norm: bool = True
-    weights: str = "boutique"
     end_to_end: bool = True
     D: int = 100
     metric: str = "low rank"
@@ -104,32 +129,22 @@ class Saers:
 
     Attributes:
         items, shoppers, size: of the boutique whose items are recommended.
-        photos: labelled pictures of another boutique, from which attributes are learned; `ci` and
-            `cpu` show the same network, which is in `weights`.
-        backbone, width, stride, batch_norm, weights: see `vision.backbone`; `stride` is the
-            pixels of a cell of the last feature map.
-        head: see `saers.attributes.HEADS`; hidden: units of its hidden layer.
-        epochs, learning_rate, batch_size: of the network.
         d: size of the embeddings of users and items; `saers.train.TUNED` holds the rest.
+        network: what sees the attributes.
     """
 
     name: str
     items: int
     shoppers: int
     size: int
-    photos: int
-    backbone: str
-    width: float
-    stride: int
-    epochs: int
     d: int
-    learning_rate: float = 2e-3
-    batch_size: int = 32
-    batch_norm: bool = True
-    weights: str | None = None
-    head: str = "hidden"
-    hidden: int = 32
+    network: Network = Network()
 
+
+LARGE = Network(
+    40_000, 224, "resnet50", norm=None, weights=None, stride=32, head="pooled", epochs=20
+)
+"""The network of SAERS's paper."""
 
 SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
     "boutique": {
@@ -143,16 +158,14 @@ SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
         "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
     },
     "relation": {
-        "ci": Relation("ci", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
-        "cpu": Relation("cpu", 8000, 8000, 64, "vgg11", 0.25, epochs_before=4, epochs=6),
-        "gpu": Relation("gpu", 20_000, 16_000, 128, "vgg16", 0.5, epochs_before=20, epochs=40),
+        "ci": Relation("ci", 8000, 8000, 64, epochs=6),
+        "cpu": Relation("cpu", 8000, 8000, 64, epochs=6),
+        "gpu": Relation("gpu", 20_000, 16_000, 128, 40, Network(20_000, 128, stride=16, epochs=20)),
     },
     "saers": {
-        "ci": Saers("ci", 1200, 640, 64, 8000, "vgg11", 0.25, 8, 8, 20),
-        "cpu": Saers("cpu", 2500, 1500, 64, 8000, "vgg11", 0.25, 8, 8, 32),
-        "gpu": Saers(
-            "gpu", 20_000, 20_000, 224, 40_000, "resnet50", 1.0, 32, 20, 100, head="pooled"
-        ),
+        "ci": Saers("ci", 1200, 640, 64, 20),
+        "cpu": Saers("cpu", 2500, 1500, 64, 32),
+        "gpu": Saers("gpu", 20_000, 20_000, 224, 100, LARGE),
     },
 }
 

@@ -1,8 +1,11 @@
-"""Why are two pictures near each other, for this user? Relevance of the pixels of both.
+"""Why are two pictures near each other, for this user? Relevance of both, at two levels.
 
 A distance d = delta M(u) delta^T is homogeneous of degree 2 in delta = x_i - x_j: component a holds
 R_a = delta_a (M delta)_a, and these sum to d. A split (`lrp.SPLITS`) divides each R_a between the
-two pictures, and a composite takes the shares through the network to the pixels.
+two pictures: that is the level of the *units*, the features of the two pictures, and where features
+have names (`Shares`) it can be read as a sentence. A composite takes the shares on through the
+network to the *pixels*. A question's units can be followed alone (`only`), so that a heatmap shows
+where one reason is.
 
 | `of` | starts at | what the pictures get |
 |---|---|---|
@@ -20,23 +23,28 @@ j to other items?
     closeness = mean over n, m of  d(n, j) + d(i, m) - d(n, m) - d(i, j)
 
 for items n of i's kind and m of j's kind, whose mean features are r_i and r_j: the squares cancel,
-and so does q. It is positive where both pictures depart from their kind in the same direction.
+and so does q. It is positive where both pictures depart from their kind in the same direction. Both
+pictures hold all of it: each unit of i has (x_i - r_i)_a (M (x_j - r_j))_a, twice, and the same
+with the roles exchanged, so either half of the explanation sums to half of the closeness.
 
 Nothing here starts at the probability sigma(q - d). It is no sum of terms that pictures could hold:
 the factor p / (q - d) that would carry it to the logit grows without limit at q = d and changes its
 sign there, although nothing about the pictures does.
 
 Source: LRP for explainable recommendations, §2.3 and §3.3; the head is our own derivation, and the
-double difference is Gower's double centring (1966) of squared distances.
+double difference is Gower's double centring (1966) of squared distances. Following the units of one
+question alone is concept relevance propagation (Achtibat et al., 2023).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -45,26 +53,66 @@ from torch import Tensor, nn
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
+from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
-from explainrec_lab.relation.model import Ids, Kinds, RelationModel, check_pictures, features_of
+from explainrec_lab.relation.model import (
+    Ids,
+    Kinds,
+    RelationModel,
+    check_pictures,
+    features_of,
+)
+from explainrec_lab.vision.homogeneous import default_rule
+from explainrec_lab.vision.naming import Question
 
 OF = ("distance", "logit", "personal", "contrast", "closeness")
-
-Program = Callable[..., Tensor]
-"""(pictures, ..., user, kind) -> one value a pair."""
+LEVELS = ("pixels", "units")
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Relevance of the pixels, and where the rest of what was explained went.
+    """Relevance at one level, and where the rest of what was explained went.
 
     Attributes:
-        maps: `[pair, 3, height, width]` each, of i and j, and of the rival in a contrast.
+        maps: of i, of j, and of the rival in a contrast: `[pair, 3, height, width]` at the level
+            of pixels, `[pair, D]` at that of units.
         ledger: summed over the pairs.
+        questions: that the units answer; empty where they have no names.
     """
 
-    maps: tuple[Float[Tensor, "pair 3 height width"], ...]
-    ledger: lrp.Ledger
+    maps: tuple[Float[Tensor, pair * shape], ...]
+    ledger: Ledger
+    questions: tuple[Question, ...] = ()
+
+    def blocks(self) -> Float[Tensor, "picture pair question"]:
+        """Relevance of the units, summed over the classes of each question.
+
+        Raises:
+            ValueError: relevance of pixels, or of units without names.
+        """
+        if self.maps[0].ndim != 2 or not self.questions:
+            raise ValueError("blocks: needs level='units' and a model with features='classes'")
+        sizes = [len(each.classes) for each in self.questions]
+        parts = [torch.stack([b.sum(1) for b in m.split(sizes, 1)], 1) for m in self.maps]
+        return torch.stack(parts)
+
+    def table(self, pair: int = 0) -> pd.DataFrame:
+        """One row a question, one column a picture, most relevant first, in shares of the total."""
+        blocks = self.blocks()[:, pair]
+        names = [each.name.replace("_", " ") for each in self.questions]
+        table = pd.DataFrame((blocks / blocks.sum()).T.numpy(force=True), index=names)
+        table.columns = pd.Index(["source", "target", "rival"][: len(blocks)])
+        return table.loc[table.sum(axis=1).abs().sort_values(ascending=False).index]
+
+    def sentence(self, pair: int = 0, least: float = 0.05) -> str:
+        """The questions that hold at least a share of `least`, in words: for, then against."""
+        shares = self.table(pair).sum(axis=1)
+        shown = {sign: shares[sign * shares >= least] for sign in (1, -1)}
+        said = [
+            ", ".join(f"{name} ({share:.0%})" for name, share in found.items())
+            for found in shown.values()
+        ]
+        return (said[0] or "nothing stands out") + (f"; against: {said[1]}" if said[1] else "")
 
 
 def explain(
@@ -75,26 +123,31 @@ def explain(
     kind: Kinds | ndarray,
     *,
     of: str = "distance",
+    level: str = "pixels",
+    only: str | None = None,
     rivals: Float[Tensor, "pair 3 height width"] | None = None,
     references: Float[Tensor, "group D"] | None = None,
     rule: Rule | Composite | None = None,
     split: str = "proportional",
 ) -> Explanation:
-    """Relevance of the pixels of both pictures.
+    """Relevance of both pictures, of their pixels or of their units.
 
     Args:
         images_i, images_j: floats in 0..1, see `pixels`.
         user, kind: one for all pairs or one a pair.
         of: one of `OF` (above).
+        level: 'pixels' or 'units'.
+        only: the question whose units alone are followed to the pixels, or 'attributes' for all
+            that may not apply; the rest goes to the named sink 'other units'.
         rivals: pictures of the items n of a contrast.
         references: of the closeness, see `mean_features`.
         rule: as in `lrp.relevance`; by default `default_rule(model)`.
         split: how the relevance of a difference is divided, one of `lrp.SPLITS`.
 
     Raises:
-        ValueError: a model in training mode, an unknown user, kind, question or split, pictures
-            that are no floats or do not pair up, 'personal' for `NEW_USER`, a contrast without
-            rivals or a closeness without references.
+        ValueError: a model in training mode, an unknown user, kind, question, level or split,
+            pictures that are no floats or do not pair up, 'personal' for `NEW_USER`, a contrast
+            without rivals or a closeness without references.
 
     Source: LRP for explainable recommendations, §2.3 and §3.3.
     """
@@ -103,35 +156,74 @@ def explain(
     check_pictures(**images)
     if not len(images_i):
         raise ValueError(f"{', '.join(images)}: no pictures")
+    if level not in LEVELS:
+        raise ValueError(f"level: {level!r}; choose from {', '.join(LEVELS)}")
     if model.training:
         raise ValueError("model: it is in training mode; call model.eval() first")
     asked = (_plain(user), _plain(kind))
     program = _program(model, of, rivals, references, asked, len(images_i))
     rule = default_rule(model) if rule is None else rule
-    inputs = (*images.values(), *asked)
-    maps, ledger = lrp.relevance(program, inputs, rule=rule, split=split, ledger=True)
-    return Explanation(maps[: len(images)], ledger)
+    shown = tuple(images.values())
+    propagated = partial(lrp.relevance, rule=rule, split=split, ledger=True)
+    if level == "pixels" and only is None:
+        whole = _Asked(model, lambda *i: program.value(*map(program.units, i)))
+        return Explanation(*propagated(whole, shown))
+    with torch.no_grad():
+        u = tuple(program.units(each) for each in shown)
+    units, ledger = propagated(_Asked(model, program.value), u)
+    if level == "units":
+        return Explanation(units, ledger, getattr(model.head, "questions", ()))
+    kept = _kept(model, only)
+    weights = [torch.where(own == 0, 0.0, R / own) * kept for R, own in zip(units, u, strict=True)]
+
+    def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
+        parts = [(model.features(p) * w).sum(1) for p, w in zip(pictures, weights, strict=True)]
+        return torch.stack(parts).sum(0)
+
+    maps, below = propagated(of_kept, shown)
+    followed = float(sum((each * kept).sum() for each in units))
+    return Explanation(maps, _joined(ledger, below, followed))
 
 
-def default_rule(model: nn.Module) -> Composite:
-    """w² at the pixels, gamma up to half of the convolutions, relative epsilon above.
+class _Asked(nn.Module):
+    """A function of pictures or units as a module, in which q keeps its name."""
 
-    Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
-    tells one attribute, and one user, from another: they are left sharp.
-    """
-    half = convolutions(model) // 2
-    return Composite(
-        [(lrp.first_layer, lrp.WSquare()), (lrp.depth(1, half), lrp.Gamma(0.25))],
-        lrp.Epsilon(0.3, relative=True),
-    )
+    def __init__(self, model: RelationModel, value: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.q, self.value, self.training = model.q, value, False
+
+    def forward(self, *inputs: Tensor) -> Float[Tensor, " pair"]:
+        return self.value(*inputs)
 
 
-def convolutions(model: nn.Module) -> int:
-    """How many convolutions the model has."""
-    return sum(isinstance(part, nn.Conv2d) for part in model.modules())
+def _kept(model: RelationModel, only: str | None) -> Float[Tensor, " D"]:
+    """One for the units of the asked question or questions, zero for the others."""
+    questions = getattr(model.head, "questions", ())
+    wanted = [only in (q.name, "attributes" if q.optional else None) for q in questions]
+    if not any(wanted):
+        names = ", ".join(each.name for each in questions) or "none: its units have no names"
+        raise ValueError(f"only: {only!r} is no question of this model ({names})")
+    flags = [float(want) for q, want in zip(questions, wanted, strict=True) for _ in q.classes]
+    return torch.tensor(flags, device=model.q.device)
+
+
+def _joined(above: Ledger, below: Ledger, followed: float) -> Ledger:
+    """The books of the units and of what was followed from there to the pixels."""
+    sinks = above.sinks | below.sinks
+    sinks |= {"other units": above.inputs - followed, "references": followed - below.output}
+    biases, epsilon = above.biases + below.biases, above.epsilon + below.epsilon
+    return Ledger(above.output, below.inputs, biases, epsilon, sinks)
 
 
 # --------------------------------------------------------------------------- what is explained
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What is explained: a value of the units of some pictures, and where those come from."""
+
+    value: Callable[..., Float[Tensor, " pair"]]
+    units: Callable[[Tensor], Float[Tensor, "pair D"]]
 
 
 def _program(
@@ -141,28 +233,25 @@ def _program(
     references: Tensor | None,
     asked: tuple[Any, Any],
     pairs: int,
-) -> Program:
-    """What to explain, as a function of the pictures, the user and the kind."""
+) -> _Program:
+    """What to explain, as a function of the units of the pictures."""
     if (of == "contrast") != (rivals is not None):
         raise ValueError(f"rivals: of={of!r} with{'out' if rivals is None else ''} rivals")
+    x = model.features
     if of == "distance":
-        return lambda i, j, *context: model.distance(model.features(i), model.features(j), *context)
+        return _Program(lambda i, j: model.distance(i, j, *asked), x)
     if of == "logit":
-        return model
-    if of == "closeness" and references is not None:
-        return Closeness(model, references)
+        return _Program(lambda i, j: model.logit(i, j, *asked), x)
     with torch.no_grad():
         factor = model.factor(*asked, pairs)
+    if of == "closeness" and references is not None:
+        close = Closeness(model, references)
+        return _Program(lambda a, b: _twice_product(a, b, factor), close.units)
     if of == "contrast":
-
-        def contrast(i: Tensor, j: Tensor, n: Tensor, *_: Any) -> Float[Tensor, " pair"]:
-            x_i, x_j, x_n = map(model.features, (i, j, n))
-            return _length_gap(difference(x_i, x_n), difference(x_i, x_j), factor)
-
-        return contrast
+        return _Program(lambda i, j, n: _length_gap(difference(i, n), difference(i, j), factor), x)
     if of == "personal":
         M = _personal_M(model, *asked, pairs)
-        return lambda i, j, *_: _quadratic_form(difference(model.features(i), model.features(j)), M)
+        return _Program(lambda i, j: _quadratic_form(difference(i, j), M), x)
     if of == "closeness":
         raise ValueError("references: none, but closeness needs them; see `mean_features`")
     why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
@@ -206,15 +295,13 @@ class Closeness(nn.Module):
         kind: Kinds,
     ) -> Float[Tensor, " pair"]:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
-        x_i, x_j = self.model.both(images_i, images_j)
-        return self.of_features(x_i, x_j, user, kind)
+        a, b = self.units(torch.cat([images_i, images_j])).chunk(2)
+        return _twice_product(a, b, self.model.factor(user, kind, len(images_i)))
 
-    def of_features(
-        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
-    ) -> Float[Tensor, " pair"]:
-        """The closeness from what the model sees in the pictures."""
-        factor = self.model.factor(user, kind, len(x_i))
-        return _twice_product(x_i - self.nearest(x_i), x_j - self.nearest(x_j), factor)
+    def units(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item D"]:
+        """x - r: how each picture departs from the nearest reference."""
+        x = self.model.features(images)
+        return x - self.nearest(x)
 
     def nearest(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:
         """The nearest reference of each feature vector, whoever looks.

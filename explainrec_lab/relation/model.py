@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
@@ -20,20 +19,69 @@ from explainrec_lab.lrp import difference
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
 from explainrec_lab.vision.backbone import Backbone, pixels
+from explainrec_lab.vision.homogeneous import ScaleNorm
+from explainrec_lab.vision.naming import Naming
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
 
+SCALE = 3.0
+"""A feature that is sure of its class."""
+
+
+class Projection(nn.Sequential):
+    """Flat vectors -> x of length D, as in the paper: linear, normalised, never below zero.
+
+    On a network without additive terms it has none either.
+    """
+
+    def __init__(self, size: int, D: int, additive: bool = True, seed: int = 0) -> None:
+        linear = nn.Linear(size, D, bias=additive)
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
+        if additive:
+            nn.init.zeros_(linear.bias)
+        norm = nn.BatchNorm1d(D, affine=False) if additive else ScaleNorm(D)
+        super().__init__(linear, norm, nn.ReLU())
+        self.dimensions = D
+
+
+class Shares(nn.Module):
+    """Flat vectors -> x whose units are the named classes of `naming`: how sure it is of each.
+
+    The score of a class above the mean of its question's classes, cut at zero and squared, is its
+    evidence; its share is the evidence over that of all answers, 'does not apply' among them. So a
+    unit has a name, and relevance passes through it: there is no softmax, and nothing is added.
+    Ours.
+    """
+
+    def __init__(self, naming: Naming) -> None:
+        super().__init__()
+        self.scores, self.questions = naming.head, naming.questions
+        self.dimensions = sum(naming.n_classes)
+
+    def forward(self, flat: Float[Tensor, "item size"]) -> Float[Tensor, "item D"]:
+        scores = self.scores(flat).split([each.size for each in self.questions], dim=1)
+        own = zip(scores, self.questions, strict=True)
+        return torch.cat([self.shares(each, len(q.classes)) for each, q in own], dim=1)
+
+    @staticmethod
+    def shares(scores: Float[Tensor, "item answer"], classes: int) -> Float[Tensor, "item class"]:
+        """`SCALE` times the share of each of the first `classes` answers of one question."""
+        above = scores - scores[:, :classes].mean(dim=1, keepdim=True)
+        evidence = above.relu().square()
+        return SCALE * (evidence / (evidence.sum(dim=1, keepdim=True) + 1e-6))[:, :classes]
+
 
 class RelationModel(nn.Module):
-    """logit = q(kind) - d_u(x_i, x_j), with x a D-dimensional feature of a picture.
+    """logit = q(kind) - d_u(x_i, x_j), with x the D features of a picture.
 
     Args:
         network: pictures -> flat vectors.
+        head: flat vectors -> x, a `Projection` or `Shares`.
         n_users: users, or groups of them, with a metric of their own.
-        dimensions: D.
         metric, rank: form of M(u), see `UserMetric`.
-        seed: of the feature layer and the metric.
+        seed: of the metric.
 
     Attributes:
         q: `[kind]`, the learned thresholds.
@@ -43,28 +91,23 @@ class RelationModel(nn.Module):
     def __init__(
         self,
         network: Backbone,
+        head: Projection | Shares,
         n_users: int,
         *,
-        dimensions: int = 100,
         metric: str = "low rank",
         rank: int = 24,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.metric = UserMetric(dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
-        self.network = network
-        self.projection = nn.Linear(self.network.size, dimensions)
-        generator = torch.Generator().manual_seed(seed)
-        nn.init.kaiming_normal_(self.projection.weight, nonlinearity="relu", generator=generator)
-        nn.init.zeros_(self.projection.bias)
-        self.norm = nn.BatchNorm1d(dimensions, affine=False)
+        self.network, self.head = network, head
+        self.metric = UserMetric(head.dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
         self.seconds = 0.0
 
     @property
     def dimensions(self) -> int:
         """D."""
-        return self.projection.out_features
+        return self.head.dimensions
 
     @property
     def n_users(self) -> int:
@@ -82,10 +125,6 @@ class RelationModel(nn.Module):
     def both(self, images_i: Tensor, images_j: Tensor) -> tuple[Tensor, ...]:
         """x of both pictures of each pair, by one call of the network."""
         return self.features(torch.cat([images_i, images_j])).chunk(2)
-
-    def head(self, flat: Float[Tensor, "item size"]) -> Float[Tensor, "item D"]:
-        """x from the network's flat vectors: the last layer of the features."""
-        return F.relu(self.norm(self.projection(flat)))
 
     def distance(
         self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
@@ -114,8 +153,13 @@ class RelationModel(nn.Module):
         """The logit q - d: above zero, the pair is probably related."""
         check_pictures(images_i=images_i, images_j=images_j)
         x_i, x_j = self.both(images_i, images_j)
-        d = self.distance(x_i, x_j, user, kind)
-        return self.q[self.kinds(kind)] - d
+        return self.logit(x_i, x_j, user, kind)
+
+    def logit(
+        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
+    ) -> Float[Tensor, " pair"]:
+        """q - d from the features."""
+        return self.q[self.kinds(kind)] - self.distance(x_i, x_j, user, kind)
 
     def probability(
         self, images_i: Tensor, images_j: Tensor, user: Ids, kind: Kinds

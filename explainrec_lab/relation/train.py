@@ -6,8 +6,7 @@ loss is minus the log-likelihood of related pairs R and as many sampled unrelate
     loss = sum over R of log(1 + e^(d - q)) + sum over S of log(1 + e^(q - d)).
 
 The paper starts from a network that has learned to classify ImageNet; a laptop cannot. Here the
-network first learns to name what is on the pictures of *another* boutique (a different seed: no
-item, shopper or relation in common): attributes, category and colour family. With
+network first learns to name what is on the pictures of *another* boutique (`vision.naming`). With
 `end_to_end=False` the network stays as it is then, and only the feature layer, M(u) and q are
 learned: the model that the paper compares itself with (McAuley et al., 2015).
 
@@ -16,7 +15,6 @@ Source: LRP for explainable recommendations, §2.2 (the objective, end to end, A
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
@@ -25,27 +23,24 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from explainrec_boutique.design import ItemFacts
-from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import Catalogue, Dataset, Images
+from explainrec_lab import weights
+from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.relation.model import RelationModel
+from explainrec_lab.relation.model import Projection, RelationModel, Shares
 from explainrec_lab.settings import Relation, fabric
 from explainrec_lab.training import History, Optimisation, fit
-from explainrec_lab.vision.backbone import Backbone, backbone, flat_vectors
-from explainrec_lab.vision.labels import Labelled, balanced_losses, labelled
+from explainrec_lab.vision import naming
+from explainrec_lab.vision.backbone import flat_vectors
+from explainrec_lab.vision.homogeneous import folded, has_additive_terms
 
 NAME = "relation"
 """Of the network's file in `weights`."""
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Part of the recipe: raise it when the same settings give another model."""
-
-OTHER_SHOP = 1000
-"""Added to the seed of the shop whose relations are learned: the shop to start from."""
 
 # --------------------------------------------------------------------------- the loss
 
@@ -177,9 +172,7 @@ def trained(
     *,
     shuffled: bool = False,
 ) -> RelationModel:
-    """A trained model: trained on the first call, and read from a file from then on.
-
-    Under `weights="boutique"`, training starts by looking at another boutique.
+    """A trained model, folded into plain layers: trained once, and read from a file from then on.
 
     Args:
         seed: of the weights and of the order of training.
@@ -197,14 +190,14 @@ def trained(
         order = np.random.default_rng([seed, 4]).permutation(len(part.relations))
         target = part.relations.target[order]
         part = replace(part, relations=replace(part.relations, target=target))
-    model = untrained(settings, recorded.n_groups, seed)
+    model = folded(untrained(settings, recorded.n_groups, seed))
 
     def learn() -> float:
         begun = pretrained(settings, recorded.n_groups, seed)
-        model.load_state_dict(begun.state_dict())
         images[part.items]  # drawing is not training
         begin = time.process_time()
-        train(model, part, images, settings, seed)
+        train(begun, part, images, settings, seed)
+        model.load_state_dict(folded(begun).state_dict())
         return begun.seconds + time.process_time() - begin
 
     chosen = recipe(settings, part, images, seed, model.network.origin)
@@ -228,78 +221,28 @@ def recipe(
 
 def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model of some settings with random weights, or ImageNet's if they ask for them."""
-    start = "imagenet" if settings.weights == "imagenet" else None
-    shape: dict[str, Any] = {"grid": settings.grid, "batch_norm": settings.batch_norm, "seed": seed}
-    network = backbone(settings.backbone, settings.width, start, **shape)
-    form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}
-    return RelationModel(network, n_users, dimensions=settings.D, **form)
-
-
-def _another_shop(settings: Relation, seed: int = 0) -> Catalogue:
-    """The boutique whose pictures a network learns to name before it learns relations."""
-    other = data.load("boutique", items=settings.items, size=settings.size, seed=OTHER_SHOP + seed)
-    return other.catalogue
+    return _upon(naming.untrained(settings.network, seed), settings, n_users, seed)
 
 
 def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
-    """The model as training on relations finds it.
-
-    Under `weights="boutique"` the network has learned to name what is on the pictures of
-    `_another_shop`. That network is cached: every D and form of M(u) starts from it.
-    """
-    model = untrained(settings, n_users, seed)
-    if settings.weights != "boutique":
-        return model
-    names = ("backbone", "width", "grid", "batch_norm", "size", "items", "epochs_before")
-    chosen = {name: getattr(settings, name) for name in names}
-
-    def learn() -> float:
-        catalogue = _another_shop(settings, seed)
-        catalogue.images[:]  # type: ignore[index]  # drawing is not training
-        begin = time.process_time()
-        _pretrain(model.network, catalogue, settings.epochs_before, seed)
-        return time.process_time() - begin
-
-    chosen |= {"version": RECIPE_VERSION, "seed": seed}
-    model.seconds = weights.trained(model.network, f"{NAME}-start", chosen, learn)
+    """The model as training on relations finds it: under `start="named"`, able to name."""
+    if settings.start != "named":
+        return untrained(settings, n_users, seed)
+    begun = naming.trained(settings.network, seed)
+    model = _upon(begun, settings, n_users, seed)
+    model.seconds = begun.seconds
     return model
 
 
-class _Naming(nn.Module):
-    """A hidden layer on the network's vectors, then one linear classifier a question."""
-
-    def __init__(self, network: Backbone, n_classes: list[int], hidden: int = 100) -> None:
-        super().__init__()
-        self.network, self.n_classes = network, n_classes
-        self.head = nn.Sequential(
-            nn.Linear(network.size, hidden),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, sum(n_classes)),
-        )
-
-    def forward(self, pictures: Tensor) -> tuple[Float[Tensor, "item class"], ...]:
-        return self.head(flat_vectors(self.network, pictures)).split(self.n_classes, dim=1)
-
-
-def _pretrain(network: Backbone, catalogue: Catalogue, epochs: int, seed: int = 0) -> History:
-    """Teach the network, in place, to name what is on a boutique's pictures.
-
-    The questions: each attribute (class -1 = does not apply), the category, the colour family.
-    """
-    facts = ItemFacts.of(catalogue.items, catalogue.attributes)  # type: ignore[arg-type]
-    labels = np.column_stack([facts.attributes, facts.category, facts.colour_family])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        naming = _Naming(network, (labels.max(axis=0) + 1).tolist())
-    images = catalogue.images[:]  # type: ignore[index]
-
-    def batches(epoch: int) -> Iterator[Labelled]:
-        yield from labelled(images, labels, 32, np.random.default_rng([seed, 3, epoch]))
-
-    def losses(model: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
-        return balanced_losses(model(batch.pictures), batch.labels)
-
-    history = fit(naming, batches, losses, Optimisation(epochs, 2e-3), fabric=fabric())
-    network.cpu()
-    return history
+def _upon(begun: naming.Naming, settings: Relation, n_users: int, seed: int) -> RelationModel:
+    """The relation model on a network that names, or will. Raises ValueError for other features."""
+    network = begun.network
+    if settings.features not in ("classes", "projection"):
+        raise ValueError(f"features: {settings.features!r}; choose 'classes' or 'projection'")
+    head = (
+        Shares(begun)
+        if settings.features == "classes"
+        else Projection(network.size, settings.D, has_additive_terms(network), seed)
+    )
+    form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}
+    return RelationModel(network, head, n_users, **form)

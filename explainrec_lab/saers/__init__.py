@@ -12,7 +12,7 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
 | file | holds |
 |---|---|
-| `attributes.py` | the Semantic Extraction Network and its loss (Eq. 1), trained |
+| `attributes.py` | what the network of `vision.naming` (Eq. 1) sees in pictures |
 | `regions.py` | Grad-AAM (Eq. 2, 3) and its relatives, boxes, ROI pooling; all of it: `extract` |
 | `boxes.py` | are the boxes right? |
 | `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9) |
@@ -23,16 +23,7 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
 # ruff: noqa: F401
 from explainrec_lab.saers import boxes
-from explainrec_lab.saers.attributes import (
-    Seen,
-    SemanticExtraction,
-    classification_losses,
-    labelled_shop,
-    look,
-    train_network,
-    trained_network,
-    untrained_network,
-)
+from explainrec_lab.saers.attributes import Seen, look, trained_network
 from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.explain import (
     EXPLAINERS,

@@ -25,8 +25,9 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
+from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, boxes_of, upsampled
+from explainrec_lab.vision.naming import Naming
 
 Mapper = Callable[[Seen], Maps]
 
@@ -65,7 +66,7 @@ def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
 
 
 def table(
-    network: SemanticExtraction,
+    network: Naming,
     dataset: Dataset,
     items: ndarray,
     maps: Mapping[str, Mapper] = MAPS,
@@ -94,7 +95,7 @@ def table(
 
 
 def _scored(
-    network: SemanticExtraction,
+    network: Naming,
     dataset: Dataset,
     items: ndarray,
     maps: Mapping[str, Mapper],

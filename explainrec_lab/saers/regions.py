@@ -30,7 +30,9 @@ from torchvision.transforms.functional import gaussian_blur
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
-from explainrec_lab.saers.attributes import Seen, SemanticExtraction, look
+from explainrec_lab.saers.attributes import Seen, look
+from explainrec_lab.vision.homogeneous import default_rule
+from explainrec_lab.vision.naming import Naming
 
 Grid = Float[Tensor, "item channel row column"]
 """F, the last feature map."""
@@ -110,7 +112,7 @@ def hires_maps(seen: Seen) -> Maps:
 
 
 def _gradients(seen: Seen) -> Float[Tensor, "item attribute channel row column"]:
-    return gradients_of(lambda maps: seen.network.answers(maps)[0], seen.maps, seen.columns)
+    return gradients_of(seen.network.classes, seen.maps, seen.columns)
 
 
 def _fine(maps: Coarse, seen: Seen) -> Maps:
@@ -121,7 +123,7 @@ def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool
     """Positive relevance of the asked logits at the pixels, blurred.
 
     Args:
-        rule: by default z-box at the pixels, gamma in the convolutions, epsilon in the head.
+        rule: by default `vision.homogeneous.default_rule`.
         mirrored: add the relevance of the mirror image, mirrored back: no attribute depends on
             left and right, so what the two disagree on is noise.
     """
@@ -137,12 +139,6 @@ def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool
             found = found + other.flip(-1)
         parts.append(found)
     return _blurred(torch.cat(parts))
-
-
-def default_rule(network: SemanticExtraction) -> lrp.Composite:
-    """z-box from black to white as the first convolution sees them, gamma, epsilon."""
-    net = network.network
-    return lrp.epsilon_gamma_box((0 - net.mean) / net.std, (1 - net.mean) / net.std)
 
 
 def _blurred(maps: Maps) -> Maps:
@@ -324,7 +320,7 @@ class Extracted:
 
 
 def extract(
-    network: SemanticExtraction,
+    network: Naming,
     images: Images | ndarray | Tensor,
     *,
     applies: Bool[ndarray, "item attribute"] | None = None,
@@ -341,7 +337,7 @@ def extract(
         ValueError: a network in training mode, `applies` of another shape, pictures that are no
             uint8 `[item, 3, height, width]`.
     """
-    shape = (len(images), len(network.n_classes))
+    shape = (len(images), network.n_attributes)
     if applies is not None and np.shape(applies) != shape:
         raise ValueError(f"applies: shape {np.shape(applies)}; needs {shape}")
     parts = []
@@ -364,14 +360,14 @@ def _arrays(seen: Seen, locator: Locator) -> tuple[ndarray, ...]:
     return tuple(each.detach().cpu().numpy() for each in found)
 
 
-def extracted(network: SemanticExtraction, images: Images, *, every: bool = False) -> Extracted:
+def extracted(network: Naming, images: Images, *, every: bool = False) -> Extracted:
     """What `extract` finds in a catalogue's pictures, from the cache if it was found before.
 
     Args:
         every: all attributes of every item, also those that it lacks: a network that is asked for
             a shoe's neckline has a map of it, a box and a vector. The paper says no less.
     """
-    asked = np.ones((len(images), len(network.n_classes)), bool) if every else None
+    asked = np.ones((len(images), network.n_attributes), bool) if every else None
     state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
     pictures = zlib.crc32(images[:].tobytes())
     key = content_key(

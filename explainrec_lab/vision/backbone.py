@@ -3,8 +3,8 @@
 Source: LRP for explainable recommendations, §2.2 and §3.2 ("independent of the specific
 architecture"; VGG-16 there); SAERS, §3.1 ("the network architecture can be arbitrary"; ResNet-50
 there). Any torchvision classifier whose convolutions run one after another works at full width;
-VGGs and ResNets also at a fraction of it, which trains from scratch on a laptop.
-Not here: what the chapters put on top of the maps.
+VGGs also at a fraction of it, and `compact`, a network of ours, which train from scratch on a
+laptop. Not here: what the chapters put on top of the maps.
 """
 
 import os
@@ -20,26 +20,23 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
+from explainrec_lab.vision.homogeneous import ScaledConv2d, ScaleNorm
 
 # Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Torchvision's plans of the VGG family: channels of convolutions, and "M", a max-pooling.
 _LETTERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
 VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
-# Kind and number of blocks in each stage of the ResNet family.
-RESNET_BLOCKS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-}
-RESNET_CHANNELS = (64, 128, 256, 512)
+# The same for a small network of ours, which starts with a 6 x 6 filter at every second pixel and
+# ends with a 1 x 1 one: few channels, each at 8 x 8 places of a picture of 64 pixels.
+COMPACT = [32, "M", 64, 64, "M", 128, 128, 128, 32]
 # What comes at a fraction of its width.
-NARROW = (*VGG_PLANS, *RESNET_BLOCKS)
+NARROW = (*VGG_PLANS, "compact")
+NORM_LAYERS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm2d, "scale": ScaleNorm}
+NORMS = ("weights", *NORM_LAYERS, None)
 # Layers that may halve the side of a map.
 HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 # Side of the picture, in pixels, with which a network is tried out.
@@ -85,13 +82,10 @@ class Backbone(nn.Module):
         convolutions: torchvision's own modules.
         channels: of the last feature map.
         origin: 'scratch' or 'imagenet', whichever weights it really has.
-        gain: `[channel, grid, grid]`, a factor on the pooled feature map; one unless relevance
-            feedback changes it (`feedback.py`).
     """
 
     mean: Tensor
     std: Tensor
-    gain: Tensor
 
     def __init__(self, convolutions: nn.Module, grid: int = 4) -> None:
         super().__init__()
@@ -104,7 +98,6 @@ class Backbone(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(grid)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
-        self.register_buffer("gain", torch.ones(self.channels, grid, grid))
 
     @property
     def size(self) -> int:
@@ -113,7 +106,7 @@ class Backbone(nn.Module):
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel g g"]:
         """The pooled feature maps."""
-        return self.pool(self.convolutions(_normalise(images, self.mean, self.std))) * self.gain
+        return self.pool(self.convolutions(_normalise(images, self.mean, self.std)))
 
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item size"]:
         return self.maps(images).flatten(1)
@@ -126,39 +119,41 @@ def backbone(
     *,
     grid: int = 4,
     stride: int | None = None,
-    batch_norm: bool = False,
+    norm: str | None = None,
     seed: int = 0,
 ) -> Backbone:
-    """The convolutional part of a torchvision network.
+    """The convolutional part of a torchvision network, or `compact`, a small one of ours.
 
     Args:
-        name: torchvision's name of a classifier ('vgg16', 'resnet18', 'densenet121', ...).
-        width: share of a VGG's or ResNet's channels; others come at full width only.
+        name: 'compact', or torchvision's name of a classifier ('vgg16', 'resnet50', ...).
+        width: share of the channels of a VGG or of `compact`; others come at full width only.
         weights: 'imagenet', or None to start from scratch (He initialisation for narrow ones).
         grid: side of the feature map that is flattened. VGG-16's last max-pooling is left out, so
             that pictures of 64 pixels keep a 4 x 4 map.
         stride: pixels of the picture a cell of the last feature map; halvings at the end of the
             network are undone until it is reached. None = as the network has it.
-        batch_norm: put one behind every convolution of a VGG of fractional width.
+        norm: of a VGG of fractional width, and of `compact`: 'batch' puts a batch norm behind
+            every convolution; 'weights' (`ScaledConv2d`) and 'scale' (`ScaleNorm`) have no additive
+            terms; None has biases alone.
         seed: of the initialisation.
 
     Raises:
-        ValueError: an unknown name, a width outside 0..1, a stride that cannot be had, or weights
-            that do not fit.
+        ValueError: an unknown name or norm, a width outside 0..1, a stride that cannot be had, or
+            weights that do not fit.
     """
     if not 0 < width <= 1:
         raise ValueError(f"width: {width} must be above 0 and at most 1")
     if weights not in (None, "imagenet"):
         raise ValueError(f"weights: {weights!r}; choose 'imagenet' or None")
-    if width < 1:
+    if norm not in NORMS:
+        raise ValueError(f"norm: {norm!r}; choose from {', '.join(map(repr, NORMS))}")
+    if width < 1 or norm is not None or name == "compact":
         if name not in NARROW or weights is not None:
-            some = ", ".join(NARROW)
-            raise ValueError(f"width: {width} is for {some} from scratch, not {name!r}, {weights}")
+            some = f"for {', '.join(NARROW)} from scratch, not {name!r}, {weights}"
+            raise ValueError(f"width: {width} and norm: {norm!r} are {some}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            plain = name in VGG_PLANS
-            layers = _narrow_vgg(name, width, batch_norm) if plain else _narrow_resnet(name, width)
-            _initialise(layers)
+            layers = _narrow(name, width, norm)
         return Backbone(_at_stride(layers, stride), grid)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -169,49 +164,39 @@ def backbone(
     return found
 
 
-def _narrow_vgg(name: str, width: float, batch_norm: bool) -> nn.Sequential:
-    """A VGG's convolutions at a fraction of their channels, without the last pooling."""
-    plan = [n if n == "M" else max(1, round(int(n) * width)) for n in VGG_PLANS[name][:-1]]
-    return models.vgg.make_layers(plan, batch_norm=batch_norm)
-
-
-def _narrow_resnet(name: str, width: float) -> nn.Sequential:
-    """A ResNet's convolutions at a fraction of their channels, stage by stage."""
-    block, counts = RESNET_BLOCKS[name]
-    channels = [max(1, round(each * width)) for each in RESNET_CHANNELS]
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, channels[0], 7, 2, 3, bias=False),
-        nn.BatchNorm2d(channels[0]),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, 2, 1),
-    ]
-    before = channels[0]
-    for planes, count, stride in zip(channels, counts, (1, 2, 2, 2), strict=True):
-        layers.append(_stage(block, before, planes, count, stride))
-        before = planes * block.expansion
+def _narrow(name: str, width: float, norm: str | None) -> nn.Sequential:
+    """The convolutions of a VGG or of `compact` at a fraction of their channels."""
+    plan = COMPACT if name == "compact" else VGG_PLANS[name][:-1]  # without the last pooling
+    layers: list[nn.Module] = []
+    before = 3
+    for place, channels in enumerate(plan):
+        if channels == "M":
+            layers.append(nn.MaxPool2d(2))
+            continue
+        after = max(1, round(int(channels) * width))
+        kernel, stride = (3, 1)
+        if name == "compact":
+            kernel, stride = (6, 2) if not place else (1 if place == len(plan) - 1 else 3, 1)
+        layers += [*_convolution(before, after, kernel, stride, norm), nn.ReLU(inplace=True)]
+        before = after
     return nn.Sequential(*layers)
 
 
-def _stage(
-    block: type[BasicBlock] | type[Bottleneck], before: int, planes: int, count: int, stride: int
-) -> nn.Sequential:
-    """One stage of a ResNet; its first block changes the size."""
-    after = planes * block.expansion
-    shortcut = None
-    if stride > 1 or before != after:
-        resized = nn.Conv2d(before, after, 1, stride, bias=False)
-        shortcut = nn.Sequential(resized, nn.BatchNorm2d(after))
-    first = block(before, planes, stride, shortcut)
-    return nn.Sequential(first, *(block(after, planes) for _ in range(count - 1)))
-
-
-def _initialise(layers: nn.Module) -> None:
-    """He's initialisation of all convolutions."""
-    for layer in layers.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+def _convolution(
+    before: int, after: int, kernel: int, stride: int, norm: str | None
+) -> list[nn.Module]:
+    """A convolution by He's initialisation, and its norm."""
+    if norm == "weights":
+        free = after // 4 if before == 3 else 0
+        layers: list[nn.Module] = [ScaledConv2d(before, after, kernel, stride=stride, free=free)]
+    else:
+        padding = (kernel - stride) // 2
+        layers = [nn.Conv2d(before, after, kernel, stride, padding, bias=norm != "scale")]
+        layers += [] if norm is None else [NORM_LAYERS[norm](after)]
+    nn.init.kaiming_normal_(layers[0].weight, nonlinearity="relu")  # type: ignore[arg-type]
+    if getattr(layers[0], "bias", None) is not None:
+        nn.init.zeros_(layers[0].bias)  # type: ignore[arg-type]
+    return layers
 
 
 def _at_stride(convolutions: nn.Module, stride: int | None) -> nn.Module:

@@ -67,7 +67,7 @@ def test_a_larger_box_pools_no_less(seed: int) -> None:
 @settings(deadline=None, max_examples=5)
 @given(seed=st.integers(0, 100))
 def test_relevance_maps_do_not_know_left_from_right(seed: int) -> None:
-    network = saers.SemanticExtraction(
+    network = vision.naming.Naming(
         vision.backbone("vgg11", 0.05, grid=4, stride=8, seed=seed), [2, 3]
     )
     network = network.double().eval()

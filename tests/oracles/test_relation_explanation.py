@@ -13,6 +13,7 @@ from explainrec_lab import lrp
 from explainrec_lab.relation import NEW_USER, RelationModel
 from explainrec_lab.relation.explain import OF, Closeness, Places, _mean_M, explain
 from explainrec_lab.relation.metric import METRICS
+from explainrec_lab.relation.model import Projection
 from explainrec_lab.vision.backbone import _normalise, backbone
 
 EXACT = lrp.Epsilon(0.0)
@@ -21,8 +22,9 @@ USERS, KINDS = [0, 2, 1], [3, 0, 1]
 
 def model(metric: str = "low rank", biases: bool = False, seed: int = 0) -> RelationModel:
     """A small model without biases, or with biases everywhere."""
-    network = backbone("vgg11", width=0.05, grid=2, batch_norm=biases, seed=seed)
-    made = RelationModel(network, 3, dimensions=7, metric=metric, rank=3, seed=seed).double()
+    network = backbone("vgg11", width=0.05, grid=2, norm="batch" if biases else None, seed=seed)
+    head = Projection(network.size, 7, biases, seed)
+    made = RelationModel(network, head, 3, metric=metric, rank=3, seed=seed).double()
     if biases:
         generator = torch.Generator().manual_seed(seed)
         for name, values in [*made.named_parameters(), *made.named_buffers()]:

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from explainrec_lab import lrp, saers, vision
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.attributes import HEADS
+from explainrec_lab.vision.naming import HEADS
 
 N_CLASSES = [3, 2, 4]
 
 
-def network(head: str = "hidden", grid: int = 4, seed: int = 0) -> saers.SemanticExtraction:
+def network(head: str = "hidden", grid: int = 4, seed: int = 0) -> vision.naming.Naming:
     """A small network for three attributes, with a batch norm that has seen something."""
-    own = vision.backbone("vgg11", width=0.1, grid=grid, stride=8, batch_norm=True, seed=seed)
+    own = vision.backbone("vgg11", width=0.1, grid=grid, stride=8, norm="batch", seed=seed)
     torch.manual_seed(seed)
-    found = saers.SemanticExtraction(own, N_CLASSES, head)
+    found = vision.naming.Naming(own, N_CLASSES, head)
     for _ in range(3):
         found(pictures(8))
     return found.double().eval()
@@ -32,7 +32,7 @@ def pictures(count: int = 3, size: int = 32, seed: int = 1) -> Tensor:
     return torch.rand(count, 3, size, size, generator=generator)
 
 
-def seen(own: saers.SemanticExtraction, images: Tensor, codes: Tensor) -> saers.Seen:
+def seen(own: vision.naming.Naming, images: Tensor, codes: Tensor) -> saers.Seen:
     maps = own.maps(images).detach()
     asked = torch.ones_like(codes, dtype=torch.bool)
     return saers.Seen(own, images, maps, codes, asked)
@@ -135,7 +135,7 @@ def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
 
 def test_grad_aam_of_a_resnet_is_captums_too() -> None:
     torch.manual_seed(0)
-    own = saers.SemanticExtraction(vision.backbone("resnet18", 0.1, stride=8), N_CLASSES, "pooled")
+    own = vision.naming.Naming(vision.backbone("resnet18", 0.1, stride=8), N_CLASSES, "pooled")
     images = pictures().double()
     own = own.double().eval()
     columns, maps = own.columns(CODES), own.maps(images).detach()

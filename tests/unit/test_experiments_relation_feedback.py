@@ -16,10 +16,11 @@ from explainrec_boutique.gallery import Gallery
 from explainrec_lab import lrp, relation
 from explainrec_lab.data import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
-from explainrec_lab.settings import SIZES
+from explainrec_lab.settings import SIZES, Network
 
 CI = SIZES["relation"]["ci"]
-TINY = replace(CI, items=60, pairs=200, width=0.05, epochs=4, batch_size=16, D=5, weights="scratch")
+SMALL = Network(60, 64, "vgg11", 0.05, "batch", epochs=1, hidden=8)
+TINY = replace(CI, items=60, pairs=200, network=SMALL, epochs=4, batch_size=16, start="fresh")
 
 
 @pytest.fixture(scope="module")
@@ -46,38 +47,42 @@ def closeness(model: relation.RelationModel) -> relation.Closeness:
 def test_shares_of_relevance_sum_to_one_and_ignore_cells_that_are_off(
     shop: Dataset, model: relation.RelationModel, split: relation.Split
 ) -> None:
-    with torch.no_grad():
-        model.projection.weight.unflatten(1, (-1, 16))[:, :, 5] = 0  # of the 4 x 4 cells
-    pairs = relation.test_pairs(split.train)
     images = shop.catalogue.images
     assert images is not None
+    with torch.no_grad():
+        first = next(part for part in model.head.modules() if isinstance(part, torch.nn.Linear))
+        first.weight.unflatten(1, (-1, 64))[:, :, 9] = 0  # of the 8 x 8 cells
+    pairs = relation.test_pairs(split.train)
     items, maps, lay = feedback.validated(closeness(model), images, pairs)
-    assert lay.shape == (len(items), 4, 4)
-    assert maps.shape == (len(items), model.network.channels, 4, 4)
+    assert lay.shape == (len(items), 8, 8)
+    assert maps.shape == (len(items), model.network.channels, 8, 8)
     assert (lay >= 0).all()
     torch.testing.assert_close(lay.sum((1, 2)), torch.ones(len(items)))
     assert (lay[:, 1, 1] == 0).all()
 
 
-def test_relevance_at_the_cells_is_what_propagation_finds_there(
+def test_relevance_of_a_picture_is_that_of_its_pairs_one_by_one(
     model: relation.RelationModel,
 ) -> None:
-    """Oracle: LRP-0 of the part behind the maps, on each pair by itself."""
-    close = closeness(model)
-    maps = torch.rand(2, model.network.channels, 4, 4, requires_grad=True)
-    user, kind = torch.tensor([0, 1]), torch.tensor([2, 3])
-    others = torch.rand(2, model.dimensions)
-
-    def behind(flat: torch.Tensor) -> torch.Tensor:
-        return close.of_features(close.model.head(flat), others, user, kind)
-
-    found = feedback.cell_relevance(close, maps, torch.arange(2), others, user, kind)
-    units = lrp.relevance(behind, maps.detach().flatten(1), rule=lrp.Epsilon(0.0))
-    expected = feedback.shares(units.unflatten(1, (-1, 4, 4)).sum(1))
-    torch.testing.assert_close(feedback.shares(found.detach()), expected)
+    close, D = closeness(model), model.dimensions
+    flat, partner = torch.rand(2, model.network.size), torch.rand(3, D)
+    inside, asked = torch.tensor([0, 1, 1]), (torch.tensor([0, 1, 2]), torch.tensor([2, 3, 0]))
+    together = feedback.cell_relevance(close, flat, inside, partner, *asked)
+    alone = torch.zeros_like(together)
+    for pair, item in enumerate(inside.tolist()):
+        own = [ids[pair : pair + 1] for ids in (partner, *asked)]
+        picture = flat[item : item + 1]
+        alone[item] += feedback.cell_relevance(close, picture, torch.tensor([0]), *own)[0]
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
 
 
 MAPS = st.integers(0, 2**16).map(lambda seed: torch.rand(3, 5, 4, 4, generator=seeded(seed)))
+
+
+def gate(weight: torch.Tensor, strength: float) -> feedback.Gate:
+    found = feedback.Gate(weight)
+    found.strength = strength
+    return found
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -89,7 +94,7 @@ def test_a_gate_has_mean_one_on_every_picture_and_depends_on_the_picture(
     maps: torch.Tensor, seed: int, strength: float
 ) -> None:
     weight = torch.randn(5, generator=seeded(seed))
-    ratio = feedback.Gate(weight, strength)(maps) / maps
+    ratio = gate(weight, strength)(maps) / maps
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))  # one number a cell
     torch.testing.assert_close(ratio.mean((1, 2, 3)), torch.ones(3))
     assert not torch.allclose(ratio[0], ratio[1], rtol=1e-3)
@@ -97,12 +102,12 @@ def test_a_gate_has_mean_one_on_every_picture_and_depends_on_the_picture(
 
 def test_a_gate_of_strength_0_and_one_that_has_not_learned_change_nothing() -> None:
     maps, weight = torch.rand(3, 5, 4, 4), torch.randn(5)
-    torch.testing.assert_close(feedback.Gate(weight, 0.0)(maps), maps)
-    torch.testing.assert_close(feedback.Gate(0 * weight, 1.0)(maps), maps)
+    torch.testing.assert_close(gate(weight, 0.0)(maps), maps)
+    torch.testing.assert_close(gate(0 * weight, 1.0)(maps), maps)
 
 
 def test_relevance_passes_a_gate_and_none_is_lost() -> None:
-    network = torch.nn.Sequential(feedback.Gate(torch.randn(5), 0.5), torch.nn.Flatten())
+    network = torch.nn.Sequential(gate(torch.randn(5), 0.5), torch.nn.Flatten())
     maps, ones = torch.rand(3, 5, 4, 4), torch.ones(80)
     found, ledger = lrp.relevance(
         lambda x: network(x) @ ones, maps, rule=lrp.Epsilon(0.0), ledger=True
@@ -121,7 +126,7 @@ def test_a_predictor_learns_which_channel_relevance_follows() -> None:
 
 
 def test_controls_keep_the_shares_and_lose_the_relevance(shop: Dataset) -> None:
-    items, lay = torch.arange(4), feedback.shares(torch.rand(4, 4, 4))
+    items, lay = torch.arange(4), feedback.shares(torch.rand(4, 8, 8))
     wanted = feedback.targets(shop, items, lay)
     assert tuple(wanted) == feedback.TARGETS
     for cells in wanted.values():
@@ -132,7 +137,7 @@ def test_controls_keep_the_shares_and_lose_the_relevance(shop: Dataset) -> None:
     )
     images = shop.catalogue.images
     assert isinstance(images, Gallery)
-    empty = ~images.silhouette(0).reshape(4, 16, 4, 16).any(axis=(1, 3))
+    empty = ~images.silhouette(0).reshape(8, 8, 8, 8).any(axis=(1, 3))
     assert np.array_equal(wanted["by the silhouette"][0].numpy() == 0, empty)
 
 
@@ -155,11 +160,11 @@ def test_the_term_in_the_loss_moves_relevance_to_where_it_is_predicted(
 def test_the_outer_loop_changes_only_what_its_form_says(
     shop: Dataset, model: relation.RelationModel, split: relation.Split, form: str, target: str
 ) -> None:
-    before = model.projection.weight.detach().clone()
-    feedback.train_with_feedback(model, shop, split, TINY, form, target, rounds=2)
-    assert not torch.equal(before, model.projection.weight)
+    before = model.metric.shared.detach().clone()
+    feedback.train_with_feedback(model, shop, split, replace(TINY, epochs=3), form, target)
+    assert not torch.equal(before, model.metric.shared)
     gates = [part for part in model.modules() if isinstance(part, feedback.Gate)]
-    assert len(gates) == (form == "maps weighted")
+    assert len(gates) == (feedback.ROUNDS - 1) * (form == "maps weighted")
 
 
 def test_bad_feedback_is_named(
@@ -168,8 +173,6 @@ def test_bad_feedback_is_named(
     asked = (model, shop, split, TINY)
     with pytest.raises(ValueError, match=r"form, target: 'magic', ''; choose from .*'no feedback'"):
         feedback.train_with_feedback(*asked, "magic", "")
-    with pytest.raises(ValueError, match="rounds: 3 must divide the 4 epochs"):
-        feedback.train_with_feedback(*asked, "no feedback", "", rounds=3)
     with torch.no_grad():
         model.q.fill_(-1e9)
     images = shop.catalogue.images

@@ -19,7 +19,7 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.train import BatchLoss, fixed_features
-from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.settings import SIZES, Network, Relation
 from explainrec_lab.vision import backbone as backbone_of
 
 
@@ -336,8 +336,9 @@ def test_scores_need_a_model_in_eval_mode() -> None:
 
 CI = SIZES["relation"]["ci"]
 assert isinstance(CI, Relation)
-TINY = replace(CI, items=40, pairs=60, width=0.05, epochs_before=1, epochs=2, batch_size=16, D=5)
-SCRATCH = replace(TINY, weights="scratch")
+SMALL = Network(40, 64, "vgg11", 0.05, "batch", epochs=1, hidden=8)
+TINY = replace(CI, items=40, pairs=60, network=SMALL, epochs=2, batch_size=16)
+SCRATCH = replace(TINY, start="fresh")
 
 
 @pytest.fixture
@@ -421,7 +422,7 @@ def test_the_paper_s_baseline_leaves_the_network_alone(
 
 
 def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
-    settings = replace(TINY, items=150, epochs_before=8, width=0.1, D=30)
+    settings = replace(TINY, items=150, network=replace(SMALL, photos=150, epochs=8, width=0.1))
     model = relation.pretrained(settings, 5)
     assert model.seconds > 0
     shop = data.load("boutique", items=150, size=64).catalogue

@@ -15,15 +15,17 @@ from torch import Tensor
 
 from explainrec_lab import data, saers, vision
 from explainrec_lab.saers import regions
-from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.settings import SIZES, Network, Saers
 
-SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
+SMALL = Saers(
+    "ci", 60, 20, 64, 8, Network(96, 64, "vgg11", 0.05, "batch", epochs=1, learning_rate=1)
+)
 
 
-def network() -> saers.SemanticExtraction:
-    own = vision.backbone("vgg11", width=0.1, grid=4, stride=8, batch_norm=True)
+def network() -> vision.naming.Naming:
+    own = vision.backbone("vgg11", width=0.1, grid=4, stride=8, norm="batch")
     torch.manual_seed(0)
-    return saers.SemanticExtraction(own, [3, 2, 4]).eval()
+    return vision.naming.Naming(own, [3, 2, 4]).eval()
 
 
 def photos(count: int = 4) -> np.ndarray:
@@ -135,7 +137,7 @@ def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
         ),
         (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), "codes: -1 is no class"),
         (
-            lambda n, x: saers.SemanticExtraction(n.network, [2], "deep"),
+            lambda n, x: vision.naming.Naming(n.network, [2], "deep"),
             "head: 'deep'; choose from pooled, linear, hidden",
         ),
     ],
@@ -171,7 +173,7 @@ def test_a_catalogue_without_labels_cannot_teach() -> None:
     catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
     blind = replace(catalogue, attributes=None, schema=None)
     with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
-        saers.train_network(saers.untrained_network(SMALL), blind, SMALL)
+        vision.naming.train(vision.naming.untrained(SMALL.network), blind, SMALL.network)
 
 
 # --------------------------------------------------------------------------- the recipe

@@ -10,13 +10,15 @@ import torch
 
 from experiments import photo_attributes
 from experiments.saers_boxes import accuracy
-from explainrec_lab import data, saers
+from explainrec_lab import data, saers, vision
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import boxes
-from explainrec_lab.settings import Saers
+from explainrec_lab.settings import Network, Saers
 
-SMALL = Saers("ci", 60, 20, 64, 96, "vgg11", 0.05, 8, 1, 8, 1)
+SMALL = Saers(
+    "ci", 60, 20, 64, 8, Network(96, 64, "vgg11", 0.05, "batch", epochs=1, learning_rate=1)
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def test_a_map_that_knows_the_truth_points_right_and_finer_grids_box_better(
     shop: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boxes, "BATCH", 10)
-    network = saers.untrained_network(SMALL).eval()
+    network = vision.naming.untrained(SMALL.network).eval()
     table = boxes.table(network, shop, np.arange(24), {})
     scores = table.groupby(["map", "frame"])[["iou", "pointing"]].mean()
     assert scores.loc[("best on 16 x 16", "20 % of the maximum"), "pointing"] > 0.99
@@ -51,7 +53,7 @@ def test_the_true_part_as_a_map_has_the_true_box(shop: Dataset) -> None:
         masks = localisation.attribute_masks(shop, np.arange(24))
         return torch.from_numpy(masks)[seen.asked].float()
 
-    network = saers.untrained_network(SMALL).eval()
+    network = vision.naming.untrained(SMALL.network).eval()
     table = boxes.table(network, shop, np.arange(24), {"told": told}, references=False)
     paper = table[table["frame"] == "20 % of the maximum"].groupby("attribute")["iou"].mean()
     assert paper["toe_style"] == 1  # of one piece, so that its largest region is all of it
@@ -62,7 +64,7 @@ def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
     shop: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photo_attributes, "BATCH", 7)
-    network = saers.untrained_network(SMALL).eval()
+    network = vision.naming.untrained(SMALL.network).eval()
     found = accuracy(network, shop.catalogue)
     said = saers.extract(network, shop.catalogue.images).predicted
     labels = shop.catalogue.attributes
@@ -73,7 +75,7 @@ def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
 
 
 def test_a_shop_without_labels_or_masks_is_named(shop: Dataset) -> None:
-    network = saers.untrained_network(SMALL).eval()
+    network = vision.naming.untrained(SMALL.network).eval()
     blind = replace(shop.catalogue, attributes=None, schema=None)
     with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
         accuracy(network, blind)

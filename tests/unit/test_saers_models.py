@@ -28,14 +28,14 @@ from experiments.saers_models import (
     open_shop,
     pooled_vectors,
 )
-from explainrec_lab import data, saers
+from explainrec_lab import data, saers, vision
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import ranking, truth
 from explainrec_lab.saers import regions
 from explainrec_lab.saers.model import _scaled
-from explainrec_lab.settings import Saers
+from explainrec_lab.settings import Network, Saers
 
-TINY = Saers("tiny", 120, 40, 64, 40, "vgg11", 0.1, 16, 1, 6)
+TINY = Saers("tiny", 120, 40, 64, 6, Network(40, 64, "vgg11", 0.1, "batch", stride=16, epochs=1))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLAINREC_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("EXPLAINREC_SETTINGS", "ci")
-        patch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+        patch.setattr(
+            saers, "trained_network", lambda _: vision.naming.untrained(TINY.network).eval()
+        )
         return open_shop(TINY)
 
 
@@ -58,14 +60,14 @@ def test_what_the_network_saw_is_kept_and_read_again(
     images: data.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    network = saers.untrained_network(TINY).eval()
+    network = vision.naming.untrained(TINY.network).eval()
     first = saers.extracted(network, images)
     with monkeypatch.context() as patch:
         patch.setattr(regions, "extract", lambda *_, **__: pytest.fail("looked again"))
         again = saers.extracted(network, images[:])
     for name, value in vars(first).items():
         assert np.array_equal(value, getattr(again, name))
-    others = (saers.untrained_network(TINY, seed=1).eval(), images), (network, images[:29])
+    others = (vision.naming.untrained(TINY.network, seed=1).eval(), images), (network, images[:29])
     for other, pictures in others:  # nothing of these was kept
         found = saers.extracted(other, pictures)
         assert not np.array_equal(found.features, first.features)
@@ -75,7 +77,7 @@ def test_a_damaged_memory_is_made_again(
     images: data.Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    network = saers.untrained_network(TINY).eval()
+    network = vision.naming.untrained(TINY.network).eval()
     first = saers.extracted(network, images)
     (file,) = (tmp_path / "saers").glob("*.npz")
     whole = file.read_bytes()
@@ -89,7 +91,9 @@ def test_a_shop_has_as_many_purchases_as_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
-    monkeypatch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+    monkeypatch.setattr(
+        saers, "trained_network", lambda _: vision.naming.untrained(TINY.network).eval()
+    )
     opened = open_shop(TINY, seed=1, purchases=5)
     assert opened.dataset.interactions.matrix.sum() == 5 * TINY.shoppers
 
@@ -199,14 +203,14 @@ def test_vectors_of_another_network_reach_the_model(
 
 def test_without_imagenet_weights_the_rivals_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        experiments, "backbone", lambda *_, **__: saers.untrained_network(TINY).network
+        experiments, "backbone", lambda *_, **__: vision.naming.untrained(TINY.network).network
     )
     with pytest.raises(DataNotFound, match="EXPLAINREC_WEIGHTS"):
         experiments.of_imagenet("resnet18")
 
 
 def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) -> None:
-    network = saers.untrained_network(TINY).eval()
+    network = vision.naming.untrained(TINY.network).eval()
     images = shop.dataset.catalogue.images
     assert images is not None
     same, larger = (pooled_vectors(network, images, size=size) for size in (64, 96))
@@ -219,7 +223,7 @@ def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
     assert images is not None
     moved = []
     for rate in (1.0, 1e-3):
-        network = saers.untrained_network(TINY).network
+        network = vision.naming.untrained(TINY.network).network
         before = network.convolutions[0].weight.detach().clone()  # type: ignore[index]
         feature = saers.SiameseFeature(images, network, 6)
         model = saers.saers(shop.n_users, shop.found, 6, whole=feature, fusion="none")
@@ -259,7 +263,9 @@ def test_nobody_tells_the_network_what_applies(
         return saers.extract(network, images, applies=applies)
 
     monkeypatch.setattr(regions, "extract", spy)
-    monkeypatch.setattr(saers, "trained_network", lambda _: saers.untrained_network(TINY).eval())
+    monkeypatch.setattr(
+        saers, "trained_network", lambda _: vision.naming.untrained(TINY.network).eval()
+    )
     opened = open_shop(TINY, every=every)
     assert len(told) == 1
     assert told[0].all() if every else told[0] is None
@@ -267,7 +273,10 @@ def test_nobody_tells_the_network_what_applies(
 
 
 def test_the_labelled_shop_shares_no_picture_with_the_other(shop: Shop) -> None:
-    learned_from, images = saers.labelled_shop(TINY).images, shop.dataset.catalogue.images
+    learned_from, images = (
+        vision.naming.labelled_shop(TINY.network).images,
+        shop.dataset.catalogue.images,
+    )
     assert learned_from is not None
     assert images is not None
     first, second = ({picture.tobytes() for picture in of[:]} for of in (learned_from, images))

@@ -24,7 +24,7 @@ from explainrec_lab.data import (
     fashion_products,
     hm,
 )
-from explainrec_lab.vision.labels import balanced_losses, class_weights
+from explainrec_lab.vision.naming import Question, class_weights, naming_losses
 
 SCHEMA = Schema(
     {"Neck": ("Round Neck", "V-Neck"), "Sleeve Length": ("Short Sleeves", "Sleeveless")}
@@ -32,7 +32,7 @@ SCHEMA = Schema(
 TINY = replace(
     photo_attributes.SETTINGS,
     **{"size": 32, "backbone": "vgg11", "width": 0.1, "stride": 16, "weights": None},
-    **{"epochs": 6, "learning_rate": 1e-2, "d": 4},
+    **{"epochs": 6, "learning_rate": 1e-2},
 )
 
 
@@ -103,7 +103,8 @@ def test_weights_let_all_classes_of_a_question_count_alike() -> None:
     assert own[labels[:, 0]].mean() == pytest.approx(1)
     assert torch.isfinite(none).all()
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
-    losses = balanced_losses([logits], torch.from_numpy(labels[:, :1]), [own])
+    asked = [Question("colour", ("red", "green", "blue"), optional=False)]
+    losses = naming_losses([logits], torch.from_numpy(labels[:, :1]), asked, [own])
     log_p = logits.log_softmax(dim=1)
     by_hand = [-float(own[c] * log_p[row, c]) for row, c in enumerate(labels[:, 0])]
     assert losses.tolist() == pytest.approx(by_hand)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.weights import NETWORKS, saers_scores
+from experiments.weights import NETWORKS, attribute_scores
 from explainrec_lab import saers, training, weights
-from explainrec_lab.saers.attributes import recipe
 from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.vision.naming import recipe
 
 LIMIT = 4e6
 """Bytes of all files together."""
@@ -49,7 +49,7 @@ def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
 ) -> None:
     monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     network = saers.trained_network(settings_of("ci"))
-    said, found = weights._card("saers")["scores"], saers_scores(network)
+    said, found = weights._card("saers")["scores"], attribute_scores(network)
     assert found.keys() == said.keys()
     for measure, value in found.items():
         # the same weights on another processor: a few items in a hundred thousand may change sides

@@ -1,0 +1,134 @@
+"""Networks without additive terms: what they say is held by the pixels alone.
+
+A bias and the shift of a batch norm add numbers that no pixel carries, and relevance that reaches
+them is lost to the picture. Without additive terms the map from pixels to features is positively
+homogeneous, f(t x) = t f(x), so gradient times input sums to the output (Euler) and the ledger of
+an explanation has nothing but pixels in it (Hesse et al., 2021). Such networks train once the
+weights of every filter are standardised (Brock et al., 2021) or its outputs divided by their root
+mean square. After training both are constants: `folded` writes them into plain convolutions.
+
+Source: Hesse, Schaub-Meyer and Roth, Fast Axiomatic Attribution for Neural Networks (2021); Brock,
+De and Smith, Characterizing signal propagation ... in unnormalized ResNets (2021). Ours: a quarter
+of the first filters keeps its mean, so that plain colour is seen.
+"""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from explainrec_lab.lrp import Composite, Epsilon, Gamma, WSquare, depth, first_layer
+
+Module = TypeVar("Module", bound=nn.Module)
+
+RELU_GAIN = (2 / (1 - 1 / torch.pi)) ** 0.5
+"""Keeps the variance of a standard normal input through a filter and a ReLU."""
+
+
+class ScaledConv2d(nn.Conv2d):
+    """A convolution without bias whose filters have mean zero and length `gain`.
+
+    Args:
+        free: so many filters, the first, keep their mean.
+
+    Source: scaled weight standardisation, Brock et al. (2021).
+    """
+
+    centred: Tensor
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, free: int = 0
+    ) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride, padding=(kernel - stride) // 2, bias=False
+        )
+        self.gain = nn.Parameter(torch.ones(outputs))
+        self.register_buffer("centred", (torch.arange(outputs) >= free).float().view(-1, 1, 1, 1))
+
+    def standardised(self) -> Tensor:
+        """The filters that are used."""
+        filters = self.weight - self.centred * self.weight.mean((1, 2, 3), keepdim=True)
+        length = filters.square().sum((1, 2, 3), keepdim=True).add(1e-8).sqrt()
+        return filters / length * (RELU_GAIN * self.gain).view(-1, 1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.standardised().to(x.dtype), None)
+
+
+class ScaleNorm(nn.Module):
+    """x * gain / (root mean square of its channel): a batch norm that shifts nothing.
+
+    The mean square is that of the batch in training, and a running mean of those afterwards.
+    """
+
+    mean_square: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.gain, self.momentum = nn.Parameter(torch.ones(channels)), momentum
+        self.register_buffer("mean_square", torch.ones(channels))
+
+    def factor(self) -> Tensor:
+        """What each channel is multiplied by after training."""
+        return self.gain * torch.rsqrt(self.mean_square + 1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (-1, *(1,) * (x.ndim - 2))
+        if not self.training:
+            return x * self.factor().to(x.dtype).view(shape)
+        now = x.float().square().mean([d for d in range(x.ndim) if d != 1])
+        with torch.no_grad():
+            self.mean_square.lerp_(now, self.momentum)
+        return x * (self.gain * torch.rsqrt(now + 1e-5)).to(x.dtype).view(shape)
+
+
+def has_additive_terms(model: nn.Module) -> bool:
+    """Whether anything in it adds a number that its inputs do not carry."""
+    norms = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+    parts = list(model.modules())
+    biased = any(getattr(part, "bias", None) is not None for part in parts)
+    return biased or any(isinstance(part, norms) for part in parts)
+
+
+@torch.no_grad()
+def folded(model: Module) -> Module:
+    """A copy in eval mode that computes the same with plain convolutions and linear layers.
+
+    Scaled weights become weights, and a `ScaleNorm` behind a layer becomes part of its weights. Any
+    other module stays as it is.
+    """
+    plain = copy.deepcopy(model).eval()
+    for part in list(plain.modules()):
+        if isinstance(part, nn.Sequential):
+            _fold(part)
+    return plain
+
+
+def _fold(layers: nn.Sequential) -> None:
+    """Fold the layers of one sequence, in place."""
+    for place, layer in enumerate(layers):
+        before = layers[place - 1] if place else None
+        if isinstance(layer, ScaledConv2d):
+            shape = (layer.in_channels, layer.out_channels, layer.kernel_size)
+            own = nn.Conv2d(*shape, layer.stride, layer.padding, bias=False)  # type: ignore[arg-type]
+            own.weight.data = layer.standardised().clone()
+            layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
+        elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
+            before.weight.mul_(layer.factor().view(-1, *(1,) * (before.weight.ndim - 1)))
+            layers[place] = nn.Identity()
+
+
+def default_rule(model: nn.Module) -> Composite:
+    """w² at the pixels, gamma up to half of the convolutions, a plain small epsilon above.
+
+    Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
+    tells one class, and one user, from another: they are left sharp.
+    """
+    half = -(-convolutions(model) // 2)
+    return Composite([(first_layer, WSquare()), (depth(1, half), Gamma(0.25))], Epsilon(1e-6))
+
+
+def convolutions(model: nn.Module) -> int:
+    """How many convolutions the model has."""
+    return sum(isinstance(part, nn.Conv2d) for part in model.modules())

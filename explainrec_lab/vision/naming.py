@@ -1,0 +1,377 @@
+"""Naming what is on a picture: one network, many questions, learned from labels.
+
+A backbone gives the last feature map F, a head the scores of the classes of each question: every
+attribute (with one more class, 'does not apply'), the category, the colour family. Chapter 1 starts
+from this network and takes its answers as features; chapter 3 asks it for attributes. It learns on
+*another* boutique than those whose items it then sees (another seed: no item in common).
+
+Source: SAERS, §3.1, Eq. 1 (the classes of one attribute, a softmax each). That paper does not say
+what an attribute that a picture lacks is taught; the class for it, and weights with which rare
+questions count as much as common ones, are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+
+from explainrec_boutique.design import ItemFacts
+from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
+from explainrec_lab import data, weights
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
+from explainrec_lab.settings import Network, fabric
+from explainrec_lab.training import History, Optimisation, fast_half, fit
+from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
+from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
+
+HEADS = ("pooled", "linear", "hidden")
+"""From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer."""
+
+NAME = "attributes"
+"""Of the network's file in `weights`."""
+
+RECIPE_VERSION = 1
+"""Part of the recipe: raise it when the same settings give another network."""
+
+LABELLED_SHOP = 1000
+"""Added to the seed: the shop whose labels are learned."""
+
+ABSENT = 0.3
+"""What 'does not apply' weighs in the loss, beside a question's other classes together."""
+
+EMPHASIS = {"colour family": 2.0}
+"""Questions that weigh more than others in the loss."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a picture; under `optional` its answer may be that it does not apply."""
+
+    name: str
+    classes: tuple[str, ...]
+    optional: bool = True
+
+    @property
+    def size(self) -> int:
+        """How many answers it has."""
+        return len(self.classes) + self.optional
+
+
+def questions_of(schema: Schema) -> tuple[Question, ...]:
+    """One question an attribute."""
+    return tuple(Question(name, tuple(found)) for name, found in schema.classes.items())
+
+
+QUESTIONS = (
+    *questions_of(SCHEMA),
+    Question("category", tuple(CATEGORIES), optional=False),
+    Question("colour family", tuple(FAMILIES), optional=False),
+)
+"""What there is to ask about a picture of the boutique."""
+
+# --------------------------------------------------------------------------- the network
+
+
+class Naming(nn.Module):
+    """Pixels in 0..1 -> the last feature map F -> scores of the classes of all questions.
+
+    On a network without additive terms the head has none either.
+
+    Args:
+        network: gives F; its `grid` is the side of F.
+        head: one of `HEADS`; hidden: units of a hidden layer.
+
+    Attributes:
+        n_classes: classes of each question, without 'does not apply'.
+        seconds: CPU seconds of training, once trained.
+    """
+
+    def __init__(
+        self,
+        network: Backbone,
+        questions: Sequence[Question] = QUESTIONS,
+        head: str = "hidden",
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        self.network, self.questions = network, tuple(questions)
+        self.n_classes = [len(each.classes) for each in self.questions]
+        self.head = _head(head, network, hidden, sum(each.size for each in self.questions))
+        self.seconds = 0.0
+
+    @property
+    def n_attributes(self) -> int:
+        """The questions that come first and may not apply."""
+        return sum(each.optional for each in self.questions)
+
+    def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel row column"]:
+        """F, the last feature map."""
+        return self.network.maps(images)
+
+    def scores(
+        self, maps: Float[Tensor, "item channel row column"]
+    ) -> tuple[Float[Tensor, "item answer"], ...]:
+        """Scores of all answers to each question, 'does not apply' being the last."""
+        return self.head(maps).split([each.size for each in self.questions], dim=1)
+
+    def answers(
+        self, maps: Float[Tensor, "item channel row column"]
+    ) -> tuple[Float[Tensor, "item class"], Float[Tensor, "item question"]]:
+        """Scores of all classes, one question after the other, and of 'it applies'.
+
+        The score of a class says how far it stands above the mean of the question's classes: why
+        this one rather than the others. A question applies where its best class beats the answer
+        'does not apply'.
+        """
+        applies = []
+        for scores, count in zip(self.scores(maps), self.n_classes, strict=True):
+            best = scores[:, :count].amax(dim=1)
+            applies.append(best - (scores[:, count] if scores.shape[1] > count else best - 1))
+        return self.classes(maps), torch.stack(applies, dim=1)
+
+    def classes(
+        self, maps: Float[Tensor, "item channel row column"]
+    ) -> Float[Tensor, "item class"]:
+        """Scores of all classes, one question after the other, above each question's mean."""
+        own = zip(self.scores(maps), self.n_classes, strict=True)
+        return torch.cat([s[:, :n] - s[:, :n].mean(dim=1, keepdim=True) for s, n in own], dim=1)
+
+    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item class"]:
+        """The scores of `classes`."""
+        return self.classes(self.maps(images))
+
+    def predicted(self, classes: Float[Tensor, "item class"]) -> Int[Tensor, "item question"]:
+        """The most likely class of each question, whether it applies or not."""
+        own = classes.split(self.n_classes, dim=1)
+        return torch.stack([each.argmax(dim=1) for each in own], dim=1)
+
+    def columns(self, codes: Int[Tensor, "item question"]) -> Int[Tensor, "item question"]:
+        """Where the scores of these classes of the first questions stand among all.
+
+        Raises:
+            ValueError: a code that is no class of its question.
+        """
+        limits = torch.tensor(self.n_classes[: codes.shape[1]], device=codes.device)
+        bad = ((codes < 0) | (codes >= limits)).nonzero()
+        if len(bad):
+            item, question = bad[0].tolist()
+            raise ValueError(
+                f"codes: {int(codes[item, question])} is no class of question {question} "
+                f"(0..{self.n_classes[question] - 1}), at item {item}"
+            )
+        return codes + (limits.cumsum(0) - limits)
+
+
+def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequential:
+    """From F to the scores. Raises ValueError for an unknown kind."""
+    bias = has_additive_terms(network)
+    if kind == "pooled":
+        mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(*mean, nn.Linear(network.channels, answers, bias))
+    if kind == "linear":
+        return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers, bias))
+    if kind != "hidden":
+        raise ValueError(f"head: {kind!r}; choose from {', '.join(HEADS)}")
+    norm = nn.BatchNorm1d(hidden) if bias else ScaleNorm(hidden)
+    layers = (nn.Linear(network.size, hidden, bias), norm, nn.ReLU())
+    if not bias:
+        nn.init.kaiming_normal_(layers[0].weight, nonlinearity="relu")
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(hidden, answers, bias))
+
+
+# --------------------------------------------------------------------------- learning
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
+
+    pictures: Tensor
+    labels: Int[Tensor, "item question"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def part(self, index: int, count: int) -> Labelled:
+        return Labelled(self.pictures[index::count], self.labels[index::count])
+
+    def to(self, device: torch.device | str) -> Labelled:
+        return Labelled(self.pictures.to(device), self.labels.to(device))
+
+
+def labelled(
+    images: Images, labels: ndarray, size: int, rng: np.random.Generator
+) -> Iterator[Labelled]:
+    """All pictures once in random order, half of them mirrored."""
+    order = rng.permutation(len(labels))
+    for ids in np.array_split(order, max(1, len(order) // size)):
+        pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
+        yield Labelled(pictures, torch.from_numpy(labels[ids]))
+
+
+def naming_losses(
+    scores: Sequence[Float[Tensor, "item answer"]],
+    labels: Int[Tensor, "item question"],
+    questions: Sequence[Question],
+    weights: Sequence[Float[Tensor, " class"]] | None = None,
+) -> Float[Tensor, " item"]:
+    """-log p of the true answers, summed over questions; rare questions weigh as much as common.
+
+    Where a question does not apply (label -1), 'does not apply' is the answer of an optional one,
+    at `ABSENT` of the weight; another costs nothing.
+
+    Args:
+        weights: of the classes of each question; all 1 by default.
+
+    Source: SAERS, Eq. 1, with weights and one more class.
+    """
+    losses = torch.zeros(len(labels), device=labels.device, dtype=scores[0].dtype)
+    for number, (own, truth, question) in enumerate(zip(scores, labels.T, questions, strict=True)):
+        there = truth != DOES_NOT_APPLY
+        rarity = torch.where(there, len(truth) / there.sum().clamp(min=1), 0.0)
+        if question.optional:
+            rarity = torch.where(there, rarity, ABSENT * len(truth) / (~there).sum().clamp(min=1))
+        counting = None
+        if weights is not None:
+            counting = F.pad(weights[number].to(own), (0, int(question.optional)), value=1.0)
+        answer = torch.where(there, truth, own.shape[1] - 1)
+        loss = F.cross_entropy(own, answer, counting, reduction="none")
+        losses = losses + EMPHASIS.get(question.name, 1.0) * rarity * loss
+    return losses
+
+
+def class_weights(
+    labels: Int[ndarray, "item question"], n_classes: Sequence[int]
+) -> list[Float[Tensor, " class"]]:
+    """Weights with which the classes of a question count alike; 1 on average over its labels."""
+    weights = []
+    for column, count in zip(labels.T, n_classes, strict=True):
+        found = np.bincount(column[column != DOES_NOT_APPLY], minlength=count)
+        there = np.maximum(found, 1)  # a class without examples has no loss to weigh
+        weights.append(torch.from_numpy(found.sum() / (max((found > 0).sum(), 1) * there)).float())
+    return weights
+
+
+class _Lesson(nn.Module):
+    """The network as training asks it: uint8 pictures in, the scores of all answers out."""
+
+    def __init__(self, naming: Naming) -> None:
+        super().__init__()
+        self.naming = naming
+
+    def forward(
+        self, pictures: UInt8[Tensor, "item 3 h w"]
+    ) -> tuple[Float[Tensor, "item answer"], ...]:
+        with fast_half(pictures.device):
+            scores = self.naming.scores(self.naming.maps(pixels(pictures)))
+        return tuple(each.float() for each in scores)
+
+
+def train(
+    naming: Naming,
+    catalogue: Catalogue,
+    settings: Network,
+    seed: int = 0,
+    *,
+    balanced: bool = False,
+) -> History:
+    """Fit in place by Adam, on the device of the settings in force; it comes back to the CPU.
+
+    Args:
+        balanced: all classes of a question count alike, however rare they are.
+
+    Raises:
+        ValueError: a catalogue without pictures or labels, or with labels of other questions.
+    """
+    if catalogue.images is None or catalogue.attributes is None:
+        raise ValueError("catalogue: needs pictures and attribute labels to learn from")
+    images, labels = catalogue.images[:], labels_of(catalogue, naming.questions)
+
+    def batches(epoch: int) -> Iterator[Labelled]:
+        rng = np.random.default_rng([seed, 3, epoch])
+        yield from labelled(images, labels, settings.batch_size, rng)
+
+    counting = class_weights(labels, naming.n_classes) if balanced else None
+
+    def losses(lesson: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+        return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
+
+    optimisation = Optimisation(settings.epochs, settings.learning_rate)
+    history = fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
+    naming.cpu().eval()
+    return history
+
+
+def labels_of(catalogue: Catalogue, questions: Sequence[Question]) -> Int[ndarray, "item question"]:
+    """The answers for every item: its attributes, then category and colour family if asked for.
+
+    Raises:
+        ValueError: attributes of another number than questions.
+    """
+    labels = np.asarray(catalogue.attributes)
+    if len(questions) == len(QUESTIONS) and labels.shape[1] == len(SCHEMA.attributes):
+        facts = ItemFacts.of(catalogue.items, labels)
+        labels = np.column_stack([labels, facts.category, facts.colour_family])
+    if labels.shape[1] != len(questions):
+        raise ValueError(f"catalogue: {labels.shape[1]} labels for {len(questions)} questions")
+    return labels
+
+
+# --------------------------------------------------------------------------- trained once
+
+
+def labelled_shop(settings: Network, seed: int = 0) -> Catalogue:
+    """Pictures with labels: another boutique than those whose items the chapters look at."""
+    found = data.load(
+        "boutique", items=settings.photos, size=settings.size, seed=LABELLED_SHOP + seed
+    )
+    return found.catalogue
+
+
+def untrained(
+    settings: Network, seed: int = 0, questions: Sequence[Question] = QUESTIONS
+) -> Naming:
+    """The network of the settings with random weights, or ImageNet's if they ask for them."""
+    network = backbone(
+        settings.backbone,
+        settings.width,
+        settings.weights,
+        grid=settings.size // settings.stride,
+        stride=settings.stride,
+        norm=settings.norm,
+        seed=seed,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Naming(network, questions, settings.head, settings.hidden)
+
+
+def recipe(settings: Network, seed: int = 0, origin: str = "scratch") -> dict[str, Any]:
+    """What the weights of the network depend on, besides the boutique's drawing."""
+    return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, **asdict(settings)}
+
+
+def trained(settings: Network, seed: int = 0) -> Naming:
+    """The network of the settings: from the package or the cache, else trained and kept there."""
+    naming = untrained(settings, seed)
+
+    def learn() -> float:
+        shop = labelled_shop(settings, seed)
+        assert shop.images is not None
+        shop.images[:]  # drawing is not training
+        begin = time.process_time()
+        train(naming, shop, settings, seed)
+        return time.process_time() - begin
+
+    chosen = recipe(settings, seed, naming.network.origin)
+    naming.seconds = weights.trained(naming, NAME, chosen, learn)
+    return naming.eval()

@@ -77,7 +77,7 @@ class ScaleNorm(nn.Module):
         rms = self.rms
         if self.training:
             others = [axis for axis in range(x.ndim) if axis != 1]
-            rms = x.float().square().mean(others).add(1e-10).sqrt()
+            rms = x.to(self.gain.dtype).square().mean(others).add(1e-10).sqrt()
             with torch.no_grad():
                 self.rms.lerp_(rms, self.momentum)
         return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))
@@ -116,7 +116,7 @@ def _fold(layers: nn.Sequential) -> None:
             layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
         elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
             before.weight.mul_(layer.factor(layer.rms).view(-1, *(1,) * (before.weight.ndim - 1)))
-            layers[place] = nn.Identity()
+            layers[place] = nn.Identity().eval()
 
 
 def default_rule(model: nn.Module) -> Composite:

@@ -22,7 +22,7 @@ SMALL = replace(CPU, items=4000, network=replace(CPU.network, photos=4000, epoch
 
 PAPER = replace(
     CPU,
-    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch"),
+    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch", epochs=8),
     features="projection",
 )
 """The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture."""

@@ -17,7 +17,7 @@ from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
-SMALL = replace(CPU, items=4000, network=replace(CPU.network, photos=4000, epochs=6))
+SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
 """What the feedback loop is tried on: less than a minute of a processor, naming included."""
 
 PAPER = replace(

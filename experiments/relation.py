@@ -18,12 +18,12 @@ from explainrec_lab.settings import SIZES, Relation
 from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
-SMALL = replace(CPU, items=4000, network=replace(CPU.network, photos=4000, epochs=6))
+SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
 """What the feedback loop is tried on: less than a minute of a processor, naming included."""
 
 PAPER = replace(
     CPU,
-    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch"),
+    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch", epochs=8),
     features="projection",
 )
 """The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture."""

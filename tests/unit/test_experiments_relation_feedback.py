@@ -153,7 +153,7 @@ def test_the_term_in_the_loss_moves_relevance_to_where_it_is_predicted(
     relation.train(model, part, images, replace(TINY, epochs=30), losses=pull)
     _, maps, lay = feedback.validated(closeness(model), images, relation.test_pairs(part))
     far = float(feedback.apart(feedback.predicted(maps, weight), lay).mean())
-    assert far < 0.4 if strength else far > 0.6
+    assert far < 0.7 if strength else far > 0.75
 
 
 @pytest.mark.parametrize(("form", "target"), [feedback.FED_BACK[n] for n in (0, 1, 6)])

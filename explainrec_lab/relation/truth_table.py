@@ -38,6 +38,8 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
+from explainrec_lab.relation.explain import Closeness
+from explainrec_lab.relation.explain import explain as asked_of
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import convolutions, default_rule
@@ -60,6 +62,18 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
     def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
         chosen = rule if isinstance(rule, lrp.Rule) else rule(model)
         return lrp.relevance(lambda *images: model(*images, user, kind), (i, j), rule=chosen)
+
+    return explain
+
+
+def conditional(only: str) -> Explainer:
+    """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
+
+    def explain(model: Any, *asked: Tensor) -> Maps:
+        if not isinstance(model, Closeness):
+            return asked_of(model, *asked, of="logit", only=only).maps
+        how = {"of": "closeness", "references": model.references}
+        return asked_of(model.model, *asked, **how, only=only).maps
 
     return explain
 
@@ -109,6 +123,12 @@ def _falling_gamma(model: nn.Module) -> lrp.Composite:
     return lrp.Composite([(each, lrp.Gamma(0.25**n)) for n, each in enumerate(thirds)])
 
 
+CONDITIONAL: dict[str, Explainer] = {
+    "LRP through attributes": conditional("attributes"),
+    "LRP through the main attribute": conditional("main attribute"),
+}
+"""What needs units with names: the default rule from some of them alone."""
+
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
     "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
@@ -121,6 +141,7 @@ METHODS: dict[str, Explainer] = {
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
     "Grad-CAM": _grad_cam,
     "random": _attributed(attribution.random_map),
+    **CONDITIONAL,
 }
 """The explainers of the table; all but the first are what the paper does not try."""
 

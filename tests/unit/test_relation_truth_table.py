@@ -17,15 +17,21 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_features, truth_table
 from explainrec_lab.relation.explain import _twice_product
+from explainrec_lab.relation.model import Shares
 from explainrec_lab.vision import backbone
+from explainrec_lab.vision.naming import Naming
 
 COLOUR_KINDS = ("buy_after_viewing", "bought_together")
 METRICS = ("full", "low rank", "diagonal")
 
 
 def model(seed: int = 0, **asked: Any) -> RelationModel:
-    network = backbone("vgg11", width=0.05, grid=2, seed=seed)
-    return RelationModel(network, 5, seed=seed, **({"dimensions": 6, "rank": 2} | asked)).eval()
+    """A small network with random weights, whose units have names."""
+    network = backbone("compact", width=0.1, norm="weights", grid=2, seed=seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        named = Naming(network, hidden=16)
+    return RelationModel(network, Shares(named), 5, seed=seed, **({"rank": 2} | asked)).eval()
 
 
 def pictures(count: int, seed: int = 1) -> Tensor:
@@ -110,7 +116,7 @@ def test_mean_features_come_in_the_order_of_the_groups_names() -> None:
 
 
 def test_references_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"references: shape \(2, 7\); needs \[group, 6\]"):
+    with pytest.raises(ValueError, match=r"references: shape \(2, 7\); needs \[group, 52\]"):
         Closeness(model(), torch.zeros(2, 7))
 
 

@@ -60,7 +60,7 @@ Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Map
 
 MEASURES = ("mass_ratio", "rank_accuracy", "pointing", "densest")
 COLOUR = len(SCHEMA.attributes) + 1  # the colour family's place: after the attributes and category
-UNIT_MEASURES = ("attribute_named", "colour_named")
+UNIT_MEASURES = ("attribute_named", "colour_named", "colour_share")
 
 
 # --------------------------------------------------------------------------- explainers
@@ -309,7 +309,10 @@ def unit_scores(
         One row a pair and view ('source', 'target'): `pair`, `view`, `kind`, `rule`;
         `attribute_named`: whether the true attribute has most relevance of those that the item
         has (nan if it has one only); `colour_named`: whether colour has more than every attribute
-        that is no reason (nan if there is none). Colour *should* be named where the rule has it.
+        that is no reason (nan if there is none); `colour_share`: its share of all that speaks for
+        the relation (nan if nothing does). Colour *should* be named where the rule has it. Where
+        the rule has none, a model that ignores colour names it as often as a blind guess would,
+        when all that is left beside the key is next to nothing: the share tells that.
 
     Raises:
         ValueError: pairs without a reason, another shape, or nan.
@@ -326,6 +329,7 @@ def unit_scores(
     table["attribute_named"] = _hits_of(scores, reason, rivals)
     rivals[row, reason], rivals[:, COLOUR] = False, True
     table["colour_named"] = _hits_of(scores, np.full_like(reason, COLOUR), rivals)
+    table["colour_share"] = pd.Series(scores[:, COLOUR]) / scores.sum(axis=1)
     return table.join(asked, on="pair")
 
 

@@ -388,6 +388,7 @@ def test_colour_is_named_when_it_beats_every_attribute_that_is_no_reason(
     said[:, :, COLOUR] = 0.2  # less than the key, more than all others
     found = unit_summary(shop, pairs, said)
     assert (found[["attribute_named", "colour_named"]] == 1).all(axis=None)
+    np.testing.assert_allclose(found["colour_share"], 0.2 / (1.1 + 11 * 0.1 + 0.2))
     said[:, :, :12] *= 3
     found = unit_summary(shop, pairs, said)
     assert (found["attribute_named"] == 1).all()
@@ -414,6 +415,7 @@ def test_units_without_an_opinion_get_the_blind_guess(shop: Dataset, pairs: Pair
     expected = np.where(count > 1, 1 / count, np.nan)
     np.testing.assert_allclose(table["attribute_named"], expected)
     np.testing.assert_allclose(table["colour_named"], expected)
+    assert table["colour_share"].isna().all()  # a share of nothing
 
 
 def test_attributes_that_an_item_lacks_and_its_category_name_nothing(

@@ -65,7 +65,7 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
         split = relation.split(dataset.relations, seed)
         for variant, settings in COMPARED:
             model = relation.trained(settings, dataset, split, seed)
-            shared = {"variant": variant, "d": settings.D, "settings": asdict(settings)}
+            shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
             shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
             rows = _accuracies(model, dataset, split, seed)
             yield from results(rows, data="boutique", **shared)

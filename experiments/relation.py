@@ -19,7 +19,9 @@ from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
 SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
-"""What the feedback loop is tried on: less than a minute of a processor, naming included."""
+"""Less than a minute of a processor, naming included."""
+FEEDBACK = replace(SMALL, items=4000, epochs=6)
+"""What relevance is fed back into: seven models a seed."""
 
 PAPER = replace(
     CPU,
@@ -110,7 +112,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
 
     Source: LRP paper, §4.
     """
-    dataset = shop_of(SMALL)
+    dataset = shop_of(FEEDBACK)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None and images is not None
     images[:]  # drawing is not training
@@ -121,8 +123,8 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
         models: list[tuple[relation.RelationModel, Columns]] = []
         found: list[Columns] = []
         for method, variant in FED_BACK:
-            model = relation.pretrained(SMALL, relations.n_groups, seed)
-            given = (model, dataset, split, SMALL, method, variant)
+            model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
+            given = (model, dataset, split, FEEDBACK, method, variant)
             cost = timed(partial(train_with_feedback, *given, seed=seed))[1]
             row = {"method": method, "variant": variant, "cost": cost}
             logits = relation.logits_of(model.eval(), images, test)
@@ -136,7 +138,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             close = closeness(model, dataset, split.train.items)
             for measure, value in localisation(close, dataset, chosen).items():
                 found.append(row | {"measure": measure, "how": EXPLAINER, "value": value})
-        yield from results(found, data="boutique", seed=seed, settings=asdict(SMALL))
+        yield from results(found, data="boutique", seed=seed, settings=asdict(FEEDBACK))
 
 
 def localisation(

@@ -127,7 +127,7 @@ def as_maps(model: relation.RelationModel, flat: Float[Tensor, "item size"]) -> 
 class PullingLoss(BatchLoss):
     """The loss of each relation, and how far its picture's relevance is from where it shall lie."""
 
-    strength = 0.3
+    strength = 3.0
 
     def __init__(self, n_items: int, close: relation.Closeness, weight: Tensor) -> None:
         super().__init__(n_items)

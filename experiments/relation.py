@@ -122,11 +122,11 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
         sure, right = rule_holds(dataset, test) == test.related, test.related
         models: list[tuple[relation.RelationModel, Columns]] = []
         found: list[Columns] = []
-        for method, variant in FED_BACK:
+        for how in FED_BACK:
             model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
-            given = (model, dataset, split, FEEDBACK, method, variant)
-            cost = timed(partial(train_with_feedback, *given, seed=seed))[1]
-            row = {"method": method, "variant": variant, "cost": cost}
+            given = (model, dataset, split, FEEDBACK, seed, *how)
+            cost = timed(partial(train_with_feedback, *given))[1]
+            row = {"method": how[0], "variant": how[1], "cost": cost}
             logits = relation.logits_of(model.eval(), images, test)
             hits = _by_kind(test, (logits > 0) == test.related, sure)
             value = float(np.mean([each["value"] for each in hits]))
@@ -134,21 +134,15 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             models.append((folded(model), row))
             right = right & (logits > 0)
         chosen = truth_table.right_pairs(dataset, test, np.where(right, 1.0, -1.0), each=100)
+        methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
         for model, row in models:
             close = closeness(model, dataset, split.train.items)
-            for measure, value in localisation(close, dataset, chosen).items():
-                found.append(row | {"measure": measure, "how": EXPLAINER, "value": value})
+            table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
+            means = truth_table.summary(table).loc[EXPLAINER]
+            for measure, name in (("mass_ratio", "mass over area"), ("pointing", "pointing")):
+                value = float(means[measure])
+                found.append(row | {"measure": name, "how": EXPLAINER, "value": value})
         yield from results(found, data="boutique", seed=seed, settings=asdict(FEEDBACK))
-
-
-def localisation(
-    close: relation.Closeness, dataset: Dataset, pairs: relation.Pairs
-) -> dict[str, float]:
-    """How well the closeness's positive relevance meets the true regions, over both pictures."""
-    methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
-    table = truth_table.truth_table(close, dataset, pairs, methods, references=False)
-    means = truth_table.summary(table).loc[EXPLAINER]
-    return {"mass over area": float(means["mass_ratio"]), "pointing": float(means["pointing"])}
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:

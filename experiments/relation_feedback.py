@@ -33,6 +33,7 @@ from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 from explainrec_lab import lrp, relation
 from explainrec_lab.data.contracts import Dataset, Images
 from explainrec_lab.evaluate.localisation import reference_maps
+from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split
 from explainrec_lab.relation.data import N_KINDS, Batch
 from explainrec_lab.relation.metric import placed
 from explainrec_lab.relation.train import BatchLoss, fixed_features
@@ -85,27 +86,20 @@ class Gate(nn.Module):
         return maps * (1 - self.strength + self.strength * over_mean)[:, None]
 
 
-def cell_relevance(
-    close: relation.Closeness,
-    flat: Tensor,
-    inside: Tensor,
-    partner: Tensor,
-    user: Tensor,
-    kind: Tensor,
-) -> Cells:
+def cell_relevance(close: Closeness, flat: Float[Tensor, "item size"], *pairs: Tensor) -> Cells:
     """Relevance of the cells for the closeness of pictures to their partners.
 
     What a unit of the maps says for the closeness counts as a constant, so that its activation,
     and with it the convolutions, can be trained for where relevance shall lie.
 
     Args:
-        flat: `[item, size]`, feature maps of the pictures.
-        inside: `[pair]`, which of them it is.
-        partner: `[pair, D]`, features of its partner.
-        user, kind: of each pair.
+        flat: feature maps of the pictures.
+        pairs: which of the pictures it is, `[pair]`, the features of its partner, `[pair, D]`,
+            user and kind, `[pair]`.
 
     Source: §2.3.
     """
+    inside, partner, user, kind = pairs
     with torch.no_grad():
         factor = close.model.factor(user, kind, len(inside))
         towards = placed(partner - close.nearest(partner), factor)
@@ -119,7 +113,7 @@ def cell_relevance(
     return as_maps(close.model, flat * says).sum(1)
 
 
-def as_maps(model: relation.RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
+def as_maps(model: RelationModel, flat: Float[Tensor, "item size"]) -> Maps:
     """The network's flat vectors as feature maps."""
     return flat.unflatten(1, (-1, model.network.grid, model.network.grid))
 
@@ -129,7 +123,7 @@ class PullingLoss(BatchLoss):
 
     strength = 3.0
 
-    def __init__(self, n_items: int, close: relation.Closeness, weight: Tensor) -> None:
+    def __init__(self, n_items: int, close: Closeness, weight: Tensor) -> None:
         super().__init__(n_items)
         self.close, self.weight = close, weight
 
@@ -147,9 +141,7 @@ class PullingLoss(BatchLoss):
         return losses + self.strength * far[batch.inside]
 
 
-def validated(
-    close: relation.Closeness, images: Images, pairs: relation.Pairs
-) -> tuple[Tensor, Maps, Cells]:
+def validated(close: Closeness, images: Images, pairs: Pairs) -> tuple[Tensor, Maps, Cells]:
     """The pictures of the related pairs predicted right: items, maps, and shares of relevance.
 
     Args:
@@ -190,51 +182,43 @@ def learned(maps: Maps, target: Cells, decay: float = 1e-3) -> Float[Tensor, " c
     return (weight / size).detach()
 
 
-def closeness(model: relation.RelationModel, shop: Dataset, items: ndarray) -> relation.Closeness:
+def closeness(model: RelationModel, shop: Dataset, items: ndarray) -> Closeness:
     """The model as it is explained: beside the mean features of these items' categories."""
     images, category = shop.catalogue.images, shop.catalogue.items["category"].to_numpy()
     assert images is not None
-    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
+    return Closeness(model, relation.mean_features(model, images, items, category[items]))
 
 
 def train_with_feedback(
-    model: relation.RelationModel,
-    shop: Dataset,
-    split: relation.Split,
-    settings: Relation,
-    form: str,
-    target: str,
-    seed: int = 0,
+    model: RelationModel, shop: Dataset, split: Split, settings: Relation, seed: int, *how: str
 ) -> None:
     """The outer loop, in place: `ROUNDS` times a share of the epochs, feedback in between.
 
     Args:
         split: relevance is taken on its development pairs.
         settings: whose epochs the rounds divide.
-        form, target: one of `FED_BACK`.
+        how: form and target, one of `FED_BACK`.
 
     Raises:
         ValueError: an unknown form and target.
 
     Source: §4.
     """
-    if (form, target) not in FED_BACK:
-        raise ValueError(f"form, target: {form!r}, {target!r}; choose from {FED_BACK}")
-    images, losses, pairs = (
-        shop.catalogue.images,
-        None,
-        relation.test_pairs(split.development, seed),
-    )
+    if how not in FED_BACK:
+        raise ValueError(f"how: {how}; choose from {FED_BACK}")
+    images, part, losses = shop.catalogue.images, split.train, None
     assert images is not None
     a_round = replace(settings, epochs=settings.epochs // ROUNDS)
     for number in range(ROUNDS):
-        relation.train(model, split.train, images, a_round, seed + 100 * number, losses)
-        if not target or number == ROUNDS - 1:
+        relation.train(model, part, images, a_round, seed + 100 * number, losses)
+        if how == FED_BACK[0] or number == ROUNDS - 1:
             continue
-        close = closeness(model.eval(), shop, split.train.items)
+        close = closeness(model.eval(), shop, part.items)
+        pairs = relation.test_pairs(split.development, seed)
         items, maps, lay = validated(close, images, pairs)
-        weight = learned(maps, targets(shop, items, lay)[target])
-        if form == "maps weighted":
-            model.network.pool = nn.Sequential(model.network.pool, Gate(weight))  # type: ignore[assignment]
+        weight = learned(maps, targets(shop, items, lay)[how[1]])
+        if how[0] == FORMS[0]:
+            pool = nn.Sequential(model.network.pool, Gate(weight))
+            model.network.pool = pool  # type: ignore[assignment]
         else:
-            losses = PullingLoss(len(split.train.items), close, weight)
+            losses = PullingLoss(len(part.items), close, weight)

@@ -156,23 +156,22 @@ def test_the_term_in_the_loss_moves_relevance_to_where_it_is_predicted(
     assert far < 0.7 if strength else far > 0.75
 
 
-@pytest.mark.parametrize(("form", "target"), [feedback.FED_BACK[n] for n in (0, 1, 6)])
+@pytest.mark.parametrize("how", [feedback.FED_BACK[n] for n in (0, 1, 6)])
 def test_the_outer_loop_changes_only_what_its_form_says(
-    shop: Dataset, model: relation.RelationModel, split: relation.Split, form: str, target: str
+    shop: Dataset, model: relation.RelationModel, split: relation.Split, how: tuple[str, str]
 ) -> None:
     before = model.metric.shared.detach().clone()
-    feedback.train_with_feedback(model, shop, split, replace(TINY, epochs=3), form, target)
+    feedback.train_with_feedback(model, shop, split, replace(TINY, epochs=3), 0, *how)
     assert not torch.equal(before, model.metric.shared)
     gates = [part for part in model.modules() if isinstance(part, feedback.Gate)]
-    assert len(gates) == (feedback.ROUNDS - 1) * (form == "maps weighted")
+    assert len(gates) == (feedback.ROUNDS - 1) * (how[0] == "maps weighted")
 
 
 def test_bad_feedback_is_named(
     shop: Dataset, model: relation.RelationModel, split: relation.Split
 ) -> None:
-    asked = (model, shop, split, TINY)
-    with pytest.raises(ValueError, match=r"form, target: 'magic', ''; choose from .*'no feedback'"):
-        feedback.train_with_feedback(*asked, "magic", "")
+    with pytest.raises(ValueError, match=r"how: \('magic', ''\); choose from .*'no feedback'"):
+        feedback.train_with_feedback(model, shop, split, TINY, 0, "magic", "")
     with torch.no_grad():
         model.q.fill_(-1e9)
     images = shop.catalogue.images

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from explainrec_lab import lrp, relation
 from explainrec_lab.relation import UserMetric
 from explainrec_lab.relation.metric import METRICS, squared_distances, squared_length
+from explainrec_lab.relation.model import Projection
 from explainrec_lab.vision import backbone
 
 seeds = st.integers(0, 10_000)
@@ -51,16 +52,18 @@ def test_the_root_of_the_distance_obeys_the_triangle(metric: str, seed: int) -> 
 def test_swapping_two_pictures_changes_nothing(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     network = backbone("vgg11", width=0.05, grid=2, seed=seed)
-    model = relation.RelationModel(network, 2, dimensions=5, rank=2, seed=seed).double().eval()
+    head = Projection(network.size, 5, seed=seed)
+    model = relation.RelationModel(network, head, 2, rank=2, seed=seed).double().eval()
     i, j = torch.rand(2, 2, 3, 32, 32, dtype=torch.float64, generator=generator)
     torch.testing.assert_close(model(i, j, 0, 1), model(j, i, 0, 1))
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("norm", ["batch", "scale", "weights", None])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_relevance_of_both_pictures_closes_the_ledger(metric: str, batch_norm: bool) -> None:
-    network = backbone("vgg11", width=0.05, grid=2, batch_norm=batch_norm)
-    model = relation.RelationModel(network, 2, dimensions=5, metric=metric, rank=2).double().eval()
+def test_the_relevance_of_both_pictures_closes_the_ledger(metric: str, norm: str | None) -> None:
+    network = backbone("compact", width=0.1, grid=2, norm=norm)
+    head = Projection(network.size, 5, additive=norm in ("batch", None))
+    model = relation.RelationModel(network, head, 2, metric=metric, rank=2).double().eval()
     i, j = torch.rand(2, 3, 3, 32, 32, dtype=torch.float64)
 
     (at_i, at_j, *_), ledger = lrp.relevance(model, (i, j, 1, 0), ledger=True)

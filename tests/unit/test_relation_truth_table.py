@@ -17,6 +17,7 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_features, truth_table
 from explainrec_lab.relation.explain import _twice_product
+from explainrec_lab.relation.model import Projection
 from explainrec_lab.vision import backbone
 
 METRICS = ("full", "low rank", "diagonal")
@@ -24,7 +25,8 @@ METRICS = ("full", "low rank", "diagonal")
 
 def model(seed: int = 0, **asked: Any) -> RelationModel:
     network = backbone("vgg11", width=0.05, grid=2, seed=seed)
-    return RelationModel(network, 5, seed=seed, **({"dimensions": 6, "rank": 2} | asked)).eval()
+    head = Projection(network.size, 6, seed=seed)
+    return RelationModel(network, head, 5, seed=seed, **({"rank": 2} | asked)).eval()
 
 
 def pictures(count: int, seed: int = 1) -> Tensor:

@@ -14,22 +14,27 @@ An explanation must not survive random weights either (Adebayo et al. 2018). `ra
 what a model has learned, as a whole or from the output down; `similarity` says how much of a
 relevance map is left. A map that stays as it was shows the picture, not the model. (For random
 *labels*, train a second model on shuffled ones.)
+
+And what is put on trial must be alive: a softmax over units that never fire weighs nothing, and a
+verdict on it says nothing of the idea. `health` looks before anybody judges.
 """
 
 import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from scipy.special import entr
 from scipy.stats import ConstantInputWarning, spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 ORDERS = ("most", "least", "random")
 """Which patches go first: the most relevant, the least relevant, or any."""
@@ -384,3 +389,86 @@ def similarity(first: Tensor | ndarray, second: Tensor | ndarray) -> Float[ndarr
             raise ValueError(f"{name}: nan among the values")
     with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
         return np.array([spearmanr(*pair).statistic for pair in zip(a, b, strict=True)])
+
+
+# ------------------------------------------------------------------------------- is it alive?
+
+
+# What cuts off below zero; a clamp does so if its lower end is 0.
+RELUS = {f"aten::{name}{way}" for name in ("relu", "clamp", "clamp_min") for way in ("", "_")}
+
+
+class _Firing(TorchDispatchMode):
+    """Notes which units fire in every ReLU that a program runs, whoever calls it and how."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.fired: list[Tensor] = []  # bool [unit, example, position]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        lower_end = args[1] if len(args) > 1 else 0
+        if func._schema.name in RELUS and lower_end == 0 and out.ndim > 1:
+            self.fired.append((out > 0).movedim(self.axis, 0))
+        return out
+
+
+def health(
+    model: nn.Module,
+    *inputs: Any,
+    axis: int = 1,
+    places: Bool[Tensor, "*place"] | None = None,
+    weights: Float[ndarray, "example A"] | None = None,
+    scores: Sequence[float] = (),
+) -> pd.Series:
+    """Is a model alive on these examples? To be asked before its explanations are judged.
+
+    - **dead units**: units of a ReLU that fire nowhere, in no example. **dead places**: examples
+      and positions (pixels, attributes) where none of a ReLU's units fires. Both are shares, of
+      the ReLU where they are largest; a model without ReLUs has none.
+    - **gradient reach**: the share of the parameters' entries whose gradient is not zero, of a
+      random combination of the outputs.
+    - **entropy**: of `weights`, over the logarithm of how many apply (1: all alike), averaged over
+      examples to which two or more apply.
+    - **seed spread**: the standard deviation of `scores`.
+
+    Args:
+        inputs: of the model, which returns one tensor. All examples at once: a ReLU that is called
+            twice counts as two.
+        axis: of a ReLU's output, along which its units lie; 1 for feature maps.
+        places: those that count, shaped like a ReLU's output without its units; by default all.
+        weights: such as attention, each example's sum is 1; nan where they do not apply.
+        scores: one a seed, such as AUC.
+
+    Raises:
+        ValueError: weights that are no shares.
+    """
+    with torch.enable_grad():
+        with _Firing(axis) as seen:
+            output = model(*inputs)
+        lot = torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
+        whole = (output * lot).sum()
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    gradients = torch.autograd.grad(whole, parameters, allow_unused=True)
+    reached = sum(int(each.count_nonzero()) for each in gradients if each is not None)
+    fired = [each.flatten(1) if places is None else each[:, places] for each in seen.fired]
+    found = {
+        "dead units": max((float((~each.any(1)).float().mean()) for each in fired), default=0.0),
+        "dead places": max((float((~each.any(0)).float().mean()) for each in fired), default=0.0),
+        "gradient reach": reached / sum(each.numel() for each in parameters),
+    }
+    if weights is not None:
+        found["entropy"] = _entropy(np.asarray(weights))
+    if len(scores):
+        found["seed spread"] = float(np.std(scores))
+    return pd.Series(found)
+
+
+def _entropy(weights: Float[ndarray, "example A"]) -> float:
+    """Mean entropy of the rows with two or more weights, each over its largest possible value."""
+    count = (~np.isnan(weights)).sum(axis=1)
+    several = np.nan_to_num(weights[count > 1])
+    if (several < 0).any() or not np.allclose(several.sum(axis=1), 1, atol=1e-4):
+        raise ValueError("weights: not shares; each example's must be positive and sum to 1")
+    return float((entr(several).sum(axis=1) / np.log(count[count > 1])).mean())

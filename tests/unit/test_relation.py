@@ -96,6 +96,30 @@ def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
         UserMetric(**({"dimensions": 6, "n_users": 3, "n_kinds": 4} | asked))
 
 
+def test_a_share_is_the_squared_excess_over_the_mean_class_beside_all_answers() -> None:
+    """Scores 5, 1 and 0 of three classes, mean 2: excess 3, none, none; 'does not apply' at 6."""
+    scores = torch.tensor([[5.0, 1.0, 0.0, 6.0], [5.0, 1.0, 0.0, -9.0], [2.0, 2.0, 2.0, 3.0]])
+    expected = [[3 * 9 / (9 + 16), 0, 0], [3.0, 0, 0], [0, 0, 0]]
+    torch.testing.assert_close(Shares.shares(scores, 3), torch.tensor(expected), atol=1e-5, rtol=0)
+    two = torch.tensor([[4.0, 2.0, -6.0]])  # all answers are classes, mean 0
+    torch.testing.assert_close(
+        Shares.shares(two, 3), torch.tensor([[3 * 16 / 20, 3 * 4 / 20, 0]]), atol=1e-5, rtol=0
+    )
+
+
+def test_every_feature_has_a_name_and_answers_its_own_question() -> None:
+    questions = (naming.Question("hue", ("red", "blue")), naming.Question("kind", ("a", "b", "c")))
+    head = Shares(naming.Naming(backbone_of("compact", 0.1, grid=2, norm="weights"), questions))
+    own = RelationModel(backbone_of("compact", 0.1, grid=2, norm="weights"), head, 2).eval()
+    x = own.features(pictures()).detach()
+    assert x.shape == (4, own.dimensions) == (4, 5)
+    scores = head.scores(own.network(pictures())).detach()
+    assert x[:, :2].tolist() == Shares.shares(scores[:, :3], 2).tolist()
+    assert x[:, 2:].tolist() == Shares.shares(scores[:, 3:], 3).tolist()
+    for part in (x[:, :2], x[:, 2:]):
+        assert (part >= 0).all() and (part.sum(dim=1) <= 3 + 1e-6).all()
+
+
 def test_pixels_are_bytes_in_zero_to_one() -> None:
     assert relation.pixels(np.full((1, 3, 2, 2), 255, np.uint8)).max() == 1
     with pytest.raises(ValueError, match=r"dtype torch.float32; pixels\(\) takes uint8"):
@@ -118,7 +142,7 @@ def test_any_torchvision_classifier_serves(name: str) -> None:
         ({"name": "vgg17"}, "name: 'vgg17' is no classifier of torchvision"),
         ({"name": "vit_b_16"}, "name: this network has no convolutional part"),
         ({"width": 0.0}, "width: 0.0 must be above 0"),
-        ({"width": 0.5, "name": "alexnet"}, "width: 0.5 .* for vgg11, .*, compact from scratch, not 'alexnet'"),
+        ({"width": 0.5, "name": "alexnet"}, "width: 0.5 .* compact from scratch, not 'alexnet'"),
         ({"width": 0.1, "stride": 3}, "stride: 3 cannot be had, 2 can; use a power of 2"),
         ({"width": 0.5, "weights": "imagenet"}, "from scratch, not 'vgg16', imagenet"),
         ({"weights": "mine"}, "weights: 'mine'; choose 'imagenet' or None"),

@@ -4,8 +4,8 @@ A distance d = delta M(u) delta^T is homogeneous of degree 2 in delta = x_i - x_
 R_a = delta_a (M delta)_a, and these sum to d. A split (`lrp.SPLITS`) divides each R_a between the
 two pictures: that is the level of the *units*, the features of the two pictures, and where features
 have names (`Shares`) it can be read as a sentence. A composite takes the shares on through the
-network to the *pixels*. A question's units can be followed alone (`only`), so that a heatmap shows
-where one reason is.
+network to the *pixels*. Some units can be followed alone (`only`), so that a heatmap shows where
+one reason is; the maps of all questions sum to the whole one.
 
 | `of` | starts at | what the pictures get |
 |---|---|---|
@@ -197,7 +197,8 @@ def explain(
         of: one of `OF` (above).
         level: 'pixels' or 'units'.
         only: the question whose units alone are followed to the pixels, or 'attributes' for all
-            that may not apply; the rest goes to the named sink 'other units'.
+            that may not apply, or 'main attribute' for the one of these that holds most in each
+            picture; the rest goes to the named sink 'other units'.
         rivals: pictures of the items n of a contrast.
         references: of the closeness, see `mean_features`.
         rule: as in `lrp.relevance`; by default `default_rule(model)`.
@@ -231,6 +232,7 @@ def explain(
         whole = ask(lambda *i: program.value(*(program.units(model.features(p)) for p in i)))
         return Explanation(of, *propagated(whole, shown))
     with torch.no_grad():
+<<<<<<< HEAD
         x = tuple(model.features(each) for each in shown)
         u = tuple(map(program.units, x))
     units, ledger = propagated(ask(program.value), u)
@@ -239,13 +241,27 @@ def explain(
     kept = _kept(model, only)
     per_unit = [torch.where(own == 0, 0.0, R / own) * kept for R, own in zip(units, u, strict=True)]
     weights = torch.cat(per_unit, dim=1)[..., None]
+=======
+        u = tuple(program.units(each) for each in shown)
+    units = Explanation(
+        *propagated(_Asked(model, program.value), u), getattr(model.head, "questions", ())
+    )
+    if level == "units":
+        return units
+    kept = [R * flags for R, flags in zip(units.maps, _kept(units, only), strict=True)]
+    weights = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
+>>>>>>> main
 
     def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
         return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
+<<<<<<< HEAD
     followed = float(sum((each * kept).sum() for each in units))
     return Explanation(of, maps, _joined(ledger, below, followed))
+=======
+    return Explanation(maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
+>>>>>>> main
 
 
 class _Asked(nn.Module):
@@ -262,15 +278,22 @@ class _Asked(nn.Module):
         return self.value(*inputs)
 
 
-def _kept(model: RelationModel, only: str | None) -> Float[Tensor, " D"]:
-    """One for the units of the asked question or questions, zero for the others."""
-    questions = getattr(model.head, "questions", ())
-    wanted = [only in (q.name, "attributes" if q.optional else None) for q in questions]
-    if not any(wanted):
+def _kept(units: Explanation, only: str | None) -> Float[Tensor, "picture pair D"]:
+    """One for the units that are followed, zero for the others."""
+    questions = units.questions
+    optional = torch.tensor([each.optional for each in questions], device=units.maps[0].device)
+    wanted = torch.tensor([each.name == only for each in questions], device=optional.device)
+    if questions and only == "main attribute":
+        best = units.blocks().masked_fill(~optional, -torch.inf).argmax(dim=-1)
+        wanted = torch.arange(len(questions), device=best.device) == best[..., None]
+    elif only == "attributes":
+        wanted = optional
+    if not wanted.any():
         names = ", ".join(each.name for each in questions) or "none: its units have no names"
         raise ValueError(f"only: {only!r} is no question of this model ({names})")
-    flags = [float(want) for q, want in zip(questions, wanted, strict=True) for _ in q.classes]
-    return torch.tensor(flags, device=model.q.device)
+    sizes = torch.tensor([len(each.classes) for each in questions], device=optional.device)
+    flags = wanted.repeat_interleave(sizes, dim=-1).to(units.maps[0])
+    return flags.expand(len(units.maps), *units.maps[0].shape)
 
 
 def _joined(above: Ledger, below: Ledger, followed: float) -> Ledger:

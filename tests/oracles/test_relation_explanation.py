@@ -322,11 +322,10 @@ def test_references_keep_their_share_of_the_pixels_under_their_own_name() -> Non
     close, M = Closeness(own, REFERENCES), M_of(own)
     x = [own.features(side).detach() for side in (A, B)]
     a, b = (close.units(each) for each in x)
-    held = (
-        (x[0] * torch.einsum("nab,nb->na", M, b)) + (x[1] * torch.einsum("nab,nb->na", M, a))
-    ).sum()
-    assert found.ledger.inputs == pytest.approx(float(held))
-    assert found.ledger.sinks["references"] == pytest.approx(found.ledger.output - float(held))
+    per_unit = (torch.einsum("nab,nb->na", M, other) for other in (b, a))
+    held = sum(float((own * slope).sum()) for own, slope in zip(x, per_unit, strict=True))
+    assert found.ledger.inputs == pytest.approx(held)
+    assert found.ledger.sinks["references"] == pytest.approx(found.ledger.output - held)
     assert found.ledger.biases == 0
 
 

@@ -80,10 +80,8 @@ def test_a_complement_is_told_with_its_counterpart() -> None:
     found = explanation(
         (units(v=4, short=1), units(knee=4, red=1)), (units(v=3, short=3), units(knee=3))
     )
-    assert (
-        found.sentence()
-        == "related: V neckline with knee skirt (80%), short sleeves (10%), " + ("colour (10%)")
-    )
+    said = "related: V neckline with knee skirt (80%), short sleeves (10%), colour (10%)"
+    assert found.sentence() == said
 
 
 def test_where_one_side_speaks_against_there_is_no_counterpart() -> None:
@@ -125,5 +123,5 @@ def test_pixels_and_units_without_names_have_no_table() -> None:
         Explanation("distance", (units(), units()), ledger, (units(), units())),
     ):
         for told in (wrong.blocks, wrong.table, wrong.sentence):
-            with pytest.raises(ValueError, match="needs level='units' and .* features='classes'"):
+            with pytest.raises(ValueError, match=r"needs level='units' and .* features='classes'"):
                 told()

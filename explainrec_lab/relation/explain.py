@@ -232,36 +232,22 @@ def explain(
         whole = ask(lambda *i: program.value(*(program.units(model.features(p)) for p in i)))
         return Explanation(of, *propagated(whole, shown))
     with torch.no_grad():
-<<<<<<< HEAD
         x = tuple(model.features(each) for each in shown)
         u = tuple(map(program.units, x))
-    units, ledger = propagated(ask(program.value), u)
-    if level == "units":
-        return Explanation(of, units, ledger, x, getattr(model.head, "questions", ()))
-    kept = _kept(model, only)
-    per_unit = [torch.where(own == 0, 0.0, R / own) * kept for R, own in zip(units, u, strict=True)]
-    weights = torch.cat(per_unit, dim=1)[..., None]
-=======
-        u = tuple(program.units(each) for each in shown)
-    units = Explanation(
-        *propagated(_Asked(model, program.value), u), getattr(model.head, "questions", ())
-    )
+    found = propagated(ask(program.value), u)
+    units = Explanation(of, *found, x, getattr(model.head, "questions", ()))
     if level == "units":
         return units
     kept = [R * flags for R, flags in zip(units.maps, _kept(units, only), strict=True)]
-    weights = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
->>>>>>> main
+    per_unit = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
+    weights = torch.cat(per_unit, dim=1)[..., None]
 
     def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
         return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
-<<<<<<< HEAD
-    followed = float(sum((each * kept).sum() for each in units))
-    return Explanation(of, maps, _joined(ledger, below, followed))
-=======
-    return Explanation(maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
->>>>>>> main
+    followed = float(sum(R.sum() for R in kept))
+    return Explanation(of, maps, _joined(units.ledger, below, followed))
 
 
 class _Asked(nn.Module):

@@ -234,8 +234,8 @@ def explain(
     with torch.no_grad():
         x = tuple(model.features(each) for each in shown)
         u = tuple(map(program.units, x))
-    found = propagated(ask(program.value), u)
-    units = Explanation(of, *found, x, getattr(model.head, "questions", ()))
+    R_u, ledger = propagated(ask(program.value), u)
+    units = Explanation(of, R_u, ledger, x, getattr(model.head, "questions", ()))
     if level == "units":
         return units
     kept = [R * flags for R, flags in zip(units.maps, _kept(units, only), strict=True)]

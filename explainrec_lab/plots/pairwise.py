@@ -74,9 +74,7 @@ def _checked(
         require(right, f"{name}: shape {image.shape}; needs [3, height, width]")
     require(shape == images[1].shape, f"image_i, image_j: sizes {shape}, {images[1].shape} differ")
     square = values.ndim == 4 and values.size > 0 and values.shape[:2] == values.shape[2:]
-    require(
-        square, f"relevance: shape {values.shape}; needs [row, column, row, column], both alike"
-    )
+    require(square, f"relevance: shape {values.shape}; needs [row, column] twice, the same patches")
     require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pairs")
     if masks is not None:
         found = as_array(masks).shape

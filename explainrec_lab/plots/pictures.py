@@ -252,7 +252,7 @@ def box_figure(
         ValueError: methods or numbers of pictures that do not agree.
     """
     require(set(maps) == set(boxes), f"maps of {list(maps)}, boxes of {list(boxes)}; give both")
-    require(len(titles) == len(images), f"titles: {len(titles)} for {len(images)} pictures")
+    require(len(titles) == len(images), f"{len(titles)} titles for {len(images)} pictures")
     shape = (len(images), 1 + len(maps))
     size = (shape[1] * 1.6, shape[0] * 1.88 + 0.3)
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")

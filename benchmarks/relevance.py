@@ -24,7 +24,6 @@ from explainrec_lab import lrp
 LOW, HIGH = -2.5, 2.5
 BATCHES = (1, 4, 16)
 ROUNDS = 5
-Method = Callable[[nn.Module, Tensor], object]
 
 
 def gradient_times_input(model: nn.Module, x: Tensor) -> Tensor:
@@ -45,7 +44,7 @@ ZENNIT_EPSILON = composites.LayerMapComposite(LAYERS)
 EPSILON, BOX = lrp.Epsilon(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
 ZENNIT_BOX = composites.EpsilonGammaBox(LOW, HIGH)
 BASE = "gradient x input"
-METHODS: dict[str, Method] = {
+METHODS: dict[str, Callable[[nn.Module, Tensor], object]] = {
     BASE: gradient_times_input,
     "epsilon": lambda model, x: lrp.relevance(model, x, 0, EPSILON),
     "epsilon, ledger": lambda model, x: lrp.relevance(model, x, 0, EPSILON, ledger=True),

@@ -120,11 +120,9 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: the archive has no such member.
         ValueError: it is damaged, too large, or something else than an object.
+        RecursionError: it is nested too deeply.
     """
-    try:
-        found = json.loads(contents(archive, name, MEGABYTE))
-    except RecursionError as error:
-        raise ValueError(f"{name}: nested too deeply") from error
+    found = json.loads(contents(archive, name, MEGABYTE))
     if not isinstance(found, dict):
         raise ValueError(f"{name}: holds no object")
     return found

@@ -14,8 +14,9 @@ from experiments.record import Columns, Result, results, timed
 from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
+from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.evaluate import truth
+from explainrec_lab.evaluate import faithfulness, truth
 from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
@@ -49,7 +50,7 @@ COMPARED = (
     *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
 )
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
-DIMENSIONS = (10, 30, 50, 100)
+DIMENSIONS = (10, 30, 100)
 CUTS = (5, 10, 20, 50)
 IMAGENET_SIDE = 224
 """Pixels of the pictures that ImageNet's networks learned on."""
@@ -68,7 +69,7 @@ Sight = Callable[[str, Shop, int], Shop]
 
 Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
-PURCHASES = (4, 8, 16, 32, 64)
+PURCHASES = (4, 8, 16, 64)
 USUAL = 8
 """Purchases a shopper for which the epochs were chosen."""
 
@@ -193,6 +194,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 model, columns = trained(name, shop, CPU.d, seed, **longer(usual, purchases))
                 assert isinstance(model, saers.SAERS)
                 found = [*aucs_of(model, drawn), *rates_of(model, shop)]
+                found += health_of(model, shop.parts.test)
                 yield from results(found, data="boutique", purchases=purchases, **columns)
             for method, rate in truth.references(shop.dataset, shop.parts).items():
                 columns = {"method": method, "measure": "hit rate", "value": rate, "seed": seed}
@@ -205,6 +207,20 @@ def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
     for how in (*ways, "contribution", "swap"):
         rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
         yield {"measure": "hit rate", "how": how, "value": rate}
+
+
+def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
+    """Whether a model's attention lives, and how much of it moves when another shopper asks."""
+    if not isinstance(model, saers.SAERS) or model.fusion != "attention":
+        return
+    users, items = torch.from_numpy(events.user), torch.from_numpy(events.item)
+    weights = saers.answers(model, users, items, "attention")
+    seen = (users, items[:, None])
+    there = model.applies[items][:, None]
+    found = faithfulness.health(model, *seen, axis=-1, places=there, weights=weights)
+    others = np.abs(weights - saers.answers(model, users.roll(1), items, "attention"))
+    found["personal"] = np.nansum(others, axis=1)[model.applies[items].sum(dim=1) > 1].mean() / 2
+    yield from ({"measure": name, "value": float(value)} for name, value in found.items())
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 A trial learns from the training purchases of the first division and is judged by AUC on its
 development purchases, at the size d of the `cpu` settings; the test purchases are not looked at.
 The best trial's settings stand in `saers.TUNED` and `experiments.saers.ELSEWHERE`, for every d and
-division. Two limits: negatives are items that the shopper never bought, in any part; and the other
+division. Where a model has an attention, the best is that among trials whose attention lives
+(`LIVING`): one whose units never fire, or that weighs all attributes alike, or always the same
+one, cannot be judged as an explanation. Every trial's health stands beside its AUC. Epochs are
+those of an earlier search, of 20 and 40. Two limits: negatives are items that the shopper never bought, in any part; and the other
 divisions share purchases with this one's development part.
 
 Source: SAERS, §4.1 ("for all the models ... we tune hyper-parameters via grid search on the
@@ -16,15 +19,17 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Columns, Result, results
-from experiments.saers import CPU, SETTINGS, Sight, aucs_of, trained
+from experiments.saers import CPU, SETTINGS, Sight, aucs_of, health_of, trained
 from experiments.saers_models import Shop, open_shop
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 GRID: dict[str, tuple[float, ...]] = {
-    "epochs": (20, 40),
     "learning_rate": (1e-2, 3e-2, 1e-1),
     "regularizer": (1e-5, 3e-5, 1e-4),
 }
+
+LIVING = {"dead places": (0.0, 0.05), "entropy": (0.05, 0.8)}
+"""What `health_of` may find, from and to, where an attention is alive."""
 
 REPEATS = 3000
 """Contests among development purchases."""
@@ -44,13 +49,16 @@ def searched(
     repeats: int,
     seen: Sight | None = None,
 ) -> Iterator[Columns]:
-    """Development AUC of every model with every point of the grid; `seen`: as in `trained`."""
+    """Development AUC, and health, of every model with every point of the grid.
+
+    `seen`: as in `trained`.
+    """
     known = shop.dataset.interactions
     drawn = contests(shop.parts.development, known, negatives=NEGATIVES, repeats=repeats)
     for name, how in product(names, points(grid)):
         model, columns = trained(name, shop, d, 0, seen, **how)
-        for found in aucs_of(model, {"development": drawn}):
-            yield columns | found
+        yield from (columns | found for found in aucs_of(model, {"development": drawn}))
+        yield from (columns | found for found in health_of(model, shop.parts.development))
 
 
 def saers_search(seeds: int = 1) -> Iterator[Result]:

@@ -37,6 +37,14 @@ classes that the network names, and is a sum: nothing is left to explain beside 
 """
 
 
+ATTENTION_RATE = 0.1
+"""The share of the learning rate with which the perceptron D of Eq. 5 learns.
+
+At the full rate its ReLUs die: with the best settings of a search by AUC alone, none of the 16
+fired for half of all attributes, so that nothing weighed them.
+"""
+
+
 def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
     """Name -> arguments of `train`, from (name, epochs, learning rate, lambda)."""
     names = ("epochs", "learning_rate", "regularizer")
@@ -55,7 +63,10 @@ TUNED = settings_of(
     ("SAERS, ours + picture", 40, 1e-1, 1e-4),
     ("SAERS, ours", 40, 1e-1, 1e-4),
 )
-"""How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""
+"""How each learns: the best of one grid, by AUC on development purchases (`saers-search`).
+
+The best of those whose attention lives, where there is one: see `experiments.saers_search`.
+"""
 
 
 def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
@@ -84,7 +95,7 @@ def train(
     Args:
         regularizer: lambda of Eq. 9.
         own_rate: start of a parameter's name -> multiple of the learning rate, for a network that
-            was trained before.
+            was trained before. The attention's is `ATTENTION_RATE`, unless said here (`D_`).
         seed: of the triples.
         after_epoch: see `training.fit`.
 
@@ -98,11 +109,12 @@ def train(
             f"purchases: {purchases.n_users} users and {purchases.n_items} items, but the model "
             f"has {model.n_users} and {model.n_items}"
         )
+    rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
     history = training.fit(
         model,
         Triples(purchases, seed=seed),
         ranking_losses(regularizer),
-        training.Optimisation(epochs, learning_rate, own_rate=own_rate or {}),
+        training.Optimisation(epochs, learning_rate, own_rate=rates),
         fabric=fabric(),
         after_epoch=after_epoch,
     )

@@ -16,7 +16,6 @@ from measure import cpu_seconds, say
 
 from explainrec_boutique.design import Design, sample
 from explainrec_boutique.gallery import Gallery
-from explainrec_boutique.render import counterfactual_mask, render
 
 SIZES = (64, 128, 224)
 REPEATS = 5
@@ -29,28 +28,16 @@ def main() -> None:
     asked = parser.parse_args()
     designs = [sample(0, item) for item in range(asked.items)]
     for size in SIZES:
-        for design in designs[:20]:
-            render(design, size)
+        gallery_seconds(designs[:20], size, asked.processes)
         drawn = [gallery_seconds(designs, size, asked.processes) for _ in range(REPEATS)]
         rate = len(designs) / statistics.median(drawn)
         say("boutique gallery", round(rate, 4), "images/CPU-second", size=size, **vars(asked))
-        some = designs[:40]
-        masked = [cpu_seconds(lambda: counterfactuals(some, size)) for _ in range(REPEATS)]  # noqa: B023
-        seconds = statistics.median(masked) / len(some)
-        say("boutique counterfactuals", round(seconds, 4), "CPU-seconds/item", size=size)
 
 
 def gallery_seconds(designs: list[Design], size: int, processes: int) -> float:
     """Draw into an empty folder, file and checksums included."""
     with tempfile.TemporaryDirectory() as cache:
         return cpu_seconds(lambda: Gallery(designs, size, Path(cache), processes).draw_all())
-
-
-def counterfactuals(designs: list[Design], size: int) -> None:
-    """Counterfactual masks of all attributes."""
-    for design in designs:
-        for attribute in design.attributes:
-            counterfactual_mask(design, attribute, size)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class Version:
         return reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
 
 
+# method -> the best trial of `python -m experiments reconet-search`.
 TUNED: dict[str, Any] = {
     "popularity": baselines.Popularity(),
     "popularity, attributes": baselines.DemographicPopularity(),
@@ -70,25 +71,24 @@ TUNED: dict[str, Any] = {
     "iALS": baselines.IALS(),
     "EASE": baselines.EASE(regularisation=596.0),
 }
-"""method -> the best trial of `python -m experiments reconet-search`."""
 
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")
 
+# The rows of the table, without and with attributes. The search went without attributes, and with
+# them the settings stay: RecoNet's two for attributes (`attribute_decay`, `attribute_share`) come
+# from earlier work.
 TABLE: dict[tuple[str, str], Any] = {
     **{(method, ""): each for method, each in TUNED.items() if method != "popularity, attributes"},
     ("popularity", "attributes"): TUNED["popularity, attributes"],
     **{(method, "attributes"): TUNED[method] for method in ADMIT_ATTRIBUTES},
 }
-"""The rows of the table, without and with attributes. The search went without attributes, and with
-them the settings stay: RecoNet's two for attributes (`attribute_decay`, `attribute_share`) come
-from earlier work."""
 
+# The models whose explanations are measured; Table 1's were tuned anew, later.
 EXPLAINED = {
     ("RecoNet", ""): Version(),
     ("RecoNet", "attributes"): Version(epochs=100, weight_decay=0.13),
     ("RecoNet + Layer", ""): Version(hidden=128),
 }
-"""The models whose explanations are measured; Table 1's were tuned anew, later."""
 
 
 def reconet_table_1(seeds: int = 3) -> Iterator[Result]:

@@ -16,8 +16,8 @@ from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
 
 KS = (1, 5, 10, 20, 30, 40, 50)
+# How many of her likes a cold user reveals, one after the other.
 TOLD = (0, 1, 2, 4, 8, 16)
-"""How many of her likes a cold user reveals, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class ThePapers(Version):
         return reconet.SingleLabel(train, space, seed=seed)
 
 
+# (method, variant) -> settings. RecoNet beside the two simplest answers and the methods of Figure
+# 4; FM and CML with the settings of Table 1, which were tuned for users with a history. RecoNet's
+# decay of attributes is that of Table 1, or that of the items. A few shares, numbers of labels and
+# decays of newcomers were tried by hand on development likes of other splits and other draws (seeds
+# 100..102), and hardly differed; there is no recorded search.
 METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
     ("popularity", ""): baselines.Popularity(),
     ("demographic popularity", ""): baselines.DemographicPopularity(),
@@ -49,19 +54,14 @@ METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
     ("RecoNet", "attributes decay, newcomers"): Newcomers(64, epochs=40),
     ("RecoNet", "the paper's examples"): ThePapers(64, None, 100, 1e-2, 0.03, 0.03),
 }
-"""(method, variant) -> settings. RecoNet beside the two simplest answers and the methods of Figure
-4; FM and CML with the settings of Table 1, which were tuned for users with a history. RecoNet's
-decay of attributes is that of Table 1, or that of the items. A few shares, numbers of labels and
-decays of newcomers were tried by hand on development likes of other splits and other draws (seeds
-100..102), and hardly differed; there is no recorded search."""
 
+# How many draws a method gets, to keep the experiment short; all others get every draw.
 FEW = {
     ("RecoNet", "the paper's examples"): 1,
     ("RecoNet", "attributes decay, newcomers"): 1,
     ("FM", ""): 2,
     ("CML", ""): 2,
 }
-"""How many draws a method gets, to keep the experiment short; all others get every draw."""
 
 
 def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:

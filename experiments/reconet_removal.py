@@ -23,11 +23,11 @@ from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import removal
 
+# After how many removals the change is recorded.
 REMOVED = (1, 2, 5, 10, 20, 50)
-"""After how many removals the change is recorded."""
 
+# Longest profile on which every removal is tried.
 SMALL = 16
-"""Longest profile on which every removal is tried."""
 
 
 # --------------------------------------------------------------------------- §5.4
@@ -135,6 +135,7 @@ def _against_the_best(
 
 Explainer = Callable[[surrogate.BlackBox, int], Tensor]
 
+# Black-box explainers at their defaults: 5,000 samples for LIME, 25 orders for Shapley.
 EXPLAINERS: dict[str, Explainer] = {
     "LIME, captum": limes.captum,
     "LIME, all masks at once": surrogate.lime,
@@ -143,7 +144,6 @@ EXPLAINERS: dict[str, Explainer] = {
     "Shapley sampling, captum": surrogate.shapley_sampling,
     "leave one out": surrogate.leave_one_out,
 }
-"""Black-box explainers at their defaults: 5,000 samples for LIME, 25 orders for Shapley."""
 
 
 def reconet_lime(seeds: int = 3, users: int = 10) -> Iterator[Result]:

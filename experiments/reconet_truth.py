@@ -13,8 +13,8 @@ from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.evaluate import truth
 
+# Purchases a shopper; a fifth of them is asked about.
 PURCHASES = (4, 8, 16, 32, 64)
-"""Purchases a shopper; a fifth of them is asked about."""
 
 SHOP = {"items": 600, "shoppers": 1500}
 MODEL = Version(64, epochs=40, weight_decay=0.1, attribute_decay=0.1, attribute_share=0.5)

@@ -58,8 +58,8 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+# Some columns of a result.
 Columns = dict[str, Any]
-"""Some columns of a result."""
 
 T = TypeVar("T")
 

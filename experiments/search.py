@@ -27,13 +27,14 @@ from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
+# source -> trials of each method.
 TRIALS = {"movielens-1m": 2, "completejourney": 3}
-"""source -> trials of each method."""
 
 Range = tuple[float, float]
+# method -> known settings, hyperparameter -> from, to.
 Spaces = dict[str, tuple[Any, dict[str, Range]]]
-"""method -> known settings, hyperparameter -> from, to."""
 
+# method -> the hyperparameters that are searched.
 FIELDS = {
     "item-to-item": ("k", "power"),
     "user-to-user": ("k", "power"),
@@ -46,7 +47,6 @@ FIELDS = {
     "RecoNet + Layer": ("d", "epochs", "learning_rate", "weight_decay", "share", "hidden"),
     "iALS": ("factors", "alpha", "regularisation"),
 }
-"""method -> the hyperparameters that are searched."""
 
 
 def _spaces(table: dict[str, tuple[Any, ...]]) -> Spaces:

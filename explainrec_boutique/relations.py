@@ -1,7 +1,7 @@
 """Relations between items as a shop records them, group by group, with the reason of each.
 
 Each group of shoppers compares items by its *keys* (`groups.py`): an item's key is its class of
-the first key attribute that it has. Two tables over keys and one nuisance tell the kinds apart:
+the first key attribute that it has. Two tables over keys, and the colour, tell the kinds apart:
 
 | kind | categories | keys | colour families |
 |---|---|---|---|
@@ -11,7 +11,8 @@ the first key attribute that it has. Two tables over keys and one nuisance tell 
 | bought_together | different | go together in the group's eyes | equal |
 
 The reason of a relation is the key attribute of the source in its picture and that of the target
-in its own: the same for substitutes, mostly two different ones for complements. Two sorts of
+in its own: the same for substitutes, mostly two different ones for complements. In the kinds of
+`COLOUR_KINDS` the equal colour families are part of the reason as well. Two sorts of
 label noise make it hard, both with reason -1: *distractors*, whose colour families agree but
 whose keys do not, and *noise*, whose keys do not match either.
 """

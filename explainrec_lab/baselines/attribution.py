@@ -20,8 +20,8 @@ from explainrec_lab.lrp.relevance import Output, select
 
 Model = Callable[..., Any]
 Inputs = Tensor | Sequence[Tensor]
+# Shaped like the inputs: a tensor, or a tuple with None for integer inputs.
 Relevance = Any
-"""Shaped like the inputs: a tensor, or a tuple with None for integer inputs."""
 
 
 def gradient(model: Model, inputs: Inputs, output: Output = None) -> Relevance:

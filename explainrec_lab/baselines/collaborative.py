@@ -239,8 +239,8 @@ def _item_weights(matrix: sparse.csr_array, regularisation: float) -> Float[ndar
 Rows: TypeAlias = Float[Tensor, "row cluster"]
 Columns: TypeAlias = Float[Tensor, "column cluster"]
 
+# What an inner product is at least, so that its inverse is finite.
 SMALLEST = 1e-12
-"""What an inner product is at least, so that its inverse is finite."""
 
 
 @dataclass(frozen=True)

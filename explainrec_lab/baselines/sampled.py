@@ -27,8 +27,8 @@ from explainrec_lab.training import Optimisation, fit
 
 Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
+# All items, or all users.
 EVERYTHING = slice(None)
-"""All items, or all users."""
 
 # --------------------------------------------------------------------------- models
 

@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# Masks of features -> scores.
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
-"""Masks of features -> scores."""
 
+# Penalty on the squared slopes of LIME's linear model.
 RIDGE = 1e-3
-"""Penalty on the squared slopes of LIME's linear model."""
 
+# Exact Shapley values need 2^n scores.
 MOST_FEATURES = 20
-"""Exact Shapley values need 2^n scores."""
 
 
 def lime(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> Float[Tensor, " n"]:

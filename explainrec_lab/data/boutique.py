@@ -12,9 +12,10 @@ import pandas as pd
 
 from explainrec_boutique.dials import Dials, RelationDials, ShopperDials
 from explainrec_boutique.groups import FEATURES
+from explainrec_boutique.relations import COLOUR_KINDS, NO_REASON
 from explainrec_boutique.shop import DRAWING, RELATING, SHOPPING, Shop
 from explainrec_boutique.shop import load as open_shop
-from explainrec_boutique.vocabulary import DOES_NOT_APPLY, SCHEMA
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS, SCHEMA
 from explainrec_lab.data import contracts
 from explainrec_lab.data.contracts import Dataset, Features
 from explainrec_lab.data.store import cache_dir
@@ -63,10 +64,13 @@ def load(
     columns = ("group", "source", "target", "kind")
     pairs = {column: shop.relations[column].to_numpy() for column in columns}
     relations = contracts.Relations(**pairs, n_items=items, n_groups=shopping.groups)
+    reason = shop.relations[["source_reason", "target_reason"]].to_numpy()
+    colour = shop.relations["kind"].isin([RELATION_KINDS.index(each) for each in COLOUR_KINDS])
     truth = contracts.Truth(
         preference=shop.shoppers.preference,
         purchase_reason=shop.purchases["reason"].to_numpy(),
-        relation_reason=shop.relations[["source_reason", "target_reason"]].to_numpy(),
+        relation_reason=reason,
+        relation_colour=colour & (reason != NO_REASON).all(axis=1),
         group_of_user=shop.shoppers.group,
     )
     return Dataset("boutique", catalogue, interactions, relations, truth)

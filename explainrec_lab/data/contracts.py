@@ -340,12 +340,14 @@ class Truth:
         relation_reason: int64 `[pair, 2]`, the attribute that explains a relation in the source's
             picture and in the target's (they may differ: a collar goes with a heel); both -1 =
             label noise.
+        relation_colour: bool `[pair]`, whether equal colour families are part of the reason too.
         group_of_user: int64 `[user]`.
     """
 
     preference: ndarray
     purchase_reason: Int[ndarray, " event"]
     relation_reason: Int[ndarray, "pair 2"]
+    relation_colour: Bool[ndarray, " pair"]
     group_of_user: Int[ndarray, " user"]
 
 

@@ -102,8 +102,8 @@ WORDS = (
     *("how", "order", "group", "attribute", "kind", "labels"),
 )
 NUMBERS = ("k", "d", "purchases", "told", "trial", "user", "n", "classes", "seed")
+# What each says stands in `experiments.record.Result`.
 COLUMNS = (*WORDS, *NUMBERS, "value", "cost", "settings")
-"""What each says stands in `experiments.record.Result`."""
 
 
 def results(name: str) -> pd.DataFrame:

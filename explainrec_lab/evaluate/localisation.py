@@ -3,6 +3,10 @@
 Source: the scores' usual names are relevance mass and rank accuracy (Arras et al. 2022) and the
 pointing game (Zhang et al. 2018). Only a source with masks can be scored (the boutique).
 
+The true region is always named: the *part mask* (the pixels that an attribute's name points at) or
+the *silhouette* (all pixels of the item; they carry its colour). *Counterfactual masks*
+(`Catalogue.mask`) are scored nowhere here.
+
 Maps are `[event, height, width]`, arrays or tensors, channels summed away. One rule for all
  scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
 'negative' what speaks against (as a positive number), 'absolute' both. And one rule for ties:
@@ -27,8 +31,10 @@ from explainrec_lab.data.contracts import Dataset, check_ids
 from explainrec_lab.evaluate.truth import NO_REASON
 
 SIGNS = ("positive", "negative", "absolute")
+# What a relation's relevance is scored against -> the mask that stands for it.
+TRUTHS = {"attribute": "part mask", "colour": "silhouette", "together": "part mask + silhouette"}
+# Where a pair's relevance is ranked: in its first image, its second, or in both together.
 VIEWS = ("source", "target", "pooled")
-"""Where a pair's relevance is ranked: in its first image, its second, or in both together."""
 
 Map = ndarray | Tensor
 
@@ -95,12 +101,12 @@ def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]
 def densest_attribute(
     relevance: Map, masks: Map, sign: str = "positive"
 ) -> Float[ndarray, "event attribute"]:
-    """Mean relevance per pixel in each attribute's mask, as scores for `truth.reason_hit_rate`.
+    """Mean relevance a pixel in each attribute's part mask: scores for `truth.reason_hit_rate`.
 
     An attribute without pixels scores 0, the least there is.
 
     Args:
-        masks: bool `[event, attribute, height, width]` (`attribute_masks`).
+        masks: bool `[event, attribute, height, width]`, part masks (`attribute_masks`).
     """
     regions = _array(masks).astype(bool)
     some = np.ones((len(regions), *regions.shape[2:]), bool)
@@ -123,7 +129,7 @@ def pair_scores(
 
     Args:
         relevance: two maps, `[pair, height, width]` or with channels before the height.
-        masks: the true region in both images (`relation_masks`).
+        masks: the true region in both images, part masks or silhouettes (`relation_masks`).
 
     Returns:
         One row a view and pair, indexed by `pair`: `view` (one of `VIEWS`), `area` (share of the
@@ -148,40 +154,48 @@ def pair_scores(
 
 
 def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
+    area = mask.mean(axis=(-2, -1))
     scores = {
-        "mass": _relevance_mass,
-        "mass_ratio": mass_ratio,
-        "rank_accuracy": _rank_accuracy,
-        "pointing": pointing_game,
+        "area": np.where(area > 0, area, np.nan),
+        "mass": _relevance_mass(relevance, mask, sign),
+        "mass_ratio": mass_ratio(relevance, mask, sign),
+        "rank_accuracy": _rank_accuracy(relevance, mask, sign),
+        "pointing": pointing_game(relevance, mask, sign),
     }
-    area = pd.Series(mask.mean(axis=(-2, -1)), name="area")
-    found = {name: score(relevance, mask, sign) for name, score in scores.items()}
-    return pd.DataFrame({"area": area.where(area > 0), **found})
+    return pd.DataFrame(scores)
 
 
 # --------------------------------------------------------------------------- the truth, gathered
 
 
-def relation_masks(dataset: Dataset, pairs: Any) -> Bool[ndarray, "pair 2 height width"]:
-    """The true region of some relations: the part mask of the reason in the source and the target.
+def relation_masks(
+    dataset: Dataset, pairs: Any, truth: str = "attribute"
+) -> Bool[ndarray, "pair 2 height width"]:
+    """The true region of some relations, in the source and in the target.
 
-    Both are empty where no attribute is behind the pair (label noise).
+    Both are empty where nothing is behind the pair (label noise).
 
     Args:
         pairs: positions in `dataset.relations`.
+        truth: 'attribute' = the part mask of the key attribute; 'colour' = the item's silhouette,
+            empty where colour is not part of the reason; 'together' = whatever of the two there is.
 
     Raises:
-        ValueError: a data set without relations or truth, or an unknown pair.
+        ValueError: a data set without relations or truth, or an unknown pair or truth.
     """
-    relations, truth = dataset.relations, dataset.truth
-    if relations is None or truth is None:
+    relations, known = dataset.relations, dataset.truth
+    if relations is None or known is None:
         raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
+    if truth not in TRUTHS:
+        raise ValueError(f"truth: {truth!r}; choose from {', '.join(TRUTHS)}")
     chosen = check_ids("pairs", pairs, len(relations), "pair")
-    items = np.stack([relations.source[chosen], relations.target[chosen]], axis=1)
     masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
-    for (row, side), attribute in np.ndenumerate(truth.relation_reason[chosen]):
-        if attribute != NO_REASON:
-            masks[row, side] = _mask(dataset, int(items[row, side]), attribute)
+    for side, items in enumerate((relations.source[chosen], relations.target[chosen])):
+        for row, attribute in enumerate(known.relation_reason[chosen, side]):
+            if attribute != NO_REASON and truth != "colour":
+                masks[row, side] = _mask(dataset, items[row], attribute)
+        if truth != "attribute" and (rows := known.relation_colour[chosen]).any():
+            masks[rows, side] |= reference_maps(dataset, items[rows])["silhouette"] > 0
     return masks
 
 
@@ -198,7 +212,7 @@ def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribu
     codes = catalogue.attributes[chosen]
     masks = np.zeros((*codes.shape, *_size(dataset)), dtype=bool)
     for row, attribute in np.argwhere(codes >= 0):
-        masks[row, attribute] = _mask(dataset, int(chosen[row]), attribute)
+        masks[row, attribute] = _mask(dataset, chosen[row], attribute)
     return masks
 
 

@@ -114,15 +114,15 @@ def auc(
 
 # --------------------------------------------------------------------------- sampled negatives
 
+# SAERS's numbers: "We randomly select a user, and then randomly sample 500 unrated items at each
+# time and combine them with the positive item the user likes in the ranking process. We repeated
+# this procedure 10000 times and report the average." Drawn once, the same contests judge every
+# model. Sampling leaves the expectation of AUC as it is; NDCG@N of 501 items is not that of the
+# whole catalogue.
 NEGATIVES, REPEATS = 500, 10_000
-"""SAERS's numbers: "We randomly select a user, and then randomly sample 500 unrated items at each
-time and combine them with the positive item the user likes in the ranking process. We repeated
-this procedure 10000 times and report the average." Drawn once, the same contests judge every
-model. Sampling leaves the expectation of AUC as it is; NDCG@N of 501 items is not that of the
-whole catalogue."""
 
+# Contests drawn at a time, to bound the memory.
 BLOCK = 128
-"""Contests drawn at a time, to bound the memory."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from explainrec_boutique.design import ItemFacts
-from explainrec_boutique.relations import group_rule
+from explainrec_boutique.relations import NO_REASON, group_rule
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
     RELATION_KINDS,
@@ -27,9 +27,6 @@ from explainrec_lab.data.contracts import (
     check_ids,
 )
 from explainrec_lab.data.splits import Split
-
-NO_REASON = -1
-"""Code of a purchase or a relation that no single attribute explains."""
 
 
 def reason_hit_rate(

@@ -31,11 +31,11 @@ from explainrec_lab import reconet
 from explainrec_lab.plots import relevance_flow
 from explainrec_lab.reconet import FeatureSpace, RecoNet
 
+# One purpose a file; later ones use earlier ones.
 SCRIPTS = (
     "model.js", "names.js", "questions.js", "pieces.js", "flow.js", "speech.js", "search.js",
     "asking.js", "controls.js",
 )  # fmt: skip
-"""One purpose a file; later ones use earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,11 @@ def explore(model: reconet.RecoNet, profiles: reconet.Sets, start: int = 0, k: i
 # -------------------------------------------------------------------------- what is exported
 
 
+# Bytes that a page may carry for one model.
 LARGEST = 600_000
-"""Bytes that a page may carry for one model."""
 
+# Largest 16-bit whole number that a row uses.
 TOP = 2**15 - 1
-"""Largest 16-bit whole number that a row uses."""
 
 
 @dataclass(frozen=True)

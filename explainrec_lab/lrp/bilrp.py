@@ -26,10 +26,10 @@ from explainrec_lab.lrp.composites import Composite
 from explainrec_lab.lrp.relevance import relevance
 from explainrec_lab.lrp.rules import Epsilon, Rule
 
+# `[item, channel, height, width]` -> `[item, component]`, in eval mode.
 Embedding = Callable[[Tensor], Tensor]
-"""`[item, channel, height, width]` -> `[item, component]`, in eval mode."""
+# Copies of pictures that one backward pass explains; K copies make one picture.
 AT_ONCE = 64
-"""Copies of pictures that one backward pass explains; K copies make one picture."""
 
 
 def bilrp(

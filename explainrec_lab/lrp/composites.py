@@ -31,8 +31,8 @@ def depth(start: int, stop: int | None = None) -> Selector:
     return lambda layer: start <= layer.depth and (stop is None or layer.depth < stop)
 
 
+# The linear layers and convolutions that see the explained inputs.
 first_layer: Selector = depth(0, 1)
-"""The linear layers and convolutions that see the explained inputs."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+# Ways to divide a difference's relevance between its two operands.
 SPLITS = ("proportional", "signed", "midpoint", "one-sided")
-"""Ways to divide a difference's relevance between its two operands."""
 
 
 def difference(x_i: Tensor, x_j: Tensor) -> Tensor:

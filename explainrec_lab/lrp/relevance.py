@@ -14,8 +14,8 @@ from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import Epsilon, Rule, wide
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
+# In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
 UNITS = 1024.0
-"""In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it."""
 
 
 def relevance(

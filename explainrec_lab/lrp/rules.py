@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+# A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it.
 Channel = tuple[Tensor, Tensor, Tensor | None]
-"""A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it."""
 
 
 def wide(tensor: Tensor) -> torch.dtype:
@@ -74,8 +74,8 @@ class Rule:
 
     epsilon: float = 1e-6
     relative: bool = False
+    # Whether an input of zero can receive relevance (then R is not a multiple of x).
     direct: ClassVar[bool] = False
-    """Whether an input of zero can receive relevance (then R is not a multiple of x)."""
 
     def __post_init__(self) -> None:
         if not self.epsilon >= 0:
@@ -229,8 +229,8 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive
 # --- one layer -----------------------------------------------------------------------------------
 
 
+# Up to so many outputs of a convolution are propagated at once; more go part by part.
 AT_ONCE = 2**22
-"""Up to so many outputs of a convolution are propagated at once; more go part by part."""
 
 Book = Callable[[str, Tensor], None]
 

@@ -16,8 +16,8 @@ from numpy import ndarray
 
 from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, plain, require
 
+# Least distance between two labels, as a share of the axis's height.
 LABEL_STEP = 0.075
-"""Least distance between two labels, as a share of the axis's height."""
 
 
 def curves(

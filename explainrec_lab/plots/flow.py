@@ -15,10 +15,10 @@ from IPython.display import HTML
 
 from explainrec_lab.plots.style import OPPOSES, SUPPORTS
 
+# Of the drawing, where ribbons begin and end (pixels), and room for a name (letters a line).
 WIDTH, LEFT, RIGHT, LETTERS = 390, 230, 372, 22
-"""Of the drawing, where ribbons begin and end (pixels), and room for a name (letters a line)."""
+# Height of the target's bar: the sum of the named relevances, signs aside.
 TALL = 150
-"""Height of the target's bar: the sum of the named relevances, signs aside."""
 LINE, GAP = 17, 10
 
 STYLE = f"""

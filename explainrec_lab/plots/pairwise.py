@@ -18,17 +18,17 @@ from numpy import ndarray
 
 from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, require, rgb
 
+# How many pairs are drawn.
 STRONGEST = 10
-"""How many pairs are drawn."""
+# Room between the two pictures, as a share of a picture's width.
 BETWEEN = 0.45
-"""Room between the two pictures, as a share of a picture's width."""
+# Widths of lines, in points.
 WIDEST, THINNEST = 4.5, 0.8
-"""Widths of lines, in points."""
+# Of the lines with positive and with negative relevance.
 LOOKS: dict[bool, dict[str, Any]] = {
     True: {"color": SUPPORTS, "linestyle": "-", "label": "draw together"},
     False: {"color": OPPOSES, "linestyle": "--", "label": "push apart"},
 }
-"""Of the lines with positive and with negative relevance."""
 
 
 def pairwise_figure(
@@ -39,7 +39,7 @@ def pairwise_figure(
     Args:
         image_i, image_j: source and target, `[3, height, width]` of one size, uint8 or in 0..1.
         relevance: `[row_i, column_i, row_j, column_j]`, as `lrp.bilrp` gives for one pair.
-        masks: bool `[2, height, width]`, the true regions, outlined.
+        masks: bool `[2, height, width]`, outlined, such as the part masks of the reason.
         title: above them; the legend counts the pairs of both signs.
 
     Raises:

@@ -24,12 +24,12 @@ from numpy import ndarray
 
 from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, require, rgb
 
+# How far the grey picture under relevance is moved towards white.
 PALE = 0.6
-"""How far the grey picture under relevance is moved towards white."""
 SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUPPORTS])
 MASK_COLOUR = "#e4572e"
+# (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
-"""(y0, x0, y1, x1) in pixels, half open."""
 
 
 # --------------------------------------------------------------------------- one picture
@@ -44,13 +44,13 @@ def picture(
     box: Box | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A picture, maybe pale under its relevance, with the outlines of a true region and a box.
+    """A picture, maybe pale under its relevance, with the outlines of a mask and of a box.
 
     Args:
         image: `[3, height, width]`, uint8 or float in 0..1; array or tensor.
         relevance: `[height, width]`, or with channels (which are summed) before the height.
         limit: relevance of full colour; by default the 99th percentile of its absolute values.
-        mask: bool `[height, width]`, the true region.
+        mask: bool `[height, width]`, such as a part mask; the title or caption says which.
 
     Raises:
         ValueError: shapes that do not agree, nan relevance, a limit that is not above 0, or an
@@ -106,7 +106,7 @@ def _outline(box: Box, ax: Axes) -> None:
 def overlay(
     image: UInt8[ndarray, "3 height width"], mask: Bool[ndarray, "height width"]
 ) -> UInt8[ndarray, "3 height width"]:
-    """The picture with the mask tinted."""
+    """The picture with a mask (part, counterfactual or silhouette) tinted."""
     colour = np.array(to_rgb(MASK_COLOUR))[:, None] * 255
     tinted = image.astype(np.float64)
     tinted[:, mask] = 0.45 * tinted[:, mask] + 0.55 * colour
@@ -163,7 +163,8 @@ def pair_figure(
         images: one `[pair, 3, height, width]` for each image of a pair (two, or three).
         relevance: the same number of `[pair, height, width]`, or with channels.
         titles: one a pair, such as 'also bought, P = 0.93: collar'.
-        masks: bool `[pair, image, height, width]`, the true regions, outlined on the relevance.
+        masks: bool `[pair, image, height, width]`, outlined on the relevance: part masks of the
+            reasons (`localisation.relation_masks`); say in the caption which masks they are.
         names: one for each image of a pair, below the last row.
 
     Raises:
@@ -251,7 +252,7 @@ def box_figure(
         maps: method -> `[picture, height, width]`, never negative.
         boxes: method -> `[picture, 4]`, for the same methods.
         titles: one a picture, below it.
-        masks: bool `[picture, height, width]`, the true parts, outlined in every column.
+        masks: bool `[picture, height, width]`, the part masks, outlined in every column.
 
     Raises:
         ValueError: methods or numbers of pictures that do not agree.

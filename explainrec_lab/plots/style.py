@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+# Positive and negative relevance: blue and orange differ for every kind of colour vision.
 SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
-"""Positive and negative relevance: blue and orange differ for every kind of colour vision."""
+# Outlines and text on paper; lines that only help.
 INK, QUIET = "#20262d", "#5b6470"
-"""Outlines and text on paper; lines that only help."""
 
 
 def use_style() -> None:

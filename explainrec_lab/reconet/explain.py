@@ -29,11 +29,11 @@ from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
 Items: TypeAlias = Sequence[int] | Int[ndarray | Tensor, "*n"]
+# An average profile: the share of each feature.
 Profile: TypeAlias = Float[Tensor, " m"]
-"""An average profile: the share of each feature."""
 
+# What the epsilon rule adds to a denominator, away from zero.
 EPSILON = 1e-9
-"""What the epsilon rule adds to a denominator, away from zero."""
 
 # --------------------------------------------------------------------------- to be read
 
@@ -235,11 +235,11 @@ def explain(
 
 # --------------------------------------------------------------------------- the best of many
 
+# Users ranked together; changes memory only.
 AT_ONCE = 128
-"""Users ranked together; changes memory only."""
 
+# A float32 kept in a float64 leaves the lowest 29 bits free.
 PLACE_BITS = (1 << 29) - 1
-"""A float32 kept in a float64 leaves the lowest 29 bits free."""
 
 
 @torch.no_grad()

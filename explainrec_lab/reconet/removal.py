@@ -28,17 +28,17 @@ from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import items_of
 from explainrec_lab.reconet.model import RecoNet
 
+# Over what the average is taken after a removal: the features left, or as many as before.
 AVERAGES = ("renormalised", "held")
-"""Over what the average is taken after a removal: the features left, or as many as before."""
 
+# How many removals `best_removal` is ready to try.
 MOST_SETS = 2_000_000
-"""How many removals `best_removal` is ready to try."""
 
+# When each feature of each profile goes, in the order of `Sets.ids`.
 Turns: TypeAlias = Int[ndarray, " total"]
-"""When each feature of each profile goes, in the order of `Sets.ids`."""
 
+# Which of n features are there -> the score.
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
-"""Which of n features are there -> the score."""
 
 # --------------------------------------------------------------------------- one profile
 

@@ -19,8 +19,8 @@ from explainrec_lab.reconet.model import RecoNet
 from explainrec_lab.settings import RecoNet as Settings
 from explainrec_lab.settings import fabric
 
+# Part of the cache's key: raise it when the same settings give another model.
 RECIPE_VERSION = 1
-"""Part of the cache's key: raise it when the same settings give another model."""
 
 
 def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from explainrec_lab.lrp import homogeneous
 
+# The user to name for somebody that training never saw: she has the average factor.
 NEW_USER = -1
-"""The user to name for somebody that training never saw: she has the average factor."""
 
 METRICS = ("full", "low rank", "diagonal")
 

@@ -2,12 +2,19 @@
 
     right = right_pairs(shop, pairs, logits, each=100)
     table = truth_table(relation.Closeness(model, references), shop, right)
-    summary(table)
+    summary(table)                                # against the attribute, all kinds
+    summary(table, ["method", "rule"])            # kinds with and without colour in their rule
+    summary(table, ["truth", "method"])           # attribute, colour, and both together
 
 An explainer is a function `(model, images_i, images_j, user, kind) -> (map_i, map_j)`; `METHODS`
 is a plain dict of them, so add yours. `model` is any module with one value a pair, such as a
 `Closeness` or the relation model itself (the logit q - d, as in the paper). Relevance must speak
 *for* the relation where it is positive; only that part is scored (`sign`).
+
+Some kinds of relation need equal colour families beside matching attributes. So each map is scored
+against three truths (`localisation.TRUTHS`): the *part mask* of the key attribute, which is the
+headline; the item's *silhouette*, which has the colour, for those kinds only; and both together.
+Where an explanation is told in named features instead of pixels, `unit_scores` asks the same.
 
 Not here: the scores themselves (`evaluate.localisation`, `evaluate.truth`), and whether the model
 reacts when the pixels are spoilt (`evaluate.faithfulness`).
@@ -19,6 +26,7 @@ and by eye; the truth, the scores and the other explainers are ours or of the fi
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,24 +39,26 @@ from torchvision.transforms.functional import gaussian_blur
 
 from explainrec_boutique.gallery import Gallery
 from explainrec_boutique.render import render
-from explainrec_boutique.vocabulary import SCHEMA
+from explainrec_boutique.vocabulary import COLOURS_OF_FAMILY, SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation, truth
+from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import convolutions, default_rule
 
+# Relevance of both pictures: `[pair, 3, height, width]` each, or without channels.
 Maps: TypeAlias = tuple[Tensor, Tensor]
-"""Relevance of both pictures: `[pair, 3, height, width]` each, or without channels."""
-
+# (model, images_i, images_j, user, kind) -> maps.
 Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Maps]
-"""(model, images_i, images_j, user, kind) -> maps."""
 
 MEASURES = ("mass_ratio", "rank_accuracy", "pointing", "densest")
+COLOUR = len(SCHEMA.attributes) + 1  # the colour family's place: after the attributes and category
+UNIT_MEASURES = ("attribute_named", "colour_named")
 
 
 # --------------------------------------------------------------------------- explainers
@@ -109,6 +119,7 @@ def _falling_gamma(model: nn.Module) -> lrp.Composite:
     return lrp.Composite([(each, lrp.Gamma(0.25**n)) for n, each in enumerate(thirds)])
 
 
+# The explainers of the table; all but the first are what the paper does not try.
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
     "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
@@ -122,7 +133,6 @@ METHODS: dict[str, Explainer] = {
     "Grad-CAM": _grad_cam,
     "random": _attributed(attribution.random_map),
 }
-"""The explainers of the table; all but the first are what the paper does not try."""
 
 
 def explained(
@@ -189,6 +199,20 @@ def reasons_of(shop: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
     return np.where(pairs.rows[:, None] >= 0, known, NO_REASON)
 
 
+def _asked(shop: Dataset, pairs: Pairs) -> tuple[Int[ndarray, "pair 2"], pd.DataFrame]:
+    """`reasons_of` pairs that all have one; their `kind`, and the `rule`: what the kind asks for.
+
+    Raises:
+        ValueError: pairs without a reason.
+    """
+    reasons = reasons_of(shop, pairs)
+    if (reasons == NO_REASON).any():
+        raise ValueError("pairs: some have no reason to find; take `right_pairs`")
+    colour = shop.truth.relation_colour[pairs.rows]  # type: ignore[union-attr]
+    rule = np.where(colour, "attribute and colour", "attribute")
+    return reasons, pd.DataFrame({"kind": np.array(RELATION_KINDS)[pairs.kind], "rule": rule})
+
+
 def truth_table(
     model: nn.Module,
     shop: Dataset,
@@ -208,60 +232,129 @@ def truth_table(
         sign: which relevance counts, see `evaluate.localisation`.
 
     Returns:
-        One row a method, pair and view ('source', 'target', 'pooled'): `method`, `kind`, `pair`,
-        `view`, `area`, `mass`, and `MEASURES`. `densest` says whether the true attribute is the
-        densest of the item's (ties shared); nan in the pooled view, and for an item with a single
-        attribute.
+        One row a method, truth, pair and view ('source', 'target', 'pooled'): `method`, `kind`,
+        `rule` (what the kind asks for), `truth` and `mask` (what the row is scored against: a key
+        and a value of `localisation.TRUTHS`), `pair`, `view`, `area`, `mass`, and `MEASURES`.
+        Truth 'colour' has rows only where colour is part of the reason. `densest` says whether the
+        part mask of the true attribute is the densest of the item's (ties shared); nan for the
+        other truths, in the pooled view, and for an item with a single attribute.
 
     Raises:
         ValueError: pairs without a reason, beside what `explained` refuses.
     """
-    reasons = reasons_of(shop, pairs)
-    if (reasons == NO_REASON).any():
-        raise ValueError("pairs: some have no reason to find; take `right_pairs`")
-    sides = (pairs.source, pairs.target)
+    reasons, asked = _asked(shop, pairs)
+    items = np.concatenate([pairs.source, pairs.target])  # the order of the views
     maps = {name: explained(each, model, shop, pairs).numpy() for name, each in methods.items()}
     if references:
-        both = [localisation.reference_maps(shop, items) for items in sides]
-        maps |= {name: np.stack([each[name] for each in both]) for name in ("centre", "silhouette")}
-    regions = np.stack([localisation.attribute_masks(shop, items) for items in sides])
-    there = np.asarray(regions.any(axis=(3, 4)))
-    true = localisation.relation_masks(shop, pairs.rows)
+        blind = localisation.reference_maps(shop, items)
+        maps |= {name: np.array(np.split(blind[name], 2)) for name in ("centre", "silhouette")}
+    regions = localisation.attribute_masks(shop, items)
     tables = []
-    for name, found in maps.items():
-        table = localisation.pair_scores(list(found), true, sign).reset_index()
-        for side, view in enumerate(("source", "target")):
-            density = localisation.densest_attribute(found[side], regions[side], sign)
-            hits = hits_of(density, reasons[:, side], there[side])
-            table.loc[table["view"] == view, "densest"] = hits
-        kinds = np.array(RELATION_KINDS)[pairs.kind[table["pair"]]]
-        tables.append(table.assign(method=name, kind=kinds))
-    return pd.concat(tables, ignore_index=True)
+    for of, mask in TRUTHS.items():
+        true = localisation.relation_masks(shop, pairs.rows, of)
+        for name, found in maps.items():
+            table = localisation.pair_scores(list(found), true, sign).reset_index()
+            if of == "attribute":
+                density = localisation.densest_attribute(np.concatenate(found), regions, sign)
+                there = np.asarray(regions.any(axis=(2, 3)))
+                hits = _hits_of(density, reasons.T.ravel(), there)
+                table.loc[: len(items) - 1, "densest"] = hits
+            tables.append(table.assign(method=name, truth=of, mask=mask))
+    whole = pd.concat(tables, ignore_index=True).dropna(subset="area")
+    return whole.join(asked, on="pair")
 
 
-def hits_of(
-    scores: Float[ndarray, "event attribute"], reason: Int[ndarray, " event"], applies: ndarray
+def _hits_of(
+    scores: Float[ndarray, "event any"], reason: Int[ndarray, " event"], applies: ndarray
 ) -> Float[ndarray, " event"]:
     """`truth.reason_hit_rate` of every event by itself; nan where there is nothing to choose."""
     events = (slice(n, n + 1) for n in range(len(reason)))
     return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
 
 
-def summary(table: pd.DataFrame, by: str | list[str] = "method") -> pd.DataFrame:
-    """Means of a truth table, in the order of its methods.
+def unit_scores(
+    shop: Dataset, pairs: Pairs, relevance: Float[ndarray, "pair 2 question"]
+) -> pd.DataFrame:
+    """Does an explanation in named features name the true attribute, and colour where it counts?
+
+    Only what speaks *for* a relation names anything, and ties are shared, so that an explanation
+    without an opinion gets what a blind guess gets.
 
     Args:
-        by: columns that make a row: 'method', or with 'kind' or 'view'.
+        pairs: with a reason (`right_pairs`).
+        relevance: of each attribute of `SCHEMA`, the category and the colour family, in the source
+            and in the target.
 
     Returns:
-        `mass_ratio`, `rank_accuracy`, `pointing` and `densest` over both images (each by itself),
-        `pooled` (the mass ratio of both together) and `pairs`.
+        One row a pair and view ('source', 'target'): `pair`, `view`, `kind`, `rule`;
+        `attribute_named`: whether the true attribute has most relevance of those that the item
+        has (nan if it has one only); `colour_named`: whether colour has more than every attribute
+        that is no reason (nan if there is none). Colour *should* be named where the rule has it.
+
+    Raises:
+        ValueError: pairs without a reason, another shape, or nan.
     """
-    alone = table[table["view"] != "pooled"].groupby(by, sort=False)
-    found = alone[list(MEASURES)].mean()
-    both = table[table["view"] == "pooled"].groupby(by, sort=False)["mass_ratio"].mean()
-    found.insert(1, "pooled", both.reindex(found.index))
-    return found.assign(pairs=alone["pair"].nunique())
+    reasons, asked = _asked(shop, pairs)
+    if relevance.shape != (len(pairs), 2, COLOUR + 1):
+        raise ValueError(f"relevance: {relevance.shape}; needs {(len(pairs), 2, COLOUR + 1)}")
+    items = np.stack([pairs.source, pairs.target], axis=1).ravel()
+    row, reason = np.arange(len(items)), reasons.ravel()
+    applies = shop.catalogue.attributes[items] >= 0  # type: ignore[index]
+    rivals = np.pad(applies, ((0, 0), (0, 2)))
+    scores = np.maximum(relevance, 0).reshape(rivals.shape)
+    table = pd.DataFrame({"pair": row // 2, "view": VIEWS[:2] * len(pairs)})
+    table["attribute_named"] = _hits_of(scores, reason, rivals)
+    rivals[row, reason], rivals[:, COLOUR] = False, True
+    table["colour_named"] = _hits_of(scores, np.full_like(reason, COLOUR), rivals)
+    return table.join(asked, on="pair")
+
+
+def summary(
+    table: pd.DataFrame, by: str | list[str] = "method", of: str = "attribute", draws: int = 0
+) -> pd.DataFrame:
+    """Means of a truth table or of unit scores, in the order of their rows.
+
+    Args:
+        by: columns that make a row: 'method', or with 'truth', 'rule', 'kind' or 'view'.
+        of: the truth whose rows count, where `by` does not tell them apart.
+        draws: how often the pairs are drawn again, both pictures of a pair together (bootstrap);
+            0 = no intervals.
+
+    Returns:
+        `MEASURES` or `UNIT_MEASURES` over both images (each by itself), `pooled` (the mass ratio
+        of both together) and `pairs`; with `draws`, also the ends of each mean's 95 % interval,
+        such as `densest_low` and `densest_high`. Where all of few pairs score the same, the
+        interval is a point, and too short: nothing varies that could be drawn again.
+
+    Raises:
+        ValueError: an unknown truth.
+    """
+    if of not in TRUTHS:
+        raise ValueError(f"of: {of!r}; choose from {', '.join(TRUTHS)}")
+    keys = [by] if isinstance(by, str) else by
+    if "truth" in table and "truth" not in keys:
+        table = table[table["truth"] == of]
+    both = table["view"] == "pooled"
+    scores = table.filter([*MEASURES, *UNIT_MEASURES]).mask(both)
+    if "mass_ratio" in scores:
+        scores.insert(1, "pooled", table["mass_ratio"].where(both))
+    scores.index = pd.MultiIndex.from_frame(table[[*keys, "pair"]])
+    groups = scores.groupby(level=keys, sort=False)
+    found = groups.mean()
+    if draws:
+        again = groups.apply(_drawn_again, draws).groupby(level=keys, sort=False)
+        for end, share in (("low", 0.025), ("high", 0.975)):
+            found = found.join(again.quantile(share).add_suffix(f"_{end}"))
+        found = found[[f"{name}{end}" for name in scores for end in ("", "_low", "_high")]]
+    return found.assign(pairs=table.groupby(keys, sort=False)["pair"].nunique())
+
+
+def _drawn_again(scores: pd.DataFrame, draws: int) -> pd.DataFrame:
+    """Means over pairs drawn with replacement, as many, each with all its rows."""
+    pairs = scores.groupby(level="pair")
+    total, count = pairs.sum(), pairs.count()
+    times = np.random.default_rng(0).multinomial(len(total), [1 / len(total)] * len(total), draws)
+    return (times @ total) / (times @ count)
 
 
 # --------------------------------------------------------------------------- beside the table
@@ -270,12 +363,14 @@ def summary(table: pd.DataFrame, by: str | list[str] = "method") -> pd.DataFrame
 @torch.no_grad()
 def switch_effects(
     model: RelationModel, shop: Dataset, pairs: Pairs
-) -> Float[ndarray, "2 pair attribute"]:
-    """What the model itself goes by: how far d rises when one attribute is drawn differently.
+) -> Float[ndarray, "pair 2 question"]:
+    """What the model itself goes by: how far d rises when one thing is drawn differently.
 
-    Each attribute of each item is switched to its other classes, all else staying as it is, and
-    the rise of d is averaged over them (0 where it falls, and where the attribute does not apply).
-    No explainer can be asked for more than to name the attribute that counts most here.
+    Each attribute of each item is switched to its other classes, and its main colour to one of
+    each other family, all else staying as it is; the rise of d is averaged over them (0 where it
+    falls, where an attribute does not apply, and for the category, which cannot be switched).
+    No explainer can be asked for more than to name what counts most here: the ceiling of
+    `unit_scores`, which takes these effects as they are.
 
     Raises:
         ValueError: a data set whose pictures cannot be drawn again.
@@ -287,22 +382,26 @@ def switch_effects(
     x = [model.features(each.to(model.q.device)) for each in pairs.pictures(gallery)]
     d = model.distance(*x, *map(torch.from_numpy, (pairs.user, pairs.kind)))
     drawn = {item: _switched(model, gallery, item) for item in np.unique(sides).tolist()}
-    effects = np.zeros((2, len(pairs), len(SCHEMA.attributes)))
-    for side, row in np.ndindex(2, len(pairs)):
-        for attribute, others in drawn[int(sides[side][row])].items():
+    effects = np.zeros((len(pairs), 2, COLOUR + 1))
+    for row, side in np.ndindex(len(pairs), 2):
+        for question, others in drawn[int(sides[side][row])].items():
             partner = x[1 - side][row].expand_as(others)
             far = model.distance(others, partner, int(pairs.user[row]), int(pairs.kind[row]))
-            effects[side, row, attribute] = max(float((far - d[row]).mean()), 0.0)
+            effects[row, side, question] = max(float((far - d[row]).mean()), 0.0)
     return effects
 
 
 def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Tensor]:
-    """attribute -> features of the item with each other class of it, `[class, D]`."""
+    """Attribute (or `COLOUR`) -> features of the item with each other class of it, `[class, D]`."""
     design, found = gallery.designs[item], {}
+    colours = [family[0] for family in COLOURS_OF_FAMILY.values() if design.colour not in family]
+    drawn = {COLOUR: [replace(design, colour=each) for each in colours]}
     for name, own in design.attributes.items():
         others = [design.switched(name, value) for value in SCHEMA.classes[name] if value != own]
-        images = np.stack([render(each, gallery.size).image for each in others])
-        found[SCHEMA.attribute(name)] = model.features(pixels(images).to(model.q.device))
+        drawn[SCHEMA.attribute(name)] = others
+    for question, designs in drawn.items():
+        images = np.stack([render(each, gallery.size).image for each in designs])
+        found[question] = model.features(pixels(images).to(model.q.device))
     return found
 
 
@@ -310,8 +409,5 @@ def accuracy(
     predicted: Bool[ndarray, " pair"], true: Bool[ndarray, " pair"], kind: ndarray
 ) -> dict[str, float]:
     """Share of right predictions for each kind of relation; nan where there are no pairs."""
-    right = np.asarray(predicted) == np.asarray(true)
-    return {
-        name: float(right[kind == number].mean()) if (kind == number).any() else float("nan")
-        for number, name in enumerate(RELATION_KINDS)
-    }
+    right = pd.Series(np.asarray(predicted) == np.asarray(true))
+    return right.groupby(np.array(RELATION_KINDS)[kind]).mean().reindex(RELATION_KINDS).to_dict()

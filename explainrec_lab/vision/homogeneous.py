@@ -77,7 +77,7 @@ class ScaleNorm(nn.Module):
         shape = (-1, *(1,) * (x.ndim - 2))
         if not self.training:
             return x * self.factor().to(x.dtype).view(shape)
-        now = x.float().square().mean([d for d in range(x.ndim) if d != 1])
+        now = x.to(self.gain.dtype).square().mean([d for d in range(x.ndim) if d != 1])
         with torch.no_grad():
             self.mean_square.lerp_(now, self.momentum)
         return x * (self.gain * torch.rsqrt(now + 1e-5)).to(x.dtype).view(shape)
@@ -116,7 +116,7 @@ def _fold(layers: nn.Sequential) -> None:
             layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
         elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
             before.weight.mul_(layer.factor().view(-1, *(1,) * (before.weight.ndim - 1)))
-            layers[place] = nn.Identity()
+            layers[place] = nn.Identity().eval()
 
 
 def default_rule(model: nn.Module) -> Composite:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -10,8 +13,10 @@ from torch import Tensor
 
 from explainrec_lab import saers, vision
 from explainrec_lab.saers import regions
+from explainrec_lab.vision.naming import Question, naming_losses
 
 seeds = st.integers(0, 10_000)
+QUESTIONS = [Question("neck", ("round", "V")), Question("toe", ("open", "closed", "pointed"))]
 
 
 def maps(seed: int, count: int = 6) -> Tensor:
@@ -67,10 +72,8 @@ def test_a_larger_box_pools_no_less(seed: int) -> None:
 @settings(deadline=None, max_examples=5)
 @given(seed=st.integers(0, 100))
 def test_relevance_maps_do_not_know_left_from_right(seed: int) -> None:
-    network = vision.naming.Naming(
-        vision.backbone("vgg11", 0.05, grid=4, stride=8, seed=seed), [2, 3]
-    )
-    network = network.double().eval()
+    own = vision.backbone("vgg11", 0.05, grid=4, stride=8, seed=seed)
+    network = vision.naming.Naming(own, QUESTIONS).double().eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)).double()
     codes, asked = torch.zeros(2, 2, dtype=torch.long), torch.ones(2, 2, dtype=torch.bool)
     drawn = [
@@ -81,11 +84,38 @@ def test_relevance_maps_do_not_know_left_from_right(seed: int) -> None:
 
 
 @settings(deadline=None, max_examples=30)
+@given(seed=seeds, raised=st.floats(0.1, 5))
+def test_where_an_attribute_does_not_apply_only_that_is_to_be_said(
+    seed: int, raised: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = [torch.randn(7, each.size, generator=generator) for each in QUESTIONS]
+    labels = torch.stack([torch.randint(-1, k, (7,), generator=generator) for k in (2, 3)], dim=1)
+    before = naming_losses(scores, labels, QUESTIONS)
+    lacking = [(labels[:, a] < 0)[:, None] for a in (0, 1)]
+
+    def after(change: Callable[[Tensor], Tensor]) -> Tensor:
+        """The losses when the scores of what does not apply are changed."""
+        said = [torch.where(no, change(x), x) for no, x in zip(lacking, scores, strict=True)]
+        return naming_losses(said, labels, QUESTIONS)
+
+    among = after(lambda x: torch.cat([x[:, :-1].flip(1), x[:, -1:]], dim=1))
+    torch.testing.assert_close(among, before)  # which of its classes is none of the loss's business
+    surer = after(lambda x: torch.cat([x[:, :-1], x[:, -1:] + raised], dim=1))
+    somewhere = (labels < 0).any(dim=1)
+    assert (surer[somewhere] < before[somewhere]).all()
+    assert torch.equal(surer[~somewhere], before[~somewhere])
+
+
+@settings(deadline=None, max_examples=30)
 @given(seed=seeds)
-def test_what_is_said_of_an_attribute_that_does_not_apply_costs_nothing(seed: int) -> None:
-    torch.manual_seed(seed)
-    classes = [torch.randn(7, k) for k in (3, 4)]
-    labels = torch.stack([torch.randint(-1, k, (7,)) for k in (3, 4)], dim=1)
-    before = saers.classification_losses(classes, labels)
-    said = [torch.where((labels[:, a] < 0)[:, None], 9 * c, c) for a, c in enumerate(classes)]
-    torch.testing.assert_close(saers.classification_losses(said, labels), before)
+def test_what_is_said_costs_nothing_where_a_question_without_that_answer_has_no_label(
+    seed: int,
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    asked = [replace(each, optional=False) for each in QUESTIONS]
+    scores = [torch.randn(7, each.size, generator=generator) for each in asked]
+    labels = torch.stack([torch.randint(-1, k, (7,), generator=generator) for k in (2, 3)], dim=1)
+    said = [torch.where((labels[:, a] < 0)[:, None], 9 * x, x) for a, x in enumerate(scores)]
+    before = naming_losses(scores, labels, asked)
+    torch.testing.assert_close(naming_losses(said, labels, asked), before)

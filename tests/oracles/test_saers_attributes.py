@@ -12,16 +12,18 @@ from torch import Tensor
 
 from explainrec_lab import lrp, saers, vision
 from explainrec_lab.saers import regions
-from explainrec_lab.vision.naming import HEADS
+from explainrec_lab.vision.homogeneous import default_rule
+from explainrec_lab.vision.naming import ABSENT, HEADS, Question, naming_losses
 
 N_CLASSES = [3, 2, 4]
+QUESTIONS = [Question(f"attribute {a}", tuple(map(str, range(k)))) for a, k in enumerate(N_CLASSES)]
 
 
 def network(head: str = "hidden", grid: int = 4, seed: int = 0) -> vision.naming.Naming:
     """A small network for three attributes, with a batch norm that has seen something."""
     own = vision.backbone("vgg11", width=0.1, grid=grid, stride=8, norm="batch", seed=seed)
     torch.manual_seed(seed)
-    found = vision.naming.Naming(own, N_CLASSES, head)
+    found = vision.naming.Naming(own, QUESTIONS, head)
     for _ in range(3):
         found(pictures(8))
     return found.double().eval()
@@ -44,29 +46,58 @@ CODES = torch.tensor([[0, 1, 3], [2, 0, 0], [1, 1, 2]])
 # --------------------------------------------------------------------------- Eq. 1
 
 
+def scores_of(items: int, optional: bool = True) -> list[Tensor]:
+    """Scores of the answers to each question, 'does not apply' being the last of an optional."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = [k + optional for k in N_CLASSES]
+    return [torch.randn(items, k, dtype=torch.float64, generator=generator) for k in sizes]
+
+
 @pytest.mark.oracle("saers", "classification")
-def test_the_loss_is_minus_log_p_of_what_applies_and_no_attribute_outweighs_another() -> None:
-    torch.manual_seed(0)
-    classes = [torch.randn(6, k, dtype=torch.float64) for k in N_CLASSES]
+def test_the_loss_is_minus_log_p_of_the_answer_and_no_attribute_outweighs_another() -> None:
+    scores = scores_of(6)
     labels = torch.tensor([[0, 1, -1], [2, 0, -1], [1, -1, 3], [-1, -1, 0], [0, 1, -1], [1, 0, -1]])
-    found = saers.classification_losses(classes, labels)
+    found = naming_losses(scores, labels, QUESTIONS)
     for item in range(6):
         expected = 0.0
         for attribute, code in enumerate(labels[item].tolist()):
-            if code >= 0:
-                odds = [math.exp(float(x)) for x in classes[attribute][item]]
-                share = int((labels[:, attribute] >= 0).sum()) / 6
-                expected -= math.log(odds[code] / sum(odds)) / share
+            odds = [math.exp(float(x)) for x in scores[attribute][item]]
+            share = int((labels[:, attribute] >= 0).sum()) / 6
+            weight = 1 / share if code >= 0 else ABSENT / (1 - share)
+            expected -= weight * math.log(odds[code] / sum(odds))  # -1 is the last answer
         assert float(found[item]) == pytest.approx(expected, rel=1e-6)
 
 
-def test_with_every_attribute_everywhere_the_loss_is_the_papers() -> None:
-    torch.manual_seed(0)
-    classes = [torch.randn(5, k, dtype=torch.float64) for k in N_CLASSES]
-    labels = torch.stack([torch.randint(k, (5,)) for k in N_CLASSES], dim=1)
-    own = [each.log_softmax(1)[range(5), labels[:, a]] for a, each in enumerate(classes)]
-    paper = -torch.stack(own).sum()
-    torch.testing.assert_close(saers.classification_losses(classes, labels).sum(), paper)
+def test_of_questions_that_always_apply_the_loss_is_the_papers() -> None:
+    scores = scores_of(5, optional=False)
+    labels = torch.stack([torch.arange(5) % k for k in N_CLASSES], dim=1)
+    own = [each.log_softmax(1)[range(5), labels[:, a]] for a, each in enumerate(scores)]
+    asked = [Question(each.name, each.classes, optional=False) for each in QUESTIONS]
+    found = naming_losses(scores, labels, asked)
+    torch.testing.assert_close(found, -torch.stack(own, dim=1).sum(dim=1))
+
+
+def test_colour_counts_twice_and_weights_of_classes_spare_what_does_not_apply() -> None:
+    scores, labels = scores_of(4)[:1], torch.tensor([[0], [2], [-1], [2]])
+    plain = naming_losses(scores, labels, QUESTIONS[:1])
+    colour = Question("colour family", QUESTIONS[0].classes)
+    torch.testing.assert_close(naming_losses(scores, labels, [colour]), 2 * plain)
+    weighed = naming_losses(scores, labels, QUESTIONS[:1], [torch.tensor([4.0, 1.0, 0.5])])
+    torch.testing.assert_close(weighed / plain, torch.tensor([4.0, 0.5, 1.0, 0.5]).double())
+
+
+def test_a_class_is_scored_above_the_others_of_its_question() -> None:
+    own, images = network(), pictures().double()
+    maps = own.maps(images).detach()
+    classes, applies = (each.detach() for each in own.answers(maps))
+    start = 0
+    for attribute, count in enumerate(N_CLASSES):
+        raw = own.scores(maps)[attribute].tolist()
+        for item, (*among, none) in enumerate(raw):
+            above = [score - sum(among) / count for score in among]
+            assert classes[item, start : start + count].tolist() == pytest.approx(above)
+            assert float(applies[item, attribute]) == pytest.approx(max(among) - none)
+        start += count
 
 
 # --------------------------------------------------------------------------- Eq. 2 and 3
@@ -84,12 +115,19 @@ def test_one_batched_pass_gives_the_gradients_of_every_logit(head: str) -> None:
         torch.testing.assert_close(found[item, attribute], expected)
 
 
+def weights_of(own: vision.naming.Naming) -> Tensor:
+    """Of a head's one layer: the weights of each class above the mean of its question's classes."""
+    answers = own.head[-1].weight.detach().split([each.size for each in QUESTIONS])
+    some = [w[:k] - w[:k].mean(dim=0) for w, k in zip(answers, N_CLASSES, strict=True)]
+    return torch.cat(some)
+
+
 @pytest.mark.oracle("saers", "importance")
 def test_of_a_linear_head_alpha_is_the_mean_weight_of_the_channel() -> None:
     own, images = network("linear"), pictures().double()
     maps = own.maps(images).detach()
     gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
-    weight = own.head[-1].weight.detach().unflatten(1, maps.shape[1:])
+    weight = weights_of(own).unflatten(1, maps.shape[1:])
     for item, attribute in np.ndindex(3, 3):
         of_class = weight[sum(N_CLASSES[:attribute]) + int(CODES[item, attribute])]
         expected = sum(of_class[:, m, n] for m in range(4) for n in range(4)) / 16
@@ -100,7 +138,7 @@ def test_of_a_pooled_head_alpha_is_the_weight_over_the_cells() -> None:
     own, images = network("pooled"), pictures().double()
     maps = own.maps(images).detach()
     gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
-    expected = own.head[-1].weight.detach()[own.columns(CODES)] / 16
+    expected = weights_of(own)[own.columns(CODES)] / 16
     torch.testing.assert_close(saers.importance(gradients), expected)
 
 
@@ -135,7 +173,7 @@ def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
 
 def test_grad_aam_of_a_resnet_is_captums_too() -> None:
     torch.manual_seed(0)
-    own = vision.naming.Naming(vision.backbone("resnet18", 0.1, stride=8), N_CLASSES, "pooled")
+    own = vision.naming.Naming(vision.backbone("resnet18", stride=8), QUESTIONS, "pooled")
     images = pictures().double()
     own = own.double().eval()
     columns, maps = own.columns(CODES), own.maps(images).detach()
@@ -153,14 +191,15 @@ def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
     gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
     signed = torch.einsum("iacrk,icrk->iark", gradients, maps)
     torch.testing.assert_close(signed.relu(), saers.hires_aam(maps, gradients))
-    logits = own.answers(maps)[0].detach() - own.head[-1].bias.detach()[: sum(N_CLASSES)]
+    with torch.no_grad():
+        logits = own.classes(maps) - own.classes(torch.zeros_like(maps))  # without the biases
     torch.testing.assert_close(signed.sum((-2, -1)), logits.gather(1, columns))
 
 
 def test_relevance_maps_are_those_of_one_picture_and_its_mirror_image_at_a_time() -> None:
     own, images = network(), pictures().double()
     asked = seen(own, images, CODES)
-    found, rule = regions.relevance_maps(asked).unflatten(0, (3, 3)), regions.default_rule(own)
+    found, rule = regions.relevance_maps(asked).unflatten(0, (3, 3)), default_rule(own)
     for item, attribute in np.ndindex(3, 3):
         column = int(asked.columns[item, attribute])
         both = [images[item : item + 1], images[item : item + 1].flip(-1)]

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from explainrec_lab import data
-from explainrec_lab.data import Catalogue, Dataset, Interactions, Relations, Schema, Truth
+from explainrec_lab.data import (
+    RELATION_KINDS,
+    Catalogue,
+    Dataset,
+    Interactions,
+    Relations,
+    Schema,
+    Truth,
+)
 from explainrec_lab.evaluate import localisation as lo
 from explainrec_lab.evaluate import truth
 
@@ -152,6 +160,35 @@ def test_masks_of_relations_are_the_reasons_in_both_images(shop):
     assert masks.any()
 
 
+def test_colour_is_a_reason_of_explained_relations_whose_kind_asks_for_it(shop):
+    explained = (shop.truth.relation_reason >= 0).all(axis=1)
+    kinds = np.array(RELATION_KINDS)[shop.relations.kind]
+    for kind in RELATION_KINDS:
+        here = shop.truth.relation_colour[kinds == kind]
+        expected = explained[kinds == kind] & (kind in ("buy_after_viewing", "bought_together"))
+        np.testing.assert_array_equal(here, expected)
+    family = shop.catalogue.items["colour_family"].to_numpy()
+    source, target = shop.relations.source, shop.relations.target
+    equal = family[source] == family[target]
+    assert equal[shop.truth.relation_colour].all()
+    assert not equal[explained].all()
+
+
+def test_the_mask_of_colour_is_the_silhouette_where_colour_is_a_reason(shop):
+    rows = np.arange(0, len(shop.relations), 40)
+    part, colour, both = (lo.relation_masks(shop, rows, truth) for truth in lo.TRUTHS)
+    np.testing.assert_array_equal(part, lo.relation_masks(shop, rows))
+    np.testing.assert_array_equal(both, part | colour)
+    for row, pair in enumerate(rows):
+        for side, items in enumerate((shop.relations.source, shop.relations.target)):
+            silhouette = shop.catalogue.images.silhouette(int(items[pair]))
+            expected = silhouette & shop.truth.relation_colour[pair]
+            np.testing.assert_array_equal(colour[row, side], expected)
+    assert colour.any()
+    with pytest.raises(ValueError, match="truth: 'color'; choose from attribute, colour, together"):
+        lo.relation_masks(shop, [0], "color")
+
+
 def test_masks_of_attributes_are_there_where_they_apply(shop):
     masks = lo.attribute_masks(shop, [3, 5])
     assert masks.shape == (2, len(shop.catalogue.schema.attributes), 32, 32)
@@ -200,7 +237,7 @@ def test_a_dataset_without_pixel_truth_says_so():
         schema=schema,
     )
     one = np.zeros(1, np.int64)
-    known = Truth(np.zeros((1, 1, 2)), one, np.zeros((1, 2), np.int64), one)
+    known = Truth(np.zeros((1, 1, 2)), one, np.zeros((1, 2), np.int64), one == 1, one)
     related = Relations(one, one, one + 1, one, 2, 1)
     without_masks = Dataset("flat", catalogue, events, related, known)
     with pytest.raises(ValueError, match="no pixel truth"):

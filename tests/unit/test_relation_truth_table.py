@@ -19,6 +19,7 @@ from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_featur
 from explainrec_lab.relation.explain import _twice_product
 from explainrec_lab.vision import backbone
 
+COLOUR_KINDS = ("buy_after_viewing", "bought_together")
 METRICS = ("full", "low rank", "diagonal")
 
 
@@ -199,7 +200,7 @@ def test_the_true_masks_as_a_map_score_full_marks(
     table = truth_table.truth_table(close, shop, pairs, {"told": told}, references=False)
     found = truth_table.summary(table).loc["told"]
     assert found["rank_accuracy"] == found["pointing"] == found["densest"] == 1
-    alone = table[table["view"] != "pooled"]
+    alone = table.query("view != 'pooled' and truth == 'attribute'")
     np.testing.assert_allclose(alone["mass"], 1)
     np.testing.assert_allclose(alone["mass_ratio"], 1 / alone["area"])
     assert found["pairs"] == len(pairs)
@@ -217,7 +218,7 @@ def test_against_the_sign_a_map_scores_as_a_blind_guess(
     blind = truth_table.truth_table(close, shop, pairs, methods, references=False)
     np.testing.assert_allclose(blind["mass_ratio"], 1)
     turned = truth_table.truth_table(close, shop, pairs, methods, references=False, sign="negative")
-    assert (turned.query("view != 'pooled'")["pointing"] == 1).all()
+    assert (turned.query("view != 'pooled' and truth == 'attribute'")["pointing"] == 1).all()
 
 
 def test_the_table_names_methods_kinds_and_views(
@@ -227,10 +228,214 @@ def test_the_table_names_methods_kinds_and_views(
     table = truth_table.truth_table(close, shop, pairs, chosen)
     assert list(table["method"].unique()) == ["LRP epsilon", "random", "centre", "silhouette"]
     assert set(table["kind"]) == {RELATION_KINDS[kind] for kind in pairs.kind}
-    assert len(table) == 4 * 3 * len(pairs)
+    in_rule = table.drop_duplicates("pair")["kind"].isin(COLOUR_KINDS).sum()
+    assert len(table) == 4 * 3 * (2 * len(pairs) + in_rule)
+    assert dict(zip(table["truth"], table["mask"], strict=True)) == localisation.TRUTHS
     rows = truth_table.summary(table, ["method", "kind"])
     assert isinstance(rows.index, pd.MultiIndex)
-    assert list(truth_table.summary(table, "view").index) == ["source", "target", "pooled"][:2]
+    views = truth_table.summary(table, "view")
+    assert list(views.index) == ["source", "target", "pooled"]
+    assert views["pooled"].notna().tolist() == [False, False, True]
+
+
+def table_of(maps: Tensor, close: Closeness, shop: Dataset, pairs: Pairs) -> pd.DataFrame:
+    """The table of an explainer that gives these maps, `[pair, 2, height, width]`."""
+    method = {"told": lambda *_: (maps[:, 0], maps[:, 1])}
+    return truth_table.truth_table(close, shop, pairs, method, references=False)
+
+
+@pytest.mark.parametrize("told", localisation.TRUTHS)
+def test_a_map_equal_to_the_mask_of_a_truth_is_perfect_against_that_truth(
+    told: str, close: Closeness, shop: Dataset, pairs: Pairs
+) -> None:
+    masks = torch.from_numpy(localisation.relation_masks(shop, pairs.rows, told)).float()
+    table = table_of(masks, close, shop, pairs).query("truth == @told")
+    np.testing.assert_allclose(table["mass"], 1)
+    np.testing.assert_allclose(table["rank_accuracy"], 1)
+    np.testing.assert_allclose(table["pointing"], 1)
+
+
+def test_what_tells_only_the_colour_is_right_about_colour_and_wrong_about_the_attribute(
+    close: Closeness, shop: Dataset, pairs: Pairs
+) -> None:
+    """Relevance on the cloth, none on the key attribute's part: nothing but colour."""
+    part, colour = (
+        localisation.relation_masks(shop, pairs.rows, truth) for truth in ("attribute", "colour")
+    )
+    table = table_of(torch.from_numpy(colour & ~part).float(), close, shop, pairs)
+    found = truth_table.summary(table[table["rule"] == "attribute and colour"], "truth")
+    assert found.loc["colour", "pointing"] == found.loc["together", "pointing"] == 1
+    assert found.loc["attribute", "pointing"] == found.loc["attribute", "mass_ratio"] == 0
+    assert found.loc["attribute", "densest"] == 0
+    only_part = table_of(torch.from_numpy(part).float(), close, shop, pairs)
+    found = truth_table.summary(only_part, ["truth", "rule"])["rank_accuracy"]
+    assert (found["attribute"] == 1).all()
+    assert found["together", "attribute"] == 1
+    assert found["together", "attribute and colour"] < 1
+
+
+def test_only_the_kinds_whose_rule_has_colour_are_scored_against_it(
+    close: Closeness, shop: Dataset, pairs: Pairs
+) -> None:
+    table = table_of(torch.ones(len(pairs), 2, 64, 64), close, shop, pairs)
+    in_rule = table["kind"].isin(COLOUR_KINDS)
+    assert (table["rule"] == np.where(in_rule, "attribute and colour", "attribute")).all()
+    assert in_rule[table["truth"] == "colour"].all()
+    alike = table[~in_rule].set_index(["pair", "view"]).drop(columns=["mask", "densest"])
+    attribute, together = (
+        alike[alike["truth"] == each].drop(columns="truth") for each in ("attribute", "together")
+    )
+    pd.testing.assert_frame_equal(attribute, together)
+
+
+def test_a_summary_counts_the_rows_of_one_truth(
+    close: Closeness, shop: Dataset, pairs: Pairs
+) -> None:
+    masks = torch.from_numpy(localisation.relation_masks(shop, pairs.rows, "colour")).float()
+    table = table_of(masks, close, shop, pairs)
+    by_truth = truth_table.summary(table, ["truth", "method"])
+    for truth in localisation.TRUTHS:
+        pd.testing.assert_frame_equal(
+            truth_table.summary(table, of=truth), by_truth.loc[truth], check_names=False
+        )
+    pd.testing.assert_frame_equal(
+        truth_table.summary(table), truth_table.summary(table, of="attribute")
+    )
+    assert by_truth.loc[("colour", "told"), "pairs"] == len(pairs) / 2
+    with pytest.raises(ValueError, match="of: 'color'; choose from attribute, colour, together"):
+        truth_table.summary(table, of="color")
+
+
+# --------------------------------------------------------------------------- intervals
+
+
+def scores_of(values: np.ndarray) -> pd.DataFrame:
+    """A truth table with these numbers as `pointing`, `[pair, view]`."""
+    rows = [
+        {"method": "m", "truth": "attribute", "pair": pair, "view": view, "pointing": value}
+        for pair, both in enumerate(values)
+        for view, value in zip(("source", "target"), both, strict=True)
+    ]
+    return pd.DataFrame(rows).assign(mass_ratio=1.0, rank_accuracy=np.nan)
+
+
+def test_an_interval_is_that_of_a_mean_over_pairs() -> None:
+    """Both pictures of a pair agree: as many independent numbers as pairs, not twice as many."""
+    each = np.random.default_rng(0).normal(size=400)
+    found = truth_table.summary(scores_of(np.stack([each, each], axis=1)), draws=4000).loc["m"]
+    assert found["pointing"] == pytest.approx(each.mean())
+    error = each.std() / 20  # of a mean over 400 pairs
+    assert found["pointing_low"] == pytest.approx(each.mean() - 1.96 * error, abs=0.15 * error)
+    assert found["pointing_high"] == pytest.approx(each.mean() + 1.96 * error, abs=0.15 * error)
+
+
+def test_an_interval_holds_its_mean_and_is_a_point_where_nothing_varies() -> None:
+    values = np.random.default_rng(1).random((30, 2))
+    values[::3, 1] = np.nan  # a picture without a score
+    found = truth_table.summary(scores_of(values), draws=200).loc["m"]
+    assert found["pointing_low"] < found["pointing"] < found["pointing_high"]
+    assert found["mass_ratio_low"] == found["mass_ratio_high"] == 1
+    assert np.isnan(found["rank_accuracy_low"])
+    assert found["pointing"] == pytest.approx(np.nanmean(values))
+
+
+def test_an_interval_at_95_percent_misses_the_truth_one_time_in_twenty() -> None:
+    rng = np.random.default_rng(2)
+    tables = [scores_of(rng.random((60, 2))).assign(method=str(trial)) for trial in range(300)]
+    found = truth_table.summary(pd.concat(tables, ignore_index=True), draws=200)
+    missed = (found["pointing_low"] > 0.5) | (found["pointing_high"] < 0.5)
+    assert 0.02 < missed.mean() < 0.10
+
+
+# --------------------------------------------------------------------------- named features
+
+
+COLOUR = 13
+
+
+@pytest.fixture
+def said(shop: Dataset, pairs: Pairs) -> np.ndarray:
+    """All relevance on the key attributes, `[pair, 2, question]`."""
+    relevance = np.zeros((len(pairs), 2, 14))
+    np.put_along_axis(relevance, truth_table.reasons_of(shop, pairs)[:, :, None], 1.0, axis=2)
+    return relevance
+
+
+def unit_summary(shop: Dataset, pairs: Pairs, relevance: np.ndarray) -> pd.DataFrame:
+    """By rule: how often the attribute is named, and colour."""
+    return truth_table.summary(truth_table.unit_scores(shop, pairs, relevance), "rule")
+
+
+def test_units_that_hold_the_key_name_it_and_do_not_name_colour(
+    shop: Dataset, pairs: Pairs, said: np.ndarray
+) -> None:
+    found = unit_summary(shop, pairs, said - 0.1)  # all else speaks against
+    assert (found["attribute_named"] == 1).all()
+    table = truth_table.unit_scores(shop, pairs, said + np.arange(14) * -0.01 + 0.2)
+    assert (table["colour_named"].dropna() == 0).all()  # each attribute has more than colour
+
+
+def test_colour_is_named_when_it_beats_every_attribute_that_is_no_reason(
+    shop: Dataset, pairs: Pairs, said: np.ndarray
+) -> None:
+    said[:, :, :12] += 0.1
+    said[:, :, COLOUR] = 0.2  # less than the key, more than all others
+    found = unit_summary(shop, pairs, said)
+    assert (found[["attribute_named", "colour_named"]] == 1).all(axis=None)
+    said[:, :, :12] *= 3
+    found = unit_summary(shop, pairs, said)
+    assert (found["attribute_named"] == 1).all()
+    assert (found["colour_named"] == 0).all()
+
+
+def test_units_of_colour_alone_name_colour_and_no_attribute(shop: Dataset, pairs: Pairs) -> None:
+    """Whether that is right, the rule says: it should be 1 in one row and 0 in the other."""
+    relevance = np.zeros((len(pairs), 2, 14))
+    relevance[:, :, COLOUR] = 1
+    found = unit_summary(shop, pairs, relevance)
+    assert (found["colour_named"] == 1).all()
+    assert (found["attribute_named"] < 1).all()
+    np.testing.assert_allclose(found, unit_summary(shop, pairs, 5 * relevance))
+    assert found.index.tolist() == ["attribute", "attribute and colour"]
+
+
+def test_units_without_an_opinion_get_the_blind_guess(shop: Dataset, pairs: Pairs) -> None:
+    """1 of the m attributes that the item has; colour against the m - 1 that are no reason."""
+    table = truth_table.unit_scores(shop, pairs, np.full((len(pairs), 2, 14), -1.0))
+    assert shop.catalogue.attributes is not None
+    items = np.stack([pairs.source, pairs.target], axis=1).ravel()
+    count = (shop.catalogue.attributes[items] >= 0).sum(axis=1)
+    expected = np.where(count > 1, 1 / count, np.nan)
+    np.testing.assert_allclose(table["attribute_named"], expected)
+    np.testing.assert_allclose(table["colour_named"], expected)
+
+
+def test_attributes_that_an_item_lacks_and_its_category_name_nothing(
+    shop: Dataset, pairs: Pairs, said: np.ndarray
+) -> None:
+    assert shop.catalogue.attributes is not None
+    items = np.stack([pairs.source, pairs.target], axis=1)
+    lacks = shop.catalogue.attributes[items] < 0
+    said[:, :, :12][lacks] = 9
+    said[:, :, 12] = 9
+    found = unit_summary(shop, pairs, said)
+    assert (found["attribute_named"] == 1).all()
+
+
+def test_what_switching_does_is_scored_as_it_is(shop: Dataset, pairs: Pairs) -> None:
+    effects = truth_table.switch_effects(model(), shop, pairs)
+    found = truth_table.summary(truth_table.unit_scores(shop, pairs, effects), "rule", draws=50)
+    assert found["attribute_named"].between(0, 1).all()
+    assert (found["colour_named_low"] <= found["colour_named_high"]).all()
+
+
+def test_units_of_another_shape_or_with_nan_are_refused(
+    shop: Dataset, pairs: Pairs, said: np.ndarray
+) -> None:
+    with pytest.raises(ValueError, match=r"relevance: \(8, 2, 12\); needs \(8, 2, 14\)"):
+        truth_table.unit_scores(shop, pairs, said[:, :, :12])
+    with pytest.raises(ValueError, match="nan among the scores"):
+        truth_table.unit_scores(shop, pairs, said * np.nan)
 
 
 def test_pairs_without_a_reason_are_refused(close: Closeness, shop: Dataset, pairs: Pairs) -> None:
@@ -241,6 +446,8 @@ def test_pairs_without_a_reason_are_refused(close: Closeness, shop: Dataset, pai
     )
     with pytest.raises(ValueError, match="some have no reason to find"):
         truth_table.truth_table(close, shop, sampled)
+    with pytest.raises(ValueError, match="some have no reason to find"):
+        truth_table.unit_scores(shop, sampled, np.zeros((len(pairs), 2, 14)))
 
 
 # --------------------------------------------------------------------------- what counts
@@ -249,11 +456,14 @@ def test_pairs_without_a_reason_are_refused(close: Closeness, shop: Dataset, pai
 def test_switching_an_attribute_is_measured_where_it_applies(shop: Dataset, pairs: Pairs) -> None:
     effects = truth_table.switch_effects(model(), shop, pairs)
     assert shop.catalogue.attributes is not None
+    attributes, category, colour = effects[:, :, :12], effects[:, :, 12], effects[:, :, 13]
     for side, items in enumerate((pairs.source, pairs.target)):
         applies = shop.catalogue.attributes[items] >= 0
-        assert (effects[side][~applies] == 0).all()
-        assert (effects[side] >= 0).all()
-    assert effects.sum() > 0
+        assert (attributes[:, side][~applies] == 0).all()
+    assert (effects >= 0).all()
+    assert attributes.sum() > 0
+    assert colour.sum() > 0
+    assert (category == 0).all()  # a garment of another category is no switch
     assert shop.catalogue.images is not None
     plain = replace(shop.catalogue, images=shop.catalogue.images[:])
     bare = replace(shop, catalogue=plain)

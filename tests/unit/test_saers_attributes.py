@@ -16,16 +16,23 @@ from torch import Tensor
 from explainrec_lab import data, saers, vision
 from explainrec_lab.saers import regions
 from explainrec_lab.settings import SIZES, Network, Saers
+from explainrec_lab.vision.naming import Question
 
 SMALL = Saers(
     "ci", 60, 20, 64, 8, Network(96, 64, "vgg11", 0.05, "batch", epochs=1, learning_rate=1)
 )
 
 
+QUESTIONS = [
+    Question(name, tuple(classes))
+    for name, classes in {"neck": "abc", "cuff": "de", "toe": "fghi"}.items()
+]
+
+
 def network() -> vision.naming.Naming:
     own = vision.backbone("vgg11", width=0.1, grid=4, stride=8, norm="batch")
     torch.manual_seed(0)
-    return vision.naming.Naming(own, [3, 2, 4]).eval()
+    return vision.naming.Naming(own, QUESTIONS).eval()
 
 
 def photos(count: int = 4) -> np.ndarray:
@@ -133,11 +140,11 @@ def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
         (lambda n, x: saers.extract(n, x, applies=np.ones((4, 2))), r"applies: shape \(4, 2\)"),
         (
             lambda n, x: n.columns(torch.tensor([[0, 2, 0]])),
-            r"codes: 2 is no class of attribute 1 \(0..1\), at item 0",
+            r"codes: 2 is no class of question 1 \(0..1\), at item 0",
         ),
         (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), "codes: -1 is no class"),
         (
-            lambda n, x: vision.naming.Naming(n.network, [2], "deep"),
+            lambda n, x: vision.naming.Naming(n.network, QUESTIONS, "deep"),
             "head: 'deep'; choose from pooled, linear, hidden",
         ),
     ],
@@ -200,12 +207,21 @@ def test_a_trained_network_comes_back_from_the_cache(
 def test_the_papers_network_has_a_grid_of_seven() -> None:
     settings = SIZES["saers"]["gpu"]
     assert isinstance(settings, Saers)
-    assert settings.backbone == "resnet50"
-    assert settings.size // settings.stride == 7
+    assert settings.network.backbone == "resnet50"
+    assert settings.network.size // settings.network.stride == 7
 
 
-@pytest.mark.parametrize("name", ["vgg11", "resnet18", "resnet50"])
-def test_networks_come_at_any_width_and_stride(name: str) -> None:
-    for stride in (4, 8, 16):
-        own = vision.backbone(name, 0.1, grid=64 // stride, stride=stride).eval()
+@pytest.mark.parametrize(
+    ("name", "width", "finest"), [("vgg11", 0.1, 4), ("compact", 0.25, 2), ("resnet50", 1.0, 4)]
+)
+def test_networks_come_at_their_stride_or_a_finer_one(name: str, width: float, finest: int) -> None:
+    for stride in (finest, 8):
+        own = vision.backbone(name, width, grid=64 // stride, stride=stride).eval()
         assert own.convolutions(torch.zeros(1, 3, 64, 64)).shape[-2:] == (64 // stride,) * 2
+
+
+def test_a_narrow_network_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"width: 0\.1 .* from scratch, not 'resnet18'"):
+        vision.backbone("resnet18", 0.1)
+    with pytest.raises(ValueError, match="stride: 16 cannot be had, 8 can"):
+        vision.backbone("compact", stride=16)

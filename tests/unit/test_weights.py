@@ -13,7 +13,8 @@ import torch
 
 from experiments.weights import NETWORKS, attribute_scores
 from explainrec_lab import saers, training, weights
-from explainrec_lab.settings import SIZES, Saers
+from explainrec_lab.settings import SIZES, Relation, Saers
+from explainrec_lab.vision import naming
 from explainrec_lab.vision.naming import recipe
 
 LIMIT = 4e6
@@ -39,17 +40,20 @@ def test_there_is_a_network_behind_every_file_and_all_are_small() -> None:
 
 
 @pytest.mark.parametrize("name", ["ci", "cpu"])
-def test_the_card_of_chapter_3_has_the_recipe_of_the_pages(name: str) -> None:
-    key = weights.recipe_key(recipe(settings_of(name)))
-    assert weights._card("saers")["key"] == key, "run `python -m experiments weights`"
+def test_the_card_of_the_shared_network_has_the_recipe_of_the_pages(name: str) -> None:
+    relation = SIZES["relation"][name]
+    assert isinstance(relation, Relation)
+    assert settings_of(name).network == relation.network
+    key = weights.recipe_key(recipe(relation.network))
+    assert weights._card(naming.NAME)["key"] == key, "run `python -m experiments weights`"
 
 
-def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
+def test_the_shared_network_scores_on_unseen_items_what_its_card_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training, "cached", lambda *_: pytest.fail("trained, or from the cache"))
     network = saers.trained_network(settings_of("ci"))
-    said, found = weights._card("saers")["scores"], attribute_scores(network)
+    said, found = weights._card(naming.NAME)["scores"], attribute_scores(network)
     assert found.keys() == said.keys()
     for measure, value in found.items():
         # the same weights on another processor: a few items in a hundred thousand may change sides
@@ -62,10 +66,10 @@ def test_chapter_3_s_network_scores_on_unseen_items_what_its_card_says(
     "change", [{"epochs": 9}, {"width": 0.2}, {"photos": 8001}, {"learning_rate": 1e-3}]
 )
 def test_a_changed_recipe_has_another_key(change: dict[str, float]) -> None:
-    settings = settings_of("cpu")
+    settings = settings_of("cpu").network
     changed = recipe(replace(settings, **change))
     assert weights.recipe_key(changed) != weights.recipe_key(recipe(settings))
-    assert weights.recipe_key(recipe(settings, seed=1)) != weights._card("saers")["key"]
+    assert weights.recipe_key(recipe(settings, seed=1)) != weights._card(naming.NAME)["key"]
 
 
 def test_another_drawing_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,8 @@ ROWS: list[tuple[t.Treatment, str]] = [
 ]  # fmt: skip
 
 OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}
+# Treatments that may write into their target: the ordinary gradient knows how.
 IN_PLACE = (t.move, t.ordinary, t.relu, t.join)
-"""Treatments that may write into their target: the ordinary gradient knows how."""
 
 
 # -------------------------------------------------------------------------- asked at every call

@@ -15,8 +15,8 @@ from explainrec_lab.lrp.composites import WEIGHTED, Composite
 from explainrec_lab.lrp.rules import Epsilon, Layer, Rule, book_bias, propagate, wide
 
 MARK = "_lrp_mark"
+# Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on.
 ZERO_UNITS = "units at zero"
-"""Account of relevance that a rule gave to a unit whose value is 0, which g cannot carry on."""
 
 
 @dataclass

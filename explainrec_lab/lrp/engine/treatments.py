@@ -148,8 +148,8 @@ def pool(trace: Trace, call: Call) -> Tensor:
     return trace.weighted_sum(Layer("pooling", call.depth), call.run)
 
 
+# Where a product's bias stands.
 BIAS_AT = {"linear": 2, "conv": 2, "conv_transpose": 2, "bilinear": 3, "addmm": 0, "baddbmm": 0}
-"""Where a product's bias stands."""
 
 
 def product(trace: Trace, call: Call) -> Tensor:

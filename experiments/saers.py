@@ -21,27 +21,26 @@ from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampl
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
+# The chapter's settings for reading on a laptop, with the network of the record.
 CPU = cast(Saers, SIZES["saers"]["cpu"])
-"""The chapter's settings for reading on a laptop, with the network of the record."""
 
+# Models of the line-up that see something else; settings, searched like `saers.TUNED`.
+#
+# The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
+# paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
 ELSEWHERE = settings_of(
     ("VBPR, ImageNet", 40, 1e-1, 3e-5),
     ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
     ("JRL, ImageNet", 20, 1e-2, 1e-4),
     ("SAERS, all twelve", 40, 1e-1, 3e-5),
 )
-"""Models of the line-up that see something else; settings, searched like `saers.TUNED`.
-
-The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
-paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
-"""
 
 SETTINGS = TUNED | ELSEWHERE
 
 SHUFFLED = "SAERS, ours, shuffled features"
 
+# Name -> the model of the line-up that it is, and what it sees instead of what others see.
 VARIANTS = {name: tuple(name.rsplit(", ", 1)) for name in (*ELSEWHERE, SHUFFLED)}
-"""Name -> the model of the line-up that it is, and what it sees instead of what others see."""
 
 COMPARED = (
     *("Random", "PopRank", "BPR-MF"),
@@ -52,26 +51,26 @@ COMPARED = (
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
 DIMENSIONS = (10, 30, 100)
 CUTS = (5, 10, 20, 50)
+# Pixels of the pictures that ImageNet's networks learned on.
 IMAGENET_SIDE = 224
-"""Pixels of the pictures that ImageNet's networks learned on."""
 
+# Fewer than the paper's 500: both shops have some 300 items that nobody bought in training.
 COLD_NEGATIVES = 150
-"""Fewer than the paper's 500: both shops have some 300 items that nobody bought in training."""
 
+# Models whose answers are scored. Weights of a sum are all alike, so they answer nothing.
 EXPLAINED = (
     *("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes"),
     *("SAERS, a sum", "SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
 )
-"""Models whose answers are scored. Weights of a sum are all alike, so they answer nothing."""
 
+# (variant, shop, seed) -> the shop as the variant sees it.
 Sight = Callable[[str, Shop, int], Shop]
-"""(variant, shop, seed) -> the shop as the variant sees it."""
 
 Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
 PURCHASES = (4, 8, 16, 64)
+# Purchases a shopper for which the epochs were chosen.
 USUAL = 8
-"""Purchases a shopper for which the epochs were chosen."""
 
 
 def saers_auc(seeds: int = 3) -> Iterator[Result]:

@@ -6,7 +6,9 @@ The best trial's settings stand in `saers.TUNED` and `experiments.saers.ELSEWHER
 division. Where a model has an attention, the best is that among trials whose attention lives
 (`LIVING`): one whose units never fire, or that weighs all attributes alike, or always the same
 one, cannot be judged as an explanation. Every trial's health stands beside its AUC. Epochs are
-those of an earlier search, of 20 and 40. Two limits: negatives are items that the shopper never bought, in any part; and the other
+those of an earlier search, of 20 and 40.
+
+Two limits: negatives are items that the shopper never bought, in any part; and the other
 divisions share purchases with this one's development part.
 
 Source: SAERS, §4.1 ("for all the models ... we tune hyper-parameters via grid search on the
@@ -28,11 +30,11 @@ GRID: dict[str, tuple[float, ...]] = {
     "regularizer": (1e-5, 3e-5, 1e-4),
 }
 
+# What `health_of` may find, from and to, where an attention is alive.
 LIVING = {"dead places": (0.0, 0.05), "entropy": (0.05, 0.8)}
-"""What `health_of` may find, from and to, where an attention is alive."""
 
+# Contests among development purchases.
 REPEATS = 3000
-"""Contests among development purchases."""
 
 
 def points(grid: Mapping[str, tuple[float, ...]]) -> Iterator[dict[str, Any]]:

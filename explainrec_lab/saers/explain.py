@@ -31,8 +31,8 @@ from explainrec_lab.evaluate import truth
 from explainrec_lab.saers.model import SAERS, Parts, prediction
 from explainrec_lab.saers.regions import Extracted
 
+# Pairs of a user and an item explained together, to bound the memory.
 EVENTS_AT_A_TIME = 2048
-"""Pairs of a user and an item explained together, to bound the memory."""
 
 
 def _attention(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
@@ -62,12 +62,12 @@ def average_features(model: SAERS) -> Float[Tensor, "A m"]:
     return model.features.sum(dim=0) / model.applies.sum(dim=0).clamp(min=1)[:, None]
 
 
+# Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute.
 EXPLAINERS: dict[str, Callable[[SAERS, Tensor, Parts], Float[Tensor, "n A"]]] = {
     "attention": _attention,
     "contribution": _contribution,
     "swap": _swap,
 }
-"""Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute."""
 
 
 @torch.no_grad()

@@ -28,17 +28,17 @@ from explainrec_lab.data.contracts import Images
 from explainrec_lab.saers.regions import Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
+# Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF).
 FUSIONS = ("attention", "average", "sum", "none")
-"""Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF)."""
 
+# Units of the attention's first layer.
 HIDDEN = 16
-"""Units of the attention's first layer."""
 
+# Users whose scores of all items are computed together: what they need fits in a cache.
 USERS_AT_A_TIME = 16
-"""Users whose scores of all items are computed together: what they need fits in a cache."""
 
+# Pictures from which the scale of an untrained network's vectors is taken.
 SAMPLE = 1024
-"""Pictures from which the scale of an untrained network's vectors is taken."""
 
 
 # --------------------------------------------------------------------------- equations

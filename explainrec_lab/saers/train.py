@@ -21,6 +21,10 @@ from explainrec_lab.settings import fabric
 
 OURS: dict[str, Any] = {"features": "classes", "fusion": "sum", "bias": True, "whole": False}
 
+# The versions that the chapter builds: arguments of `model.saers`.
+#
+# The first is Eq. 7, attention over the attributes that apply. The last scores nothing but the
+# classes that the network names, and is a sum: nothing is left to explain beside its terms.
 VERSIONS: dict[str, dict[str, Any]] = {
     "SAERS": {},
     "SAERS, with bias": {"bias": True},
@@ -30,19 +34,13 @@ VERSIONS: dict[str, dict[str, Any]] = {
     "SAERS, ours + picture": OURS | {"whole": True},
     "SAERS, ours": OURS,
 }
-"""The versions that the chapter builds: arguments of `model.saers`.
-
-The first is Eq. 7, attention over the attributes that apply. The last scores nothing but the
-classes that the network names, and is a sum: nothing is left to explain beside its terms.
-"""
 
 
+# The share of the learning rate with which the perceptron D of Eq. 5 learns.
+#
+# At the full rate its ReLUs die: with the best settings of a search by AUC alone, none of the 16
+# fired for half of all attributes, so that nothing weighed them.
 ATTENTION_RATE = 0.1
-"""The share of the learning rate with which the perceptron D of Eq. 5 learns.
-
-At the full rate its ReLUs die: with the best settings of a search by AUC alone, none of the 16
-fired for half of all attributes, so that nothing weighed them.
-"""
 
 
 def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
@@ -51,6 +49,9 @@ def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any
     return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
 
 
+# How each learns: the best of one grid, by AUC on development purchases (`saers-search`).
+#
+# The best of those whose attention lives, where there is one: see `experiments.saers_search`.
 TUNED = settings_of(
     ("BPR-MF", 40, 3e-2, 3e-5),
     ("VBPR", 40, 1e-1, 3e-5),
@@ -63,10 +64,6 @@ TUNED = settings_of(
     ("SAERS, ours + picture", 40, 1e-1, 1e-4),
     ("SAERS, ours", 40, 1e-1, 1e-4),
 )
-"""How each learns: the best of one grid, by AUC on development purchases (`saers-search`).
-
-The best of those whose attention lives, where there is one: see `experiments.saers_search`.
-"""
 
 
 def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:

@@ -16,7 +16,7 @@ from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions
 from explainrec_lab.data.store import DataNotFound
-from explainrec_lab.evaluate import faithfulness, truth
+from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
@@ -209,17 +209,10 @@ def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
 
 
 def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
-    """Whether a model's attention lives, and how much of it moves when another shopper asks."""
-    if not isinstance(model, saers.SAERS) or model.fusion != "attention":
-        return
-    users, items = torch.from_numpy(events.user), torch.from_numpy(events.item)
-    weights = saers.answers(model, users, items, "attention")
-    seen = (users, items[:, None])
-    there = model.applies[items][:, None]
-    found = faithfulness.health(model, *seen, axis=-1, places=there, weights=weights)
-    others = np.abs(weights - saers.answers(model, users.roll(1), items, "attention"))
-    found["personal"] = np.nansum(others, axis=1)[model.applies[items].sum(dim=1) > 1].mean() / 2
-    yield from ({"measure": name, "value": float(value)} for name, value in found.items())
+    """Whether a model's attention lives; nothing of a model without one."""
+    if isinstance(model, saers.SAERS) and model.fusion == "attention":
+        for name, value in saers.health(model, events).items():
+            yield {"measure": str(name), "value": float(value)}
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

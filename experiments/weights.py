@@ -96,6 +96,9 @@ def _write(
 ) -> None:
     """The rounded weights, and the rest of their card: what they score among others."""
     model.half().float()
+    for part, value in model.state_dict().items():
+        if not value.isfinite().all():
+            raise ValueError(f"{name}: {part} is not finite in half precision")
     content = save({key: halved(value) for key, value in model.state_dict().items()})
     scores = {key: round(float(value), 4) for key, value in scored().items()}
     card = {

@@ -81,8 +81,8 @@ class Network:
     weights: str | None = None
     stride: int = 8
     head: str = "hidden"
-    hidden: int = 128
-    epochs: int = 10
+    hidden: int = 192
+    epochs: int = 16
     learning_rate: float = 2e-3
     batch_size: int = 32
 

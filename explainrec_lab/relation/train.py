@@ -210,8 +210,9 @@ def recipe(
     columns = [getattr(part.relations, name) for name in ("group", "source", "target", "kind")]
     learned = (*columns, part.items, images[part.items[:1]])
     chosen = {name: value for name, value in asdict(settings).items() if name != "name"}
+    chosen["network"] = naming.recipe(settings.network, seed, origin)
     digest = [crc32(np.ascontiguousarray(each).data) for each in learned]
-    return {"version": RECIPE_VERSION, "seed": seed, "origin": origin, "data": digest, **chosen}
+    return {"version": RECIPE_VERSION, "seed": seed, "data": digest, **chosen}
 
 
 # --------------------------------------------------------------------------- what it starts from

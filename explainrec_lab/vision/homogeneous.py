@@ -59,28 +59,28 @@ class ScaledConv2d(nn.Conv2d):
 class ScaleNorm(nn.Module):
     """x * gain / (root mean square of its channel): a batch norm that shifts nothing.
 
-    The mean square is that of the batch in training, and a running mean of those afterwards.
+    The root mean square is that of the batch in training, and a running mean of those afterwards.
     """
 
-    mean_square: Tensor
+    rms: Tensor
 
     def __init__(self, channels: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.gain, self.momentum = nn.Parameter(torch.ones(channels)), momentum
-        self.register_buffer("mean_square", torch.ones(channels))
+        self.register_buffer("rms", torch.ones(channels))
 
-    def factor(self) -> Tensor:
-        """What each channel is multiplied by after training."""
-        return self.gain * torch.rsqrt(self.mean_square + 1e-5)
+    def factor(self, rms: Tensor) -> Tensor:
+        """What each channel is multiplied by."""
+        return self.gain / (rms + 1e-5)
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = (-1, *(1,) * (x.ndim - 2))
-        if not self.training:
-            return x * self.factor().to(x.dtype).view(shape)
-        now = x.to(self.gain.dtype).square().mean([d for d in range(x.ndim) if d != 1])
-        with torch.no_grad():
-            self.mean_square.lerp_(now, self.momentum)
-        return x * (self.gain * torch.rsqrt(now + 1e-5)).to(x.dtype).view(shape)
+        rms = self.rms
+        if self.training:
+            others = [axis for axis in range(x.ndim) if axis != 1]
+            rms = x.to(self.gain.dtype).square().mean(others).add(1e-10).sqrt()
+            with torch.no_grad():
+                self.rms.lerp_(rms, self.momentum)
+        return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))
 
 
 def has_additive_terms(model: nn.Module) -> bool:
@@ -115,7 +115,7 @@ def _fold(layers: nn.Sequential) -> None:
             own.weight.data = layer.standardised().clone()
             layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
         elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
-            before.weight.mul_(layer.factor().view(-1, *(1,) * (before.weight.ndim - 1)))
+            before.weight.mul_(layer.factor(layer.rms).view(-1, *(1,) * (before.weight.ndim - 1)))
             layers[place] = nn.Identity().eval()
 
 

@@ -39,7 +39,7 @@ HEADS = ("pooled", "linear", "hidden")
 NAME = "attributes"
 """Of the network's file in `weights`."""
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Part of the recipe: raise it when the same settings give another network."""
 
 LABELLED_SHOP = 1000
@@ -208,7 +208,7 @@ class Labelled:
         return Labelled(self.pictures.to(device), self.labels.to(device))
 
 
-def labelled(
+def _labelled(
     images: Images, labels: ndarray, size: int, rng: np.random.Generator
 ) -> Iterator[Labelled]:
     """All pictures once in random order, half of them mirrored."""
@@ -249,7 +249,7 @@ def naming_losses(
     return losses
 
 
-def class_weights(
+def _class_weights(
     labels: Int[ndarray, "item question"], n_classes: Sequence[int]
 ) -> list[Float[Tensor, " class"]]:
     """Weights with which the classes of a question count alike; 1 on average over its labels."""
@@ -294,13 +294,13 @@ def train(
     """
     if catalogue.images is None or catalogue.attributes is None:
         raise ValueError("catalogue: needs pictures and attribute labels to learn from")
-    images, labels = catalogue.images[:], labels_of(catalogue, naming.questions)
+    images, labels = catalogue.images[:], _labels_of(catalogue, naming.questions)
 
     def batches(epoch: int) -> Iterator[Labelled]:
         rng = np.random.default_rng([seed, 3, epoch])
-        yield from labelled(images, labels, settings.batch_size, rng)
+        yield from _labelled(images, labels, settings.batch_size, rng)
 
-    counting = class_weights(labels, naming.n_classes) if balanced else None
+    counting = _class_weights(labels, naming.n_classes) if balanced else None
 
     def losses(lesson: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
         return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
@@ -311,7 +311,9 @@ def train(
     return history
 
 
-def labels_of(catalogue: Catalogue, questions: Sequence[Question]) -> Int[ndarray, "item question"]:
+def _labels_of(
+    catalogue: Catalogue, questions: Sequence[Question]
+) -> Int[ndarray, "item question"]:
     """The answers for every item: its attributes, then category and colour family if asked for.
 
     Raises:

@@ -61,13 +61,13 @@ def test_a_scale_norm_divides_by_the_root_mean_square_of_the_channel() -> None:
     found = layer.train()(x)
     squares = [np.mean(np.square(x[:, c].numpy())) for c in (0, 1)]
     for channel, gain in enumerate((1.0, 2.0)):
-        expected = gain * x[:, channel] / math.sqrt(squares[channel] + 1e-5)
+        expected = gain * x[:, channel] / (math.sqrt(squares[channel]) + 1e-5)
         torch.testing.assert_close(found[:, channel], expected)
-    running = [0.75 + 0.25 * square for square in squares]
-    assert layer.mean_square.tolist() == pytest.approx(running, rel=1e-5)
+    running = [0.75 + 0.25 * math.sqrt(square) for square in squares]
+    assert layer.rms.tolist() == pytest.approx(running, rel=1e-5)
     later = layer.eval()(x).detach()
     for channel, gain in enumerate((1.0, 2.0)):
-        expected = gain * x[:, channel] / math.sqrt(running[channel] + 1e-5)
+        expected = gain * x[:, channel] / (running[channel] + 1e-5)
         torch.testing.assert_close(later[:, channel], expected)
 
 

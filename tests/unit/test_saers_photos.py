@@ -24,7 +24,7 @@ from explainrec_lab.data import (
     fashion_products,
     hm,
 )
-from explainrec_lab.vision.naming import Question, class_weights, naming_losses
+from explainrec_lab.vision.naming import Question, _class_weights, naming_losses
 
 SCHEMA = Schema(
     {"Neck": ("Round Neck", "V-Neck"), "Sleeve Length": ("Short Sleeves", "Sleeveless")}
@@ -98,7 +98,7 @@ def test_the_majority_is_right_for_one_class_alone() -> None:
 
 def test_weights_let_all_classes_of_a_question_count_alike() -> None:
     labels = np.array([[0, -1], [0, -1], [0, -1], [1, -1]])
-    own, none = class_weights(labels, [3, 2])
+    own, none = _class_weights(labels, [3, 2])
     assert own[:2].tolist() == pytest.approx([4 / 6, 4 / 2])  # the third has no example
     assert own[labels[:, 0]].mean() == pytest.approx(1)
     assert torch.isfinite(none).all()

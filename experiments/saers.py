@@ -49,7 +49,7 @@ COMPARED = (
     *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
 )
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
-DIMENSIONS = (10, 30, 100)
+DIMENSIONS = (10, 30, 50)
 CUTS = (5, 10, 20, 50)
 # Pixels of the pictures that ImageNet's networks learned on.
 IMAGENET_SIDE = 224
@@ -68,7 +68,7 @@ Sight = Callable[[str, Shop, int], Shop]
 
 Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
-PURCHASES = (4, 8, 16, 64)
+PURCHASES = (4, 8, 32)
 # Purchases a shopper for which the epochs were chosen.
 USUAL = 8
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.reconet import ADMIT_ATTRIBUTES, TABLE, TUNED
 from experiments.saers import SETTINGS
-from experiments.saers_search import GRID, LIVING, points
+from experiments.saers_search import ATTENTIVE, GRID, LIVING, points
 from experiments.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 from explainrec_lab.data import results
 
@@ -88,27 +89,24 @@ def test_the_recorded_table_has_the_rows_and_settings_of_the_code() -> None:
 
 def test_saers_and_its_rivals_had_the_same_grid_and_use_its_best_point() -> None:
     rows = results("saers-search")
-    aucs = rows[rows["measure"] == "AUC"]
-    assert set(aucs["name"]) == set(SETTINGS)
-    for method, own in aucs.groupby("name"):
-        usual, tried = SETTINGS[str(method)], own["settings"].tolist()
-        assert tried == [usual | point for point in points(GRID)]
-        assert usual == tried[int(own["value"].where(lives(rows, str(method))).argmax())]
+    assert set(rows["name"]) == set(SETTINGS)
+    for method, own in rows.groupby("name"):
+        tried = own["settings"].tolist()
+        assert tried == list(points(GRID))
+        if method not in ATTENTIVE:
+            assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]
 
 
-def lives(rows: pd.DataFrame, method: str) -> list[bool]:
-    """Whether the attention lives in each trial; a model without one has nothing that could die."""
-    own = rows[rows["name"] == method]
-    alive = [True] * int((own["measure"] == "AUC").sum())
-    for measure, (low, high) in LIVING.items():
-        found = own[own["measure"] == measure]["value"]
-        assert len(found) in (0, len(alive))
-        if len(found):
-            alive = [a and low <= x <= high for a, x in zip(alive, found, strict=True)]
-    return alive
-
-
-def test_what_looks_at_attention_was_asked_whether_it_lives() -> None:
-    rows = results("saers-search")
-    asked = set(rows["name"][rows["measure"] == "entropy"])
-    assert asked == {"SAERS", "SAERS, with bias", "SAERS, classes", "SAERS, all twelve"}
+def test_an_attention_uses_the_best_point_at_which_it_lives() -> None:
+    rows = results("saers-living")
+    assert set(rows["name"]) == set(ATTENTIVE)
+    for method, own in rows.groupby("name"):
+        trials = dict(own.groupby("measure"))
+        tried = trials["AUC"]["settings"].tolist()
+        assert tried == list(points(GRID | {"epochs": (40,)}))
+        alive = np.ones(len(tried), bool)
+        for measure, (low, high) in LIVING.items():
+            alive &= trials[measure]["value"].between(low, high).to_numpy()
+        best = np.where(alive, trials["AUC"]["value"], 0).argmax()
+        assert alive[best]
+        assert SETTINGS[str(method)] == tried[best]

@@ -30,6 +30,7 @@ GRID: dict[str, tuple[float, ...]] = {
     "regularizer": (1e-5, 3e-5, 1e-4),
 }
 
+AROUND = {"epochs": (40,), "learning_rate": (3e-2, 1e-1), "regularizer": (3e-5, 1e-4)}
 ATTENTIVE = ("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes")
 # What `health_of` may find, from and to, where an attention is alive.
 LIVING = {"dead places": (0.0, 0.05), "entropy": (0.05, 0.8)}
@@ -70,6 +71,6 @@ def saers_search(seeds: int = 1) -> Iterator[Result]:
 
 
 def saers_living(seeds: int = 1) -> Iterator[Result]:
-    """AUC and health of what has an attention, with the grid's settings of 40 epochs."""
-    grid = GRID | {"epochs": (40,)}
-    return results(searched(ATTENTIVE, open_shop(CPU), CPU.d, grid, REPEATS), data="boutique")
+    """AUC and health of what has an attention, around the best points of the other search."""
+    found = searched(ATTENTIVE, open_shop(CPU), CPU.d, GRID | AROUND, REPEATS)
+    return results(found, data="boutique")

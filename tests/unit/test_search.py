@@ -10,7 +10,7 @@ import pytest
 
 from experiments.reconet import ADMIT_ATTRIBUTES, TABLE, TUNED
 from experiments.saers import SETTINGS
-from experiments.saers_search import ATTENTIVE, GRID, LIVING, points
+from experiments.saers_search import AROUND, ATTENTIVE, GRID, LIVING, points
 from experiments.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 from explainrec_lab.data import results
 
@@ -103,7 +103,7 @@ def test_an_attention_uses_the_best_point_at_which_it_lives() -> None:
     for method, own in rows.groupby("name"):
         trials = dict(own.groupby("measure"))
         tried = trials["AUC"]["settings"].tolist()
-        assert tried == list(points(GRID | {"epochs": (40,)}))
+        assert tried == list(points(GRID | AROUND))
         alive = np.ones(len(tried), bool)
         for measure, (low, high) in LIVING.items():
             alive &= trials[measure]["value"].between(low, high).to_numpy()

@@ -33,7 +33,7 @@ GRID: dict[str, tuple[float, ...]] = {
 AROUND = {"epochs": (40,), "learning_rate": (3e-2, 1e-1), "regularizer": (3e-5, 1e-4)}
 ATTENTIVE = ("SAERS", "SAERS, all twelve", "SAERS, with bias", "SAERS, classes")
 # What `health_of` may find, from and to, where an attention is alive.
-LIVING = {"dead places": (0.0, 0.05), "entropy": (0.05, 0.8)}
+LIVING = {"dead places": (0.0, 0.05), "entropy": (0.2, 0.8)}
 
 # Contests among development purchases.
 REPEATS = 3000

@@ -32,7 +32,7 @@ ELSEWHERE = settings_of(
     ("VBPR, ImageNet", 40, 1e-1, 3e-5),
     ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
     ("JRL, ImageNet", 20, 1e-2, 1e-4),
-    ("SAERS, all twelve", 40, 1e-1, 3e-5),
+    ("SAERS, all twelve", 40, 3e-2, 3e-5),
 )
 
 SETTINGS = TUNED | ELSEWHERE

@@ -101,7 +101,7 @@ def test_an_attention_uses_the_best_point_at_which_it_lives() -> None:
     rows = results("saers-living")
     assert set(rows["name"]) == set(ATTENTIVE)
     for method, own in rows.groupby("name"):
-        trials = dict(own.groupby("measure"))
+        trials = {str(measure): some for measure, some in own.groupby("measure")}
         tried = trials["AUC"]["settings"].tolist()
         assert tried == list(points(GRID | AROUND))
         alive = np.ones(len(tried), bool)

@@ -47,6 +47,8 @@ from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
 from explainrec_lab.relation.data import Pairs
+from explainrec_lab.relation.explain import Closeness
+from explainrec_lab.relation.explain import explain as asked_of
 from explainrec_lab.relation.model import RelationModel
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import convolutions, default_rule
@@ -58,7 +60,7 @@ Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Map
 
 MEASURES = ("mass_ratio", "rank_accuracy", "pointing", "densest")
 COLOUR = len(SCHEMA.attributes) + 1  # the colour family's place: after the attributes and category
-UNIT_MEASURES = ("attribute_named", "colour_named")
+UNIT_MEASURES = ("attribute_named", "colour_named", "colour_share")
 
 
 # --------------------------------------------------------------------------- explainers
@@ -70,6 +72,18 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
     def explain(model: nn.Module, i: Tensor, j: Tensor, user: Tensor, kind: Tensor) -> Maps:
         chosen = rule if isinstance(rule, lrp.Rule) else rule(model)
         return lrp.relevance(lambda *images: model(*images, user, kind), (i, j), rule=chosen)
+
+    return explain
+
+
+def conditional(only: str) -> Explainer:
+    """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
+
+    def explain(model: Any, *asked: Tensor) -> Maps:
+        if not isinstance(model, Closeness):
+            return asked_of(model, *asked, of="logit", only=only).maps
+        near = model.references
+        return asked_of(model.model, *asked, of="closeness", references=near, only=only).maps
 
     return explain
 
@@ -119,6 +133,11 @@ def _falling_gamma(model: nn.Module) -> lrp.Composite:
     return lrp.Composite([(each, lrp.Gamma(0.25**n)) for n, each in enumerate(thirds)])
 
 
+# What needs units with names: the default rule from some of them alone.
+CONDITIONAL: dict[str, Explainer] = {
+    "LRP through attributes": conditional("attributes"),
+    "LRP through the main attribute": conditional("main attribute"),
+}
 # The explainers of the table; all but the first are what the paper does not try.
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
@@ -132,6 +151,7 @@ METHODS: dict[str, Explainer] = {
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
     "Grad-CAM": _grad_cam,
     "random": _attributed(attribution.random_map),
+    **CONDITIONAL,
 }
 
 
@@ -289,7 +309,10 @@ def unit_scores(
         One row a pair and view ('source', 'target'): `pair`, `view`, `kind`, `rule`;
         `attribute_named`: whether the true attribute has most relevance of those that the item
         has (nan if it has one only); `colour_named`: whether colour has more than every attribute
-        that is no reason (nan if there is none). Colour *should* be named where the rule has it.
+        that is no reason (nan if there is none); `colour_share`: its share of all that speaks for
+        the relation (nan if nothing does). Colour *should* be named where the rule has it. Where
+        the rule has none, a model that ignores colour names it as often as a blind guess would,
+        when all that is left beside the key is next to nothing: the share tells that.
 
     Raises:
         ValueError: pairs without a reason, another shape, or nan.
@@ -306,6 +329,7 @@ def unit_scores(
     table["attribute_named"] = _hits_of(scores, reason, rivals)
     rivals[row, reason], rivals[:, COLOUR] = False, True
     table["colour_named"] = _hits_of(scores, np.full_like(reason, COLOUR), rivals)
+    table["colour_share"] = pd.Series(scores[:, COLOUR]) / scores.sum(axis=1)
     return table.join(asked, on="pair")
 
 

@@ -66,7 +66,7 @@ TUNED = settings_of(
 )
 
 
-def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
+def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
     """(model, batch) -> Eq. 9 of each triple, and the model's own second loss if it has one."""
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:
@@ -110,7 +110,7 @@ def train(
     history = training.fit(
         model,
         Triples(purchases, seed=seed),
-        ranking_losses(regularizer),
+        _ranking_losses(regularizer),
         training.Optimisation(epochs, learning_rate, own_rate=rates),
         fabric=fabric(),
         after_epoch=after_epoch,

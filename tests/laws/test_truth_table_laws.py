@@ -19,7 +19,6 @@ from explainrec_lab.relation import Pairs, truth_table
 seeds = st.integers(0, 10_000)
 few = settings(max_examples=20, deadline=None)
 CATEGORY, COLOUR = 12, 13
-NAMED = ["attribute_named", "colour_named"]
 
 
 @cache
@@ -38,7 +37,7 @@ def draw(seed: int) -> ndarray:
 
 
 def named(relevance: ndarray) -> pd.DataFrame:
-    return truth_table.unit_scores(*known(), relevance)[NAMED]
+    return truth_table.unit_scores(*known(), relevance)[list(truth_table.UNIT_MEASURES)]
 
 
 @few

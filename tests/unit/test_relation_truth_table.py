@@ -17,15 +17,21 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, mean_features, truth_table
 from explainrec_lab.relation.explain import _twice_product
+from explainrec_lab.relation.model import Shares
 from explainrec_lab.vision import backbone
+from explainrec_lab.vision.naming import Naming
 
 COLOUR_KINDS = ("buy_after_viewing", "bought_together")
 METRICS = ("full", "low rank", "diagonal")
 
 
 def model(seed: int = 0, **asked: Any) -> RelationModel:
-    network = backbone("vgg11", width=0.05, grid=2, seed=seed)
-    return RelationModel(network, 5, seed=seed, **({"dimensions": 6, "rank": 2} | asked)).eval()
+    """A small network with random weights, whose units have names."""
+    network = backbone("compact", width=0.1, norm="weights", grid=2, seed=seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        named = Naming(network, hidden=16)
+    return RelationModel(network, Shares(named), 5, seed=seed, **({"rank": 2} | asked)).eval()
 
 
 def pictures(count: int, seed: int = 1) -> Tensor:
@@ -110,7 +116,7 @@ def test_mean_features_come_in_the_order_of_the_groups_names() -> None:
 
 
 def test_references_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"references: shape \(2, 7\); needs \[group, 6\]"):
+    with pytest.raises(ValueError, match=r"references: shape \(2, 7\); needs \[group, 52\]"):
         Closeness(model(), torch.zeros(2, 7))
 
 
@@ -382,6 +388,7 @@ def test_colour_is_named_when_it_beats_every_attribute_that_is_no_reason(
     said[:, :, COLOUR] = 0.2  # less than the key, more than all others
     found = unit_summary(shop, pairs, said)
     assert (found[["attribute_named", "colour_named"]] == 1).all(axis=None)
+    np.testing.assert_allclose(found["colour_share"], 0.2 / (1.1 + 11 * 0.1 + 0.2))
     said[:, :, :12] *= 3
     found = unit_summary(shop, pairs, said)
     assert (found["attribute_named"] == 1).all()
@@ -408,6 +415,7 @@ def test_units_without_an_opinion_get_the_blind_guess(shop: Dataset, pairs: Pair
     expected = np.where(count > 1, 1 / count, np.nan)
     np.testing.assert_allclose(table["attribute_named"], expected)
     np.testing.assert_allclose(table["colour_named"], expected)
+    assert table["colour_share"].isna().all()  # a share of nothing
 
 
 def test_attributes_that_an_item_lacks_and_its_category_name_nothing(

@@ -82,8 +82,8 @@ def conditional(only: str) -> Explainer:
     def explain(model: Any, *asked: Tensor) -> Maps:
         if not isinstance(model, Closeness):
             return asked_of(model, *asked, of="logit", only=only).maps
-        how = {"of": "closeness", "references": model.references}
-        return asked_of(model.model, *asked, **how, only=only).maps
+        near = model.references
+        return asked_of(model.model, *asked, of="closeness", references=near, only=only).maps
 
     return explain
 

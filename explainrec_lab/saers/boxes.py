@@ -42,9 +42,10 @@ MAPS: dict[str, Mapper] = {
 
 FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
     "20 % of the maximum": regions.paper_frame,
-    "half of the mass": regions.half_frame,
+    "half of the mass": partial(regions.mass_frame, share=0.5),
+    "a quarter of the mass": regions.mass_frame,
 }
-"""From a map to a box: the paper's way and ours."""
+"""From a map to a box: the paper's way first, ours last."""
 
 GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
 """The one frame of the whole garment."""

@@ -58,7 +58,7 @@ TUNED = settings_of(
 """How each learns: the best of one grid, by AUC on development purchases (`saers-search`)."""
 
 
-def ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
+def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
     """(model, batch) -> Eq. 9 of each triple, and the model's own second loss if it has one."""
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:
@@ -101,7 +101,7 @@ def train(
     history = training.fit(
         model,
         Triples(purchases, seed=seed),
-        ranking_losses(regularizer),
+        _ranking_losses(regularizer),
         training.Optimisation(epochs, learning_rate, own_rate=own_rate or {}),
         fabric=fabric(),
         after_epoch=after_epoch,

@@ -34,34 +34,34 @@ from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming
 
+# F, the last feature map.
 Grid = Float[Tensor, "item channel row column"]
-"""F, the last feature map."""
 
 Coarse = Float[Tensor, "item attribute row column"]
 Maps = Float[Tensor, "*batch height width"]
 Masks = Bool[Tensor, "*batch height width"]
 Boxes = Int[Tensor, "*batch 4"]
 
+# Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018.
 THRESHOLD = 0.2
-"""Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018."""
 
+# Pictures that relevance goes through together.
 AT_A_TIME = 256
-"""Pictures that relevance goes through together."""
 
+# Width of the blur of relevance, as a share of the picture's side.
 BLUR = 3 / 64
-"""Width of the blur of relevance, as a share of the picture's side."""
 
+# Share of the convolutions that the gamma rule smooths, see `vision.homogeneous.default_rule`.
 SMOOTHED = 2 / 3
-"""Share of the convolutions that the gamma rule smooths, see `vision.homogeneous.default_rule`."""
 
+# Of a map's sum, what our boxes hold: the rest lies too far around the part.
 SHARE = 0.25
-"""Of a map's sum, what our boxes hold: the rest lies too far around the part."""
 
+# Pictures that the network sees together.
 BATCH = 128
-"""Pictures that the network sees together."""
 
+# Part of the cache's key: raise it when the same network sees something else.
 EXTRACTION_VERSION = 2
-"""Part of the cache's key: raise it when the same network sees something else."""
 
 
 # --------------------------------------------------------------------------- Eq. 2 and 3

@@ -47,10 +47,8 @@ def maps(asked: argparse.Namespace) -> dict[str, Action]:
     network = vision.folded(vision.naming.Naming(own)).eval()
     images = torch.rand(asked.batch, 3, asked.size, asked.size)
     pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
-    few, oracle = (
-        twelve & (torch.arange(12) < APPLYING),
-        LayerGradCam(network, network.network.convolutions),
-    )
+    few = twelve & (torch.arange(12) < APPLYING)
+    oracle = LayerGradCam(network, network.network.convolutions)
 
     def once() -> object:
         leaf = images.clone().requires_grad_()

@@ -171,9 +171,8 @@ def explain(
         return Explanation(*propagated(whole, shown))
     with torch.no_grad():
         u = tuple(program.units(each) for each in shown)
-    units = Explanation(
-        *propagated(_Asked(model, program.value), u), getattr(model.head, "questions", ())
-    )
+    found, ledger = propagated(_Asked(model, program.value), u)
+    units = Explanation(found, ledger, getattr(model.head, "questions", ()))
     if level == "units":
         return units
     kept = [R * flags for R, flags in zip(units.maps, _kept(units, only), strict=True)]
@@ -184,7 +183,7 @@ def explain(
         return torch.stack(parts).sum(0)
 
     maps, below = propagated(of_kept, shown)
-    return Explanation(maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
+    return Explanation(maps, _joined(ledger, below, float(sum(R.sum() for R in kept))))
 
 
 class _Asked(nn.Module):

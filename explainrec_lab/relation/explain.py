@@ -23,9 +23,10 @@ j to other items?
     closeness = mean over n, m of  d(n, j) + d(i, m) - d(n, m) - d(i, j)
 
 for items n of i's kind and m of j's kind, whose mean features are r_i and r_j: the squares cancel,
-and so does q. It is positive where both pictures depart from their kind in the same direction. Both
-pictures hold all of it: each unit of i has (x_i - r_i)_a (M (x_j - r_j))_a, twice, and the same
-with the roles exchanged, so either half of the explanation sums to half of the closeness.
+and so does q. It is positive where both pictures depart from their kind in the same direction. At
+the level of units each picture holds half of it: unit a of i has (x_i - r_i)_a (M (x_j - r_j))_a,
+and of j the same with the roles exchanged. No pixel carries a reference: at the level of pixels
+the share of -r_i in each unit goes to the named sink 'references'.
 
 Nothing here starts at the probability sigma(q - d). It is no sum of terms that pictures could hold:
 the factor p / (q - d) that would carry it to the logit grows without limit at q = d and changes its
@@ -38,7 +39,8 @@ question alone is concept relevance propagation (Achtibat et al., 2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -50,12 +52,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import (
+    SCALE,
     Ids,
     Kinds,
     RelationModel,
@@ -65,7 +69,14 @@ from explainrec_lab.relation.model import (
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question
 
-OF = ("distance", "logit", "personal", "contrast", "closeness")
+# What may be explained, and how a sentence about it begins.
+OF = {
+    "distance": "apart",
+    "logit": "related",
+    "personal": "farther for this user",
+    "contrast": "rather than the rival",
+    "closeness": "related",
+}
 LEVELS = ("pixels", "units")
 
 
@@ -74,14 +85,18 @@ class Explanation:
     """Relevance at one level, and where the rest of what was explained went.
 
     Attributes:
+        of: what was explained.
         maps: of i, of j, and of the rival in a contrast: `[pair, 3, height, width]` at the level
             of pixels, `[pair, D]` at that of units.
         ledger: summed over the pairs.
+        x: features of the pictures, `[pair, D]` each, at the level of units.
         questions: that the units answer; empty where they have no names.
     """
 
+    of: str
     maps: tuple[Float[Tensor, pair * shape], ...]
     ledger: Ledger
+    x: tuple[Float[Tensor, "pair D"], ...] = ()
     questions: tuple[Question, ...] = ()
 
     def blocks(self) -> Float[Tensor, "picture pair question"]:
@@ -97,22 +112,66 @@ class Explanation:
         return torch.stack(parts)
 
     def table(self, pair: int = 0) -> pd.DataFrame:
-        """One row a question, one column a picture, most relevant first, in shares of the total."""
+        """One row a question, one column a picture, most relevant first.
+
+        In shares of the total's size, so that what speaks against it is below zero.
+        """
         blocks = self.blocks()[:, pair]
-        names = [each.name.replace("_", " ") for each in self.questions]
-        table = pd.DataFrame((blocks / blocks.sum()).T.numpy(force=True), index=names)
+        names = [display(each.name) for each in self.questions]
+        total = blocks.sum().abs().clamp(min=torch.finfo(blocks.dtype).tiny)
+        table = pd.DataFrame((blocks / total).T.numpy(force=True), index=names)
         table.columns = pd.Index(["source", "target", "rival"][: len(blocks)])
         return table.loc[table.sum(axis=1).abs().sort_values(ascending=False).index]
 
     def sentence(self, pair: int = 0, least: float = 0.05) -> str:
-        """The questions that hold at least a share of `least`, in words: for, then against."""
+        """What holds at least a share of `least`, in words: for, then against.
+
+        Where a picture alone answers a question (a collar, and no skirt has one), its first one is
+        told with the first of the other picture.
+        """
         shares = self.table(pair).sum(axis=1)
-        shown = {sign: shares[sign * shares >= least] for sign in (1, -1)}
-        said = [
-            ", ".join(f"{name} ({share:.0%})" for name, share in found.items())
-            for found in shown.values()
+        shares = shares[shares.abs() >= least]
+        seen = self._seen(pair)
+        words = {name: _said(name, seen[name]) for name in shares.index}
+        alone = [
+            [n for n in shares.index if shares[n] > 0 and [bool(c) for c in seen[n]] == shown]
+            for shown in ([True, False], [False, True])
         ]
-        return (said[0] or "nothing stands out") + (f"; against: {said[1]}" if said[1] else "")
+        if all(alone):
+            one, other = alone[0][0], alone[1][0]
+            words[one] += f" with {words[other]}"
+            shares[one] += shares.pop(other)
+        shares = shares.sort_values(ascending=False, key=abs)
+        said = [
+            ", ".join(f"{words[name]} ({share:.0%})" for name, share in found.items())
+            for found in (shares[shares > 0], shares[shares < 0])
+        ]
+        against = [f"against: {said[1]}"] if said[1] else []
+        return f"{OF[self.of]}: " + ", ".join([said[0] or "nothing stands out", *against])
+
+    def _seen(self, pair: int) -> dict[str, list[str]]:
+        """Question -> the class that each picture shows most strongly, '' where none stands out."""
+        sizes = [len(each.classes) for each in self.questions]
+        parts = zip(*(each[pair].split(sizes) for each in self.x), strict=True)
+        return {
+            display(question.name): [
+                display(question.classes[int(x.argmax())]) if x.max() > SCALE / 3 else ""
+                for x in pictures
+            ]
+            for question, pictures in zip(self.questions, parts, strict=True)
+        }
+
+
+def _said(question: str, classes: Sequence[str]) -> str:
+    """A question and what the pictures show, in words: 'both have a V neckline'."""
+    thing = re.sub(" (length|height|style|family)$", "", question)
+    shown = " and ".join(dict.fromkeys(each for each in classes if each))
+    if "" in classes or len(set(classes)) > 1:
+        return f"{shown} {thing}".strip()
+    if thing in ("colour", "category"):
+        return f"same {thing}"
+    article = "" if thing.endswith("s") else "an " if shown[0] in "aeiou" else "a "
+    return f"{'both' if len(classes) == 2 else 'all'} have {article}{shown} {thing}"
 
 
 def explain(
@@ -159,39 +218,47 @@ def explain(
         raise ValueError(f"{', '.join(images)}: no pictures")
     if level not in LEVELS:
         raise ValueError(f"level: {level!r}; choose from {', '.join(LEVELS)}")
+    if only is not None and level != "pixels":
+        raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     if model.training:
         raise ValueError("model: it is in training mode; call model.eval() first")
     asked = (_plain(user), _plain(kind))
     program = _program(model, of, rivals, references, asked, len(images_i))
+    ask = partial(_Asked, model, program)
     rule = default_rule(model) if rule is None else rule
     shown = tuple(images.values())
     propagated = partial(lrp.relevance, rule=rule, split=split, ledger=True)
     if level == "pixels" and only is None:
-        whole = _Asked(model, lambda *i: program.value(*map(program.units, i)))
-        return Explanation(*propagated(whole, shown))
+        whole = ask(lambda *i: program.value(*(program.units(model.features(p)) for p in i)))
+        return Explanation(of, *propagated(whole, shown))
     with torch.no_grad():
-        u = tuple(program.units(each) for each in shown)
-    found, ledger = propagated(_Asked(model, program.value), u)
-    units = Explanation(found, ledger, getattr(model.head, "questions", ()))
+        x = tuple(model.features(each) for each in shown)
+        u = tuple(map(program.units, x))
+    R_u, ledger = propagated(ask(program.value), u)
+    units = Explanation(of, R_u, ledger, x, getattr(model.head, "questions", ()))
     if level == "units":
         return units
     kept = [R * flags for R, flags in zip(units.maps, _kept(units, only), strict=True)]
-    weights = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
+    per_unit = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
+    weights = torch.cat(per_unit, dim=1)[..., None]
 
     def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
-        parts = [(model.features(p) * w).sum(1) for p, w in zip(pictures, weights, strict=True)]
-        return torch.stack(parts).sum(0)
+        return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
-    return Explanation(maps, _joined(ledger, below, float(sum(R.sum() for R in kept))))
+    followed = float(sum(R.sum() for R in kept))
+    return Explanation(of, maps, _joined(units.ledger, below, followed))
 
 
 class _Asked(nn.Module):
-    """A function of pictures or units as a module, in which q keeps its name."""
+    """A function of pictures or units as a module; q and the references keep their names."""
 
-    def __init__(self, model: RelationModel, value: Callable[..., Tensor]) -> None:
+    def __init__(
+        self, model: RelationModel, program: _Program, value: Callable[..., Tensor]
+    ) -> None:
         super().__init__()
-        self.q, self.value, self.training = model.q, value, False
+        self.q, self.references = model.q, program.references
+        self.value, self.training = value, False
 
     def forward(self, *inputs: Tensor) -> Float[Tensor, " pair"]:
         return self.value(*inputs)
@@ -228,10 +295,11 @@ def _joined(above: Ledger, below: Ledger, followed: float) -> Ledger:
 
 @dataclass(frozen=True)
 class _Program:
-    """What is explained: a value of the units of some pictures, and where those come from."""
+    """What is explained: a value of the units of some pictures, and what makes those of x."""
 
     value: Callable[..., Float[Tensor, " pair"]]
-    units: Callable[[Tensor], Float[Tensor, "pair D"]]
+    units: Callable[[Tensor], Float[Tensor, "pair D"]] = lambda x: x
+    references: nn.Parameter | None = None
 
 
 def _program(
@@ -245,21 +313,20 @@ def _program(
     """What to explain, as a function of the units of the pictures."""
     if (of == "contrast") != (rivals is not None):
         raise ValueError(f"rivals: of={of!r} with{'out' if rivals is None else ''} rivals")
-    x = model.features
     if of == "distance":
-        return _Program(lambda i, j: model.distance(i, j, *asked), x)
+        return _Program(lambda i, j: model.distance(i, j, *asked))
     if of == "logit":
-        return _Program(lambda i, j: model.logit(i, j, *asked), x)
+        return _Program(lambda i, j: model.logit(i, j, *asked))
     with torch.no_grad():
         factor = model.factor(*asked, pairs)
     if of == "closeness" and references is not None:
         close = Closeness(model, references)
-        return _Program(lambda a, b: _twice_product(a, b, factor), close.units)
+        return _Program(lambda a, b: _twice_product(a, b, factor), close.units, close.references)
     if of == "contrast":
-        return _Program(lambda i, j, n: _length_gap(difference(i, n), difference(i, j), factor), x)
+        return _Program(lambda i, j, n: _length_gap(difference(i, n), difference(i, j), factor))
     if of == "personal":
         M = _personal_M(model, *asked, pairs)
-        return _Program(lambda i, j: _quadratic_form(difference(i, j), M), x)
+        return _Program(lambda i, j: _quadratic_form(difference(i, j), M))
     if of == "closeness":
         raise ValueError("references: none, but closeness needs them; see `mean_features`")
     why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
@@ -283,8 +350,6 @@ class Closeness(nn.Module):
         ValueError: references that do not have the model's D.
     """
 
-    references: Tensor
-
     def __init__(self, model: RelationModel, references: Float[Tensor, "group D"]) -> None:
         super().__init__()
         if references.ndim != 2 or references.shape[1] != model.dimensions:
@@ -292,7 +357,7 @@ class Closeness(nn.Module):
                 f"references: shape {tuple(references.shape)}; needs [group, {model.dimensions}]"
             )
         self.model = model
-        self.register_buffer("references", references.detach().clone())
+        self.references = nn.Parameter(references.detach().clone(), requires_grad=False)
         self.train(model.training)
 
     def forward(
@@ -303,12 +368,11 @@ class Closeness(nn.Module):
         kind: Kinds,
     ) -> Float[Tensor, " pair"]:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
-        a, b = self.units(torch.cat([images_i, images_j])).chunk(2)
+        a, b = map(self.units, self.model.both(images_i, images_j))
         return _twice_product(a, b, self.model.factor(user, kind, len(images_i)))
 
-    def units(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item D"]:
-        """x - r: how each picture departs from the nearest reference."""
-        x = self.model.features(images)
+    def units(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:
+        """x - r: how the features of each picture depart from the nearest reference."""
         return x - self.nearest(x)
 
     def nearest(self, x: Float[Tensor, "item D"]) -> Float[Tensor, "item D"]:

@@ -25,8 +25,7 @@ from explainrec_lab.vision.naming import Naming
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
 
-SCALE = 3.0
-"""A feature that is sure of its class."""
+SCALE = 3.0  # a feature that is sure of its class
 
 
 class Projection(nn.Sequential):

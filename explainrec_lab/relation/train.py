@@ -36,11 +36,9 @@ from explainrec_lab.vision import naming
 from explainrec_lab.vision.backbone import flat_vectors
 from explainrec_lab.vision.homogeneous import folded, has_additive_terms
 
-NAME = "relation"
-"""Of the network's file in `weights`."""
-
+NAME = "relation"  # of the network's file in `weights`
+# Part of the recipe: raise it when the same settings give another model.
 RECIPE_VERSION = 4
-"""Part of the recipe: raise it when the same settings give another model."""
 
 # --------------------------------------------------------------------------- the loss
 

@@ -79,12 +79,11 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
 def conditional(only: str) -> Explainer:
     """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
 
-    def explain(model: Any, *asked: Any) -> Any:
-        how: dict[str, Any] = {"of": "logit", "only": only}
-        if isinstance(model, Closeness):
-            how |= {"of": "closeness", "references": model.references}
-            model = model.model
-        return asked_of(model, *asked, **how).maps
+    def explain(model: Any, *asked: Tensor) -> Maps:
+        if not isinstance(model, Closeness):
+            return asked_of(model, *asked, of="logit", only=only).maps
+        near = model.references
+        return asked_of(model.model, *asked, of="closeness", references=near, only=only).maps
 
     return explain
 

@@ -15,13 +15,15 @@ from explainrec_lab.data import Relations
 from explainrec_lab.relation import RelationModel
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.metric import METRICS
+from explainrec_lab.relation.model import Projection
 from explainrec_lab.relation.train import _BatchLoss
 from explainrec_lab.vision import backbone
 
 
 def model(metric: str = "low rank", seed: int = 0) -> RelationModel:
     network = backbone("vgg11", width=0.05, grid=2, seed=seed)
-    return RelationModel(network, 3, dimensions=6, metric=metric, rank=2, seed=seed).double().eval()
+    head = Projection(network.size, 6, seed=seed)
+    return RelationModel(network, head, 3, metric=metric, rank=2, seed=seed).double().eval()
 
 
 def vectors(count: int, seed: int) -> Tensor:
@@ -70,7 +72,7 @@ def test_a_batch_has_the_losses_of_its_pairs_one_by_one() -> None:
     target = (source + rng.integers(1, 14, size=50)) % 14
     every = Relations(rng.integers(3, size=50), source, target, rng.integers(4, size=50), 14, 3)
     own, flat = model(), torch.rand(14, 4 * 26, dtype=torch.float64)
-    own.projection = torch.nn.Linear(flat.shape[1], 6).double()
+    own.head = Projection(flat.shape[1], 6).double().eval()
     everything = relation.split(every, fractions=(1.0, 0.0, 0.0)).train
     losses, (first, second) = _BatchLoss(14, None), Batches(everything, flat, 7)(0)
     losses(own, first)  # from now on, all items are known

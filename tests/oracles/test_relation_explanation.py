@@ -232,6 +232,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"kind": "friends"}, "kind: 'friends'"),
     ({"kind": [0, 1], "of": "logit"}, "kind: 2 of them for 3 pairs"),
     ({"split": "fair"}, "split: 'fair'"),
+    ({"level": "words"}, "level: 'words'; choose from pixels, units"),
+    ({"only": "neckline"}, r"only: 'neckline' is no question of this model \(none: its units"),
+    ({"level": "units", "only": "neckline"}, "only: 'neckline' is followed to the pixels; leave"),
     ({"rule": "epsilon"}, "rule: 'epsilon'"),
     ({"images_i": A[:2]}, "images_i, images_j: different shapes"),
     ({"images_i": (A * 255).to(torch.uint8)}, "images_i: dtype torch.uint8"),
@@ -265,6 +268,65 @@ def test_closeness_is_explained_by_what_the_pictures_have_in_common() -> None:
     )
     for R, expected in zip(found.maps, by_hand, strict=True):
         assert torch.allclose(R, expected, rtol=1e-9)
+
+
+# --------------------------------------------------------------------------- the level of units
+
+
+def units_of(own: RelationModel, of: str, **more: Any) -> tuple[Tensor, ...]:
+    return explain(own, A, B, USERS, KINDS, of=of, level="units", **more).maps
+
+
+def M_of(own: RelationModel) -> Tensor:
+    return torch.stack([own.M(u, k) for u, k in zip(USERS, KINDS, strict=True)]).detach()
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+def test_units_hold_their_component_of_the_distance_in_proportion(
+    metric: str, biases: bool
+) -> None:
+    """R_a = delta_a (M delta)_a, shared by |x_ia| and |x_ja|; biases lie below the units."""
+    own = model(metric, biases)
+    x_i, x_j, M = own.features(A).detach(), own.features(B).detach(), M_of(own)
+    for n, found in enumerate(zip(*units_of(own, "distance"), strict=True)):
+        delta = (x_i[n] - x_j[n]).numpy()
+        R = delta * (M[n].numpy() @ delta)
+        total = np.abs(x_i[n].numpy()) + np.abs(x_j[n].numpy())
+        for mine, x in zip(found, (x_i, x_j), strict=True):
+            expected = np.divide(R * np.abs(x[n].numpy()), total, np.zeros(7), where=total > 0)
+            np.testing.assert_allclose(mine.numpy(), expected, rtol=1e-7, atol=1e-12)
+
+
+def test_units_of_closeness_have_half_each_and_are_products_of_departures() -> None:
+    """(x_i - r_i)_a (M (x_j - r_j))_a, with the nearest references found by a loop."""
+    own = model()
+    x, M = [own.features(side).detach() for side in (A, B)], M_of(own)
+    away = []
+    for side in x:
+        nearest = [min(REFERENCES, key=lambda r: float((r - one).square().sum())) for one in side]
+        away.append(side - torch.stack(nearest))
+    R_i, R_j = units_of(own, "closeness", references=REFERENCES)
+    for n in range(3):
+        assert torch.allclose(R_i[n], away[0][n] * (M[n] @ away[1][n]))
+        assert torch.allclose(R_j[n], away[1][n] * (M[n] @ away[0][n]))
+    close = Closeness(own, REFERENCES)(A, B, USERS, KINDS).detach()
+    for half in (R_i.sum(1), R_j.sum(1)):
+        assert torch.allclose(half, close / 2)
+
+
+def test_references_keep_their_share_of_the_pixels_under_their_own_name() -> None:
+    """Unit a of i hands (M (x_j - r_j))_a times x_ia to the pixels, and times -r_ia to nobody."""
+    own = model()
+    found = explain(own, A, B, USERS, KINDS, of="closeness", references=REFERENCES, rule=EXACT)
+    close, M = Closeness(own, REFERENCES), M_of(own)
+    x = [own.features(side).detach() for side in (A, B)]
+    a, b = (close.units(each) for each in x)
+    per_unit = (torch.einsum("nab,nb->na", M, other) for other in (b, a))
+    held = sum(float((own * slope).sum()) for own, slope in zip(x, per_unit, strict=True))
+    assert found.ledger.inputs == pytest.approx(held)
+    assert found.ledger.sinks["references"] == pytest.approx(found.ledger.output - held)
+    assert found.ledger.biases == 0
 
 
 def test_numbers_arrays_and_tensors_ask_alike() -> None:

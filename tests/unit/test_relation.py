@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +15,19 @@ from torch import Tensor
 from explainrec_lab import data, relation
 from explainrec_lab.data import RELATION_KINDS, Dataset, Relations
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.relation import NEW_USER, RelationModel, Split
+from explainrec_lab.relation import NEW_USER, RelationModel, Split, UserMetric
 from explainrec_lab.relation.data import Batches
+from explainrec_lab.relation.model import Projection, Shares
 from explainrec_lab.relation.train import _BatchLoss, fixed_features
 from explainrec_lab.settings import SIZES, Network, Relation
 from explainrec_lab.vision import backbone as backbone_of
+from explainrec_lab.vision import folded, naming
 
 
 def model(**asked: Any) -> RelationModel:
     network = backbone_of("vgg11", width=0.05, grid=2)
-    torch.manual_seed(0)
-    return RelationModel(network, 3, **({"dimensions": 6, "rank": 2} | asked)).eval()
+    head = Projection(network.size, asked.pop("D", 6))
+    return RelationModel(network, head, 3, **({"rank": 2} | asked)).eval()
 
 
 def pictures(count: int = 4, size: int = 32) -> Tensor:
@@ -60,15 +61,6 @@ def test_a_new_user_has_the_average_factor() -> None:
     assert not torch.allclose(own.M(NEW_USER, 0), own.M(2, 0))
 
 
-def test_gains_change_the_features() -> None:
-    own = model()
-    before = own.features(pictures())
-    own.network.gain.mul_(
-        torch.linspace(0.2, 1.8, own.network.gain.numel()).view_as(own.network.gain)
-    )
-    assert not torch.allclose(before, own.features(pictures()), atol=1e-3)
-
-
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -94,13 +86,38 @@ def test_bad_input_is_named(ask: Callable[..., Any], message: str) -> None:
     ("asked", "message"),
     [
         ({"dimensions": 0}, "dimensions: 0 must be at least 1"),
+        ({"n_users": 0}, "n_users: 0 must be at least 1"),
         ({"rank": 0}, "rank: 0 must be at least 1"),
         ({"metric": "cosine"}, "metric: 'cosine'; choose from full, low rank, diagonal"),
     ],
 )
 def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        model(**asked)
+        UserMetric(**({"dimensions": 6, "n_users": 3, "n_kinds": 4} | asked))
+
+
+def test_a_share_is_the_squared_excess_over_the_mean_class_beside_all_answers() -> None:
+    """Scores 5, 1 and 0 of three classes, mean 2: excess 3, none, none; 'does not apply' at 6."""
+    scores = torch.tensor([[5.0, 1.0, 0.0, 6.0], [5.0, 1.0, 0.0, -9.0], [2.0, 2.0, 2.0, 3.0]])
+    expected = [[3 * 9 / (9 + 16), 0, 0], [3.0, 0, 0], [0, 0, 0]]
+    torch.testing.assert_close(Shares.shares(scores, 3), torch.tensor(expected), atol=1e-5, rtol=0)
+    two = torch.tensor([[4.0, 2.0, -6.0]])  # all answers are classes, mean 0
+    torch.testing.assert_close(
+        Shares.shares(two, 3), torch.tensor([[3 * 16 / 20, 3 * 4 / 20, 0]]), atol=1e-5, rtol=0
+    )
+
+
+def test_every_feature_has_a_name_and_answers_its_own_question() -> None:
+    questions = (naming.Question("hue", ("red", "blue")), naming.Question("kind", ("a", "b", "c")))
+    head = Shares(naming.Naming(backbone_of("compact", 0.1, grid=2, norm="weights"), questions))
+    own = RelationModel(backbone_of("compact", 0.1, grid=2, norm="weights"), head, 2).eval()
+    x = own.features(pictures()).detach()
+    assert x.shape == (4, own.dimensions) == (4, 5)
+    scores = head.scores(own.network(pictures())).detach()
+    assert x[:, :2].tolist() == Shares.shares(scores[:, :3], 2).tolist()
+    assert x[:, 2:].tolist() == Shares.shares(scores[:, 3:], 3).tolist()
+    for part in (x[:, :2], x[:, 2:]):
+        assert (part >= 0).all() and (part.sum(dim=1) <= 3 + 1e-6).all()
 
 
 def test_pixels_are_bytes_in_zero_to_one() -> None:
@@ -125,7 +142,7 @@ def test_any_torchvision_classifier_serves(name: str) -> None:
         ({"name": "vgg17"}, "name: 'vgg17' is no classifier of torchvision"),
         ({"name": "vit_b_16"}, "name: this network has no convolutional part"),
         ({"width": 0.0}, "width: 0.0 must be above 0"),
-        ({"width": 0.5, "name": "alexnet"}, "width: 0.5 is for vgg11, vgg13"),
+        ({"width": 0.5, "name": "alexnet"}, "width: 0.5 .* compact from scratch, not 'alexnet'"),
         ({"width": 0.1, "stride": 3}, "stride: 3 cannot be had, 2 can; use a power of 2"),
         ({"width": 0.5, "weights": "imagenet"}, "from scratch, not 'vgg16', imagenet"),
         ({"weights": "mine"}, "weights: 'mine'; choose 'imagenet' or None"),
@@ -336,7 +353,7 @@ def test_scores_need_a_model_in_eval_mode() -> None:
 
 CI = SIZES["relation"]["ci"]
 assert isinstance(CI, Relation)
-SMALL = Network(40, 64, "vgg11", 0.05, "batch", epochs=1, hidden=8)
+SMALL = Network(40, 64, width=0.1, hidden=8, epochs=1)
 TINY = replace(CI, items=40, pairs=60, network=SMALL, epochs=2, batch_size=16)
 SCRATCH = replace(TINY, start="fresh")
 
@@ -374,7 +391,7 @@ def test_a_model_is_trained_once_and_read_from_then_on(
     assert len(list(cache.glob("*.safetensors"))) == 5  # a name trains nothing
     other = relation.trained(TINY, shop, split, shuffled=True).state_dict()
     assert len(list(cache.glob("*.safetensors"))) == 6
-    assert not torch.equal(first.state_dict()["projection.weight"], other["projection.weight"])
+    assert not torch.equal(first.state_dict()["metric.shared"], other["metric.shared"])
 
 
 def test_another_shop_is_another_model(cache: Path, shop: Dataset, split: Split) -> None:
@@ -391,9 +408,7 @@ def test_another_shop_is_another_model(cache: Path, shop: Dataset, split: Split)
 
 def test_the_other_shop_is_learned_from_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = relation.pretrained(TINY, 5)
-    monkeypatch.setattr(
-        sys.modules["explainrec_lab.relation.train"], "_pretrain", None
-    )  # calling it would fail
+    monkeypatch.setattr(naming, "train", None)  # calling it would fail
     again = relation.pretrained(TINY, 5)
     assert again.seconds == first.seconds
     for name, value in first.network.state_dict().items():
@@ -412,17 +427,18 @@ def test_the_paper_s_baseline_leaves_the_network_alone(
     cache: Path, shop: Dataset, split: Split
 ) -> None:
     fixed = replace(TINY, end_to_end=False)
-    before = relation.pretrained(fixed, 5)
+    before = folded(relation.pretrained(fixed, 5))
     after = relation.trained(fixed, shop, split)
     kept = before.network.state_dict()
     assert all(torch.equal(kept[name], x) for name, x in after.network.state_dict().items())
-    assert not torch.equal(before.projection.weight, after.projection.weight)
+    learned = after.head.state_dict()
+    assert any(not torch.equal(learned[k], x) for k, x in before.head.state_dict().items())
     moved = relation.trained(TINY, shop, split).network.state_dict()
     assert any(not torch.equal(kept[name], x) for name, x in moved.items())
 
 
 def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
-    settings = replace(TINY, items=150, network=replace(SMALL, photos=150, epochs=8, width=0.1))
+    settings = replace(TINY, items=150, network=replace(SMALL, photos=150, epochs=8, width=0.2))
     model = relation.pretrained(settings, 5)
     assert model.seconds > 0
     shop = data.load("boutique", items=150, size=64).catalogue

@@ -47,7 +47,9 @@ def test_the_card_has_the_recipe_of_the_pages(
 
 def test_a_changed_recipe_has_another_key(shop: Dataset, split: relation.Split) -> None:
     settings, card = settings_of("cpu"), weights._card("relation")["key"]
-    for change in ({"epochs": 7}, {"width": 0.2}, {"shrinkage": 0.02}, {"epochs_before": 5}):
+    other = replace(settings.network, width=0.2), replace(settings.network, epochs=5)
+    changes = ({"epochs": 7}, {"shrinkage": 0.02}, *({"network": network} for network in other))
+    for change in changes:
         assert key(replace(settings, **change), shop, split) != card
     assert key(settings, shop, split, seed=1) != card
     assert shop.relations is not None

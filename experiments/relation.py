@@ -3,24 +3,28 @@
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import product
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy.special import expit
 
 from experiments.record import Columns, Result, results, timed
-from experiments.relation_feedback import CONTROLS, train_with_feedback
+from experiments.relation_feedback import FED_BACK, closeness, train_with_feedback
 from explainrec_lab import data, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
 SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
-"""What the feedback loop is tried on: less than a minute of a processor, naming included."""
+"""Less than a minute of a processor, naming included."""
+FEEDBACK = replace(SMALL, items=4000, epochs=6)
+"""What relevance is fed back into: seven models a seed."""
 
 PAPER = replace(
     CPU,
@@ -41,11 +45,7 @@ COMPARED: list[tuple[str, Relation]] = [
 ]
 """Ours, its variants, and the paper's three sizes and its baseline."""
 
-NAMES = ("gains from relevance", "gains in shuffled places", "no gains")
-METHOD_OF = dict(zip(CONTROLS, NAMES, strict=True))
-"""How the record names the controls."""
-
-EXPLAINER = "LRP epsilon, blurred"
+EXPLAINER = "LRP w²-gamma-epsilon"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
@@ -108,70 +108,48 @@ def _by_kind(
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
-    """Relevance fed back into training against its two controls, at equal training.
+    """Relevance fed back into training in two forms, with controls, at equal training.
 
-    Accuracy against the rule, mean over kinds; relevance mass over area in the true regions of
-    related test pairs that all three models predict right.
+    Accuracy against the rule, mean over kinds; relevance mass over area and pointing in the true
+    regions of related test pairs that all compared models predict right.
 
     Source: LRP paper, §4.
     """
-    dataset = shop_of(SMALL)
+    dataset = shop_of(FEEDBACK)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None and images is not None
+    images[:]  # drawing is not training
     for seed in range(seeds):
         split = relation.split(relations, seed)
-        development, test = (
-            relation.test_pairs(part, seed) for part in (split.development, split.test)
-        )
-        given = (split.train, images[:], development, SMALL)
-        sure = rule_holds(dataset, test) == test.related
-        models, right = [], np.ones(len(test), dtype=bool)
+        test = relation.test_pairs(split.test, seed)
+        sure, right = rule_holds(dataset, test) == test.related, test.related
+        models: list[tuple[relation.RelationModel, Columns]] = []
         found: list[Columns] = []
-        for control, method in METHOD_OF.items():
-            model = relation.pretrained(SMALL, relations.n_groups, seed)
-            train = partial(train_with_feedback, model, *given, control=control, seed=seed)
-            row = {"method": method, "cost": timed(train)[1]}
-            models.append((model.eval(), row))
-            hit = (relation.logits_of(model, images, test) > 0) == test.related
-            right &= hit
-            value = np.mean([each["value"] for each in _by_kind(test, hit, sure)])
-            found.append(row | {"measure": "accuracy", "labels": "rule", "value": float(value)})
+        for how in FED_BACK:
+            model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
+            given = (model, dataset, split, FEEDBACK, seed, *how)
+            cost = timed(partial(train_with_feedback, *given))[1]
+            row = {"method": how[0], "variant": how[1], "cost": cost}
+            logits = relation.logits_of(model.eval(), images, test)
+            hits = _by_kind(test, (logits > 0) == test.related, sure)
+            value = float(np.mean([each["value"] for each in hits]))
+            found.append(row | {"measure": "accuracy", "labels": "rule", "value": value})
+            models.append((folded(model), row))
+            right = right & (logits > 0)
+        chosen = truth_table.right_pairs(dataset, test, np.where(right, 1.0, -1.0), each=100)
+        methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
         for model, row in models:
-            mass = localisation(model, dataset, split, test, right)
-            found.append(row | {"measure": "mass over area", "how": EXPLAINER, "value": mass})
-        yield from results(found, data="boutique", seed=seed, settings=asdict(SMALL))
-
-
-def localisation(
-    model: relation.RelationModel,
-    dataset: Dataset,
-    split: relation.Split,
-    pairs: relation.Pairs,
-    right: np.ndarray,
-) -> float:
-    """Positive relevance of the closeness in the true regions over their area, both pictures.
-
-    Args:
-        right: bool `[pair]`, which pairs count: those that all compared models predict right.
-    """
-    close = closeness(model, dataset, split.train.items)
-    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
-    methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
-    table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
-    return float(truth_table.summary(table)["mass_ratio"].item())
-
-
-def closeness(
-    model: relation.RelationModel, dataset: Dataset, items: np.ndarray
-) -> relation.Closeness:
-    """The model as it is explained: beside the mean features of these items' categories."""
-    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-    assert images is not None
-    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
+            close = closeness(model, dataset, split.train.items)
+            table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
+            means = truth_table.summary(table).loc[EXPLAINER]
+            for measure, name in (("mass_ratio", "mass over area"), ("pointing", "pointing")):
+                value = float(means[measure])
+                found.append(row | {"measure": name, "how": EXPLAINER, "value": value})
+        yield from results(found, data="boutique", seed=seed, settings=asdict(FEEDBACK))
 
 
 def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
-    """The three most probable test items for 200 tops, beside three at random, for each group.
+    """The three most probable test items for 200 tops, beside three at random, means over groups.
 
     Substitutes are tops, complements shoes. `probability` is what the model says, `obeys the rule`
     what is true: the share whose relation the boutique's own definition confirms.
@@ -187,46 +165,33 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
         items = split.test.items
         x = torch.zeros(len(category), model.dimensions)
         x[items] = relation.features_of(model, dataset.catalogue.images, items)
-        tops, shoes = (items[category[items] == name] for name in ("top", "shoes"))
-        for kind in RELATION_KINDS:
-            pool = tops if kind in SUBSTITUTES else shoes
-            rows = _recommended(model, dataset, x, tops[:200], pool, kind, seed)
-            shared = {"kind": kind, "seed": seed, "k": 3, "cost": model.seconds}
-            yield from results(rows, data="boutique", settings=asdict(CPU), **shared)
+        of = {name: items[category[items] == name] for name in ("top", "shoes")}
+        judged = pd.concat(_recommended(model, dataset, x, of, seed))
+        every = judged.melt(["kind", "method"], var_name="measure")
+        means = every.groupby(["kind", "method", "measure"], sort=False)["value"].mean()
+        rows = means.reset_index().to_dict("records")
+        shared = {"seed": seed, "k": 3, "cost": model.seconds, "settings": asdict(CPU)}
+        yield from results(rows, data="boutique", **shared)
 
 
+@torch.no_grad()
 def _recommended(
     model: relation.RelationModel,
     dataset: Dataset,
     x: torch.Tensor,
-    queries: np.ndarray,
-    pool: np.ndarray,
-    kind: str,
+    of: dict[str, np.ndarray],
     seed: int,
-) -> Iterator[Columns]:
-    """Probability and truth of the model's choice and of a random one, means over all groups."""
-    assert dataset.catalogue.images is not None
-    drawn = np.random.default_rng([seed, 5]).choice(pool, (model.n_users, len(queries), 3))
-    found = [
-        relation.recommend(model, x, queries, u, kind, pool, k=3)[0] for u in range(model.n_users)
-    ]
-    for method, chosen in (("recommended", torch.stack(found).numpy()), ("at random", drawn)):
-        user, query, _ = (each.ravel() for each in np.indices(chosen.shape))
-        number = np.full(len(user), RELATION_KINDS.index(kind))
-        pairs = relation.Pairs(
-            user,
-            queries[query],
-            chosen.ravel(),
-            number,
-            np.ones(len(user), bool),
-            -np.ones_like(user),
-        )
-        logits = relation.logits_of(model, dataset.catalogue.images, pairs)
-        means = {"probability": expit(logits), "obeys the rule": rule_holds(dataset, pairs)}
-        for measure, values in means.items():
-            yield {
-                "method": method,
-                "measure": measure,
-                "value": float(values.mean()),
-                "n": len(user),
-            }
+) -> Iterator[pd.DataFrame]:
+    """Probability and truth of the model's choices and of random ones, by kind and group."""
+    rng, source = np.random.default_rng([seed, 5]), of["top"][:200].repeat(3)
+    for (number, kind), user in product(enumerate(RELATION_KINDS), range(model.n_users)):
+        pool = of["top" if kind in SUBSTITUTES else "shoes"]
+        best = relation.recommend(model, x, source[::3], user, kind, pool, k=3)[0]
+        chosen = {"recommended": best.flatten().numpy(), "at random": rng.choice(pool, len(source))}
+        for method, target in chosen.items():
+            p = model.logit(x[source], x[target], user, kind).sigmoid().numpy()
+            asked = pd.DataFrame({"source": source, "target": target}).assign(
+                user=user, kind=number
+            )
+            told = {"probability": p, "obeys the rule": rule_holds(dataset, asked)}
+            yield pd.DataFrame(told | {"kind": kind, "method": method})

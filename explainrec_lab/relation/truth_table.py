@@ -79,7 +79,7 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
 def conditional(only: str) -> Explainer:
     """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
 
-    def explain(model: Any, *asked: Tensor) -> Maps:
+    def explain(model: Any, *asked: Tensor) -> Any:
         if not isinstance(model, Closeness):
             return asked_of(model, *asked, of="logit", only=only).maps
         near = model.references

@@ -23,7 +23,7 @@ from experiments.relation_truth import relation_truth
 from experiments.saers import saers_ablation, saers_auc, saers_truth
 from experiments.saers_boxes import saers_boxes
 from experiments.saers_photos import saers_photos
-from experiments.saers_search import saers_search
+from experiments.saers_search import saers_living, saers_search
 from experiments.saers_siamese import saers_siamese
 from experiments.search import reconet_search, reconet_search_households
 from explainrec_lab import data
@@ -36,7 +36,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
         *(relation_table_1, relation_truth, relation_perturbation),
         *(relation_recommendation, relation_feedback),
         *(saers_boxes, saers_search, saers_auc, saers_ablation, saers_siamese, saers_truth),
-        saers_photos,
+        *(saers_photos, saers_living),
     )
 }
 # What else `python -m experiments` does.

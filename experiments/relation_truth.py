@@ -35,7 +35,7 @@ RECORDED = {
     "colour": ("mass_ratio", "pointing"),
     "together": ("mass_ratio", "pointing"),
 }
-ALL = "all kinds"
+PAPERS_WAY = "LRP epsilon, of the logit"
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def _maps(
         for name, each in METHODS.items()
         if (named or name not in CONDITIONAL) and (references or "LRP" in name)
     }
+    methods[PAPERS_WAY] = lambda _, *asked: METHODS["LRP epsilon"](close.model, *asked)
     table = truth_table.truth_table(close, dataset, pairs, methods, references=references)
     for of, measures in RECORDED.items():
         yield from _means(table[table["truth"] == of], measures, labels=of)
@@ -110,7 +111,7 @@ def _means(
     table: pd.DataFrame, measures: Sequence[str], groups: bool = True, **columns: Any
 ) -> Iterator[Columns]:
     """A row a method and measure, over all pairs and by what the rule of their kind asks for."""
-    parts = [(ALL, table), *(table.groupby("rule") if groups else ())]
+    parts = [("all kinds", table), *(table.groupby("rule") if groups else ())]
     for group, own in parts:
         means = truth_table.summary(own.drop(columns="truth", errors="ignore"))
         for method, row in means.iterrows():

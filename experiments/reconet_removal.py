@@ -133,10 +133,8 @@ def _against_the_best(
 
 # --------------------------------------------------------------------------- §5.5
 
-Explainer = Callable[[surrogate.BlackBox, int], Tensor]
-
 # Black-box explainers at their defaults: 5,000 samples for LIME, 25 orders for Shapley.
-EXPLAINERS: dict[str, Explainer] = {
+EXPLAINERS: dict[str, Callable[[surrogate.BlackBox, int], Tensor]] = {
     "LIME, captum": limes.captum,
     "LIME, all masks at once": surrogate.lime,
     "LIME, lime tabular": limes.tabular,

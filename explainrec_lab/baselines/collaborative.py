@@ -34,7 +34,6 @@ class Recommender(Protocol):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Learn from `train` and rate; higher is better, only the order within a row counts."""
-        ...
 
 
 MAY_BE_ZERO = ("trust", "weight_decay")

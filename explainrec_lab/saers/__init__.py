@@ -30,6 +30,7 @@ from explainrec_lab.saers.explain import (
     answers,
     average_features,
     explain,
+    health,
     hit_rate,
 )
 from explainrec_lab.saers.model import (
@@ -58,11 +59,11 @@ from explainrec_lab.saers.regions import (
     grad_aam,
     grad_aam_maps,
     gradients_of,
-    half_frame,
     hires_aam,
     hires_maps,
     importance,
     largest_region,
+    mass_frame,
     paper_frame,
     relevance_maps,
     segment,

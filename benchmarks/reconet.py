@@ -35,7 +35,7 @@ def main() -> None:
         items = top_k(model(sets), 10, parts.train.matrix).numpy()
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        bulk = partial(reconet.explain_many, model, sets, items, threads=threads)
+        bulk = partial(reconet.explain_many, model, sets, items)
         say("explanations in bulk", items.size / median_seconds(bulk, 15), "1/s", threads=threads)
 
 

@@ -7,7 +7,6 @@ ratio to gradient x input is taken within each round; its median counts. Who is 
 matter of tests: `tests/oracles/test_lrp_peers.py`, `test_lrp_programs.py`, `test_lrp_zoo.py`.
 """
 
-import argparse
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +23,7 @@ from explainrec_lab import lrp
 
 LOW, HIGH = -2.5, 2.5
 BATCHES = (1, 4, 16)
+ROUNDS = 5
 Method = Callable[[nn.Module, Tensor], object]
 
 
@@ -74,9 +74,6 @@ METHODS: dict[str, Method] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.manual_seed(0)
@@ -84,11 +81,11 @@ def main() -> None:
     for batch in BATCHES:
         x = torch.rand(batch, 3, 224, 224) * (HIGH - LOW) + LOW
         runs: dict[str, Action] = {name: partial(m, model, x) for name, m in METHODS.items()}
-        seconds = in_turns(runs, rounds)
+        seconds = in_turns(runs, ROUNDS)
         ratios = seconds.div(seconds[BASE], axis=0).round(3)
         for name in METHODS:
             extremes = [*ratios[name].agg(["min", "max"])]
-            some = {"method": name, "batch": batch, "rounds": rounds, "range": extremes}
+            some = {"method": name, "batch": batch, "rounds": ROUNDS, "range": extremes}
             some["cpu_seconds"] = seconds[name].median()
             say("cost", ratios[name].median(), "x gradient x input", **some)
 

@@ -1,13 +1,11 @@
-"""What chapter 3 costs: maps and boxes of a picture, and a training step of each ranker.
+"""What chapter 3's maps and boxes of a picture cost; what training costs is in its records.
 
-All of a kind are measured in one process, taking turns, in CPU time; the median is printed, one
-JSON line a result, beside its ratio to the first. Maps stand over one forward and backward pass of
-the network; its weights are random, which does not change the cost of Grad-AAM's maps, though boxes
-of trained networks are smaller. Rankers stand over VBPR, on features drawn at random.
+All are measured in one process, taking turns, in CPU time; the median is printed, one JSON line a
+result, beside its ratio to one forward and backward pass of the network. Its weights are random,
+which does not change the cost of Grad-AAM's maps, though boxes of trained networks are smaller.
 
-    python benchmarks/saers.py maps
-    python benchmarks/saers.py maps --backbone resnet50 --width 1 --size 224 --stride 32 --batch 4
-    python benchmarks/saers.py training --batch 256
+    python benchmarks/saers.py
+    python benchmarks/saers.py --backbone resnet50 --width 1 --size 224 --stride 32 --batch 4
 """
 
 import argparse
@@ -16,35 +14,26 @@ import torch
 from captum.attr import LayerGradCam
 from measure import Action, in_turns, say
 
-from explainrec_lab import data, saers, vision
-from explainrec_lab.baselines.visual import BPRMF, VBPR, DeepStyle, Ranker
-from explainrec_lab.saers.train import ranking_losses
+from explainrec_lab import saers, vision
 
-APPLYING = 3
-"""Attributes of a typical picture."""
-
-ITEMS, SHOPPERS, D, M = 2500, 1500, 32, 128
-
-Runs = dict[str, Action]
+APPLYING = 3  # attributes of a typical picture
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["maps", "training"])
     parser.add_argument("--backbone", default="compact")
     parser.add_argument("--width", type=float, default=1.0)
     for name, usual in {"stride": 8, "size": 64, "batch": 64, "repeats": 7, "threads": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=usual)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    runs = maps(asked) if asked.what == "maps" else training(asked)
-    medians = in_turns(runs, asked.repeats).median()
+    medians = in_turns(maps(asked), asked.repeats).median()
     for name, median in medians.items():
         ratio = round(median / medians.iloc[0], 2)
         say(name, round(median, 5), "CPU-seconds", ratio=ratio, **vars(asked))
 
 
-def maps(asked: argparse.Namespace) -> Runs:
+def maps(asked: argparse.Namespace) -> dict[str, Action]:
     """Maps and boxes; relevance for the few attributes that apply to a picture."""
     own = vision.backbone(
         asked.backbone,
@@ -53,7 +42,7 @@ def maps(asked: argparse.Namespace) -> Runs:
         stride=asked.stride,
         norm="weights" if asked.backbone == "compact" else None,
     )
-    network = vision.folded(vision.naming.Naming(own))
+    network = vision.folded(vision.naming.Naming(own)).eval()
     images = torch.rand(asked.batch, 3, asked.size, asked.size)
     pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
     few, oracle = (
@@ -76,38 +65,6 @@ def maps(asked: argparse.Namespace) -> Runs:
         "captum, 12 maps on the grid": captum,
         f"ours, {APPLYING} maps and boxes": lambda: saers.OURS(saers.look(network, pictures, few)),
     }
-
-
-def training(asked: argparse.Namespace) -> Runs:
-    """An epoch of each ranker on the same triples."""
-    shop, rng = data.load("boutique", items=ITEMS, shoppers=SHOPPERS), torch.Generator()
-    vectors = torch.randn(ITEMS, M, generator=rng)
-    has = torch.from_numpy(shop.catalogue.attributes >= 0)
-    features = torch.randn(*has.shape, M, generator=rng)
-    whole = [saers.LinearFeature(vectors, D) for _ in range(2)]
-    summed = saers.SAERS(SHOPPERS, features, has, whole[1], D, fusion="sum", bias=True)
-    models: dict[str, Ranker] = {
-        "VBPR": VBPR(SHOPPERS, vectors, D),
-        "BPR-MF": BPRMF(SHOPPERS, ITEMS, D),
-        "DeepStyle": DeepStyle(SHOPPERS, vectors, torch.arange(ITEMS) % 3, D),
-        "SAERS": saers.SAERS(SHOPPERS, features, has, whole[0], D),
-        "SAERS, a sum": summed,
-    }
-    batches = list(saers.Triples(data.leave_one_out(shop.interactions).train, asked.batch)(0))
-    losses = ranking_losses(1e-4)
-
-    def epoch(model: Ranker, optimiser: torch.optim.Optimizer) -> None:
-        for batch in batches:
-            loss = losses(model, batch).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-
-    optimisers = {
-        name: torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-        for name, model in models.items()
-    }
-    return {name: lambda name=name: epoch(models[name], optimisers[name]) for name in models}
 
 
 if __name__ == "__main__":

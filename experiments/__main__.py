@@ -21,7 +21,7 @@ from experiments.relation import relation_feedback, relation_table_1, relation_t
 from experiments.saers import saers_ablation, saers_auc, saers_truth
 from experiments.saers_boxes import saers_boxes
 from experiments.saers_photos import saers_photos
-from experiments.saers_search import saers_search
+from experiments.saers_search import saers_living, saers_search
 from experiments.saers_siamese import saers_siamese
 from experiments.search import reconet_search, reconet_search_households
 from explainrec_lab import data
@@ -33,7 +33,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
         *(reconet_lime, reconet_cold_start, reconet_truth),
         *(relation_table_1, relation_truth, relation_feedback),
         *(saers_boxes, saers_search, saers_auc, saers_ablation, saers_siamese, saers_truth),
-        saers_photos,
+        *(saers_photos, saers_living),
     )
 }
 # What else `python -m experiments` does.

@@ -5,6 +5,7 @@ Source: RecoNet, §5.5; Ribeiro et al. 2016.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -51,7 +52,6 @@ def tabular(
     black_box: BlackBox,
     n: int,
     *,
-    samples: int = 5000,
     row: Float[ndarray, " n"] | None = None,
     table: Float[ndarray, "rows n"] | None = None,
 ) -> Float[Tensor, " n"]:
@@ -70,14 +70,12 @@ def tabular(
         discretize_continuous=False,
         random_state=0,
     )
-    row = np.ones(n) if row is None else row
-    found = explainer.explain_instance(
-        row, lambda masks: _scored(black_box, masks), num_features=n, num_samples=samples
-    )
+    row, ask = np.ones(n) if row is None else row, partial(_scored, black_box)
+    found = explainer.explain_instance(row, ask, num_features=n)  # on 5,000 samples, as it likes
     return _in_order(found.as_map()[1])
 
 
-def text(black_box: BlackBox, n: int, *, samples: int = 5000) -> Float[Tensor, " n"]:
+def text(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
     """The package `lime` on a text of n words, one a feature; how many go is drawn evenly."""
     from lime.lime_text import LimeTextExplainer
 
@@ -87,9 +85,9 @@ def text(black_box: BlackBox, n: int, *, samples: int = 5000) -> Float[Tensor, "
             mask[[int(word) for word in words.split()]] = 1
         return _scored(black_box, masks)[:, None]
 
-    found = LimeTextExplainer(random_state=0).explain_instance(
-        " ".join(map(str, range(n))), of_texts, labels=(0,), num_features=n, num_samples=samples
-    )
+    numbers = " ".join(map(str, range(n)))
+    explainer = LimeTextExplainer(random_state=0)
+    found = explainer.explain_instance(numbers, of_texts, labels=(0,), num_features=n)
     # words are numbered by their first appearance, which is our order
     return _in_order(found.as_map()[0])
 

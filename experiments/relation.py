@@ -8,17 +8,20 @@ from typing import cast
 import numpy as np
 
 from experiments.record import Columns, Result, results, timed
-from experiments.relation_feedback import CONTROLS, train_with_feedback
+from experiments.relation_feedback import FED_BACK, closeness, train_with_feedback
 from explainrec_lab import data, evaluate, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
 SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
-"""What the feedback loop is tried on: less than a minute of a processor, naming included."""
+"""Less than a minute of a processor, naming included."""
+FEEDBACK = replace(SMALL, items=4000, epochs=6)
+"""What relevance is fed back into: seven models a seed."""
 
 PAPER = replace(
     CPU,
@@ -39,11 +42,7 @@ COMPARED: list[tuple[str, Relation]] = [
 ]
 """Ours, its variants, and the paper's three sizes and its baseline."""
 
-NAMES = ("gains from relevance", "gains in shuffled places", "no gains")
-METHOD_OF = dict(zip(CONTROLS, NAMES, strict=True))
-"""How the record names the controls."""
-
-EXPLAINER = "LRP epsilon, blurred"
+EXPLAINER = "LRP w²-gamma-epsilon"
 """Of `truth_table.METHODS`, what localisation is measured with."""
 
 
@@ -106,66 +105,44 @@ def _by_kind(
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
-    """Relevance fed back into training against its two controls, at equal training.
+    """Relevance fed back into training in two forms, with controls, at equal training.
 
-    Accuracy against the rule, mean over kinds; relevance mass over area in the true regions of
-    related test pairs that all three models predict right.
+    Accuracy against the rule, mean over kinds; relevance mass over area and pointing in the true
+    regions of related test pairs that all compared models predict right.
 
     Source: LRP paper, §4.
     """
-    dataset = shop_of(SMALL)
+    dataset = shop_of(FEEDBACK)
     relations, images = dataset.relations, dataset.catalogue.images
     assert relations is not None and images is not None
+    images[:]  # drawing is not training
     for seed in range(seeds):
         split = relation.split(relations, seed)
-        development, test = (
-            relation.test_pairs(part, seed) for part in (split.development, split.test)
-        )
-        given = (split.train, images[:], development, SMALL)
-        sure = rule_holds(dataset, test) == test.related
-        models, right = [], np.ones(len(test), dtype=bool)
+        test = relation.test_pairs(split.test, seed)
+        sure, right = rule_holds(dataset, test) == test.related, test.related
+        models: list[tuple[relation.RelationModel, Columns]] = []
         found: list[Columns] = []
-        for control, method in METHOD_OF.items():
-            model = relation.pretrained(SMALL, relations.n_groups, seed)
-            train = partial(train_with_feedback, model, *given, control=control, seed=seed)
-            row = {"method": method, "cost": timed(train)[1]}
-            models.append((model.eval(), row))
-            hit = (relation.logits_of(model, images, test) > 0) == test.related
-            right &= hit
-            value = np.mean([each["value"] for each in _by_kind(test, hit, sure)])
-            found.append(row | {"measure": "accuracy", "labels": "rule", "value": float(value)})
+        for how in FED_BACK:
+            model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
+            given = (model, dataset, split, FEEDBACK, seed, *how)
+            cost = timed(partial(train_with_feedback, *given))[1]
+            row = {"method": how[0], "variant": how[1], "cost": cost}
+            logits = relation.logits_of(model.eval(), images, test)
+            hits = _by_kind(test, (logits > 0) == test.related, sure)
+            value = float(np.mean([each["value"] for each in hits]))
+            found.append(row | {"measure": "accuracy", "labels": "rule", "value": value})
+            models.append((folded(model), row))
+            right = right & (logits > 0)
+        chosen = truth_table.right_pairs(dataset, test, np.where(right, 1.0, -1.0), each=100)
+        methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
         for model, row in models:
-            mass = localisation(model, dataset, split, test, right)
-            found.append(row | {"measure": "mass over area", "how": EXPLAINER, "value": mass})
-        yield from results(found, data="boutique", seed=seed, settings=asdict(SMALL))
-
-
-def localisation(
-    model: relation.RelationModel,
-    dataset: Dataset,
-    split: relation.Split,
-    pairs: relation.Pairs,
-    right: np.ndarray,
-) -> float:
-    """Positive relevance of the closeness in the true regions over their area, both pictures.
-
-    Args:
-        right: bool `[pair]`, which pairs count: those that all compared models predict right.
-    """
-    close = closeness(model, dataset, split.train.items)
-    chosen = truth_table.right_pairs(dataset, pairs, np.where(right, 1.0, -1.0), each=100)
-    methods = {EXPLAINER: truth_table.METHODS[EXPLAINER]}
-    table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
-    return float(truth_table.summary(table)["mass_ratio"].item())
-
-
-def closeness(
-    model: relation.RelationModel, dataset: Dataset, items: np.ndarray
-) -> relation.Closeness:
-    """The model as it is explained: beside the mean features of these items' categories."""
-    images, category = dataset.catalogue.images, dataset.catalogue.items["category"].to_numpy()
-    assert images is not None
-    return relation.Closeness(model, relation.mean_features(model, images, items, category[items]))
+            close = closeness(model, dataset, split.train.items)
+            table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
+            means = truth_table.summary(table).loc[EXPLAINER]
+            for measure, name in (("mass_ratio", "mass over area"), ("pointing", "pointing")):
+                value = float(means[measure])
+                found.append(row | {"measure": name, "how": EXPLAINER, "value": value})
+        yield from results(found, data="boutique", seed=seed, settings=asdict(FEEDBACK))
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:

@@ -36,8 +36,8 @@ ABLATED: dict[str, dict[str, Any]] = {
     "SAERS - SAF": {"fusion": "none"},
 }
 VERSIONS = saers.VERSIONS | ABLATED
+# Models with nothing to learn by gradient.
 UNTRAINED = ("Random", "PopRank")
-"""Models with nothing to learn by gradient."""
 
 MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSIONS)
 

@@ -22,11 +22,11 @@ from explainrec_lab import saers
 
 EPOCHS = 5
 
+# AlexNet's share of the learning rate: it has learned before.
 NETWORK_RATE = 3e-3
-"""AlexNet's share of the learning rate: it has learned before."""
 
+# Table 2's name -> how attributes are joined.
 MODELS = {"SAERS - SAF": "none", "SAERS": "attention"}
-"""Table 2's name -> how attributes are joined."""
 
 
 def saers_siamese(seeds: int = 1) -> Iterator[Result]:

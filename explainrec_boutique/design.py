@@ -129,9 +129,9 @@ class Design:
         """
         position = SCHEMA.attribute(attribute)
         if self.codes[position] == DOES_NOT_APPLY:
+            has = ", ".join(self.attributes)
             raise ValueError(
-                f"attribute: {attribute!r} does not apply to this item, "
-                f"which has {', '.join(self.attributes)}"
+                f"attribute: {attribute!r} does not apply to this item, which has {has}"
             )
         codes = list(self.codes)
         codes[position] = SCHEMA.code(attribute, value)

@@ -67,10 +67,8 @@ class Dials(_Checked):
         super().__post_init__()
         if self.shortcut is not None:
             if not isinstance(self.shortcut, tuple) or len(self.shortcut) != 2:
-                raise ValueError(
-                    f"shortcut: {self.shortcut!r} is neither None nor a pair "
-                    "(attribute, probability)"
-                )
+                given = f"shortcut: {self.shortcut!r}"
+                raise ValueError(f"{given} is neither None nor a pair (attribute, probability)")
             SCHEMA.attribute(self.shortcut[0])
             check_number("shortcut's probability", self.shortcut[1], (0.0, 1.0))
 

@@ -108,10 +108,6 @@ class Gallery:
 
     # -------------------------------------------------------------- drawing
 
-    def draw_all(self) -> None:
-        """Draw whatever is still missing, now."""
-        self._drawn(np.arange(len(self)))
-
     @cached_property
     def _rows(self) -> ndarray:
         return _open(self.path, len(self), self.size)

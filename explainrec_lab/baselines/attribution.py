@@ -82,10 +82,8 @@ def grad_cam(
         raise ValueError("layer: it is no part of the model")
     maps = LayerGradCam(value, layer).attribute(floats, relu_attributions=True)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or len(maps) != sum(map(len, floats)):
-        raise ValueError(
-            f"layer: gives {tuple(maps.shape)}; needs maps [sample, feature, row, column] of "
-            f"{len(floats)} images of {len(floats[0])} samples, all in one call"
-        )
+        needed = f"{len(floats)} images of {len(floats[0])} samples, all in one call"
+        raise ValueError(f"layer: gives {tuple(maps.shape)}; needs maps [n, c, h, w] of {needed}")
     found = []
     for coarse, image in zip(maps.split(len(floats[0])), floats, strict=True):
         fine = LayerAttribution.interpolate(coarse, image.shape[-2:], interpolate_mode="bilinear")

@@ -180,11 +180,9 @@ class Photos:
 
     def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
         """Pictures of one item (an int) or several (a slice or ids)."""
-        if isinstance(items, slice):
-            return self._stack(np.arange(len(self))[items])
-        chosen = check_ids("items", items, len(self), "item")
-        pictures = self._stack(chosen)
-        return pictures[0] if np.ndim(items) == 0 else pictures
+        asked = np.arange(len(self))[items] if isinstance(items, slice) else items
+        pictures = self._stack(check_ids("items", asked, len(self), "item"))
+        return pictures[0] if np.ndim(asked) == 0 else pictures
 
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
         """Raises DataNotFound or ValueError for the archive as a whole: see `opened`."""

@@ -71,7 +71,6 @@ def load(
         purchase_reason=shop.purchases["reason"].to_numpy(),
         relation_reason=reason,
         relation_colour=colour & (reason != NO_REASON).all(axis=1),
-        group_of_user=shop.shoppers.group,
     )
     return Dataset("boutique", catalogue, interactions, relations, truth)
 

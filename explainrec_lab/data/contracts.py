@@ -37,9 +37,7 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
     """
     array = np.atleast_1d(np.asarray(ids))
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"{name}: ids must be integers, got {array.dtype}; map original ids to 0..n-1 first"
-        )
+        raise ValueError(f"{name}: ids must be integers, got {array.dtype}; map original ids first")
     if (bad := array[(array < 0) | (array >= count)]).size:
         allowed = f"0..{count - 1}" if count else "empty"
         raise ValueError(f"{name}: {what} {bad[0]} is not in this dataset ({allowed})")
@@ -50,10 +48,8 @@ def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None
     """Raise a ValueError that lists the missing and the present columns of `table`."""
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        raise ValueError(
-            f"{name}: missing column {', '.join(missing)}; "
-            f"needs {', '.join(needed)}, has {', '.join(map(str, table.columns))}"
-        )
+        lists = (", ".join(map(str, some)) for some in (missing, needed, table.columns))
+        raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 
 def check_filled(name: str, table: pd.DataFrame, advice: str) -> None:
@@ -102,16 +98,17 @@ class Catalogue:
             self._check_attributes(self.attributes, self.schema)
 
     def _check_attributes(self, attributes: ndarray, schema: Schema) -> None:
-        if attributes.shape != (len(self), len(schema.attributes)):
-            raise ValueError(
-                f"attributes: shape {attributes.shape}, needs {(len(self), len(schema.attributes))}"
-            )
+        if attributes.shape != (needed := (len(self), len(schema.attributes))):
+            raise ValueError(f"attributes: shape {attributes.shape}, needs {needed}")
         limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)
         for item, column in np.argwhere((attributes < -1) | (attributes >= limits)):
+            code, name, last = (
+                attributes[item, column],
+                schema.attributes[column],
+                limits[column] - 1,
+            )
             raise ValueError(
-                f"attributes: item {item} has code {attributes[item, column]} for "
-                f"{schema.attributes[column]!r}, which has classes 0..{limits[column] - 1} "
-                "(-1 = does not apply)"
+                f"attributes: item {item} has code {code} for {name!r}, not -1..{last}"
             )
 
     def __len__(self) -> int:
@@ -165,8 +162,9 @@ class Features:
         for column, word in columns.items():
             codes, values = pd.factorize(table[column], sort=True)
             (known,) = np.nonzero(codes >= 0)
-            names = [f"{word}: {value}" for value in values]
-            parts.append(cls.from_pairs(names, known, codes[known], len(table)))
+            names = tuple(f"{word}: {value}" for value in values)
+            shape = (len(table), len(names))
+            parts.append(cls(names, _ones(known, codes[known], shape, np.int8)))
         return cls.joined(parts)
 
     @classmethod
@@ -182,15 +180,6 @@ class Features:
         """The features of several tables side by side, for the same owners."""
         matrix = sparse.csr_array(sparse.hstack([part.matrix for part in parts], format="csr"))
         return cls(tuple(name for part in parts for name in part.names), matrix)
-
-    @classmethod
-    def from_pairs(
-        cls, names: Sequence[str], owners: ndarray, features: ndarray, count: int
-    ) -> Features:
-        """Features from (owner, feature) pairs; repeated pairs count once."""
-        owners = check_ids("owners", owners, count, "owner")
-        features = check_ids("features", features, len(names), "feature")
-        return cls(tuple(names), _ones(owners, features, (count, len(names)), np.int8))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -341,14 +330,12 @@ class Truth:
             picture and in the target's (they may differ: a collar goes with a heel); both -1 =
             label noise.
         relation_colour: bool `[pair]`, whether equal colour families are part of the reason too.
-        group_of_user: int64 `[user]`.
     """
 
     preference: ndarray
     purchase_reason: Int[ndarray, " event"]
     relation_reason: Int[ndarray, "pair 2"]
     relation_colour: Bool[ndarray, " pair"]
-    group_of_user: Int[ndarray, " user"]
 
 
 @dataclass(frozen=True)
@@ -363,9 +350,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if len(self.catalogue) != self.interactions.n_items:
+            ours, theirs = len(self.catalogue), self.interactions.n_items
             raise ValueError(
-                f"dataset {self.name!r}: {len(self.catalogue)} items in the catalogue, "
-                f"{self.interactions.n_items} in the interactions"
+                f"{self.name}: {ours} items in the catalogue, {theirs} in interactions"
             )
 
     def __repr__(self) -> str:

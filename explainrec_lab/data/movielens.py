@@ -87,9 +87,8 @@ def _download(archive: Path) -> None:
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
         raise DataNotFound(
-            f"movielens-1m: could not download {URL} ({why}). Either connect and "
-            f"try again, or put the archive at {archive}, or point EXPLAINREC_DATA at a folder "
-            "that holds movielens-1m/ml-1m.zip"
+            f"movielens-1m: could not download {URL} ({why}). Connect and try again, or put it at "
+            f"{archive}, or point EXPLAINREC_DATA at a folder with movielens-1m/ml-1m.zip"
         ) from None
 
 

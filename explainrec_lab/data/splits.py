@@ -136,6 +136,4 @@ def rank_in_order(
 def _check_no_repeats(interactions: Interactions) -> None:
     """Repeated (user, item) pairs would leak from training into test."""
     if repeats := len(interactions) - interactions.matrix.nnz:
-        raise ValueError(
-            f"interactions: {repeats} repeated (user, item) pairs; call implicit() first"
-        )
+        raise ValueError(f"interactions: {repeats} repeated user-item pairs; call implicit() first")

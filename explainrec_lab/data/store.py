@@ -39,9 +39,7 @@ def data_dir() -> Path:
     """Folder of real data: `EXPLAINREC_DATA`, else `data` in the user's cache."""
     given = os.environ.get("EXPLAINREC_DATA")
     if given and not Path(given).is_dir():
-        raise DataNotFound(
-            f"EXPLAINREC_DATA={given!r} is not a folder: create it, correct it or unset it"
-        )
+        raise DataNotFound(f"EXPLAINREC_DATA={given!r} is not a folder: create it or unset it")
     return Path(given) if given else cache_dir() / "data"
 
 

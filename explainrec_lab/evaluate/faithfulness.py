@@ -36,8 +36,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+# Which patches go first: the most relevant, the least relevant, or any.
 ORDERS = ("most", "least", "random")
-"""Which patches go first: the most relevant, the least relevant, or any."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Curve:
         return pd.DataFrame(columns | {"share": self.share}, index=index)
 
 
+# Pairs scored at a time; changes memory and time only.
 BATCH = 256
-"""Pairs scored at a time; changes memory and time only."""
 
 
 def perturb(

@@ -1,18 +1,259 @@
 """Models that run in the reader's browser: no kernel, no server, no request.
 
 Python exports the numbers of a trained model; a few files of plain JavaScript do the arithmetic
-again where the page is read. A test drives both and compares them. `explore` is for running
-notebooks: it calls the model in Python, hidden layer or not.
+again where the page is read. A test drives both and compares them. It all is one HTML string:
+markup, style, numbers and scripts. It runs in the book, where there is no kernel, and in
+JupyterLab, where the notebook is trusted. `explore` is for running notebooks: it calls the model in
+Python, hidden layer or not.
+
+Exported numbers: each row of Q and W becomes 16-bit whole numbers and one scale, q_k = s_k n_k.
+That is half of float32, and small enough an error that recommendations keep their order. Controls
+of a running notebook: while a page is being made (`EXPLAINREC_STATIC` is set), a sentence stands
+in their place, so that no widget is frozen into the page.
 """
 
-# ruff: noqa: F401 - the door opens the room
-from explainrec_lab.live.component import (
-    LARGEST,
-    Household,
-    Live,
-    explore,
-    pack,
-    recommender,
-    unpack,
-    written,
-)
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from IPython.display import HTML, display
+from jaxtyping import Float, Int16
+from numpy import ndarray
+from torch import Tensor
+
+from explainrec_lab import reconet
+from explainrec_lab.plots import relevance_flow
+from explainrec_lab.reconet import FeatureSpace, RecoNet
+
+# One purpose a file; later ones use earlier ones.
+SCRIPTS = (
+    "model.js", "names.js", "questions.js", "pieces.js", "flow.js", "speech.js", "search.js",
+    "asking.js", "controls.js",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a notebook shows: `model` is the exported numbers, `compact` asks for few controls."""
+
+    model: dict[str, Any] = field(repr=False)
+    label: str
+    compact: bool = False
+
+    def _repr_html_(self) -> str:
+        code = "\n".join(source(name) for name in SCRIPTS)
+        size = "lab-live compact" if self.compact else "lab-live"
+        return (
+            f'<section class="{size}" data-lm-suppress-shortcuts="true" '
+            f'aria-label="{html.escape(self.label)}"><style>{source("live.css")}</style>'
+            "<p>This demonstration needs JavaScript; in JupyterLab, trust the notebook.</p>"
+            f'<script type="application/json">{written(self.model)}</script>'
+            f'<script>(() => {{\n"use strict";\n{code}\n'
+            'document.querySelectorAll(".lab-live:not([data-started])").forEach(start);\n'
+            "})()</script></section>"
+        )
+
+
+def source(name: str) -> str:
+    """Text of a script or style sheet of this package."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def recommender(
+    model: RecoNet,
+    reference: Float[Tensor, " m"],
+    households: Sequence[Household] = (),
+    compact: bool = False,
+) -> Live:
+    """Choose products and attributes; see what RecoNet recommends, ask why, see the flow.
+
+    Args:
+        reference: average profile, as from `reconet.mean_profile`.
+        households: to start from; the first is shown at once.
+        compact: fewer controls and flows, for the top of a page.
+
+    Raises:
+        ValueError: what the page cannot compute or carry; see `pack`.
+
+    Source: RecoNet, §5.3 and Figure 5.
+    """
+    label = "RecoNet in your browser: choose products, ask why"
+    return Live(pack(model, reference, households), label, compact)
+
+
+# ------------------------------------------------------------ controls of a running notebook
+
+
+SENTENCE = """In JupyterLab this cell shows controls: choose a household, drop some of what is
+known about it, and see recommendations and reasons move."""
+
+
+def explore(model: reconet.RecoNet, profiles: reconet.Sets, start: int = 0, k: int = 10) -> Any:
+    """Choose a user, drop some of her features, choose a recommendation: its flow is redrawn.
+
+    Args:
+        start: the user shown first.
+        k: how many recommendations to choose from.
+    """
+    if os.environ.get("EXPLAINREC_STATIC"):
+        return HTML(f"<p><em>{SENTENCE}</em></p>")
+    user = widgets.BoundedIntText(start, 0, len(profiles) - 1, description="user")
+    keep = widgets.SelectMultiple(description="known", rows=8, layout={"width": "28rem"})
+    item = widgets.Dropdown(description="why", layout={"width": "28rem"})
+    flow = widgets.Output()
+
+    def new_user(_: Any) -> None:
+        ids = profiles[user.value].tolist()
+        keep.options = [(model.space.names[i], i) for i in ids]
+        keep.value = tuple(ids)
+
+    def new_profile(_: Any) -> None:
+        chosen = reconet.Sets.of(keep.value)
+        if len(chosen.ids):
+            items, _scores = reconet.recommend(model, chosen, k)
+            item.options = [(model.space.names[i], i) for i in items.tolist()]
+            item.value = int(items[0])
+
+    def new_item(_: Any) -> None:
+        flow.clear_output(wait=True)
+        if keep.value and item.value is not None:
+            explanation = reconet.explain(model, reconet.Sets.of(keep.value), item.value)
+            with flow:
+                display(relevance_flow(explanation, item.label))
+
+    user.observe(new_user, "value")
+    keep.observe(new_profile, "value")
+    item.observe(new_item, "value")
+    new_user(None)
+    return widgets.VBox([user, keep, item, flow])
+
+
+# -------------------------------------------------------------------------- what is exported
+
+
+# Bytes that a page may carry for one model.
+LARGEST = 600_000
+
+# Largest 16-bit whole number that a row uses.
+TOP = 2**15 - 1
+
+
+@dataclass(frozen=True)
+class Household:
+    """Someone to start from: a name, product ids, and what is known about her."""
+
+    name: str
+    items: Sequence[int] = ()
+    told: Sequence[str] = ()
+
+
+def _rounded(rows: Float[Tensor, "row d"]) -> tuple[Int16[ndarray, "row d"], ndarray]:
+    """(n, s) with rows = s n: the largest entry of a row becomes +-32767.
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+    if not torch.isfinite(rows).all():
+        raise ValueError("model: holds a number that is not finite; train it again")
+    values = rows.detach().cpu().double().numpy()
+    scale = (np.abs(values).max(axis=1) / TOP).astype(np.float32)
+    scale[scale == 0] = 1.0
+    numbers = np.rint(values / scale[:, None]).clip(-TOP, TOP)
+    return numbers.astype(np.int16), scale
+
+
+def _restored(numbers: Int16[ndarray, "row d"], scale: Float[ndarray, " row"]) -> Tensor:
+    """The rows that a page computes with, float32 `[row, d]`."""
+    return torch.from_numpy(numbers.astype(np.float32) * scale[:, None])
+
+
+def pack(
+    model: RecoNet, reference: Float[Tensor, " m"], households: Sequence[Household] = ()
+) -> dict[str, Any]:
+    """What the page gets: names, which attributes an item brings, Q, W and the average profile.
+
+    The same model gives the same text.
+
+    Args:
+        reference: average profile, as from `reconet.mean_profile`.
+        households: to start from; the first is shown at once.
+
+    Raises:
+        ValueError: a model with a hidden layer, a reference of another length, a household that
+            the space does not know, or more than `LARGEST` bytes.
+    """
+    space = model.space
+    if model.hidden is not None:
+        raise ValueError("model: the page computes the one-layer model only; use hidden=None")
+    if reference.shape != (space.m,):
+        raise ValueError(f"reference: shape {tuple(reference.shape)}; needs ({space.m},)")
+    packed = {
+        "d": model.W.shape[1],
+        "items": space.n_items,
+        "own": space.m - len(space.user_feature_names),
+        "names": list(space.names),
+        "brings": _brings(space),
+        "Q": _packed_rows(model.Q),
+        "W": _packed_rows(model.W),
+        "reference": _base64(reference.numpy().astype("<f4")),
+        "households": [_start(space, household) for household in households],
+    }
+    if (size := len(written(packed).encode())) > LARGEST:
+        fewer = f"train it with fewer than d={packed['d']} dimensions"
+        raise ValueError(f"model: {size:,} bytes, at most {LARGEST:,}; {fewer}")
+    return packed
+
+
+def unpack(packed: dict[str, Any], space: FeatureSpace) -> RecoNet:
+    """The model that the page computes with, rounding and all."""
+    model = RecoNet(space, packed["d"])
+    Q, W = (_read_rows(packed[name], packed["d"]) for name in "QW")
+    with torch.no_grad():
+        model.Q_items.copy_(Q[: space.n_items])
+        model.Q_attributes.copy_(Q[space.n_items :])
+        model.W.copy_(W)
+    return model
+
+
+def written(packed: dict[str, Any]) -> str:
+    """JSON that may stand in a script element, whatever the names hold."""
+    text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def _brings(space: FeatureSpace) -> list[list[int]]:
+    """The attributes of each item, as ids in the feature space."""
+    matrix = space.item_features.matrix
+    brought = np.split(matrix.indices + space.n_items, matrix.indptr[1:-1])
+    return [sorted(each.tolist()) for each in brought]
+
+
+def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:
+    items = [int(i) for i in household.items]
+    space.profile(items, household.told)  # complains about what the space does not hold
+    told = [space.names.index(name, space.n_items) for name in household.told]
+    return {"name": household.name, "features": items + told}
+
+
+def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
+    numbers, scale = _rounded(rows)
+    return {"numbers": _base64(numbers.astype("<i2")), "scales": _base64(scale.astype("<f4"))}
+
+
+def _read_rows(packed: dict[str, str], d: int) -> Float[Tensor, "row d"]:
+    numbers, scales = (base64.b64decode(packed[part]) for part in ("numbers", "scales"))
+    return _restored(np.frombuffer(numbers, "<i2").reshape(-1, d), np.frombuffer(scales, "<f4"))
+
+
+def _base64(values: ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode("ascii")

@@ -4,11 +4,10 @@
 
 | file | holds |
 |---|---|
-| `relevance.py` | `relevance`, the one door |
+| `relevance.py` | `relevance`, the one door, and `Ledger`: where relevance went |
 | `rules.py` | the rules, ten lines each |
 | `composites.py` | which layer gets which rule |
 | `head.py` | where two images meet: a difference, a distance |
-| `ledger.py` | where relevance went |
 | `bilrp.py` | which region of one image goes with which of another |
 | `engine/` | how relevance finds its way through a running program |
 

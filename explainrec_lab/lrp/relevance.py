@@ -1,8 +1,10 @@
-"""`relevance`: the one door to the engine."""
+"""`relevance`, the one door to the engine, and the ledger: where an output's relevance went."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -10,12 +12,46 @@ from explainrec_lab.lrp.composites import Composite, as_composite
 from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.head import SPLITS
-from explainrec_lab.lrp.ledger import Ledger
 from explainrec_lab.lrp.rules import Epsilon, Rule, wide
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
 # In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
 UNITS = 1024.0
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Relevance by where it ended, summed over the samples of one explanation.
+
+    output = inputs + biases + epsilon + sinks, up to rounding (`gap`).
+
+    Attributes:
+        output: what was explained.
+        inputs: relevance at the explained inputs.
+        biases: absorbed by biases and other constants that were added.
+        epsilon: absorbed by the stabilisers.
+        sinks: absorbed elsewhere, by name (a parameter that was added, such as q; a unit whose
+            value is zero and so cannot hold relevance).
+    """
+
+    output: float
+    inputs: float
+    biases: float = 0.0
+    epsilon: float = 0.0
+    sinks: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """The output minus everything booked: rounding, or an error in a rule."""
+        return self.output - self.inputs - self.biases - self.epsilon - sum(self.sinks.values())
+
+    def table(self) -> pd.DataFrame:
+        """One row an account, with its share of the output."""
+        rows = {"inputs": self.inputs, "biases": self.biases, "epsilon": self.epsilon, **self.sinks}
+        rows |= {"rounding": self.gap, "output": self.output}
+        table = pd.Series(rows, name="relevance").to_frame()
+        table["share of output"] = table.relevance / self.output
+        return table
 
 
 def relevance(
@@ -83,14 +119,14 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
 def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     """The backward pass, and R = x g at every root."""
     units = UNITS if values.dtype == torch.float16 else 1.0
-    leaves = [root.values for root in trace.roots]
+    leaves = [root.leaf for root in trace.roots]
     start = torch.full_like(values, units)
     gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
     found: list[Any] = [
         torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
     ]
     for root, g in zip(trace.roots, gradients, strict=True):
-        part = root.direct + (0 if g is None else root.values.detach() * g.to(wide(g)))
+        part = root.direct + (0 if g is None else root.leaf.detach() * g.to(wide(g)))
         if root.owner is None:
             assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())

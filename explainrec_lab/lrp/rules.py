@@ -151,9 +151,9 @@ class AlphaBeta(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.alpha < 0 or self.beta < 0 or abs(self.alpha - self.beta - 1) > 1e-9:
+            given = f"alpha, beta: {self.alpha}, {self.beta}"
             raise ValueError(
-                f"alpha, beta: {self.alpha}, {self.beta} must be at least 0 and alpha - beta = 1, "
-                "or relevance would not be conserved"
+                f"{given} must be at least 0 and alpha - beta = 1, to conserve relevance"
             )
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:

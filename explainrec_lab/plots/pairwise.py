@@ -73,11 +73,8 @@ def _checked(
         right = image.ndim == 3 and len(image) == 3
         require(right, f"{name}: shape {image.shape}; needs [3, height, width]")
     require(shape == images[1].shape, f"image_i, image_j: sizes {shape}, {images[1].shape} differ")
-    require(
-        values.ndim == 4 and values.size > 0 and values.shape[:2] == values.shape[2:],
-        f"relevance: shape {values.shape}; needs [row_i, column_i, row_j, column_j], the same "
-        "patches in both pictures",
-    )
+    square = values.ndim == 4 and values.size > 0 and values.shape[:2] == values.shape[2:]
+    require(square, f"relevance: shape {values.shape}; needs [row, column] twice, the same patches")
     require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pairs")
     if masks is not None:
         found = as_array(masks).shape

@@ -80,11 +80,9 @@ def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray
     """The pale grey picture under colours as opaque as relevance is strong."""
     values = as_array(relevance).astype(np.float64)
     values = values.sum(axis=0) if values.ndim == 3 else values
-    require(
-        image.ndim == 3 and image.shape == (3, *values.shape),
-        f"image and relevance: shapes {image.shape} and {values.shape}; need "
-        "[3, height, width] and [height, width], or [channel, height, width]",
-    )
+    shapes, needed = f"{image.shape} and {values.shape}", "[3, height, width] and [height, width]"
+    right = image.shape == (3, *values.shape)
+    require(right, f"image and relevance: shapes {shapes}; need {needed}")
     require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pixels")
     limit = _robust_limit(values) if limit is None else limit
     require(limit > 0, f"limit: {limit} must be above 0")
@@ -219,15 +217,11 @@ def _checked_rows(
     """The number of pairs, once everything has that many."""
     sides = len(images)
     require(sides > 0, "images: none; give one [pair, 3, height, width] for each image of a pair")
-    require(
-        sides == len(maps) == len(names),
-        f"images: {sides} a pair, but {len(maps)} of relevance and {len(names)} names",
-    )
+    others = f"{len(maps)} of relevance and {len(names)} names"
+    require(sides == len(maps) == len(names), f"images: {sides} a pair, but {others}")
     pairs = [len(each) for each in [*images, *maps]]
-    require(
-        len(set(pairs)) == 1 and pairs[0] > 0,
-        f"images, relevance: {pairs} pairs; need the same number everywhere, at least 1",
-    )
+    same = len(set(pairs)) == 1 and pairs[0] > 0
+    require(same, f"images, relevance: {pairs} pairs; need the same number everywhere, at least 1")
     if titles is not None:
         require(len(titles) == pairs[0], f"titles: {len(titles)} for {pairs[0]} pairs")
     if masks is not None:
@@ -257,11 +251,8 @@ def box_figure(
     Raises:
         ValueError: methods or numbers of pictures that do not agree.
     """
-    require(
-        set(maps) == set(boxes) and len(titles) == len(images),
-        f"maps of {list(maps)}, boxes of {list(boxes)}, {len(titles)} titles for "
-        f"{len(images)} pictures: give a map, boxes and a title for each",
-    )
+    require(set(maps) == set(boxes), f"maps of {list(maps)}, boxes of {list(boxes)}; give both")
+    require(len(titles) == len(images), f"{len(titles)} titles for {len(images)} pictures")
     shape = (len(images), 1 + len(maps))
     size = (shape[1] * 1.6, shape[0] * 1.88 + 0.3)
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")

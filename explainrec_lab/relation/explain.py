@@ -56,7 +56,7 @@ from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
-from explainrec_lab.lrp.ledger import Ledger
+from explainrec_lab.lrp.relevance import Ledger
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import (
     SCALE,

@@ -55,7 +55,7 @@ def loss(
     return F.softplus(-related), F.softplus(unrelated)
 
 
-class _BatchLoss:
+class BatchLoss:
     """(model, batch) -> the loss of each relation, with the share of S that goes with it.
 
     Keeps the feature vector of every training item from the last batch that it was in (cross-batch
@@ -131,12 +131,14 @@ def train(
     images: Images,
     settings: Relation,
     seed: int = 0,
+    losses: BatchLoss | None = None,
 ) -> History:
     """Fit in place by Adam, on the device of the settings in force; then back to the CPU.
 
     Args:
         part: the training part of a split.
         images: pictures by item id.
+        losses: another loss than `BatchLoss`.
     """
     pictures = images if settings.end_to_end else fixed_features(model, images)
     optimisation = Optimisation(
@@ -146,7 +148,7 @@ def train(
         own_rate={"network": settings.network_rate},
     )
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
-    losses = _BatchLoss(len(part.items), seed=seed)
+    losses = losses or BatchLoss(len(part.items), seed=seed)
     history = fit(model, batches, losses, optimisation, fabric=fabric())
     model.cpu()
     return history

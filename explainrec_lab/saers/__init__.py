@@ -30,6 +30,7 @@ from explainrec_lab.saers.explain import (
     answers,
     average_features,
     explain,
+    health,
     hit_rate,
 )
 from explainrec_lab.saers.model import (

@@ -27,12 +27,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Interactions, Schema, check_ids
-from explainrec_lab.evaluate import truth
+from explainrec_lab.evaluate import faithfulness, truth
 from explainrec_lab.saers.model import SAERS, Parts, prediction
 from explainrec_lab.saers.regions import Extracted
 
+# Pairs of a user and an item explained together, to bound the memory.
 EVENTS_AT_A_TIME = 2048
-"""Pairs of a user and an item explained together, to bound the memory."""
 
 
 def _attention(model: SAERS, users: Tensor, parts: Parts) -> Float[Tensor, "n A"]:
@@ -62,12 +62,12 @@ def average_features(model: SAERS) -> Float[Tensor, "A m"]:
     return model.features.sum(dim=0) / model.applies.sum(dim=0).clamp(min=1)[:, None]
 
 
+# Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute.
 EXPLAINERS: dict[str, Callable[[SAERS, Tensor, Parts], Float[Tensor, "n A"]]] = {
     "attention": _attention,
     "contribution": _contribution,
     "swap": _swap,
 }
-"""Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute."""
 
 
 @torch.no_grad()
@@ -116,6 +116,27 @@ def hit_rate(model: SAERS, dataset: Dataset, events: Interactions, how: str) -> 
     scores = np.where(answered, found, -np.inf)[asked]
     rate = truth.reason_hit_rate(scores, reason[asked], (answered | applies)[asked])
     return rate * float(asked.sum() / counted.sum())
+
+
+def health(model: SAERS, events: Interactions) -> pd.Series:
+    """Is the attention alive on these purchases? To be asked before it is put on trial.
+
+    What `evaluate.faithfulness.health` finds in the ReLUs of D at the attributes that apply, the
+    entropy of alpha, and `personal`: the share of alpha, in 0..1, that moves when another shopper
+    asks for the same item. A model whose weights are the same for everybody tells nobody's taste.
+
+    Raises:
+        ValueError: a model without attention.
+    """
+    if model.fusion != "attention":
+        raise ValueError(f"model: fusion={model.fusion!r} has no attention that could die")
+    users, items = torch.from_numpy(events.user), torch.from_numpy(events.item)
+    there, asked = model.applies[items][:, None], (users, items[:, None])
+    alpha, other = (answers(model, u, items, "attention") for u in (users, users.roll(1)))
+    found = faithfulness.health(model, *asked, axis=-1, places=there, weights=alpha)
+    several = (~np.isnan(alpha)).sum(axis=1) > 1
+    found["personal"] = float(np.nansum(np.abs(alpha - other), axis=1)[several].mean() / 2)
+    return found
 
 
 # --------------------------------------------------------------------------- one explanation

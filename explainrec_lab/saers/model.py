@@ -28,17 +28,17 @@ from explainrec_lab.data.contracts import Images
 from explainrec_lab.saers.regions import Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
+# Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF).
 FUSIONS = ("attention", "average", "sum", "none")
-"""Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF)."""
 
+# Units of the attention's first layer.
 HIDDEN = 16
-"""Units of the attention's first layer."""
 
+# Users whose scores of all items are computed together: what they need fits in a cache.
 USERS_AT_A_TIME = 16
-"""Users whose scores of all items are computed together: what they need fits in a cache."""
 
+# Pictures from which the scale of an untrained network's vectors is taken.
 SAMPLE = 1024
-"""Pictures from which the scale of an untrained network's vectors is taken."""
 
 
 # --------------------------------------------------------------------------- equations
@@ -232,9 +232,9 @@ class SAERS(visual.Ranker):
         if fusion != "none":
             self.E = nn.Parameter(torch.randn(self.n_attributes, m, d, generator=rng) / m**0.5)
         if fusion == "attention":
-            self.W_user, self.W_attribute = (visual.projection(HIDDEN, d, rng) for _ in range(2))
-            self.b_hidden = nn.Parameter(torch.zeros(HIDDEN))
-            self.w = nn.Parameter(torch.randn(HIDDEN, generator=rng) / HIDDEN**0.5)
+            self.D_user, self.D_attribute = (visual.projection(HIDDEN, d, rng) for _ in range(2))
+            self.D_bias = nn.Parameter(torch.zeros(HIDDEN))
+            self.D_out = nn.Parameter(torch.randn(HIDDEN, generator=rng) / HIDDEN**0.5)
 
     def transfer(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c A d"]:
         """E^k f_a^k(i) of every attribute; zeros where it does not apply."""
@@ -260,8 +260,8 @@ class SAERS(visual.Ranker):
         if self.fusion != "attention":
             share = 1 / self.n_attributes if self.fusion == "average" else 1.0
             return parts.applies.to(users.dtype) * share
-        user = (users @ self.W_user.T + self.b_hidden)[:, None, None]
-        logits = F.relu(user + F.linear(parts.transferred, self.W_attribute)) @ self.w
+        user = (users @ self.D_user.T + self.D_bias)[:, None, None]
+        logits = F.relu(user + F.linear(parts.transferred, self.D_attribute)) @ self.D_out
         return attention_weights(logits, parts.applies)
 
     def match(self, users: Float[Tensor, "n d"], parts: Parts) -> Float[Tensor, "n c"]:

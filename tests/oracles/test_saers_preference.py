@@ -34,9 +34,9 @@ def by_hand(
     if model.fusion == "average":
         alpha = has / A
     if model.fusion == "attention":
-        W = np.concatenate([own["W_user"], own["W_attribute"]], axis=1)
-        hidden = [np.maximum(W @ np.concatenate([u, e]) + own["b_hidden"], 0) for e in moved]
-        power = np.exp(np.stack(hidden) @ own["w"])
+        W = np.concatenate([own["D_user"], own["D_attribute"]], axis=1)
+        hidden = [np.maximum(W @ np.concatenate([u, e]) + own["D_bias"], 0) for e in moved]
+        power = np.exp(np.stack(hidden) @ own["D_out"])
         total = (power * has).sum()
         alpha = power * has / total if total else np.zeros(A)
     whole = np.zeros(model.d)

@@ -328,7 +328,7 @@ def test_one_two_and_three_processes_give_the_same_bytes(designs, cache):
     files = []
     for processes in (1, 2, 3):
         drawn = Gallery(designs[:14], 32, cache / str(processes), processes)
-        drawn.draw_all()
+        drawn[:]
         files.append({path.name: path.read_bytes() for path in drawn.path.parent.iterdir()})
     assert files[0] == files[1] == files[2]
     assert len(files[0]) == 1
@@ -454,7 +454,7 @@ def test_a_killed_drawing_leaves_no_workers(tmp_path):
                 print(process.pid, flush=True)
             multiprocessing.process.BaseProcess.start = noted
             designs = [sample(0, item) for item in range(3000)]
-            gallery.Gallery(designs, 64, Path({str(tmp_path)!r}), 3).draw_all()
+            gallery.Gallery(designs, 64, Path({str(tmp_path)!r}), 3)[:]
     """
     path = tmp_path / "draw.py"
     path.write_text(textwrap.dedent(script))

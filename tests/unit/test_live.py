@@ -15,7 +15,6 @@ from IPython.display import HTML
 from toys import model_of, shop
 
 from explainrec_lab import data, evaluate, live, reconet
-from explainrec_lab.live import component as export
 from explainrec_lab.settings import SIZES
 
 
@@ -33,15 +32,15 @@ def reference(model: reconet.RecoNet) -> torch.Tensor:
 @given(st.integers(0, 10_000), st.floats(1e-6, 1e6))
 def test_each_number_is_off_by_half_a_step_at_most(seed: int, size: float) -> None:
     rows = size * torch.randn(5, 7, generator=torch.Generator().manual_seed(seed))
-    numbers, scale = export._rounded(rows)
-    step = rows.abs().amax(dim=1, keepdim=True) / export.TOP
-    error = (export._restored(numbers, scale) - rows).abs()
+    numbers, scale = live._rounded(rows)
+    step = rows.abs().amax(dim=1, keepdim=True) / live.TOP
+    error = (live._restored(numbers, scale) - rows).abs()
     assert (error <= 0.501 * step + 1e-6 * rows.abs()).all()
 
 
 def test_a_row_of_zeros_stays_one() -> None:
-    numbers, scale = export._rounded(torch.zeros(1, 4))
-    assert np.isfinite(scale).all() and not export._restored(numbers, scale).any()
+    numbers, scale = live._rounded(torch.zeros(1, 4))
+    assert np.isfinite(scale).all() and not live._restored(numbers, scale).any()
 
 
 def test_the_export_holds_names_and_what_each_item_brings(model, reference) -> None:

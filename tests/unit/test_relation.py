@@ -18,7 +18,7 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split, UserMetric
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.model import Projection, Shares
-from explainrec_lab.relation.train import _BatchLoss, fixed_features
+from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import SIZES, Network, Relation
 from explainrec_lab.vision import backbone as backbone_of
 from explainrec_lab.vision import folded, naming
@@ -456,4 +456,4 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
 
 def test_bad_training_is_named() -> None:
     with pytest.raises(ValueError, match="others: 0 must be at least 1"):
-        _BatchLoss(9, 0)
+        BatchLoss(9, 0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from explainrec_lab.lrp.ledger import Ledger
+from explainrec_lab.lrp.relevance import Ledger
 from explainrec_lab.relation.explain import OF, Explanation
 from explainrec_lab.vision.naming import Question
 

@@ -168,6 +168,41 @@ def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
         assert rate == pytest.approx(np.mean(hits))
 
 
+@pytest.mark.parametrize("name", ["SAERS", "SAERS, classes"])
+def test_health_tells_a_dead_attention_from_a_living_one(name: str, shop: Shop) -> None:
+    model, _ = learn(name, shop, 6, epochs=1)
+    assert isinstance(model, saers.SAERS)
+    events = shop.parts.test
+    living = saers.health(model, events)
+    assert living["dead places"] < 0.5
+    with torch.no_grad():
+        model.D_bias.fill_(-1e3)
+    dead = saers.health(model, events)
+    assert dead["dead units"] == dead["dead places"] == 1
+    assert dead["entropy"] == pytest.approx(1)  # all attributes alike
+    assert dead["personal"] == 0
+    assert dead["gradient reach"] < living["gradient reach"]
+
+
+def test_weights_that_ask_the_item_alone_are_not_personal(shop: Shop) -> None:
+    model, _ = learn("SAERS", shop, 6, epochs=1)
+    assert isinstance(model, saers.SAERS)
+    with torch.no_grad():
+        model.D_attribute.mul_(50)
+    before = saers.health(model, shop.parts.test)
+    with torch.no_grad():
+        model.D_user.zero_()
+    found = saers.health(model, shop.parts.test)
+    assert found["personal"] == 0 < before["personal"]
+    assert found["entropy"] < 1
+
+
+def test_a_sum_has_no_attention_that_could_die(shop: Shop) -> None:
+    model, _ = learn("SAERS, ours", shop, 6, epochs=1)
+    with pytest.raises(ValueError, match="model: fusion='sum' has no attention"):
+        saers.health(model, shop.parts.test)  # type: ignore[arg-type]
+
+
 def test_references_are_what_counting_by_hand_gives(shop: Shop) -> None:
     found = truth.references(shop.dataset, shop.parts)
     events = shop.parts.test

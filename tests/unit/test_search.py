@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.reconet import ADMIT_ATTRIBUTES, TABLE, TUNED
 from experiments.saers import SETTINGS
-from experiments.saers_search import GRID, points
+from experiments.saers_search import AROUND, ATTENTIVE, GRID, LIVING, points
 from experiments.search import HOUSEHOLDS, MOVIELENS, TRIALS, Spaces, drawn
 from explainrec_lab.data import results
 
@@ -92,4 +93,20 @@ def test_saers_and_its_rivals_had_the_same_grid_and_use_its_best_point() -> None
     for method, own in rows.groupby("name"):
         tried = own["settings"].tolist()
         assert tried == list(points(GRID))
-        assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]
+        if method not in ATTENTIVE:
+            assert SETTINGS[str(method)] == tried[int(own["value"].to_numpy().argmax())]
+
+
+def test_an_attention_uses_the_best_point_at_which_it_lives() -> None:
+    rows = results("saers-living")
+    assert set(rows["name"]) == set(ATTENTIVE)
+    for method, own in rows.groupby("name"):
+        trials = {str(measure): some for measure, some in own.groupby("measure")}
+        tried = trials["AUC"]["settings"].tolist()
+        assert tried == list(points(GRID | AROUND))
+        alive = np.ones(len(tried), bool)
+        for measure, (low, high) in LIVING.items():
+            alive &= trials[measure]["value"].between(low, high).to_numpy()
+        best = np.where(alive, trials["AUC"]["value"], 0).argmax()
+        assert alive[best]
+        assert SETTINGS[str(method)] == tried[best]

@@ -92,7 +92,6 @@ def dataset() -> Dataset:
         purchase_reason=np.array([1, 0, -1, 0]),
         relation_reason=np.zeros((0, 2), np.int64),
         relation_colour=np.zeros(0, bool),
-        group_of_user=np.zeros(2, np.int64),
     )
     interactions = Interactions.from_frame(events, users=users, n_items=3)
     return Dataset("tiny", catalogue, interactions, truth=known)

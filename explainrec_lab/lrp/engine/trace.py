@@ -24,13 +24,13 @@ class Root:
     """A tensor that relevance ends in.
 
     Attributes:
-        values: a leaf of the autograd graph.
+        leaf: of the autograd graph, the values of the tensor.
         owner: position of the explained input that it stands for; None for a constant.
         account: the ledger's account of a constant.
         direct: relevance that rules put here without going through g, `[*values]`.
     """
 
-    values: Tensor
+    leaf: Tensor
     owner: int | None = None
     account: str = "biases"
     direct: Any = 0
@@ -148,7 +148,7 @@ class Trace:
     def replace(self, x: Tensor, owner: int | None) -> Tensor:
         """A copy of an explained input whose relevance is the input's."""
         root = self.root(x.detach().clone(), owner)
-        return self.mark(root.values.clone(), root=root)
+        return self.mark(root.leaf.clone(), root=root)
 
     def root(self, values: Tensor, owner: int | None = None, account: str = "biases") -> Root:
         root = Root(values.requires_grad_(), owner, account)
@@ -160,7 +160,7 @@ class Trace:
         if value is None or self.carries(value) or not value.is_floating_point():
             return value
         value = value.detach()
-        return self.root(value.clone(), account=account).values if self.book else value
+        return self.root(value.clone(), account=account).leaf if self.book else value
 
     def mark(self, tensor: Tensor, **knowledge: Any) -> Tensor:
         """Say that relevance flows through a tensor, and what is known about it."""

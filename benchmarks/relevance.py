@@ -16,7 +16,7 @@ from captum.attr import LRP
 from measure import Action, in_turns, say
 from torch import Tensor, nn
 from torchvision import models
-from zennit import canonizers, composites, rules, types
+from zennit import composites, rules, types
 from zennit.core import Composite
 
 from explainrec_lab import lrp
@@ -24,25 +24,12 @@ from explainrec_lab import lrp
 LOW, HIGH = -2.5, 2.5
 BATCHES = (1, 4, 16)
 ROUNDS = 5
-Method = Callable[[nn.Module, Tensor], object]
 
 
 def gradient_times_input(model: nn.Module, x: Tensor) -> Tensor:
     leaf = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
     return leaf.detach() * gradient
-
-
-def captum_epsilon(model: nn.Module, x: Tensor) -> Tensor:
-    """Captum refuses in-place ReLUs: they are not in place while it runs."""
-    relus = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
-    for layer in relus:
-        layer.inplace = False
-    try:
-        return LRP(model).attribute(x.clone(), target=0)
-    finally:
-        for layer in relus:
-            layer.inplace = True
 
 
 def by_zennit(composite: Composite, model: nn.Module, x: Tensor) -> Tensor:
@@ -52,22 +39,18 @@ def by_zennit(composite: Composite, model: nn.Module, x: Tensor) -> Tensor:
         return torch.autograd.grad(explained, leaf, explained.detach())[0]
 
 
-# Epsilon with the canonizer that folds batch norms.
 LAYERS = [*composites.layer_map_base(1e-6), (types.Linear, rules.Epsilon(1e-6))]
-ZENNIT_EPSILON = composites.LayerMapComposite(
-    LAYERS, canonizers=[canonizers.SequentialMergeBatchNorm()]
-)
-
+ZENNIT_EPSILON = composites.LayerMapComposite(LAYERS)
 EPSILON, BOX = lrp.Epsilon(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
 ZENNIT_BOX = composites.EpsilonGammaBox(LOW, HIGH)
 BASE = "gradient x input"
-METHODS: dict[str, Method] = {
+METHODS: dict[str, Callable[[nn.Module, Tensor], object]] = {
     BASE: gradient_times_input,
     "epsilon": lambda model, x: lrp.relevance(model, x, 0, EPSILON),
     "epsilon, ledger": lambda model, x: lrp.relevance(model, x, 0, EPSILON, ledger=True),
     "epsilon-gamma-box": lambda model, x: lrp.relevance(model, x, 0, BOX),
     "epsilon-gamma-box, ledger": lambda model, x: lrp.relevance(model, x, 0, BOX, ledger=True),
-    "captum epsilon": captum_epsilon,
+    "captum epsilon": lambda model, x: LRP(model).attribute(x.clone(), target=0),
     "zennit epsilon": partial(by_zennit, ZENNIT_EPSILON),
     "zennit epsilon-gamma-box": partial(by_zennit, ZENNIT_BOX),
 }
@@ -78,6 +61,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.manual_seed(0)
     model = models.vgg16(weights=None).eval()  # random, by He's rule, so that signals live
+    for layer in model.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # captum refuses those in place
     for batch in BATCHES:
         x = torch.rand(batch, 3, 224, 224) * (HIGH - LOW) + LOW
         runs: dict[str, Action] = {name: partial(m, model, x) for name, m in METHODS.items()}

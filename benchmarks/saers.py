@@ -2,7 +2,8 @@
 
 All are measured in one process, taking turns, in CPU time; the median is printed, one JSON line a
 result, beside its ratio to one forward and backward pass of the network. Its weights are random,
-which does not change the cost of Grad-AAM's maps, though boxes of trained networks are smaller.
+which does not change the cost of Grad-AAM's maps, though boxes of trained networks are smaller. A
+forward pass alone stands beside that of the paper's kind of network at a laptop's size.
 
     python benchmarks/saers.py
     python benchmarks/saers.py --backbone resnet50 --width 1 --size 224 --stride 32 --batch 4
@@ -15,6 +16,7 @@ from captum.attr import LayerGradCam
 from measure import Action, in_turns, say
 
 from explainrec_lab import saers, vision
+from explainrec_lab.settings import Network
 
 APPLYING = 3  # attributes of a typical picture
 
@@ -45,10 +47,8 @@ def maps(asked: argparse.Namespace) -> dict[str, Action]:
     network = vision.folded(vision.naming.Naming(own)).eval()
     images = torch.rand(asked.batch, 3, asked.size, asked.size)
     pictures, twelve = (255 * images).byte(), torch.ones(len(images), 12, dtype=torch.bool)
-    few, oracle = (
-        twelve & (torch.arange(12) < APPLYING),
-        LayerGradCam(network, network.network.convolutions),
-    )
+    few = twelve & (torch.arange(12) < APPLYING)
+    oracle = LayerGradCam(network, network.network.convolutions)
 
     def once() -> object:
         leaf = images.clone().requires_grad_()
@@ -58,8 +58,14 @@ def maps(asked: argparse.Namespace) -> dict[str, Action]:
         columns = saers.look(network, pictures, twelve).columns
         return [oracle.attribute(images, columns[:, a]) for a in range(12)]
 
+    vgg = vision.naming.untrained(
+        Network(size=asked.size, backbone="vgg11", width=0.25, norm="batch")
+    )
+    forward = torch.no_grad()(lambda model: model(images))
     return {
         "forward and backward": once,
+        "forward": lambda: forward(network),
+        "forward, VGG-11 with batch norm": lambda: forward(vgg.eval()),
         "Grad-AAM, 12 maps": lambda: saers.grad_aam_maps(saers.look(network, pictures, twelve)),
         "Grad-AAM, 12 maps and boxes": lambda: saers.PAPER(saers.look(network, pictures, twelve)),
         "captum, 12 maps on the grid": captum,

@@ -26,17 +26,17 @@ from explainrec_lab.settings import Network
 from explainrec_lab.vision import naming
 from explainrec_lab.vision.naming import Naming
 
+# ResNet-18 from ImageNet's weights, with a last map of 4 x 4; shops and `photos` are real ones.
 SETTINGS = Network(
     *(0, 128, "resnet18", 1.0, None, "imagenet", 32), epochs=4, learning_rate=5e-4, hidden=32
 )
-"""ResNet-18 from ImageNet's weights, with a last map of 4 x 4; shops and `photos` are real ones."""
 
+# Share of the products that the network learns from.
 TRAINING = 0.8
-"""Share of the products that the network learns from."""
 
 
+# Products to learn from, and others to be judged by.
 Division = tuple[Catalogue, Catalogue]
-"""Products to learn from, and others to be judged by."""
 
 
 def products() -> Catalogue:
@@ -143,8 +143,8 @@ def compared(
                 yield row | {"measure": measure, "value": float(scores[measure])}
 
 
+# Pictures that a network sees at a time.
 BATCH = 128
-"""Pictures that a network sees at a time."""
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from experiments.reconet import Version
@@ -58,7 +58,9 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     }.items():
         same = truth.agreement(parts.test.item[counted], named[counted])
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
-    held = float(attributes_held(model, shop, parts)[applies].mean())
+    share = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
+    features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
+    held = float((reconet.looked_up(share, features)[applies] > 0).mean())
     yield {"method": "the bought item's attributes", "measure": "in the profile", "value": held}
 
 
@@ -89,22 +91,12 @@ def from_history(
 ) -> dict[str, Float[ndarray, "event attribute"]]:
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
-    ways = {"counting": taste.counted, "choice model": taste.fitted}
-    return {
-        name: taste.for_purchases(way(history, codes), events.user, events.item, codes)
-        for name, way in ways.items()
-    }
+    tastes = {"counting": taste.counted(history, codes)}
+    tastes["choice model"] = taste.fitted(history, codes)
+    asked = (events.user, events.item, codes)
+    return {name: taste.for_purchases(each, *asked) for name, each in tastes.items()}
 
 
 def _codes(shop: data.Dataset) -> Int[ndarray, "item attribute"]:
     assert shop.catalogue.attributes is not None
     return shop.catalogue.attributes
-
-
-def attributes_held(
-    model: reconet.RecoNet, shop: data.Dataset, parts: data.Split
-) -> Bool[ndarray, "event attribute"]:
-    """Whether each attribute of the bought item is in the buyer's profile."""
-    held = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
-    features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
-    return reconet.looked_up(held, features) > 0

@@ -84,17 +84,11 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
 
 
 def table(
-    archive: zipfile.ZipFile,
-    name: str,
-    columns: Sequence[str],
-    *,
-    most: int = 8192 * MEGABYTE,
-    commas: bool = False,
+    archive: zipfile.ZipFile, name: str, columns: Sequence[str], commas: bool = False
 ) -> pd.DataFrame:
     """Columns of a CSV file in the archive, as text; empty cells are missing.
 
     Args:
-        most: bytes, as in `contents`.
         commas: the last column may hold commas without quotes.
 
     Raises:
@@ -102,7 +96,7 @@ def table(
     """
     where = Path(archive.filename or "").name
     try:
-        _check_size(archive, name, most)
+        _check_size(archive, name, 8192 * MEGABYTE)
         with archive.open(name) as file:
             found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
     except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
@@ -126,11 +120,9 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: the archive has no such member.
         ValueError: it is damaged, too large, or something else than an object.
+        RecursionError: it is nested too deeply.
     """
-    try:
-        found = json.loads(contents(archive, name, MEGABYTE))
-    except RecursionError as error:
-        raise ValueError(f"{name}: nested too deeply") from error
+    found = json.loads(contents(archive, name, MEGABYTE))
     if not isinstance(found, dict):
         raise ValueError(f"{name}: holds no object")
     return found

@@ -186,9 +186,8 @@ class Features:
 
     def of(self, owner: int) -> list[str]:
         """Names of one owner's features."""
-        (owner,) = check_ids("owner", owner, self.matrix.shape[0], "owner")
-        start, stop = self.matrix.indptr[owner : owner + 2]
-        return [self.names[column] for column in self.matrix.indices[start:stop]]
+        row = self.matrix[check_ids("owner", owner, self.matrix.shape[0], "owner")]
+        return [self.names[column] for column in row.indices]
 
 
 def _ones(rows: ndarray, columns: ndarray, shape: tuple[int, int], dtype: type) -> sparse.csr_array:
@@ -276,8 +275,7 @@ class Interactions:
 
     def history(self, user: int) -> Int[ndarray, " n"]:
         """V(u): the items of one user, ascending (Source: RecoNet, §2)."""
-        (user,) = check_ids("user", user, self.n_users, "user")
-        return self.matrix.indices[self.matrix.indptr[user] : self.matrix.indptr[user + 1]]
+        return self.matrix[check_ids("user", user, self.n_users, "user")].indices
 
 
 def _numbers(events: pd.DataFrame, column: str, dtype: type, otherwise: int) -> ndarray:

@@ -15,7 +15,6 @@ in their place, so that no widget is frozen into the page.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import os
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 from IPython.display import HTML, display
-from jaxtyping import Float, Int16
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -47,7 +46,6 @@ class Live:
     """What a notebook shows: `model` is the exported numbers, `compact` asks for few controls."""
 
     model: dict[str, Any] = field(repr=False)
-    label: str
     compact: bool = False
 
     def _repr_html_(self) -> str:
@@ -55,7 +53,8 @@ class Live:
         size = "lab-live compact" if self.compact else "lab-live"
         return (
             f'<section class="{size}" data-lm-suppress-shortcuts="true" '
-            f'aria-label="{html.escape(self.label)}"><style>{source("live.css")}</style>'
+            'aria-label="RecoNet in your browser: choose products, ask why">'
+            f"<style>{source('live.css')}</style>"
             "<p>This demonstration needs JavaScript; in JupyterLab, trust the notebook.</p>"
             f'<script type="application/json">{written(self.model)}</script>'
             f'<script>(() => {{\n"use strict";\n{code}\n'
@@ -87,8 +86,7 @@ def recommender(
 
     Source: RecoNet, §5.3 and Figure 5.
     """
-    label = "RecoNet in your browser: choose products, ask why"
-    return Live(pack(model, reference, households), label, compact)
+    return Live(pack(model, reference, households), compact)
 
 
 # ------------------------------------------------------------ controls of a running notebook
@@ -155,26 +153,6 @@ class Household:
     name: str
     items: Sequence[int] = ()
     told: Sequence[str] = ()
-
-
-def _rounded(rows: Float[Tensor, "row d"]) -> tuple[Int16[ndarray, "row d"], ndarray]:
-    """(n, s) with rows = s n: the largest entry of a row becomes +-32767.
-
-    Raises:
-        ValueError: a number that is not finite.
-    """
-    if not torch.isfinite(rows).all():
-        raise ValueError("model: holds a number that is not finite; train it again")
-    values = rows.detach().cpu().double().numpy()
-    scale = (np.abs(values).max(axis=1) / TOP).astype(np.float32)
-    scale[scale == 0] = 1.0
-    numbers = np.rint(values / scale[:, None]).clip(-TOP, TOP)
-    return numbers.astype(np.int16), scale
-
-
-def _restored(numbers: Int16[ndarray, "row d"], scale: Float[ndarray, " row"]) -> Tensor:
-    """The rows that a page computes with, float32 `[row, d]`."""
-    return torch.from_numpy(numbers.astype(np.float32) * scale[:, None])
 
 
 def pack(
@@ -246,13 +224,25 @@ def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:
 
 
 def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
-    numbers, scale = _rounded(rows)
-    return {"numbers": _base64(numbers.astype("<i2")), "scales": _base64(scale.astype("<f4"))}
+    """(n, s) with rows = s n: the largest entry of a row becomes +-32767.
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+    if not torch.isfinite(rows).all():
+        raise ValueError("model: holds a number that is not finite; train it again")
+    values = rows.detach().cpu().double().numpy()
+    scale = (np.abs(values).max(axis=1) / TOP).astype("<f4")
+    scale[scale == 0] = 1.0
+    numbers = np.rint(values / scale[:, None]).clip(-TOP, TOP).astype("<i2")
+    return {"numbers": _base64(numbers), "scales": _base64(scale)}
 
 
 def _read_rows(packed: dict[str, str], d: int) -> Float[Tensor, "row d"]:
+    """The rows that a page computes with, in float32."""
     numbers, scales = (base64.b64decode(packed[part]) for part in ("numbers", "scales"))
-    return _restored(np.frombuffer(numbers, "<i2").reshape(-1, d), np.frombuffer(scales, "<f4"))
+    whole = np.frombuffer(numbers, "<i2").reshape(-1, d).astype(np.float32)
+    return torch.from_numpy(whole * np.frombuffer(scales, "<f4")[:, None])
 
 
 def _base64(values: ndarray) -> str:

@@ -7,7 +7,7 @@ divided by its degree, which is exact for a homogeneous function (Euler).
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import torch
@@ -17,13 +17,6 @@ from torch.overrides import handle_torch_function, has_torch_function
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Ways to divide a difference's relevance between its two operands.
 SPLITS = ("proportional", "signed", "midpoint", "one-sided")
-
-
-def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
-    """`x_i - x_j`, as an operation that `lrp.relevance` can divide between the two."""
-    if has_torch_function((x_i, x_j)):
-        return handle_torch_function(difference, (x_i, x_j), x_i, x_j)
-    return x_i - x_j
 
 
 def _marked(function: Function, operation: str, **knowledge: Any) -> Function:
@@ -38,6 +31,12 @@ def _marked(function: Function, operation: str, **knowledge: Any) -> Function:
 
     vars(whole).update(operation=operation, **knowledge)
     return whole  # type: ignore[return-value]
+
+
+@partial(_marked, operation="difference")
+def difference(x_i: Tensor, x_j: Tensor) -> Tensor:
+    """`x_i - x_j`, as an operation that `lrp.relevance` can divide between the two."""
+    return x_i - x_j
 
 
 def homogeneous(degree: int) -> Callable[[Function], Function]:

@@ -45,7 +45,6 @@ class Explained(Protocol):
 
     def table(self) -> pd.DataFrame:
         """Columns `feature`, `kind` and `relevance`."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ the best k to remove. Item attributes stay when their items go, unless one asks 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_lab.baselines.surrogate import BlackBox
 from explainrec_lab.data.contracts import check_ids
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
@@ -36,9 +37,6 @@ MOST_SETS = 2_000_000
 
 # When each feature of each profile goes, in the order of `Sets.ids`.
 Turns: TypeAlias = Int[ndarray, " total"]
-
-# Which of n features are there -> the score.
-BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 
 # --------------------------------------------------------------------------- one profile
 

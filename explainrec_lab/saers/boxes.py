@@ -31,6 +31,7 @@ from explainrec_lab.vision.naming import Naming
 
 Mapper = Callable[[Seen], Maps]
 
+# What the network says; the first is the paper's, the last is ours.
 MAPS: dict[str, Mapper] = {
     "Grad-AAM": regions.grad_aam_maps,
     "HiResCAM": regions.hires_maps,
@@ -38,22 +39,22 @@ MAPS: dict[str, Mapper] = {
     "LRP": partial(regions.relevance_maps, mirrored=False),
     "LRP, mirrored": regions.relevance_maps,
 }
-"""What the network says; the first is the paper's, the last is ours."""
 
+# From a map to a box: the paper's way first, ours last.
 FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
     "20 % of the maximum": regions.paper_frame,
-    "half of the mass": regions.half_frame,
+    "half of the mass": partial(regions.mass_frame, share=0.5),
+    "a quarter of the mass": regions.mass_frame,
 }
-"""From a map to a box: the paper's way and ours."""
 
+# The one frame of the whole garment.
 GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
-"""The one frame of the whole garment."""
 
+# How far from the part the brightest pixel may lie, as a share of the picture's side.
 TOLERANCE = 1 / 16
-"""How far from the part the brightest pixel may lie, as a share of the picture's side."""
 
+# Cells on a side of the best possible maps.
 GRIDS = (4, 8, 16)
-"""Cells on a side of the best possible maps."""
 
 
 def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:

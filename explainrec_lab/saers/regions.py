@@ -5,7 +5,7 @@ they move a logit; the gradients of all logits come from one batched backward pa
 alone. A map becomes a box, and a box one vector. A `Locator` is two functions: one draws a map for
 each asked (picture, attribute), the other turns maps into boxes. `PAPER` is Grad-AAM with the 20 %
 rule. `OURS` propagates relevance (chapter 1) from the logit to the pixels of the picture and of its
-mirror image, and boxes the brightest half. Boxes are (y0, x0, y1, x1) in pixels, half open.
+mirror image, and boxes the brightest quarter. Boxes are (y0, x0, y1, x1) in pixels, half open.
 
 Source: SAERS, §3.1, Eq. 2 and 3; Grad-CAM, Selvaraju et al. 2017; HiResCAM, Draelos and Carin 2020;
 Fast R-CNN, Girshick 2015.
@@ -34,28 +34,34 @@ from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming
 
+# F, the last feature map.
 Grid = Float[Tensor, "item channel row column"]
-"""F, the last feature map."""
 
 Coarse = Float[Tensor, "item attribute row column"]
 Maps = Float[Tensor, "*batch height width"]
 Masks = Bool[Tensor, "*batch height width"]
 Boxes = Int[Tensor, "*batch 4"]
 
+# Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018.
 THRESHOLD = 0.2
-"""Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018."""
 
+# Pictures that relevance goes through together.
 AT_A_TIME = 256
-"""Pictures that relevance goes through together."""
 
-BLUR = 1 / 32
-"""Width of the blur of relevance, as a share of the picture's side."""
+# Width of the blur of relevance, as a share of the picture's side.
+BLUR = 3 / 64
 
+# Share of the convolutions that the gamma rule smooths, see `vision.homogeneous.default_rule`.
+SMOOTHED = 2 / 3
+
+# Of a map's sum, what our boxes hold: the rest lies too far around the part.
+SHARE = 0.25
+
+# Pictures that the network sees together.
 BATCH = 128
-"""Pictures that the network sees together."""
 
+# Part of the cache's key: raise it when the same network sees something else.
 EXTRACTION_VERSION = 2
-"""Part of the cache's key: raise it when the same network sees something else."""
 
 
 # --------------------------------------------------------------------------- Eq. 2 and 3
@@ -123,13 +129,13 @@ def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool
     """Positive relevance of the asked logits at the pixels, blurred.
 
     Args:
-        rule: by default `vision.homogeneous.default_rule`.
+        rule: by default `vision.homogeneous.default_rule`, `SMOOTHED`.
         mirrored: add the relevance of the mirror image, mirrored back: no attribute depends on
             left and right, so what the two disagree on is noise.
     """
     item, attribute = seen.asked.nonzero(as_tuple=True)
     chosen = seen.columns[item, attribute]
-    rule = rule or default_rule(seen.network)
+    rule = rule or default_rule(seen.network, SMOOTHED)
     parts = []
     for some in torch.arange(len(item), device=item.device).split(AT_A_TIME):
         images, wanted = seen.images[item[some]], chosen[some]
@@ -155,9 +161,9 @@ def paper_frame(maps: Maps) -> Boxes:
     return boxes_of(largest_region(segment(maps)))
 
 
-def half_frame(maps: Maps) -> Boxes:
-    """Around the fewest pixels that hold half of the map: both sleeves, not the larger one."""
-    return boxes_of(brightest(maps, 0.5))
+def mass_frame(maps: Maps, share: float = SHARE) -> Boxes:
+    """Around the fewest pixels that hold `share` of the map: both sleeves, not the larger one."""
+    return boxes_of(brightest(maps, share))
 
 
 def segment(maps: Maps, threshold: float = THRESHOLD) -> Masks:
@@ -239,7 +245,7 @@ class Locator:
 
 
 PAPER = Locator(grad_aam_maps, paper_frame)
-OURS = Locator(relevance_maps, half_frame)
+OURS = Locator(relevance_maps, mass_frame)
 
 
 # --------------------------------------------------------------------------- vectors

@@ -13,6 +13,7 @@ of the first filters keeps its mean, so that plain colour is seen.
 """
 
 import copy
+import math
 from typing import TypeVar
 
 import torch
@@ -119,14 +120,17 @@ def _fold(layers: nn.Sequential) -> None:
             layers[place] = nn.Identity().eval()
 
 
-def default_rule(model: nn.Module) -> Composite:
+def default_rule(model: nn.Module, share: float = 0.5) -> Composite:
     """w² at the pixels, gamma up to half of the convolutions, a plain small epsilon above.
 
     Low layers see edges and textures that cancel wildly: they are smoothed. High layers see what
     tells one class, and one user, from another: they are left sharp.
+
+    Args:
+        share: of the convolutions, how many are smoothed; rounded up.
     """
-    half = -(-convolutions(model) // 2)
-    return Composite([(first_layer, WSquare()), (depth(1, half), Gamma(0.25))], Epsilon(1e-6))
+    low = math.ceil(share * convolutions(model))
+    return Composite([(first_layer, WSquare()), (depth(1, low), Gamma(0.25))], Epsilon(1e-6))
 
 
 def convolutions(model: nn.Module) -> int:

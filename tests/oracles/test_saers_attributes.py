@@ -199,7 +199,10 @@ def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
 def test_relevance_maps_are_those_of_one_picture_and_its_mirror_image_at_a_time() -> None:
     own, images = network(), pictures().double()
     asked = seen(own, images, CODES)
-    found, rule = regions.relevance_maps(asked).unflatten(0, (3, 3)), default_rule(own)
+    found, rule = (
+        regions.relevance_maps(asked).unflatten(0, (3, 3)),
+        default_rule(own, regions.SMOOTHED),
+    )
     for item, attribute in np.ndindex(3, 3):
         column = int(asked.columns[item, attribute])
         both = [images[item : item + 1], images[item : item + 1].flip(-1)]

@@ -91,11 +91,10 @@ def from_history(
 ) -> dict[str, Float[ndarray, "event attribute"]]:
     """What the purchases say without RecoNet."""
     codes, events, history = _codes(shop), parts.test, parts.train.matrix
-    ways = {"counting": taste.counted, "choice model": taste.fitted}
-    return {
-        name: taste.for_purchases(way(history, codes), events.user, events.item, codes)
-        for name, way in ways.items()
-    }
+    tastes = {"counting": taste.counted(history, codes)}
+    tastes["choice model"] = taste.fitted(history, codes)
+    asked = (events.user, events.item, codes)
+    return {name: taste.for_purchases(each, *asked) for name, each in tastes.items()}
 
 
 def _codes(shop: data.Dataset) -> Int[ndarray, "item attribute"]:

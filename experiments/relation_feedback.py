@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
@@ -182,7 +181,7 @@ def learned(maps: Maps, target: Cells, decay: float = 1e-3) -> Float[Tensor, " c
     return (weight / size).detach()
 
 
-def closeness(model: RelationModel, shop: Dataset, items: ndarray) -> Closeness:
+def closeness(model: RelationModel, shop: Dataset, items: np.ndarray) -> Closeness:
     """The model as it is explained: beside the mean features of these items' categories."""
     images, category = shop.catalogue.images, shop.catalogue.items["category"].to_numpy()
     assert images is not None
@@ -214,11 +213,9 @@ def train_with_feedback(
         if how == FED_BACK[0] or number == ROUNDS - 1:
             continue
         close = closeness(model.eval(), shop, part.items)
-        pairs = relation.test_pairs(split.development, seed)
-        items, maps, lay = validated(close, images, pairs)
+        items, maps, lay = validated(close, images, relation.test_pairs(split.development, seed))
         weight = learned(maps, targets(shop, items, lay)[how[1]])
         if how[0] == FORMS[0]:
-            pool = nn.Sequential(model.network.pool, Gate(weight))
-            model.network.pool = pool  # type: ignore[assignment]
+            model.network.pool = nn.Sequential(model.network.pool, Gate(weight))
         else:
             losses = PullingLoss(len(part.items), close, weight)

@@ -49,7 +49,7 @@ COMPARED = (
     *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
 )
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
-DIMENSIONS = (10, 30, 50)
+DIMENSIONS = (10, 30, 50, 100)
 CUTS = (5, 10, 20, 50)
 # Pixels of the pictures that ImageNet's networks learned on.
 IMAGENET_SIDE = 224

@@ -36,16 +36,13 @@ class Recommender(Protocol):
         """Learn from `train` and rate; higher is better, only the order within a row counts."""
 
 
-MAY_BE_ZERO = ("trust", "weight_decay")
-
-
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What every method checks: its numbers are above 0, or 0 where `MAY_BE_ZERO` says so."""
+    """What every method checks: its numbers are above 0, or 0 where no trust or decay is meant."""
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
-            value, zero = getattr(self, name), name in MAY_BE_ZERO
+            value, zero = getattr(self, name), name in ("trust", "weight_decay")
             if not (value >= 0 if zero else value > 0):
                 raise ValueError(f"{name}: {value} must be {'0 or above' if zero else 'above 0'}")
 

@@ -42,24 +42,21 @@ def from_frames(
     check_filled("events", events[["user", "item"]], "drop rows without an id first")
     item_table = _table("items", "item", items, events)
     user_table = _table("users", "user", users, events)
-    if "title" not in item_table:
-        item_table["title"] = item_table["original_id"].astype(str)
-    if "category" not in item_table:
-        item_table["category"] = "-"
+    usual = {"title": item_table["original_id"].astype(str), "category": "-"}
+    item_table = item_table.assign(**{c: x for c, x in usual.items() if c not in item_table})
     numbered = events.assign(
         user=_positions("user", events["user"], user_table["original_id"]),
         item=_positions("item", events["item"], item_table["original_id"]),
     )
     check_columns("items", item_table, list(item_sets or {}))
+    single = Features.from_columns(item_table, item_columns or {})
     sets = [Features.from_sets(item_table[c], word) for c, word in (item_sets or {}).items()]
     interactions = Interactions.from_frame(
         numbered,
         users=user_table,
         n_items=len(item_table),
         user_features=Features.from_columns(user_table, user_columns or {}),
-        item_features=Features.joined(
-            [Features.from_columns(item_table, item_columns or {}), *sets]
-        ),
+        item_features=Features.joined([single, *sets]),
     )
     return Dataset(name, Catalogue(item_table), interactions)
 

@@ -33,8 +33,6 @@ COLUMNS = {
 
 AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
 
-GENDERS = {"F": "woman", "M": "man"}
-
 OCCUPATIONS = (
     "other", "academic or educator", "artist", "clerical or admin", "college or grad student",
     "customer service", "doctor or health care", "executive or managerial", "farmer", "homemaker",
@@ -62,7 +60,7 @@ def load() -> Dataset:
         _download(archive)
     ratings, users, movies = (_table(text, name) for name, text in _contents(archive).items())
     users = users.assign(
-        gender=users.gender.map(GENDERS),
+        gender=users.gender.map({"F": "woman", "M": "man"}),
         age=users.age.map(AGES),
         occupation=users.occupation.map(dict(enumerate(OCCUPATIONS))),
     )

@@ -23,8 +23,6 @@ import pooch
 from filelock import FileLock
 from scipy import sparse
 
-SECONDS_A_DAY = 86_400
-
 
 class DataNotFound(FileNotFoundError):
     """A source is not on this machine; the message is the steps that bring it here."""
@@ -78,7 +76,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f".{path.name}.*.part"):
-        if time.time() - stale.stat().st_mtime > SECONDS_A_DAY:
+        if time.time() - stale.stat().st_mtime > 86_400:  # a day
             stale.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)

@@ -70,13 +70,8 @@ from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question
 
 # What may be explained, and how a sentence about it begins.
-OF = {
-    "distance": "apart",
-    "logit": "related",
-    "personal": "farther for this user",
-    "contrast": "rather than the rival",
-    "closeness": "related",
-}
+OF = {"distance": "apart", "logit": "related", "closeness": "related"}
+OF |= {"personal": "farther for this user", "contrast": "rather than the rival"}
 LEVELS = ("pixels", "units")
 
 
@@ -146,26 +141,25 @@ class Explanation:
             ", ".join(f"{words[name]} ({share:.0%})" for name, share in found.items())
             for found in (shares[shares > 0], shares[shares < 0])
         ]
-        against = [f"against: {said[1]}"] if said[1] else []
-        return f"{OF[self.of]}: " + ", ".join([said[0] or "nothing stands out", *against])
+        against = f", against: {said[1]}" if said[1] else ""
+        return f"{OF[self.of]}: {said[0] or 'nothing stands out'}{against}"
 
     def _seen(self, pair: int) -> dict[str, list[str]]:
         """Question -> the class that each picture shows most strongly, '' where none stands out."""
         sizes = [len(each.classes) for each in self.questions]
         parts = zip(*(each[pair].split(sizes) for each in self.x), strict=True)
-        return {
-            display(question.name): [
-                display(question.classes[int(x.argmax())]) if x.max() > SCALE / 3 else ""
-                for x in pictures
-            ]
-            for question, pictures in zip(self.questions, parts, strict=True)
-        }
+        asked = zip(self.questions, parts, strict=True)
+        return {display(q.name): [_shown(q.classes, x) for x in own] for q, own in asked}
+
+
+def _shown(classes: Sequence[str], x: Float[Tensor, " class"]) -> str:
+    return display(classes[int(x.argmax())]) if x.max() > SCALE / 3 else ""
 
 
 def _said(question: str, classes: Sequence[str]) -> str:
     """A question and what the pictures show, in words: 'both have a V neckline'."""
     thing = re.sub(" (length|height|style|family)$", "", question)
-    shown = " and ".join(dict.fromkeys(each for each in classes if each))
+    shown = " and ".join(dict.fromkeys(filter(None, classes))).replace("sleeveless", "no")
     if "" in classes or len(set(classes)) > 1:
         return f"{shown} {thing}".strip()
     if thing in ("colour", "category"):
@@ -224,7 +218,7 @@ def explain(
         raise ValueError("model: it is in training mode; call model.eval() first")
     asked = (_plain(user), _plain(kind))
     program = _program(model, of, rivals, references, asked, len(images_i))
-    ask = partial(_Asked, model, program)
+    ask = partial(_Asked, model.q, program.references)
     rule = default_rule(model) if rule is None else rule
     shown = tuple(images.values())
     propagated = partial(lrp.relevance, rule=rule, split=split, ledger=True)
@@ -253,12 +247,9 @@ def explain(
 class _Asked(nn.Module):
     """A function of pictures or units as a module; q and the references keep their names."""
 
-    def __init__(
-        self, model: RelationModel, program: _Program, value: Callable[..., Tensor]
-    ) -> None:
+    def __init__(self, q: Tensor, references: Tensor | None, value: Callable[..., Tensor]) -> None:
         super().__init__()
-        self.q, self.references = model.q, program.references
-        self.value, self.training = value, False
+        self.q, self.references, self.value, self.training = q, references, value, False
 
     def forward(self, *inputs: Tensor) -> Float[Tensor, " pair"]:
         return self.value(*inputs)

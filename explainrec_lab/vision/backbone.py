@@ -95,7 +95,7 @@ class Backbone(nn.Module):
         self.grid = grid
         self.origin = "scratch"
         self.channels = _tried(convolutions).shape[1]
-        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.pool: nn.Module = nn.AdaptiveAvgPool2d(grid)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
 

@@ -99,7 +99,7 @@ def test_a_batch_has_the_losses_of_its_pairs_one_by_one() -> None:
             if a != b and (a, b) not in recorded[u, k]
         ]
         total += math.log1p(math.exp(-logit(u, k, i, j))) + sum(others) / len(others)
-    assert float(result.sum()) == pytest.approx(total, rel=1e-9)
+    assert float(result.detach().sum()) == pytest.approx(total, rel=1e-9)
 
 
 @pytest.mark.oracle("lrp", "recommendation")

@@ -223,7 +223,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"of": "probability"}, "of: 'probability'.*explain the logit"),
     (
         {"of": "nothing"},
-        "of: 'nothing'; choose from distance, logit, personal, contrast",
+        "of: 'nothing'; choose from distance, logit, closeness, personal, contrast",
     ),
     ({"of": "personal", "user": NEW_USER}, "user: NEW_USER"),
     ({"user": 3}, "user: 3 is not in 0..2"),

@@ -12,7 +12,7 @@ from explainrec_lab.vision.naming import Question
 
 QUESTIONS = (
     Question("neckline", ("v", "round")),
-    Question("sleeves_length", ("short", "three_quarter")),
+    Question("sleeves_length", ("short", "three_quarter", "sleeveless")),
     Question("skirt_length", ("knee", "midi")),
     Question("colour family", ("red", "blue"), optional=False),
 )
@@ -73,6 +73,12 @@ def test_a_plural_has_no_article() -> None:
     assert explanation((R, R), (V_SHORT_RED, V_SHORT_RED)).sentence() == (
         "related: both have short sleeves (100%)"
     )
+
+
+def test_who_wears_no_sleeves_has_no_sleeves() -> None:
+    R, bare = units(sleeveless=1), units(sleeveless=3)
+    assert explanation((R, R), (bare, bare)).sentence() == "related: both have no sleeves (100%)"
+    assert "short and no sleeves" in explanation((R, R), (V_SHORT_RED, bare)).sentence()
 
 
 def test_a_complement_is_told_with_its_counterpart() -> None:

@@ -7,37 +7,35 @@ python -m experiments weights    train the networks that the pages load
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from experiments import weights
-from experiments.reconet import reconet_table_1
-from experiments.reconet_cold import reconet_cold_start
-from experiments.reconet_removal import reconet_lime, reconet_removal
-from experiments.reconet_truth import reconet_truth
 from experiments.record import Result, record
-from experiments.relation import relation_feedback, relation_recommendation, relation_table_1
-from experiments.relation_perturbation import relation_perturbation
-from experiments.relation_truth import relation_truth
-from experiments.saers import saers_ablation, saers_auc, saers_truth
-from experiments.saers_boxes import saers_boxes
-from experiments.saers_photos import saers_photos
-from experiments.saers_search import saers_living, saers_search
-from experiments.saers_siamese import saers_siamese
-from experiments.search import reconet_search, reconet_search_households
 from explainrec_lab import data
 
+# Module -> its experiments.
+MODULES = {
+    "search": ("reconet_search", "reconet_search_households"),
+    "reconet": ("reconet_table_1",),
+    "reconet_removal": ("reconet_removal", "reconet_lime"),
+    "reconet_cold": ("reconet_cold_start",),
+    "reconet_truth": ("reconet_truth",),
+    "relation": ("relation_table_1", "relation_recommendation", "relation_feedback"),
+    "relation_truth": ("relation_truth",),
+    "relation_perturbation": ("relation_perturbation",),
+    "saers": ("saers_auc", "saers_ablation", "saers_truth"),
+    "saers_boxes": ("saers_boxes",),
+    "saers_search": ("saers_search", "saers_living"),
+    "saers_siamese": ("saers_siamese",),
+    "saers_photos": ("saers_photos",),
+}
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
-    each.__name__.replace("_", "-"): each
-    for each in (
-        *(reconet_search, reconet_search_households, reconet_table_1, reconet_removal),
-        *(reconet_lime, reconet_cold_start, reconet_truth),
-        *(relation_table_1, relation_truth, relation_perturbation),
-        *(relation_recommendation, relation_feedback),
-        *(saers_boxes, saers_search, saers_auc, saers_ablation, saers_siamese, saers_truth),
-        *(saers_photos, saers_living),
-    )
+    name.replace("_", "-"): getattr(import_module(f"experiments.{module}"), name)
+    for module, names in MODULES.items()
+    for name in names
 }
 # What else `python -m experiments` does.
 COMMANDS: dict[str, Callable[[], None]] = {

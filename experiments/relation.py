@@ -190,8 +190,6 @@ def _recommended(
         chosen = {"recommended": best.flatten().numpy(), "at random": rng.choice(pool, len(source))}
         for method, target in chosen.items():
             p = model.logit(x[source], x[target], user, kind).sigmoid().numpy()
-            asked = pd.DataFrame({"source": source, "target": target}).assign(
-                user=user, kind=number
-            )
-            told = {"probability": p, "obeys the rule": rule_holds(dataset, asked)}
+            asked = {"source": source, "target": target, "user": user, "kind": number}
+            told = {"probability": p, "obeys the rule": rule_holds(dataset, pd.DataFrame(asked))}
             yield pd.DataFrame(told | {"kind": kind, "method": method})

@@ -42,10 +42,9 @@ SHUFFLED = "SAERS, ours, shuffled features"
 # Name -> the model of the line-up that it is, and what it sees instead of what others see.
 VARIANTS = {name: tuple(name.rsplit(", ", 1)) for name in (*ELSEWHERE, SHUFFLED)}
 
+VISUAL = ("VBPR", "DeepStyle", "JRL")
 COMPARED = (
-    *("Random", "PopRank", "BPR-MF"),
-    *("VBPR", "DeepStyle", "JRL"),
-    *("VBPR, ImageNet", "DeepStyle, ImageNet", "JRL, ImageNet"),
+    *("Random", "PopRank", "BPR-MF", *VISUAL, *(f"{name}, ImageNet" for name in VISUAL)),
     *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
 )
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
@@ -217,8 +216,7 @@ def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
     """Fewer epochs where an epoch is longer: steps grow with the square root of the purchases."""
-    epochs = max(1, round(how["epochs"] * (USUAL / purchases) ** 0.5))
-    return how | {"epochs": epochs}
+    return how | {"epochs": max(1, round(how["epochs"] * (USUAL / purchases) ** 0.5))}
 
 
 def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:

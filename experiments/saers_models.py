@@ -12,6 +12,7 @@
 Source: SAERS, §4.2 and §4.4.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,24 +84,20 @@ def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
     n_users, whole = shop.n_users, torch.from_numpy(shop.found.whole)
     if name in VERSIONS:
         return saers.saers(n_users, shop.found, d, seed=seed, **VERSIONS[name])
-    match name:
-        case "Random":
-            return Random(n_users, len(whole), seed)
-        case "PopRank":
-            return PopRank(shop.parts.train)
-        case "BPR-MF":
-            return BPRMF(n_users, len(whole), d, seed)
-        case "VBPR":
-            return VBPR(n_users, whole, d, seed)
-        case "VBPR + SAF":
-            mean = torch.from_numpy(shop.found.features).mean(dim=1)
-            return VBPR(n_users, torch.cat([whole, standardised(mean)], dim=1), d, seed)
-        case "DeepStyle":
-            category = torch.from_numpy(shop.dataset.catalogue.items["category"].factorize()[0])
-            return DeepStyle(n_users, whole, category, d, seed)
-        case "JRL":
-            return JRL(n_users, whole, d, seed)
-    raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
+    mean = torch.from_numpy(shop.found.features).mean(dim=1)
+    category = torch.from_numpy(shop.dataset.catalogue.items["category"].factorize()[0])
+    others: dict[str, Callable[[], Ranker]] = {
+        "Random": lambda: Random(n_users, len(whole), seed),
+        "PopRank": lambda: PopRank(shop.parts.train),
+        "BPR-MF": lambda: BPRMF(n_users, len(whole), d, seed),
+        "VBPR": lambda: VBPR(n_users, whole, d, seed),
+        "VBPR + SAF": lambda: VBPR(n_users, torch.cat([whole, standardised(mean)], 1), d, seed),
+        "DeepStyle": lambda: DeepStyle(n_users, whole, category, d, seed),
+        "JRL": lambda: JRL(n_users, whole, d, seed),
+    }
+    if name not in others:
+        raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
+    return others[name]()
 
 
 def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[Ranker, History]:

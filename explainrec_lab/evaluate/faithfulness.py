@@ -263,10 +263,8 @@ def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
         raise ValueError("images: none; give a tensor or a sequence of tensors")
     for number, picture in enumerate(images):
         if picture.ndim != 4 or not len(picture) or len(picture) != len(images[0]):
-            raise ValueError(
-                f"images: image {number} has shape {tuple(picture.shape)}; "
-                "needs [pair, channel, height, width] with the same pairs, at least one"
-            )
+            needed = "[pair, channel, height, width] with the same pairs, at least one"
+            raise ValueError(f"images: {number} has shape {tuple(picture.shape)}; needs {needed}")
         if not picture.is_floating_point():
             raise ValueError(f"images: dtype {picture.dtype}; needs floats (divide uint8 by 255)")
     for number, each in enumerate(context):
@@ -318,14 +316,6 @@ def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) ->
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def layers_with_weights(model: nn.Module) -> list[str]:
-    """Names of the modules that own parameters, in the order in which they were registered.
-
-    In most networks this is from the input up to the output.
-    """
-    return [name for name, part in model.named_modules() if list(part.parameters(recurse=False))]
-
-
 def randomised(
     model: Model,
     seed: int = 0,
@@ -341,13 +331,13 @@ def randomised(
     Args:
         seed: one seed gives a cascade of n + 1 layers the same first n.
         cascade: only this many of the layers, from the last one down; None = all.
-        layers: names from the input up to the output; by default `layers_with_weights`, which is
-            right where modules were registered in the order of their use.
+        layers: names from the input up to the output; by default all that own parameters, in the
+            order in which they were registered: right where that is the order of their use.
 
     Raises:
         ValueError: a cascade outside 0..number of layers, or a layer without weights.
     """
-    known = layers_with_weights(model)
+    known = [name for name, part in model.named_modules() if list(part.parameters(recurse=False))]
     names = (known if layers is None else list(layers))[::-1]
     if unknown := set(names) - set(known):
         raise ValueError(f"layers: {sorted(unknown)[0]!r} has no weights of its own in this model")

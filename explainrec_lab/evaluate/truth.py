@@ -19,13 +19,8 @@ from numpy import ndarray
 
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.relations import NO_REASON, group_rule
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    RELATION_KINDS,
-    Dataset,
-    Interactions,
-    check_ids,
-)
+from explainrec_lab.data import Dataset, Interactions
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, RELATION_KINDS, check_ids
 from explainrec_lab.data.splits import Split
 
 

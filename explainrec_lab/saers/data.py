@@ -61,9 +61,7 @@ class Triples:
         most = int(self._sizes.max())
         if most >= self.train.n_items:
             user = int(self._sizes.argmax())
-            raise ValueError(
-                f"train: user {user} bought all {most} items, so no item is left as a negative"
-            )
+            raise ValueError(f"train: user {user} bought all {most} items; none is left to draw")
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch."""

@@ -107,8 +107,7 @@ def hit_rate(model: SAERS, dataset: Dataset, events: Interactions, how: str) -> 
         events: such as the test purchases.
         how: a key of `EXPLAINERS`.
     """
-    reason = truth.purchase_reasons(dataset, events)
-    applies = truth.applies_to(dataset, events)
+    reason, applies = truth.purchase_reasons(dataset, events), truth.applies_to(dataset, events)
     found = answers(model, events.user, events.item, how)
     answered = ~np.isnan(found)
     counted = truth.explainable(reason, applies)
@@ -189,10 +188,8 @@ def explain(
     Source: SAERS, §3.4.
     """
     if found.applies.shape != (model.n_items, model.n_attributes):
-        raise ValueError(
-            f"found: {found.applies.shape} items and attributes; the model has "
-            f"{(model.n_items, model.n_attributes)}"
-        )
+        has = f"the model has {(model.n_items, model.n_attributes)}"
+        raise ValueError(f"found: {found.applies.shape} items and attributes; {has}")
     weights = answers(model, [user], [item], how)[0]
     order = np.argsort(-weights, kind="stable")[: int((~np.isnan(weights)).sum())]
     score = float(model.scores([user])[0, item])

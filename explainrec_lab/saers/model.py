@@ -53,8 +53,7 @@ def average_fusion(transferred: Float[Tensor, "*n A d"]) -> Float[Tensor, "*n d"
 
 
 def attention_weights(
-    logits: Float[Tensor, "*n A"],
-    applies: Bool[Tensor, "*n A"],
+    logits: Float[Tensor, "*n A"], applies: Bool[Tensor, "*n A"]
 ) -> Float[Tensor, "*n A"]:
     """alpha: the softmax of D(f(u), E^k f_a^k(i)) over attributes.
 
@@ -336,19 +335,13 @@ def _check(
     if fusion not in FUSIONS:
         raise ValueError(f"fusion: {fusion!r}; choose from {', '.join(FUSIONS)}")
     if features.ndim != 3 or not features.is_floating_point():
-        raise ValueError(
-            f"features: {features.dtype} of shape {tuple(features.shape)}; "
-            "needs floats [item, attribute, m]"
-        )
+        given = f"{features.dtype} of shape {tuple(features.shape)}"
+        raise ValueError(f"features: {given}; needs floats [item, attribute, m]")
     if applies.shape != features.shape[:2] or applies.dtype != torch.bool:
-        raise ValueError(
-            f"applies: {applies.dtype} of shape {tuple(applies.shape)}; "
-            f"needs bool {tuple(features.shape[:2])}, as features say"
-        )
+        given = f"{applies.dtype} of shape {tuple(applies.shape)}"
+        raise ValueError(f"applies: {given}; needs bool {tuple(features.shape[:2])}, as features")
     if not torch.isfinite(features).all():
         raise ValueError("features: not all finite; look at the network that they come from")
     if whole is not None and (len(whole), whole.W.shape[0]) != (len(features), d):
-        raise ValueError(
-            f"whole: {len(whole)} items and {whole.W.shape[0]} dimensions; "
-            f"needs {len(features)} and {d}"
-        )
+        given = f"{len(whole)} items and {whole.W.shape[0]} dimensions"
+        raise ValueError(f"whole: {given}; needs {len(features)} and {d}")

@@ -68,9 +68,7 @@ EXTRACTION_VERSION = 2
 
 
 def gradients_of(
-    scores: Callable[[Tensor], Tensor],
-    maps: Grid,
-    columns: Int[Tensor, "item attribute"],
+    scores: Callable[[Tensor], Tensor], maps: Grid, columns: Int[Tensor, "item attribute"]
 ) -> Float[Tensor, "item attribute channel row column"]:
     """Gradients of one logit an attribute with respect to F, all in one batched backward pass.
 
@@ -264,7 +262,13 @@ def _region_features(
 
     Source: SAERS, §3.1; Fast R-CNN, Girshick 2015.
     """
-    _check_boxes(boxes, size)
+    y0, x0, y1, x1 = boxes.unbind(-1)
+    bad = (y0 < 0) | (x0 < 0) | (y1 > size[0]) | (x1 > size[1]) | (y1 <= y0) | (x1 <= x0)
+    if bool(bad.any()):
+        item, attribute = bad.nonzero()[0].tolist()
+        where = f"{boxes[item, attribute].tolist()} of item {item}, attribute {attribute}"
+        needed = f"0 <= y0 < y1 <= {size[0]} and 0 <= x0 < x1 <= {size[1]}"
+        raise ValueError(f"boxes: {where}, is empty or leaves the picture; needs {needed}")
     pixels, cells = (boxes.new_tensor(each) for each in (size, maps.shape[-2:]))
     start = boxes[..., :2] * cells // pixels
     last = -(-boxes[..., 2:] * cells // pixels) - 1
@@ -272,17 +276,6 @@ def _region_features(
     inclusive = torch.cat([item, start.flip(-1), last.flip(-1)], dim=-1)
     found = roi_pool(maps, inclusive.flatten(0, 1).to(maps.dtype), output_size=1)
     return found.reshape(*boxes.shape[:2], maps.shape[1])
-
-
-def _check_boxes(boxes: Boxes, size: Sequence[int]) -> None:
-    y0, x0, y1, x1 = boxes.unbind(-1)
-    bad = (y0 < 0) | (x0 < 0) | (y1 > size[0]) | (x1 > size[1]) | (y1 <= y0) | (x1 <= x0)
-    if bool(bad.any()):
-        item, attribute = bad.nonzero()[0].tolist()
-        raise ValueError(
-            f"boxes: {boxes[item, attribute].tolist()} of item {item}, attribute {attribute}, is "
-            f"empty or leaves the picture; needs y0 < y1 <= {size[0]} and x0 < x1 <= {size[1]}"
-        )
 
 
 def standardised(vectors: Float[Tensor, "item m"]) -> Float[Tensor, "item m"]:

@@ -102,10 +102,9 @@ def train(
     if not regularizer >= 0:
         raise ValueError(f"regularizer: {regularizer} must not be negative")
     if (purchases.n_users, purchases.n_items) != (model.n_users, model.n_items):
-        raise ValueError(
-            f"purchases: {purchases.n_users} users and {purchases.n_items} items, but the model "
-            f"has {model.n_users} and {model.n_items}"
-        )
+        has = f"the model has {model.n_users} and {model.n_items}"
+        given = f"{purchases.n_users} users and {purchases.n_items} items"
+        raise ValueError(f"purchases: {given}, but {has}")
     rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
     history = training.fit(
         model,

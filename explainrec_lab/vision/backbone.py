@@ -147,19 +147,16 @@ def backbone(
         raise ValueError(f"weights: {weights!r}; choose 'imagenet' or None")
     if norm not in NORMS:
         raise ValueError(f"norm: {norm!r}; choose from {', '.join(map(repr, NORMS))}")
-    if width < 1 or norm is not None or name == "compact":
-        if name not in NARROW or weights is not None:
-            some = f"for {', '.join(NARROW)} from scratch, not {name!r}, {weights}"
-            raise ValueError(f"width: {width} and norm: {norm!r} are {some}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            layers = _narrow(name, width, norm)
-        return Backbone(_at_stride(layers, stride), grid)
+    narrow = width < 1 or norm is not None or name == "compact"
+    if narrow and (name not in NARROW or weights is not None):
+        some = f"for {', '.join(NARROW)} from scratch, not {name!r}, {weights}"
+        raise ValueError(f"width: {width} and norm: {norm!r} are {some}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _network(name)
+        network = _narrow(name, width, norm) if narrow else _network(name)
     loaded = weights == "imagenet" and _load_imagenet(network, name)
-    found = Backbone(_at_stride(_convolutions(network, name), stride), grid)
+    layers = network if narrow else _convolutions(network, name)
+    found = Backbone(_at_stride(layers, stride), grid)
     found.origin = "imagenet" if loaded else "scratch"
     return found
 

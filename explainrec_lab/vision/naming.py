@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import History, Optimisation, fast_half, fit
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
@@ -50,6 +50,10 @@ ABSENT = 0.3
 
 # Questions that weigh more than others in the loss.
 EMPHASIS = {"colour family": 2.0}
+
+
+# F, the last feature map.
+Maps = Float[Tensor, "item channel row column"]
 
 
 @dataclass(frozen=True)
@@ -113,18 +117,16 @@ class Naming(nn.Module):
         """The questions that come first and may not apply."""
         return sum(each.optional for each in self.questions)
 
-    def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel row column"]:
+    def maps(self, images: Float[Tensor, "item 3 h w"]) -> Maps:
         """F, the last feature map."""
         return self.network.maps(images)
 
-    def scores(
-        self, maps: Float[Tensor, "item channel row column"]
-    ) -> tuple[Float[Tensor, "item answer"], ...]:
+    def scores(self, maps: Maps) -> tuple[Float[Tensor, "item answer"], ...]:
         """Scores of all answers to each question, 'does not apply' being the last."""
         return self.head(maps).split([each.size for each in self.questions], dim=1)
 
     def answers(
-        self, maps: Float[Tensor, "item channel row column"]
+        self, maps: Maps
     ) -> tuple[Float[Tensor, "item class"], Float[Tensor, "item question"]]:
         """Scores of all classes, one question after the other, and of 'it applies'.
 
@@ -138,9 +140,7 @@ class Naming(nn.Module):
             applies.append(best - (scores[:, count] if scores.shape[1] > count else best - 1))
         return self.classes(maps), torch.stack(applies, dim=1)
 
-    def classes(
-        self, maps: Float[Tensor, "item channel row column"]
-    ) -> Float[Tensor, "item class"]:
+    def classes(self, maps: Maps) -> Float[Tensor, "item class"]:
         """Scores of all classes, one question after the other, above each question's mean."""
         own = zip(self.scores(maps), self.n_classes, strict=True)
         return torch.cat([s[:, :n] - s[:, :n].mean(dim=1, keepdim=True) for s, n in own], dim=1)
@@ -164,10 +164,9 @@ class Naming(nn.Module):
         bad = ((codes < 0) | (codes >= limits)).nonzero()
         if len(bad):
             item, question = bad[0].tolist()
-            raise ValueError(
-                f"codes: {int(codes[item, question])} is no class of question {question} "
-                f"(0..{self.n_classes[question] - 1}), at item {item}"
-            )
+            what = f"{int(codes[item, question])} is no class of question {question}"
+            last = self.n_classes[question] - 1
+            raise ValueError(f"codes: {what} (0..{last}), at item {item}")
         return codes + (limits.cumsum(0) - limits)
 
 
@@ -206,16 +205,6 @@ class Labelled:
 
     def to(self, device: torch.device | str) -> Labelled:
         return Labelled(self.pictures.to(device), self.labels.to(device))
-
-
-def _labelled(
-    images: Images, labels: ndarray, size: int, rng: np.random.Generator
-) -> Iterator[Labelled]:
-    """All pictures once in random order, half of them mirrored."""
-    order = rng.permutation(len(labels))
-    for ids in np.array_split(order, max(1, len(order) // size)):
-        pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
-        yield Labelled(pictures, torch.from_numpy(labels[ids]))
 
 
 def naming_losses(
@@ -277,12 +266,7 @@ class _Lesson(nn.Module):
 
 
 def train(
-    naming: Naming,
-    catalogue: Catalogue,
-    settings: Network,
-    seed: int = 0,
-    *,
-    balanced: bool = False,
+    naming: Naming, catalogue: Catalogue, settings: Network, seed: int = 0, balanced: bool = False
 ) -> History:
     """Fit in place by Adam, on the device of the settings in force; it comes back to the CPU.
 
@@ -297,8 +281,12 @@ def train(
     images, labels = catalogue.images[:], _labels_of(catalogue, naming.questions)
 
     def batches(epoch: int) -> Iterator[Labelled]:
+        """All pictures once in random order, half of them mirrored."""
         rng = np.random.default_rng([seed, 3, epoch])
-        yield from _labelled(images, labels, settings.batch_size, rng)
+        order = rng.permutation(len(labels))
+        for ids in np.array_split(order, max(1, len(order) // settings.batch_size)):
+            pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
+            yield Labelled(pictures, torch.from_numpy(labels[ids]))
 
     counting = _class_weights(labels, naming.n_classes) if balanced else None
 
@@ -333,10 +321,8 @@ def _labels_of(
 
 def labelled_shop(settings: Network, seed: int = 0) -> Catalogue:
     """Pictures with labels: another boutique than those whose items the chapters look at."""
-    found = data.load(
-        "boutique", items=settings.photos, size=settings.size, seed=LABELLED_SHOP + seed
-    )
-    return found.catalogue
+    asked = {"items": settings.photos, "size": settings.size, "seed": LABELLED_SHOP + seed}
+    return data.load("boutique", **asked).catalogue
 
 
 def untrained(

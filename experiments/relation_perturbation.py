@@ -50,9 +50,10 @@ def relation_perturbation(seeds: int = 3) -> Iterator[Result]:
 def _maps(found: Tested, dataset: Dataset) -> dict[str, Tensor]:
     """Relevance of the targets: by the explainers, and without any model."""
     first = next(iter(CHOSEN))
-    asked: list[tuple[str, Explainer, nn.Module]]
-    asked = [(f"{first}, of the logit", CHOSEN[first], found.model)]
-    asked += [(name, each, found.close) for name, each in CHOSEN.items()]
+    asked: list[tuple[str, Explainer, nn.Module]] = [
+        (f"{first}, of the logit", CHOSEN[first], found.model),
+        *((name, each, found.close) for name, each in CHOSEN.items()),
+    ]
     maps = {name: explained(each, of, dataset, found.right)[1] for name, each, of in asked}
     shape = localisation.reference_maps(dataset, found.right.target)["silhouette"]
     maps["silhouette"] = torch.from_numpy(shape).float()

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from numpy import ndarray
 
 from experiments.record import Columns, Result, results
 from experiments.relation import CPU, PAPER, closeness, shop_of
@@ -126,17 +124,14 @@ def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     nothing = np.zeros((len(found.right), 2, truth_table.COLOUR + 1))
     effects = truth_table.switch_effects(found.model, dataset, few)
     asked = {"units": "closeness", "units of the logit": "logit"}
-    told = {name: (found.right, units_of(found, dataset, of)) for name, of in asked.items()}
+    told = {}
+    for name, of in asked.items():
+        blocks = explained(found, dataset, found.right, of=of, level="units").blocks()
+        told[name] = (found.right, blocks.permute(1, 0, 2).numpy())
     told |= {"a blind guess": (found.right, nothing), "switching": (few, effects)}
     for name, (pairs, relevance) in told.items():
         table = truth_table.unit_scores(dataset, pairs, relevance).assign(method=name)
         yield from _means(table, truth_table.UNIT_MEASURES)
-
-
-def units_of(found: Tested, dataset: Dataset, of: str) -> Float[ndarray, "pair 2 question"]:
-    """Relevance of the questions in both pictures of the right pairs."""
-    told = explained(found, dataset, found.right, of=of, level="units")
-    return told.blocks().permute(1, 0, 2).numpy()
 
 
 def explained(

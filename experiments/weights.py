@@ -13,7 +13,6 @@ from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 
-import torch
 from safetensors.torch import save
 
 from experiments.relation import CPU, shop_of
@@ -99,7 +98,11 @@ def _write(
     for part, value in model.state_dict().items():
         if not value.isfinite().all():
             raise ValueError(f"{name}: {part} is not finite in half precision")
-    content = save({key: halved(value) for key, value in model.state_dict().items()})
+    halves = {  # counters stay as they are
+        key: value.half() if value.is_floating_point() else value
+        for key, value in model.state_dict().items()
+    }
+    content = save({key: value.contiguous() for key, value in halves.items()})
     scores = {key: round(float(value), 4) for key, value in scored().items()}
     card = {
         "name": name,
@@ -117,8 +120,3 @@ def _write(
     (FOLDER / f"{name}.safetensors").write_bytes(content)
     (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(name, f"{len(content) / 1e6:.2f} MB", scores)
-
-
-def halved(value: torch.Tensor) -> torch.Tensor:
-    """Floats in half precision; counters as they are."""
-    return (value.half() if value.is_floating_point() else value).contiguous()

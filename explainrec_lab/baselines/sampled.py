@@ -131,12 +131,11 @@ class Draws:
 
     def part(self, index: int, count: int) -> Draws:
         """The share of process `index` of `count`."""
-        pairs = (self.rows, self.items, self.drawn, self.usable)
-        return Draws(self.users, *(field[index::count] for field in pairs))
+        users, *pairs = vars(self).values()
+        return Draws(users, *(field[index::count] for field in pairs))
 
     def to(self, device: torch.device | str) -> Draws:
-        fields = (self.users, self.rows, self.items, self.drawn, self.usable)
-        return Draws(*(field.to(device) for field in fields))
+        return Draws(*(field.to(device) for field in vars(self).values()))
 
     def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
         """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus

@@ -317,11 +317,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def randomised(
-    model: Model,
-    seed: int = 0,
-    *,
-    cascade: int | None = None,
-    layers: Sequence[str] | None = None,
+    model: Model, seed: int = 0, *, cascade: int | None = None, layers: Sequence[str] | None = None
 ) -> Model:
     """A copy of the model with new random weights; the model itself stays as it is.
 

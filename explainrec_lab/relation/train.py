@@ -163,12 +163,7 @@ def fixed_features(model: RelationModel, images: Images) -> Float[Tensor, "item 
 
 
 def trained(
-    settings: Relation,
-    shop: Dataset,
-    split: Split,
-    seed: int = 0,
-    *,
-    shuffled: bool = False,
+    settings: Relation, shop: Dataset, split: Split, seed: int = 0, *, shuffled: bool = False
 ) -> RelationModel:
     """A trained model, folded into plain layers: trained once, and read from a file from then on.
 
@@ -236,12 +231,10 @@ def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel
 def _upon(begun: naming.Naming, settings: Relation, n_users: int, seed: int) -> RelationModel:
     """The relation model on a network that names, or will. Raises ValueError for other features."""
     network = begun.network
+    head: Shares | Projection = Shares(begun)
     if settings.features not in ("classes", "projection"):
         raise ValueError(f"features: {settings.features!r}; choose 'classes' or 'projection'")
-    head = (
-        Shares(begun)
-        if settings.features == "classes"
-        else Projection(network.size, settings.D, has_additive_terms(network), seed)
-    )
+    if settings.features == "projection":
+        head = Projection(network.size, settings.D, has_additive_terms(network), seed)
     form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}
     return RelationModel(network, head, n_users, **form)

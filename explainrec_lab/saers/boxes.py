@@ -96,11 +96,7 @@ def table(
 
 
 def _scored(
-    network: Naming,
-    dataset: Dataset,
-    items: ndarray,
-    maps: Mapping[str, Mapper],
-    references: bool,
+    network: Naming, dataset: Dataset, items: ndarray, maps: Mapping[str, Mapper], references: bool
 ) -> Iterator[pd.DataFrame]:
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue

@@ -2,6 +2,8 @@
 
     python benchmarks/relevance.py
 
+And chapter 1's heatmaps of a pair, by its default rule, over forward passes of the two pictures.
+
 One JSON line a result. All methods take turns in one process on one thread, in CPU time, and the
 ratio to gradient x input is taken within each round; its median counts. Who is right where is a
 matter of tests: `tests/oracles/test_lrp_peers.py`, `test_lrp_programs.py`, `test_lrp_zoo.py`.
@@ -10,6 +12,7 @@ matter of tests: `tests/oracles/test_lrp_peers.py`, `test_lrp_programs.py`, `tes
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 from captum.attr import LRP
@@ -19,7 +22,9 @@ from torchvision import models
 from zennit import composites, rules, types
 from zennit.core import Composite
 
-from explainrec_lab import lrp
+from explainrec_lab import lrp, relation
+from explainrec_lab.settings import SIZES, Relation
+from explainrec_lab.vision.homogeneous import default_rule, folded
 
 LOW, HIGH = -2.5, 2.5
 BATCHES = (1, 4, 16)
@@ -56,10 +61,24 @@ METHODS: dict[str, Callable[[nn.Module, Tensor], object]] = {
 }
 
 
+def of_a_pair(rounds: int) -> None:
+    """Relevance of both pictures of a pair, under the settings `ci`."""
+    model = folded(relation.untrained(cast(Relation, SIZES["relation"]["ci"]), 1))
+    program, rule = partial(model, user=0, kind=0), default_rule(model)
+    for batch in BATCHES:
+        pair = tuple(torch.rand(2, batch, 3, 64, 64))
+        forward = torch.no_grad()(partial(program, *pair))
+        runs = {"forward": forward, "LRP": partial(lrp.relevance, program, pair, rule=rule)}
+        seconds = in_turns(runs, rounds)
+        ratio = (seconds["LRP"] / seconds["forward"]).median().round(2)
+        say("pair", ratio, "x two forward passes", batch=batch, rounds=rounds)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.manual_seed(0)
+    of_a_pair(10 * rounds)
     model = models.vgg16(weights=None).eval()  # random, by He's rule, so that signals live
     for layer in model.modules():
         if isinstance(layer, nn.ReLU):

@@ -17,7 +17,9 @@ from experiments.reconet_cold import reconet_cold_start
 from experiments.reconet_removal import reconet_lime, reconet_removal
 from experiments.reconet_truth import reconet_truth
 from experiments.record import Result, record
-from experiments.relation import relation_feedback, relation_table_1, relation_truth
+from experiments.relation import relation_feedback, relation_recommendation, relation_table_1
+from experiments.relation_perturbation import relation_perturbation
+from experiments.relation_truth import relation_truth
 from experiments.saers import saers_ablation, saers_auc, saers_truth
 from experiments.saers_boxes import saers_boxes
 from experiments.saers_photos import saers_photos
@@ -31,7 +33,8 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     for each in (
         *(reconet_search, reconet_search_households, reconet_table_1, reconet_removal),
         *(reconet_lime, reconet_cold_start, reconet_truth),
-        *(relation_table_1, relation_truth, relation_feedback),
+        *(relation_table_1, relation_truth, relation_perturbation),
+        *(relation_recommendation, relation_feedback),
         *(saers_boxes, saers_search, saers_auc, saers_ablation, saers_siamese, saers_truth),
         *(saers_photos, saers_living),
     )

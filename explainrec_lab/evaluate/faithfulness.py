@@ -130,6 +130,12 @@ def perturb(
     return Curve(torch.stack(scores).double().cpu().numpy(), budget, share, order)
 
 
+def background(images: Float[Tensor, "pair 3 h w"]) -> Float[Tensor, "pair 3 h w"]:
+    """The mean colour of each picture's border, everywhere: `instead` of noise it cuts out."""
+    edges = torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0]], dim=-1)
+    return edges.mean(dim=-1)[..., None, None].expand_as(images).contiguous()
+
+
 # --------------------------------------------------------------------------- from curve to number
 
 

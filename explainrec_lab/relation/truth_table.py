@@ -35,7 +35,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from explainrec_boutique.gallery import Gallery
 from explainrec_boutique.render import render
@@ -79,7 +78,7 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
 def conditional(only: str) -> Explainer:
     """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
 
-    def explain(model: Any, *asked: Tensor) -> Maps:
+    def explain(model: Any, *asked: Tensor) -> Any:
         if not isinstance(model, Closeness):
             return asked_of(model, *asked, of="logit", only=only).maps
         near = model.references
@@ -97,16 +96,6 @@ def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
     """Grad-CAM at the end of all convolutions."""
     layer = network(model).convolutions
     return attribution.grad_cam(model, asked, layer=layer)[:2]
-
-
-def blurred(explainer: Explainer) -> Explainer:
-    """Relevance summed over channels and spread over a few pixels, so that noise cancels."""
-
-    def explain(model: nn.Module, *asked: Tensor) -> Maps:
-        maps = (each.sum(dim=1, keepdim=True) for each in explainer(model, *asked))
-        return tuple(gaussian_blur(each, [7, 7], [1.0, 1.0]) for each in maps)
-
-    return explain
 
 
 def network(model: nn.Module) -> Backbone:
@@ -141,7 +130,6 @@ CONDITIONAL: dict[str, Explainer] = {
 # The explainers of the table; all but the first are what the paper does not try.
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
-    "LRP epsilon, blurred": blurred(propagated(lrp.Epsilon(1e-6))),
     "LRP epsilon-gamma-box": propagated(epsilon_gamma_box),
     "LRP gamma falling with depth": propagated(_falling_gamma),
     "LRP z+": propagated(lrp.ZPlus()),

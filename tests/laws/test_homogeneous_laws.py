@@ -81,10 +81,11 @@ def test_gradient_times_input_sums_to_the_score(norm: str, seed: int) -> None:
 def test_pixels_hold_all_relevance_and_biases_none(norm: str, seed: int) -> None:
     network, images = vision.folded(naming(norm, seed % 3)), pictures(seed)
     for rule in (lrp.Epsilon(1e-9), default_rule(network)):
-        _, ledger = lrp.relevance(network, images, 3, rule, ledger=True)
+        found, ledger = lrp.relevance(network, images, 3, rule, ledger=True)
+        moved = float(found.abs().sum())  # a score may be near zero, where much cancels
         assert ledger.biases == 0
-        assert abs(ledger.gap) < 1e-9 * abs(ledger.output)
-        assert ledger.inputs == pytest.approx(ledger.output, rel=1e-3)
+        assert abs(ledger.gap) < 1e-9 * moved
+        assert ledger.inputs == pytest.approx(ledger.output, abs=1e-3 * moved)
 
 
 @settings(deadline=None, max_examples=5)
@@ -92,7 +93,8 @@ def test_pixels_hold_all_relevance_and_biases_none(norm: str, seed: int) -> None
 def test_a_folded_network_has_the_relevance_of_the_unfolded(seed: int) -> None:
     network, images = naming("weights", seed % 3), pictures(seed)
     own, other = (
-        lrp.relevance(each, images, 3, lrp.Epsilon(1e-9))
+        lrp.relevance(each, images, 3, lrp.Epsilon(0.0))
         for each in (network, vision.folded(network))
     )
-    torch.testing.assert_close(other, own, rtol=1e-6, atol=1e-8)
+    # without a stabiliser, which is added before a norm here and behind it there
+    assert (other - own).abs().sum() < 1e-9 * own.abs().sum()

@@ -157,17 +157,6 @@ def test_the_box_is_what_the_first_convolution_can_see(close: Closeness) -> None
         torch.testing.assert_close(bound, (pixel - normalise.mean) / normalise.std)
 
 
-def test_blurring_keeps_the_sum(close: Closeness, shop: Dataset, pairs: Pairs) -> None:
-    def spot(*_: Any) -> tuple[Tensor, Tensor]:
-        maps = torch.zeros(len(pairs), 3, 64, 64)
-        maps[:, 1, 30, 30] = 2.0
-        return maps, -maps
-
-    maps = truth_table.explained(truth_table.blurred(spot), close, shop, pairs)
-    torch.testing.assert_close(maps.sum(dim=(2, 3))[0], torch.full((len(pairs),), 2.0))
-    assert (maps[0] > 0).sum() > len(pairs)
-
-
 def test_a_model_in_training_mode_or_without_network_is_refused(
     shop: Dataset, pairs: Pairs
 ) -> None:

@@ -66,15 +66,12 @@ class Canvas:
     """One picture in the making."""
 
     def __init__(self, design: Design, frame: Frame) -> None:
-        self.design = design
-        self.frame = frame
+        self.design, self.frame, self.has = design, frame, design.attributes
         self.fabric = Fabric(design, frame)
         self.main = self.fabric.main
-        self.has = design.attributes
         turn = math.radians(design.scene.light)
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
-        self.image = _backdrop(design.scene, frame.size)
-        self.backdrop = self.image
+        self.image = self.backdrop = _backdrop(design.scene, frame.size)
         self.silhouette = self._blank()
         self.masks: dict[str, Float[ndarray, "height width"]] = {}
 

@@ -6,7 +6,6 @@ a counterfactual changes its own pixels and no others. Necks themselves are in `
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -127,7 +126,7 @@ def _arm(cut: Cut) -> Points:
 def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
     s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
-        canvas.mark("sleeves_length", canvas.cloth(outline, replace(ARM, grain=(c, lean))))
+        canvas.mark("sleeves_length", canvas.cloth(outline, ARM._replace(grain=(c, lean))))
     if cut.sleeve > 25:
         up = cut.axes[0] * -5.0
         for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):

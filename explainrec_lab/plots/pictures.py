@@ -115,10 +115,7 @@ def overlay(
 
 
 def contact_sheet(
-    images: Any,
-    captions: Sequence[str] | None = None,
-    columns: int = 6,
-    inches: float = 1.5,
+    images: Any, captions: Sequence[str] | None = None, columns: int = 6, inches: float = 1.5
 ) -> Figure:
     """Pictures side by side, each with a caption below.
 

@@ -28,7 +28,7 @@ ARM = Finish(depth=7, contrast=0.8, folds=0.06)
 CUFF = Finish(depth=3, contrast=0.5)
 
 
-class Cut:
+class _Cut:
     """Measures of one top, in cloth units from its axis.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cut:
 
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
-    cut, neck = Cut(canvas.design), neck_of(canvas.design)
+    cut, neck = _Cut(canvas.design), neck_of(canvas.design)
     sleeve = _cap(cut) if cut.sleeve < 25 else _arm(cut)
     sleeves, body = both(sleeve) if cut.sleeve else (), _body(cut, neck)
     canvas.cast_shadow(body, *sleeves, *neck.extra)
@@ -69,17 +69,17 @@ def draw_top(canvas: Canvas) -> None:
 # ------------------------------------------------------------------ outlines
 
 
-def _armhole(cut: Cut) -> Points:
+def _armhole(cut: _Cut) -> Points:
     x, y = cut.tip
     return curve(cut.tip, (x - 8, y + 22), cut.armpit)
 
 
-def _hem_line(cut: Cut) -> Points:
+def _hem_line(cut: _Cut) -> Points:
     """The hem from right to left, sagging in the middle."""
     return bow(-float(_side(cut)[-1, 0]), cut.hem, 8, count=17)
 
 
-def _side(cut: Cut) -> Points:
+def _side(cut: _Cut) -> Points:
     """From the armpit past the waist to the hem. The same line for every body length."""
     y, waist = cut.armpit[1], cut.waist
     middle, end = (waist + 0.4, y + 46), (cut.hip, HEM["long"] + 4)
@@ -88,20 +88,20 @@ def _side(cut: Cut) -> Points:
     return down_to(join(above, below[1:]), cut.hem, gap=3)
 
 
-def _body(cut: Cut, neck: Neck) -> Points:
+def _body(cut: _Cut, neck: Neck) -> Points:
     half_hem = _hem_line(cut)[1:9]
     right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
     return join(right, mirror(right))
 
 
-def _cap(cut: Cut) -> Points:
+def _cap(cut: _Cut) -> Points:
     (x, y), (ax, ay) = cut.tip, cut.armpit
     end = (x + cut.sleeve - 1, y + 21)
     outer = curve((x - 1, y - 1), (end[0], y + 5), end, count=8)
     return join((x - 6, y - 2), outer, curve(end, (x + 4, y + 23), (ax - 1, ay - 7), count=6))
 
 
-def _cuff(cut: Cut) -> Points:
+def _cuff(cut: _Cut) -> Points:
     """The end of the right sleeve, from outside to inside."""
     down, out = cut.axes
     outer = np.add(cut.tip, (-3.0, -2.0)) + down * cut.sleeve + out * 3
@@ -109,7 +109,7 @@ def _cuff(cut: Cut) -> Points:
     return join(outer, outer - out * width + down * 0.5)
 
 
-def _arm(cut: Cut) -> Points:
+def _arm(cut: _Cut) -> Points:
     down, out = cut.axes
     start, pit = np.add(cut.tip, (-3.0, -1.2)), np.add(cut.armpit, (-2.0, 1.0))
     elbow = start + down * cut.sleeve * 0.5 + out * 5.5
@@ -123,7 +123,7 @@ def _arm(cut: Cut) -> Points:
 # ------------------------------------------------------------------ drawing
 
 
-def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
+def _draw_sleeves(canvas: Canvas, cut: _Cut, sleeves: tuple[Points, ...]) -> None:
     s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
         canvas.mark("sleeves_length", canvas.cloth(outline, ARM._replace(grain=(c, lean))))
@@ -141,7 +141,7 @@ def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
         canvas.stitch(cuff + up, thread_of(canvas.main))
 
 
-def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
+def _draw_armholes(canvas: Canvas, cut: _Cut) -> None:
     for seam in both(_armhole(cut)):
         if cut.sleeve:
             canvas.line(seam, width=1.3, opacity=0.28)
@@ -151,7 +151,7 @@ def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
         canvas.mark("sleeves_length", canvas.stroke(seam, width=12 if cut.sleeve else 17))
 
 
-def _draw_hem(canvas: Canvas, cut: Cut, front: Cover) -> None:
+def _draw_hem(canvas: Canvas, cut: _Cut, front: Cover) -> None:
     hem, line = cut.hem, _hem_line(cut)
     if canvas.design.detail == 3 and canvas.design.neck != "lapel":
         canvas.line(line - [0, 4.5], width=10, colour=trim_of(canvas.main), opacity=0.6, clip=front)

@@ -21,18 +21,19 @@ from explainrec_lab.settings import SIZES, Relation
 from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
+# Less than a minute of a processor, naming included.
 SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
-"""Less than a minute of a processor, naming included."""
+# What relevance is fed back into: seven models a seed.
 FEEDBACK = replace(SMALL, items=4000, epochs=6)
-"""What relevance is fed back into: seven models a seed."""
 
+# The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture.
 PAPER = replace(
     CPU,
     network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch", epochs=8),
     features="projection",
 )
-"""The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture."""
 
+# Ours, its variants, and the paper's three sizes and its baseline.
 COMPARED: list[tuple[str, Relation]] = [
     ("", CPU),
     ("small", SMALL),
@@ -43,10 +44,9 @@ COMPARED: list[tuple[str, Relation]] = [
     *(("paper's network", replace(PAPER, D=D, rank=min(D, CPU.rank))) for D in (10, 100, 500)),
     ("paper's network fixed", replace(PAPER, end_to_end=False)),
 ]
-"""Ours, its variants, and the paper's three sizes and its baseline."""
 
+# Of `truth_table.METHODS`, what localisation is measured with.
 EXPLAINER = "LRP w²-gamma-epsilon"
-"""Of `truth_table.METHODS`, what localisation is measured with."""
 
 
 def shop_of(settings: Relation) -> Dataset:

@@ -27,10 +27,10 @@ from explainrec_lab.vision import folded, naming
 from explainrec_lab.weights import FOLDER, recipe_key
 
 SEED = 0
+# Items of chapter 3's shop on which scores are taken; the network learned from another's.
 UNSEEN = 1500
-"""Items of chapter 3's shop on which scores are taken; the network learned from another's."""
+# Pixels of a picture's side.
 SIDE = 64
-"""Pixels of a picture's side."""
 VERSIONS = {name: version(name).split("+")[0] for name in ("torch", "torchvision")}
 
 
@@ -73,11 +73,11 @@ def relation_scores(
     return scores | {f"{kind}, by the rule": value for kind, value in by_rule.items()}
 
 
+# Name of the file -> what writes the network that pages use.
 NETWORKS: dict[str, Callable[[], None]] = {
     naming.NAME: attribute_network,
     "relation": relation_network,
 }
-"""Name of the file -> what writes the network that pages use."""
 
 
 def write() -> None:

@@ -141,10 +141,10 @@ class Saers:
     network: Network = Network()
 
 
+# The network of SAERS's paper.
 LARGE = Network(
     40_000, 224, "resnet50", norm=None, weights=None, stride=32, head="pooled", epochs=20
 )
-"""The network of SAERS's paper."""
 
 SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
     "boutique": {

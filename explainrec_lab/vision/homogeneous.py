@@ -23,8 +23,8 @@ from explainrec_lab.lrp import Composite, Epsilon, Gamma, WSquare, depth, first_
 
 Module = TypeVar("Module", bound=nn.Module)
 
+# Keeps the variance of a standard normal input through a filter and a ReLU.
 RELU_GAIN = (2 / (1 - 1 / torch.pi)) ** 0.5
-"""Keeps the variance of a standard normal input through a filter and a ReLU."""
 
 
 class ScaledConv2d(nn.Conv2d):

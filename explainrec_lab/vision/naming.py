@@ -33,23 +33,23 @@ from explainrec_lab.training import History, Optimisation, fast_half, fit
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
+# From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer.
 HEADS = ("pooled", "linear", "hidden")
-"""From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer."""
 
+# Of the network's file in `weights`.
 NAME = "attributes"
-"""Of the network's file in `weights`."""
 
+# Part of the recipe: raise it when the same settings give another network.
 RECIPE_VERSION = 2
-"""Part of the recipe: raise it when the same settings give another network."""
 
+# Added to the seed: the shop whose labels are learned.
 LABELLED_SHOP = 1000
-"""Added to the seed: the shop whose labels are learned."""
 
+# What 'does not apply' weighs in the loss, beside a question's other classes together.
 ABSENT = 0.3
-"""What 'does not apply' weighs in the loss, beside a question's other classes together."""
 
+# Questions that weigh more than others in the loss.
 EMPHASIS = {"colour family": 2.0}
-"""Questions that weigh more than others in the loss."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def questions_of(schema: Schema) -> tuple[Question, ...]:
     return tuple(Question(name, tuple(found)) for name, found in schema.classes.items())
 
 
+# What there is to ask about a picture of the boutique.
 QUESTIONS = (
     *questions_of(SCHEMA),
     Question("category", tuple(CATEGORIES), optional=False),
     Question("colour family", tuple(FAMILIES), optional=False),
 )
-"""What there is to ask about a picture of the boutique."""
 
 # --------------------------------------------------------------------------- the network
 

@@ -93,7 +93,8 @@ def test_pixels_hold_all_relevance_and_biases_none(norm: str, seed: int) -> None
 def test_a_folded_network_has_the_relevance_of_the_unfolded(seed: int) -> None:
     network, images = naming("weights", seed % 3), pictures(seed)
     own, other = (
-        lrp.relevance(each, images, 3, lrp.Epsilon(1e-6))
+        lrp.relevance(each, images, 3, lrp.Epsilon(0.0))
         for each in (network, vision.folded(network))
     )
-    assert (other - own).abs().sum() < 1e-4 * own.abs().sum()
+    # without a stabiliser, which is added before a norm here and behind it there
+    assert (other - own).abs().sum() < 1e-9 * own.abs().sum()

@@ -237,7 +237,7 @@ def test_a_dataset_without_pixel_truth_says_so():
         schema=schema,
     )
     one = np.zeros(1, np.int64)
-    known = Truth(np.zeros((1, 1, 2)), one, np.zeros((1, 2), np.int64), one == 1, one)
+    known = Truth(np.zeros((1, 1, 2)), one, np.zeros((1, 2), np.int64), one == 1)
     related = Relations(one, one, one + 1, one, 2, 1)
     without_masks = Dataset("flat", catalogue, events, related, known)
     with pytest.raises(ValueError, match="no pixel truth"):

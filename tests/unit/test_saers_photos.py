@@ -218,7 +218,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("archives", "tiny")
 def test_the_experiment_runs_from_archives_to_rankings() -> None:
     found = list(saers_photos.saers_photos(1))
-    assert all(np.isfinite(result.value) for result in found)
+    of_two = ("entropy", "personal")  # attributes at least, which no item here need have
+    assert all(np.isfinite(each.value) for each in found if each.measure not in of_two)
     said = {(r.data, r.method, r.measure, r.attribute) for r in found}
     for method in ("network", "majority"):
         assert ("fashion-product-images", method, "balanced accuracy", "Neck") in said

@@ -129,13 +129,10 @@ class Design:
         """
         position = SCHEMA.attribute(attribute)
         if self.codes[position] == DOES_NOT_APPLY:
-            has = ", ".join(self.attributes)
-            raise ValueError(
-                f"attribute: {attribute!r} does not apply to this item, which has {has}"
-            )
-        codes = list(self.codes)
-        codes[position] = SCHEMA.code(attribute, value)
-        return replace(self, codes=tuple(codes))
+            given, has = f"attribute: {attribute!r}", ", ".join(self.attributes)
+            raise ValueError(f"{given} does not apply to this item, which has {has}")
+        code = SCHEMA.code(attribute, value)
+        return replace(self, codes=(*self.codes[:position], code, *self.codes[position + 1 :]))
 
 
 @dataclass(frozen=True)
@@ -218,12 +215,10 @@ def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
     colour, accent = (words.COLOURS[i] for i in rng.permutation(len(words.COLOURS))[:2])
     patterns = SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS
+    codes = (SCHEMA.code(k, has[k]) if k in has else DOES_NOT_APPLY for k in SCHEMA.attributes)
     return Design(
         category=category,
-        codes=tuple(
-            SCHEMA.code(name, has[name]) if name in has else DOES_NOT_APPLY
-            for name in SCHEMA.attributes
-        ),
+        codes=tuple(codes),
         colour=colour,
         accent=accent,
         pattern=_pick(rng, words.PATTERNS, patterns),
@@ -254,11 +249,8 @@ def _pick(rng: Generator, choices: Sequence[str], odds: Sequence[float] | None =
 def _draw_top(rng: Generator) -> dict[str, str]:
     neck = _pick(rng, NECK, (0.2, 0.25, 0.2, 0.35))
     sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
-    return {
-        neck: _pick(rng, SCHEMA.classes[neck]),
-        "sleeves_length": _pick(rng, SCHEMA.classes["sleeves_length"], sleeves),
-        "body_length": _pick(rng, SCHEMA.classes["body_length"], (0.28, 0.42, 0.30)),
-    }
+    odds = {neck: None, "sleeves_length": sleeves, "body_length": (0.28, 0.42, 0.30)}
+    return {name: _pick(rng, SCHEMA.classes[name], odds[name]) for name in odds}
 
 
 def _draw_bottom(rng: Generator) -> dict[str, str]:

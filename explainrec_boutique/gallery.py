@@ -122,8 +122,7 @@ class Gallery:
 
     def _not_whole(self, ids: list[int]) -> list[int]:
         """Those whose rows are missing or damaged."""
-        rows = self._rows
-        return [item for item in ids if _checksum(rows[item]) != rows["checksum"][item]]
+        return [n for n in ids if _checksum(self._rows[n]) != self._rows["checksum"][n]]
 
     def _draw(self, missing: list[int]) -> None:
         """Draw the blocks of some items, dealt out to several processes, this one among them."""
@@ -135,10 +134,8 @@ class Gallery:
         blocks = {item // BLOCK for item in missing}
         todo = self._not_whole([item for item in range(len(self)) if item // BLOCK in blocks])
         workers = max(1, min(self.processes, len(blocks)))
-        helpers = [
-            HELPERS.Process(target=_draw_rows, args=(*self._job(todo[n::workers]), os.getpid()))
-            for n in range(1, workers)
-        ]
+        jobs = [(*self._job(todo[n::workers]), os.getpid()) for n in range(1, workers)]
+        helpers = [HELPERS.Process(target=_draw_rows, args=job) for job in jobs]
         for helper in helpers:
             helper.start()
         _draw_rows(*self._job(todo[::workers]))
@@ -216,7 +213,7 @@ def _key(designs: Sequence[Design], size: int) -> str:
 
 @cache
 def _code_hash() -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in _drawing_files())).hexdigest()
+    return hashlib.sha256(b"".join(map(Path.read_bytes, _drawing_files()))).hexdigest()
 
 
 def _drawing_files() -> list[Path]:

@@ -6,7 +6,7 @@ preferences (`shoppers.py`). Its *typical* features are what a member most often
 herself, which is all that a cold-start model knows. Tables of words; nothing is drawn here.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .vocabulary import LENGTH, NECK
 
@@ -42,8 +42,7 @@ TYPICAL = {
 }
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """One group of shoppers.
 
     Attributes:

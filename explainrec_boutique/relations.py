@@ -18,8 +18,8 @@ whose keys do not, and *noise*, whose keys do not match either.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,8 +45,7 @@ Ids = Int[ndarray, " item"]
 Rule = Callable[[str, ndarray, ndarray], ndarray]
 
 
-@dataclass(frozen=True)
-class GroupRule:
+class GroupRule(NamedTuple):
     """What is related in the eyes of one group.
 
     Attributes:

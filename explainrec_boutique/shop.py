@@ -98,24 +98,20 @@ def load(
 
 def _item_table(designs: list[Design], popularity: ndarray) -> pd.DataFrame:
     columns = ("title", "category", "colour", "colour_family", "pattern", "mark")
-    table = {column: [getattr(design, column) for design in designs] for column in columns}
-    identity = [f"boutique-{item:06d}" for item in range(len(designs))]
-    frame = pd.DataFrame({"item_id": identity, **table, "popularity": popularity})
-    return frame.fillna({"mark": "none"})
+    rows = [[getattr(design, column) for column in columns] for design in designs]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "item_id", [f"boutique-{item:06d}" for item in range(len(designs))])
+    return table.assign(popularity=popularity).fillna({"mark": "none"})
 
 
 def _user_table(people: Shoppers) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "user_id": [f"shopper-{user:06d}" for user in range(len(people))],
-            **people.features.astype(str),
-            "group": [GROUPS[group].name for group in people.group],
-            "favourite_colour": [FAMILIES[family] for family in people.colour_family],
-        }
-    )
+    users = people.features.astype(str)
+    users.insert(0, "user_id", [f"shopper-{user:06d}" for user in range(len(people))])
+    colours = [FAMILIES[family] for family in people.colour_family]
+    return users.assign(group=[GROUPS[g].name for g in people.group], favourite_colour=colours)
 
 
 def _purchase_table(purchases: Purchases) -> pd.DataFrame:
-    user, time = np.divmod(np.arange(purchases.item.size), purchases.item.shape[1])
-    columns = {"user": user, "item": purchases.item.ravel(), "time": time}
-    return pd.DataFrame(columns).assign(reason=purchases.reason.ravel())
+    user, time = np.indices(purchases.item.shape)
+    events = np.stack([user, purchases.item, time, purchases.reason], axis=-1).reshape(-1, 4)
+    return pd.DataFrame(events, columns=["user", "item", "time", "reason"])

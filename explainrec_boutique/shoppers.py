@@ -82,8 +82,7 @@ class Purchases(NamedTuple):
 
 def draw_popularity(n_items: int, seed: int) -> Float[ndarray, " item"]:
     """How popular each item is with everyone: standard normal, float32 `[item]`."""
-    rng = default_rng([seed, POPULARITY])
-    return rng.standard_normal(n_items).astype(np.float32)
+    return default_rng([seed, POPULARITY]).standard_normal(n_items).astype(np.float32)
 
 
 # --- taste -------------------------------------------------------------------------------------
@@ -177,9 +176,7 @@ def _contributions(
     return np.float32(dials.strength) * theta
 
 
-def _with_nothing(
-    preference: Float[ndarray, "user attribute class"],
-) -> Float[ndarray, "user attribute class_and_nothing"]:
+def _with_nothing(preference: ndarray) -> Float[ndarray, "user attribute class_and_nothing"]:
     """Theta with a zero behind the last class, where code -1 (does not apply) points."""
     return np.pad(preference, ((0, 0), (0, 0), (0, 1)))
 

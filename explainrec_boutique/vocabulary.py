@@ -37,14 +37,15 @@ class Schema:
 
     def code(self, attribute: str, value: str) -> int:
         """Code of a class within its attribute. Raises ValueError for an unknown one."""
-        classes = self.classes[self.attributes[self.attribute(attribute)]]
-        return _position(value, classes, "class", f"a class of {attribute!r}")
+        self.attribute(attribute)
+        return _position(value, self.classes[attribute], "class", f"a class of {attribute!r}")
 
     def name(self, attribute: str, code: int) -> str:
         """Class name behind a code; 'does not apply' for -1."""
         if code == DOES_NOT_APPLY:
             return "does not apply"
-        classes = self.classes[self.attributes[self.attribute(attribute)]]
+        self.attribute(attribute)
+        classes = self.classes[attribute]
         if not 0 <= code < len(classes):
             raise ValueError(f"code: {code} is not in 0..{len(classes) - 1} of {attribute!r}")
         return classes[code]
@@ -91,36 +92,28 @@ APPLIES = {
     "shoes": ("heel_height", "boots_height", "closure", "toe_style"),
 }
 
-# Colour -> red, green and blue in 0..1.
-PALETTE: dict[str, tuple[float, float, float]] = {
-    "white": (0.93, 0.93, 0.91),
-    "black": (0.16, 0.16, 0.18),
-    "grey": (0.55, 0.56, 0.58),
-    "beige": (0.84, 0.75, 0.62),
-    "navy": (0.15, 0.21, 0.38),
-    "denim": (0.33, 0.45, 0.62),
-    "sky": (0.60, 0.76, 0.88),
-    "teal": (0.13, 0.47, 0.50),
-    "mint": (0.62, 0.82, 0.72),
-    "green": (0.18, 0.45, 0.33),
-    "red": (0.74, 0.17, 0.18),
-    "burgundy": (0.42, 0.12, 0.19),
-    "orange": (0.87, 0.48, 0.22),
-    "mustard": (0.82, 0.65, 0.22),
-    "tan": (0.70, 0.52, 0.35),
-    "brown": (0.38, 0.25, 0.17),
-    "olive": (0.42, 0.44, 0.24),
-    "pink": (0.90, 0.62, 0.67),
-    "purple": (0.42, 0.28, 0.53),
-    "lilac": (0.73, 0.66, 0.84),
-}
+# Family -> its colours: red, green and blue in 0..1.
+_TONES = {
+    "neutral": {
+        "white": (0.93, 0.93, 0.91), "black": (0.16, 0.16, 0.18), "grey": (0.55, 0.56, 0.58),
+        "beige": (0.84, 0.75, 0.62),
+    },
+    "cool": {
+        "navy": (0.15, 0.21, 0.38), "denim": (0.33, 0.45, 0.62), "sky": (0.60, 0.76, 0.88),
+        "teal": (0.13, 0.47, 0.50), "mint": (0.62, 0.82, 0.72), "green": (0.18, 0.45, 0.33),
+    },
+    "warm": {
+        "red": (0.74, 0.17, 0.18), "burgundy": (0.42, 0.12, 0.19), "orange": (0.87, 0.48, 0.22),
+        "mustard": (0.82, 0.65, 0.22), "tan": (0.70, 0.52, 0.35), "brown": (0.38, 0.25, 0.17),
+        "olive": (0.42, 0.44, 0.24),
+    },
+    "soft": {
+        "pink": (0.90, 0.62, 0.67), "purple": (0.42, 0.28, 0.53), "lilac": (0.73, 0.66, 0.84),
+    },
+}  # fmt: skip
+PALETTE = {colour: rgb for tones in _TONES.values() for colour, rgb in tones.items()}
 COLOURS = tuple(PALETTE)
-COLOURS_OF_FAMILY = {
-    "neutral": ("white", "black", "grey", "beige"),
-    "cool": ("navy", "denim", "sky", "teal", "mint", "green"),
-    "warm": ("red", "burgundy", "orange", "mustard", "tan", "brown", "olive"),
-    "soft": ("pink", "purple", "lilac"),
-}
+COLOURS_OF_FAMILY = {family: tuple(tones) for family, tones in _TONES.items()}
 FAMILIES = tuple(COLOURS_OF_FAMILY)
 FAMILY_OF = {colour: family for family, colours in COLOURS_OF_FAMILY.items() for colour in colours}
 

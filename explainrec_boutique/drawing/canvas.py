@@ -9,8 +9,6 @@ in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +41,7 @@ Draw = Callable[[ImageDraw.ImageDraw, list[int]], None]
 np.empty(2**24, dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(NamedTuple):
     """How a piece of material takes the light.
 
     Attributes:
@@ -66,15 +63,12 @@ class Canvas:
     """One picture in the making."""
 
     def __init__(self, design: Design, frame: Frame) -> None:
-        self.design = design
-        self.frame = frame
+        self.design, self.frame, self.has = design, frame, design.attributes
         self.fabric = Fabric(design, frame)
         self.main = self.fabric.main
-        self.has = design.attributes
         turn = math.radians(design.scene.light)
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
-        self.image = _backdrop(design.scene, frame.size)
-        self.backdrop = self.image
+        self.image = self.backdrop = _backdrop(design.scene, frame.size)
         self.silhouette = self._blank()
         self.masks: dict[str, Float[ndarray, "height width"]] = {}
 
@@ -107,12 +101,12 @@ class Canvas:
         points = self.frame.to_pixels(np.concatenate(paths)) + np.array(drop) * self.frame.scale
         window = rows, columns = _window(points, self.frame.size, padding)
         fine = (points - (columns.start, rows.start)) * OVERSAMPLE
-        flat = np.floor(fine).astype(np.int64).ravel().tolist()
+        parts = np.split(np.floor(fine).astype(np.int64), np.cumsum([len(p) for p in paths[:-1]]))
         shape = (columns.stop - columns.start, rows.stop - rows.start)
         picture = Image.new("L", (shape[0] * OVERSAMPLE, shape[1] * OVERSAMPLE))
         pen = ImageDraw.Draw(picture)
-        for end, path in zip(accumulate(map(len, paths)), paths, strict=True):
-            draw(pen, flat[2 * (end - len(path)) : 2 * end])
+        for part in parts:
+            draw(pen, part.ravel().tolist())
         alpha = np.asarray(picture.reduce(OVERSAMPLE), dtype=np.float32)
         return Cover(window, alpha * np.float32(1 / 255))
 

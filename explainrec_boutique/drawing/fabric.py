@@ -172,9 +172,6 @@ def _melange(fabric: Fabric, window: Window) -> Field:
 
 
 _WEAVES: dict[str, Callable[[Fabric, Field, Field], Field]] = {
-    "striped": _striped,
-    "pinstriped": _pinstriped,
-    "checked": _checked,
-    "dotted": _dotted,
+    "striped": _striped, "pinstriped": _pinstriped, "checked": _checked, "dotted": _dotted,
     "floral": _floral,
-}
+}  # fmt: skip

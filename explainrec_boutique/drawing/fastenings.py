@@ -9,7 +9,7 @@ from .last import Last, Upper
 
 PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
 GOLD = colour(0.86, 0.72, 0.38)
-STEEL = colour(0.80, 0.79, 0.76)
+STEEL, TEETH = colour(0.80, 0.79, 0.76), colour(0.25, 0.25, 0.25)
 DARK = colour(0.2, 0.2, 0.2)
 LINING = colour(0.82, 0.68, 0.54)
 INSOLE = Finish(depth=2, contrast=0.4, edge=0.4)
@@ -25,11 +25,8 @@ def toe_outline(last: Last, toe: str) -> Points:
     start, vamp, ball = last.at(last.tip, 3), last.at(0.17, 28), last.at(0.08, 26.5)
     if toe == "pointed":
         return join(last.at(last.tip, 0), curve(start, last.at(0.04, 15), vamp, count=10)[:-1])
-    return join(
-        last.at(0.012, 0),
-        curve(last.at(0.0, 2), last.at(-0.02, 24), ball, count=9),
-        curve(ball, last.at(0.13, 28), vamp, count=4)[1:-1],
-    )
+    nose = curve(last.at(0.0, 2), last.at(-0.02, 24), ball, count=9)
+    return join(last.at(0.012, 0), nose, curve(ball, last.at(0.13, 28), vamp, count=4)[1:-1])
 
 
 def draw_toe(canvas: Canvas, last: Last, side: Cover) -> None:
@@ -99,11 +96,8 @@ def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, heigh
 def draw_closure(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     """Draw the design's closure and its part mask."""
     draw = {
-        "lace_up": _draw_laces,
-        "slip_on": _draw_gore,
-        "zipper": _draw_zip,
-        "buckle": _draw_straps,
-    }
+        "lace_up": _draw_laces, "slip_on": _draw_gore, "zipper": _draw_zip, "buckle": _draw_straps,
+    }  # fmt: skip
     draw[canvas.has["closure"]](canvas, last, upper, side)
 
 
@@ -112,12 +106,9 @@ def draw_tongue(canvas: Canvas, upper: Upper) -> None:
     if canvas.has["closure"] != "lace_up" or "boots_height" in canvas.has:
         return
     x, y = upper.topline[0]
-    top = (x + 8, y - 13)
-    tongue = join(
-        (x - 8, y + 8),
-        curve((x - 6, y - 3), (x - 1, y - 15), top, count=6),
-        curve(top, (x + 13, y - 2), (x + 12, y + 12), count=6)[1:],
-    )
+    front = curve((x - 6, y - 3), (x - 1, y - 15), (x + 8, y - 13), count=6)
+    rear = curve(front[-1], (x + 13, y - 2), (x + 12, y + 12), count=6)
+    tongue = join((x - 8, y + 8), front, rear[1:])
     canvas.cloth(tongue, PANEL, colour=darker(canvas.main, 0.82))
     canvas.mark("closure", canvas.cover(tongue))
 
@@ -131,8 +122,7 @@ def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     if last.boot:
         inside = upper.front[upper.front[:, 1] > last.on_shaft(0, 79)[1]]
         edge = along(inside, np.linspace(0.30, 0.98, 6))
-    inwards, k = normals(edge), last.scale
-    wide = 16 * k
+    inwards, k, wide = normals(edge), last.scale, 16 * last.scale
     flap = join(edge, (edge + wide * inwards)[::-1])
     canvas.cloth(flap, PANEL, colour=darker(canvas.main, 0.84), clip=side)
     bright = luminance(canvas.main) < 0.7
@@ -187,13 +177,11 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     rim, k = along(upper.topline, 0.42)[0], last.scale
     path = curve(rim + [0, 1], last.at(0.655, 30), last.at(0.625, 7), count=8)
     if last.boot:
-        ankle = last.on_shaft(0.72, 56)
-        foot = curve(ankle, last.at(0.715, 30), last.at(0.70, 9))
+        foot = curve(last.on_shaft(0.72, 56), last.at(0.715, 30), last.at(0.70, 9))
         path = join(rim + [0, 3], foot)
     canvas.line(path, width=8.5 * k, colour=darker(canvas.main, 0.55), opacity=1)
     canvas.line(path, width=4.4 * k, colour=STEEL, opacity=1)
-    teeth = colour(0.25, 0.25, 0.25)
-    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=teeth, opacity=0.75)
+    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=TEETH, opacity=0.75)
     head = path[0] + [0, 3]
     for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
         pull = join(head, head + [1.5, length * k])

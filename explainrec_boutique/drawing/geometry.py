@@ -80,9 +80,7 @@ def join(*parts: Point | Points | Sequence[Point]) -> Points:
 
 def mirror(path: Points) -> Points:
     """The mirror image about x = 0, run backwards so that halves join end to end."""
-    flipped = path[::-1].copy()
-    flipped[:, 0] *= -1
-    return flipped
+    return path[::-1] * [-1.0, 1.0]
 
 
 def both(path: Points) -> tuple[Points, Points]:

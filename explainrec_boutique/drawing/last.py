@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,6 @@ BOOT_SCALE = 0.78
 TOE_SPRING = 3.0  # how far the tip of the toe is off the ground
 
 
-@dataclass(frozen=True)
 class Last:
     """A foot's form, in cloth units; x = 0 is the middle of the foot.
 
@@ -31,28 +30,15 @@ class Last:
         tip: share of the foot where the shoe ends in front; negative for a pointed toe.
     """
 
-    boot: bool
-    length: float
-    ground: float
-    sole: float
-    heel: float
-    scale: float
-    tip: float
-
-    @classmethod
-    def of(cls, design: Design) -> Last:
-        has, boot = design.attributes, "boots_height" in design.attributes
-        scale, heel = BOOT_SCALE if boot else 1.0, HEEL[has["heel_height"]]
+    def __init__(self, design: Design) -> None:
+        has, heel = design.attributes, HEEL[design.attributes["heel_height"]]
+        self.boot = "boots_height" in has
+        self.scale, self.ground = (BOOT_SCALE, 235.0) if self.boot else (1.0, 192.0)
+        self.length = 188 * self.scale
         sporty = has["heel_height"] in ("flat", "under_1_in")
-        return cls(
-            boot=boot,
-            length=188 * scale,
-            ground=235.0 if boot else 192.0,
-            sole=(6.0 + 1.5 * (design.fit + 1) * sporty) * scale,
-            heel=(heel + 1.5 * design.length if heel else 0.0) * scale,
-            scale=scale,
-            tip=-0.07 if has["toe_style"] == "pointed" else 0.0,
-        )
+        self.sole = (6.0 + 1.5 * (design.fit + 1) * sporty) * self.scale
+        self.heel = (heel + 1.5 * design.length if heel else 0.0) * self.scale
+        self.tip = -0.07 if has["toe_style"] == "pointed" else 0.0
 
     def x(self, share: float) -> float:
         return (share - 0.5) * self.length
@@ -80,8 +66,7 @@ class Last:
         return self.ground - self.sole - lift
 
 
-@dataclass(frozen=True)
-class Upper:
+class Upper(NamedTuple):
     """The side of a shoe above its sole.
 
     Attributes:

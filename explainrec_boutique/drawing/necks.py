@@ -6,7 +6,7 @@ where the back's rim runs; the inside of the back shows between the two. What li
 all classes of a kind, but for the boat neck, which is what a boat neck is.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ Shade = tuple[float, float, float]
 LOW, HIGH, ROUND = (2.5, 2.2, 0.35), (3.0, 2.5, 0.4), (3.0, 2.6, 0.4)
 
 
-@dataclass(frozen=True)
-class Neck:
+class Neck(NamedTuple):
     """Where the front ends, where the back does, and what stands out beyond both.
 
     Attributes:
@@ -138,18 +137,13 @@ def _draw_neckline(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None
 
 # ------------------------------------------------------------------ collar
 
-SHIRT_LEAF = join(
-    curve((HALF - 4, SHOULDER), (HALF - 1, SHOULDER - 5), (HALF + 3, SHOULDER), count=6),
-    curve((HALF + 3, SHOULDER), (HALF + 6, SHOULDER + 8), (29, 84), count=6)[1:],
-    ((12, 93), (0.5, 79), (HALF * 0.72, SHOULDER + 3)),
-)
-ROUND_LEAF = join(
-    (HALF + 1, SHOULDER - 3),
-    curve((HALF + 1, SHOULDER - 3), (40, 66), (32, 81), count=10),
-    curve((32, 81), (18, 99), (2, 80), count=10)[1:],
-    (0.5, 73),
-    curve((1, 73), (HALF - 2, 72), (HALF - 3, SHOULDER), count=6),
-)
+FOLD = curve((HALF - 4, SHOULDER), (HALF - 1, SHOULDER - 5), (HALF + 3, SHOULDER), count=6)
+SIDE = curve((HALF + 3, SHOULDER), (HALF + 6, SHOULDER + 8), (29, 84), count=6)
+SHIRT_LEAF = join(FOLD, SIDE[1:], ((12, 93), (0.5, 79), (HALF * 0.72, SHOULDER + 3)))
+OUTER = curve((HALF + 1, SHOULDER - 3), (40, 66), (32, 81), count=10)
+LOWER = curve((32, 81), (18, 99), (2, 80), count=10)
+INNER = curve((1, 73), (HALF - 2, 72), (HALF - 3, SHOULDER), count=6)
+ROUND_LEAF = join(OUTER[0], OUTER, LOWER[1:], (0.5, 73), INNER)
 
 
 def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
@@ -213,8 +207,7 @@ def _frill_edge(top: float, sag: float, half: float) -> Points:
 
 # The folded-over collar of a turtleneck: a soft drum.
 HALF_ROLL = join(
-    (0, 37.5),
-    curve((0, 37.5), (11, 37.5), (16.5, 33), count=6)[1:],
+    curve((0, 37.5), (11, 37.5), (16.5, 33), count=6),
     curve((16.5, 33), (21, 35), (20.5, 45), count=6)[1:],
     curve((20.5, 45), (20.5, 53), (19, 56), count=5)[1:],
     curve((19, 56), (10, 61.5), (0, 61.5), count=7)[1:],

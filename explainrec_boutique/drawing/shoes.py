@@ -42,7 +42,7 @@ HEEL_BLOCK = Finish(depth=4, contrast=0.7, edge=0.6)
 
 def draw_shoe(canvas: Canvas) -> None:
     """Draw the design's shoe or boot and its part masks."""
-    last = Last.of(canvas.design)
+    last = Last(canvas.design)
     upper = (_boot if last.boot else _low)(last, canvas.design)
     spot = ellipse((0, last.ground + 1), 0.53 * last.length, 5 * last.scale, 28)
     canvas.shadow(spot, drop=(0, 2), blur=4.5, strength=0.42)
@@ -88,9 +88,8 @@ def _boot(last: Last, design: Design) -> Upper:
     back = (*(last.on_shaft(*point) for point in calf), last.at(1.0, 26), last.at(0.985, 0))
     front = _below(smooth(*instep, *shin)[::-1], y)[::-1]
     heel = _below(smooth(*back), y)
-    rim, far = (
-        curve(front[-1], (front[-1] + heel[0]) / 2 + [0, sag], heel[0], count=13) for sag in (9, -9)
-    )
+    start, middle, stop = front[-1], (front[-1] + heel[0]) / 2, heel[0]
+    rim, far = (curve(start, middle + [0, sag], stop, count=13) for sag in (9, -9))
     toe = toe_outline(last, design.attributes["toe_style"])
     return Upper(join(toe, front, rim[1:-1], heel, last.base()[::-1]), front, rim, far)
 

@@ -5,17 +5,14 @@ what lies on it. Lengths only move the hem or the cuff, and the neck only change
 a counterfactual changes its own pixels and no others. Necks themselves are in `necks.py`.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
 from .fabric import thread_of, trim_of
-from .geometry import Point, Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
+from .geometry import Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
 from .marks import draw_mark
 from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
@@ -31,47 +28,31 @@ ARM = Finish(depth=7, contrast=0.8, folds=0.06)
 CUFF = Finish(depth=3, contrast=0.5)
 
 
-@dataclass(frozen=True)
-class Cut:
+class _Cut:
     """Measures of one top, in cloth units from its axis.
 
     Attributes:
         tip, armpit: upper and lower end of the right armhole.
         lean: sine and cosine of the angle of the right arm.
+        axes: unit vectors of the right arm: down along it, and outwards.
     """
 
-    tip: Point
-    armpit: Point
-    waist: float
-    hip: float
-    hem: float
-    sleeve: float
-    lean: tuple[float, float]
-
-    @classmethod
-    def of(cls, design: Design) -> Cut:
+    def __init__(self, design: Design) -> None:
         has, fit = design.attributes, design.fit
         sleeve, angle = SLEEVE[has["sleeves_length"]], 0.25 + 0.05 * fit
-        return cls(
-            tip=(45 + 2 * fit - (4 if not sleeve else 0), 67),
-            armpit=(41 + 3 * fit, 67 + ARMHOLE_DEPTH),
-            waist=37 + 4 * fit + (2 if design.neck == "lapel" else 0),
-            hip=41 + 5 * fit + 3 * design.flare,
-            hem=HEM[has["body_length"]] + 4 * design.length,
-            sleeve=sleeve + (2.5 * design.length if sleeve else 0),
-            lean=(on_grid(math.sin(angle)), on_grid(math.cos(angle))),
-        )
-
-    @property
-    def axes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Unit vectors of the right arm: down along it, and outwards."""
-        s, c = self.lean
-        return np.array([s, c]), np.array([c, -s])
+        self.tip = (45 + 2 * fit - (4 if not sleeve else 0), 67.0)
+        self.armpit = (41 + 3 * fit, 67 + ARMHOLE_DEPTH)
+        self.waist = 37 + 4 * fit + (2 if design.neck == "lapel" else 0)
+        self.hip = 41 + 5 * fit + 3 * design.flare
+        self.hem = HEM[has["body_length"]] + 4 * design.length
+        self.sleeve = sleeve + (2.5 * design.length if sleeve else 0)
+        self.lean = s, c = on_grid(math.sin(angle)), on_grid(math.cos(angle))
+        self.axes = np.array([s, c]), np.array([c, -s])
 
 
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
-    cut, neck = Cut.of(canvas.design), neck_of(canvas.design)
+    cut, neck = _Cut(canvas.design), neck_of(canvas.design)
     sleeve = _cap(cut) if cut.sleeve < 25 else _arm(cut)
     sleeves, body = both(sleeve) if cut.sleeve else (), _body(cut, neck)
     canvas.cast_shadow(body, *sleeves, *neck.extra)
@@ -88,44 +69,39 @@ def draw_top(canvas: Canvas) -> None:
 # ------------------------------------------------------------------ outlines
 
 
-def _armhole(cut: Cut) -> Points:
+def _armhole(cut: _Cut) -> Points:
     x, y = cut.tip
     return curve(cut.tip, (x - 8, y + 22), cut.armpit)
 
 
-def _hem_line(cut: Cut) -> Points:
+def _hem_line(cut: _Cut) -> Points:
     """The hem from right to left, sagging in the middle."""
     return bow(-float(_side(cut)[-1, 0]), cut.hem, 8, count=17)
 
 
-def _side(cut: Cut) -> Points:
+def _side(cut: _Cut) -> Points:
     """From the armpit past the waist to the hem. The same line for every body length."""
     y, waist = cut.armpit[1], cut.waist
-    middle = (waist + 0.4, y + 46)
-    line = join(
-        curve(cut.armpit, (waist, y + 24), middle, count=8),
-        curve(middle, (waist + 1, y + 70), (cut.hip, HEM["long"] + 4), count=8)[1:],
-    )
-    return down_to(line, cut.hem, gap=3)
+    middle, end = (waist + 0.4, y + 46), (cut.hip, HEM["long"] + 4)
+    above = curve(cut.armpit, (waist, y + 24), middle, count=8)
+    below = curve(middle, (waist + 1, y + 70), end, count=8)
+    return down_to(join(above, below[1:]), cut.hem, gap=3)
 
 
-def _body(cut: Cut, neck: Neck) -> Points:
+def _body(cut: _Cut, neck: Neck) -> Points:
     half_hem = _hem_line(cut)[1:9]
     right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
     return join(right, mirror(right))
 
 
-def _cap(cut: Cut) -> Points:
+def _cap(cut: _Cut) -> Points:
     (x, y), (ax, ay) = cut.tip, cut.armpit
     end = (x + cut.sleeve - 1, y + 21)
-    return join(
-        (x - 6, y - 2),
-        curve((x - 1, y - 1), (end[0], y + 5), end, count=8),
-        curve(end, (x + 4, y + 23), (ax - 1, ay - 7), count=6),
-    )
+    outer = curve((x - 1, y - 1), (end[0], y + 5), end, count=8)
+    return join((x - 6, y - 2), outer, curve(end, (x + 4, y + 23), (ax - 1, ay - 7), count=6))
 
 
-def _cuff(cut: Cut) -> Points:
+def _cuff(cut: _Cut) -> Points:
     """The end of the right sleeve, from outside to inside."""
     down, out = cut.axes
     outer = np.add(cut.tip, (-3.0, -2.0)) + down * cut.sleeve + out * 3
@@ -133,26 +109,24 @@ def _cuff(cut: Cut) -> Points:
     return join(outer, outer - out * width + down * 0.5)
 
 
-def _arm(cut: Cut) -> Points:
+def _arm(cut: _Cut) -> Points:
     down, out = cut.axes
     start, pit = np.add(cut.tip, (-3.0, -1.2)), np.add(cut.armpit, (-2.0, 1.0))
     elbow = start + down * cut.sleeve * 0.5 + out * 5.5
     outer, inner = _cuff(cut)
-    return join(
-        curve(start, start + [9.0, 4.0], elbow, count=8),
-        curve(elbow, elbow + down * cut.sleeve * 0.2, outer, count=6)[1:],
-        inner,
-        curve(inner, pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)[1:],
-    )
+    upper = curve(start, start + [9.0, 4.0], elbow, count=8)
+    lower = curve(elbow, elbow + down * cut.sleeve * 0.2, outer, count=6)
+    under = curve(inner, pit + down * 0.45 * max(cut.sleeve - 30, 8), pit, count=8)
+    return join(upper, lower[1:], under)
 
 
 # ------------------------------------------------------------------ drawing
 
 
-def _draw_sleeves(canvas: Canvas, cut: Cut, sleeves: tuple[Points, ...]) -> None:
+def _draw_sleeves(canvas: Canvas, cut: _Cut, sleeves: tuple[Points, ...]) -> None:
     s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
-        canvas.mark("sleeves_length", canvas.cloth(outline, replace(ARM, grain=(c, lean))))
+        canvas.mark("sleeves_length", canvas.cloth(outline, ARM._replace(grain=(c, lean))))
     if cut.sleeve > 25:
         up = cut.axes[0] * -5.0
         for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):
@@ -167,7 +141,7 @@ def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
         canvas.stitch(cuff + up, thread_of(canvas.main))
 
 
-def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
+def _draw_armholes(canvas: Canvas, cut: _Cut) -> None:
     for seam in both(_armhole(cut)):
         if cut.sleeve:
             canvas.line(seam, width=1.3, opacity=0.28)
@@ -177,7 +151,7 @@ def _draw_armholes(canvas: Canvas, cut: Cut) -> None:
         canvas.mark("sleeves_length", canvas.stroke(seam, width=12 if cut.sleeve else 17))
 
 
-def _draw_hem(canvas: Canvas, cut: Cut, front: Cover) -> None:
+def _draw_hem(canvas: Canvas, cut: _Cut, front: Cover) -> None:
     hem, line = cut.hem, _hem_line(cut)
     if canvas.design.detail == 3 and canvas.design.neck != "lapel":
         canvas.line(line - [0, 4.5], width=10, colour=trim_of(canvas.main), opacity=0.6, clip=front)

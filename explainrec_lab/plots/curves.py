@@ -79,16 +79,9 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
     for name, place in zip(ordered, places, strict=True):
         x, y, colour = ends[name]
         shift = (place - y) * points
-        ax.annotate(
-            plain(name),
-            (x, y),
-            (8 if abs(shift) < 1 else 20, shift),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-            annotation_clip=False,
-            arrowprops={**leader, "color": colour},
-        )
+        beside, arrow = (8 if abs(shift) < 1 else 20, shift), {**leader, "color": colour}
+        text = ax.annotate(plain(name), (x, y), beside, "data", "offset points", arrow)
+        text.set(color=colour, va="center", annotation_clip=False)
 
 
 def perturbation_curves(tables: Mapping[str, pd.DataFrame], *, title: str = "") -> Axes:

@@ -6,8 +6,7 @@ phone. `live/flow.js` draws the same while a reader changes the profile.
 
 import html
 import textwrap
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -47,8 +46,7 @@ class Explained(Protocol):
         """Columns `feature`, `kind` and `relevance`."""
 
 
-@dataclass(frozen=True)
-class _Flow:
+class _Flow(NamedTuple):
     """One ribbon: its label, the kind of feature, its signed relevance.
 
     Attributes:

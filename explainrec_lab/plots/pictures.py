@@ -9,8 +9,7 @@ Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,6 +29,7 @@ SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUP
 MASK_COLOUR = "#e4572e"
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
+Words = Sequence[str]
 
 
 # --------------------------------------------------------------------------- one picture
@@ -115,10 +115,7 @@ def overlay(
 
 
 def contact_sheet(
-    images: Any,
-    captions: Sequence[str] | None = None,
-    columns: int = 6,
-    inches: float = 1.5,
+    images: Any, captions: Sequence[str] | None = None, columns: int = 6, inches: float = 1.5
 ) -> Figure:
     """Pictures side by side, each with a caption below.
 
@@ -208,11 +205,7 @@ def _summed(relevance: Any) -> Float[ndarray, "pair height width"]:
 
 
 def _checked_rows(
-    images: Sequence[Any],
-    maps: list[ndarray],
-    titles: Sequence[str] | None,
-    masks: Any,
-    names: Sequence[str],
+    images: Sequence[Any], maps: list[ndarray], titles: Words | None, masks: Any, names: Words
 ) -> int:
     """The number of pairs, once everything has that many."""
     sides = len(images)
@@ -270,8 +263,7 @@ def box_figure(
 # --------------------------------------------------------------------------- purchases, reasons
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """One row of the sheet of reasons.
 
     Attributes:
@@ -300,13 +292,9 @@ def reasons_sheet(rows: Sequence[Reason]) -> Figure:
     require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {numbers}")
     n = numbers[0]
     widths = [1.0] * n + [0.25, 1.0, 1.7]
-    figure, axes = plt.subplots(
-        len(rows),
-        n + 3,
-        figsize=(1.25 * sum(widths), 1.4 * len(rows) + 0.3),
-        squeeze=False,
-        gridspec_kw={"width_ratios": widths, "wspace": 0.06, "hspace": 0.1},
-    )
+    size = (1.25 * sum(widths), 1.4 * len(rows) + 0.3)
+    grid = {"width_ratios": widths, "wspace": 0.06, "hspace": 0.1}
+    figure, axes = plt.subplots(len(rows), n + 3, figsize=size, squeeze=False, gridspec_kw=grid)
     for axis in axes.ravel():
         axis.axis("off")
     for line, row in zip(axes, rows, strict=True):

@@ -75,7 +75,7 @@ def propagated(rule: lrp.Rule | Callable[[nn.Module], lrp.Composite]) -> Explain
     return explain
 
 
-def conditional(only: str) -> Explainer:
+def _conditional(only: str) -> Explainer:
     """Relevance by the default rule that passes some units alone: `only` of `relation.explain`."""
 
     def explain(model: Any, *asked: Tensor) -> Any:
@@ -124,8 +124,8 @@ def _falling_gamma(model: nn.Module) -> lrp.Composite:
 
 # What needs units with names: the default rule from some of them alone.
 CONDITIONAL: dict[str, Explainer] = {
-    "LRP through attributes": conditional("attributes"),
-    "LRP through the main attribute": conditional("main attribute"),
+    "LRP through attributes": _conditional("attributes"),
+    "LRP through the main attribute": _conditional("main attribute"),
 }
 # The explainers of the table; all but the first are what the paper does not try.
 METHODS: dict[str, Explainer] = {

@@ -78,7 +78,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.manual_seed(0)
-    of_a_pair(10 * rounds)
+    of_a_pair(10 * ROUNDS)
     model = models.vgg16(weights=None).eval()  # random, by He's rule, so that signals live
     for layer in model.modules():
         if isinstance(layer, nn.ReLU):

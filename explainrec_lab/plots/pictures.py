@@ -9,7 +9,8 @@ Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -263,7 +264,8 @@ def box_figure(
 # --------------------------------------------------------------------------- purchases, reasons
 
 
-class Reason(NamedTuple):
+@dataclass(frozen=True)
+class Reason:
     """One row of the sheet of reasons.
 
     Attributes:

@@ -68,8 +68,8 @@ def of_a_pair(rounds: int) -> None:
     for batch in BATCHES:
         pair = tuple(torch.rand(2, batch, 3, 64, 64))
         forward = torch.no_grad()(partial(program, *pair))
-        runs = {"forward": forward, "LRP": partial(lrp.relevance, program, pair, rule=rule)}
-        seconds = in_turns(runs, rounds)
+        propagate = partial(lrp.relevance, program, pair, rule=rule)
+        seconds = in_turns({"forward": forward, "LRP": propagate}, rounds)
         ratio = (seconds["LRP"] / seconds["forward"]).median().round(2)
         say("pair", ratio, "x two forward passes", batch=batch, rounds=rounds)
 

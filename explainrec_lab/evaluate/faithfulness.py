@@ -261,7 +261,8 @@ def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
     for number, picture in enumerate(images):
         if picture.ndim != 4 or not len(picture) or len(picture) != len(images[0]):
             needed = "[pair, channel, height, width] with the same pairs, at least one"
-            raise ValueError(f"images: {number} has shape {tuple(picture.shape)}; needs {needed}")
+            shape = tuple(picture.shape)
+            raise ValueError(f"images: image {number} has shape {shape}; needs {needed}")
         if not picture.is_floating_point():
             raise ValueError(f"images: dtype {picture.dtype}; needs floats (divide uint8 by 255)")
     for number, each in enumerate(context):

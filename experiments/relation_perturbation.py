@@ -57,26 +57,25 @@ def _maps(found: Tested, dataset: Dataset) -> dict[str, Tensor]:
     maps = {name: explained(each, of, dataset, found.right)[1] for name, each, of in asked}
     shape = localisation.reference_maps(dataset, found.right.target)["silhouette"]
     maps["silhouette"] = torch.from_numpy(shape).float()
-    return maps | {"true region": _true(found, dataset).float()}
-
-
-def _true(found: Tested, dataset: Dataset) -> Tensor:
-    """The part masks of the targets."""
-    return torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
+    return maps
 
 
 def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     """Mass over area of all maps, the areas over their curves, and how the two agree."""
-    maps, truth = _maps(found, dataset), _true(found, dataset)
+    truth = torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
+    maps = _maps(found, dataset) | {"true region": truth.float()}
     mass = {name: np.nanmean(localisation.mass_ratio(each, truth)) for name, each in maps.items()}
-    n = len(found.right)
+    assert dataset.catalogue.images is not None
+    source, target = found.right.pictures(dataset.catalogue.images)
+    with torch.no_grad():
+        x, n = found.model.features(source), len(found.right)
     for name, value in mass.items():
         yield {"method": name, "measure": "mass_ratio", "value": float(value), "n": n}
     orders = [(name, order) for name in maps for order in ("most", "least")]
     for how in ("noise", "background"):
         areas = {}
         for name, order in [*orders, ("random", "random")]:
-            area = _area(found, dataset, maps.get(name), order, how)
+            area = _area(found, x, target, maps.get(name), order, how)
             row = {"method": name, "measure": "area over the curve", "how": how, "order": order}
             yield row | {"value": area, "n": n}
             areas[name, order] = area
@@ -86,12 +85,10 @@ def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
         yield row | {"value": float(alike.statistic), "n": len(blind)}
 
 
-def _area(found: Tested, dataset: Dataset, relevance: Tensor | None, order: str, how: str) -> float:
-    """The area over one curve: the sources stay whole, the targets suffer."""
-    assert dataset.catalogue.images is not None
-    source, target = found.right.pictures(dataset.catalogue.images)
-    with torch.no_grad():
-        x = found.model.features(source)
+def _area(
+    found: Tested, x: Tensor, target: Tensor, relevance: Tensor | None, order: str, how: str
+) -> float:
+    """The area over one curve: the sources, with features x, stay whole; the targets suffer."""
 
     def logit(image: Tensor, x: Tensor, user: Tensor, kind: Tensor) -> Tensor:
         return found.model.logit(x, found.model.features(image), user, kind)

@@ -89,7 +89,7 @@ class Explanation:
     """
 
     of: str
-    maps: tuple[Float[Tensor, pair * shape], ...]
+    maps: tuple[Float[Tensor, "pair ..."], ...]
     ledger: Ledger
     x: tuple[Float[Tensor, "pair D"], ...] = ()
     questions: tuple[Question, ...] = ()

@@ -20,7 +20,7 @@ from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
-from explainrec_lab.vision.naming import Naming
+from explainrec_lab.vision.naming import Naming, above_mean
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
@@ -67,8 +67,7 @@ class Shares(nn.Module):
     @staticmethod
     def shares(scores: Float[Tensor, "item answer"], classes: int) -> Float[Tensor, "item class"]:
         """`SCALE` times the share of each of the first `classes` answers of one question."""
-        above = scores - scores[:, :classes].mean(dim=1, keepdim=True)
-        evidence = above.relu().square()
+        evidence = above_mean(scores, classes).relu().square()
         return SCALE * (evidence / (evidence.sum(dim=1, keepdim=True) + 1e-6))[:, :classes]
 
 

@@ -257,14 +257,13 @@ def truth_table(
         blind = localisation.reference_maps(shop, items)
         maps |= {name: np.array(np.split(blind[name], 2)) for name in ("centre", "silhouette")}
     regions = localisation.attribute_masks(shop, items)
-    tables = []
+    there, tables = np.asarray(regions.any(axis=(2, 3))), []
     for of, mask in TRUTHS.items():
         true = localisation.relation_masks(shop, pairs.rows, of)
         for name, found in maps.items():
             table = localisation.pair_scores(list(found), true, sign).reset_index()
             if of == "attribute":
                 density = localisation.densest_attribute(np.concatenate(found), regions, sign)
-                there = np.asarray(regions.any(axis=(2, 3)))
                 hits = _hits_of(density, reasons.T.ravel(), there)
                 table.loc[: len(items) - 1, "densest"] = hits
             tables.append(table.assign(method=name, truth=of, mask=mask))

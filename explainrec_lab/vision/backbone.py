@@ -32,7 +32,7 @@ _LETTERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
 VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
 # The same for a small network of ours, which starts with a 6 x 6 filter at every second pixel and
 # ends with a 1 x 1 one: few channels, each at 8 x 8 places of a picture of 64 pixels.
-COMPACT = [32, "M", 64, 64, "M", 128, 128, 128, 32]
+COMPACT = [(32, 6, 2), "M", 64, 64, "M", 128, 128, 128, (32, 1, 1)]  # with kernel, stride
 # What comes at a fraction of its width.
 NARROW = (*VGG_PLANS, "compact")
 NORM_LAYERS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm2d, "scale": ScaleNorm}
@@ -163,17 +163,15 @@ def backbone(
 
 def _narrow(name: str, width: float, norm: str | None) -> nn.Sequential:
     """The convolutions of a VGG or of `compact` at a fraction of their channels."""
-    plan = COMPACT if name == "compact" else VGG_PLANS[name][:-1]  # without the last pooling
+    plan: list[Any] = COMPACT if name == "compact" else VGG_PLANS[name][:-1]  # no last pooling
     layers: list[nn.Module] = []
     before = 3
-    for place, channels in enumerate(plan):
-        if channels == "M":
+    for part in plan:
+        if part == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        after = max(1, round(int(channels) * width))
-        kernel, stride = (3, 1)
-        if name == "compact":
-            kernel, stride = (6, 2) if not place else (1 if place == len(plan) - 1 else 3, 1)
+        channels, kernel, stride = part if isinstance(part, tuple) else (int(part), 3, 1)
+        after = max(1, round(channels * width))
         layers += [*_convolution(before, after, kernel, stride, norm), nn.ReLU(inplace=True)]
         before = after
     return nn.Sequential(*layers)

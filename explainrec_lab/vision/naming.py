@@ -134,16 +134,19 @@ class Naming(nn.Module):
         this one rather than the others. A question applies where its best class beats the answer
         'does not apply'.
         """
-        applies = []
-        for scores, count in zip(self.scores(maps), self.n_classes, strict=True):
-            best = scores[:, :count].amax(dim=1)
-            applies.append(best - (scores[:, count] if scores.shape[1] > count else best - 1))
-        return self.classes(maps), torch.stack(applies, dim=1)
+        scores, applies = self.scores(maps), []
+        for own, count in zip(scores, self.n_classes, strict=True):
+            best = own[:, :count].amax(dim=1)
+            applies.append(best - (own[:, count] if own.shape[1] > count else best - 1))
+        return self._classes(scores), torch.stack(applies, dim=1)
 
     def classes(self, maps: Maps) -> Float[Tensor, "item class"]:
         """Scores of all classes, one question after the other, above each question's mean."""
-        own = zip(self.scores(maps), self.n_classes, strict=True)
-        return torch.cat([s[:, :n] - s[:, :n].mean(dim=1, keepdim=True) for s, n in own], dim=1)
+        return self._classes(self.scores(maps))
+
+    def _classes(self, scores: Sequence[Float[Tensor, "item answer"]]) -> Tensor:
+        own = zip(scores, self.n_classes, strict=True)
+        return torch.cat([above_mean(each, n)[:, :n] for each, n in own], dim=1)
 
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item class"]:
         """The scores of `classes`."""
@@ -168,6 +171,11 @@ class Naming(nn.Module):
             last = self.n_classes[question] - 1
             raise ValueError(f"codes: {what} (0..{last}), at item {item}")
         return codes + (limits.cumsum(0) - limits)
+
+
+def above_mean(scores: Float[Tensor, "item answer"], classes: int) -> Float[Tensor, "item answer"]:
+    """How far the score of each answer to a question stands above the mean of its classes."""
+    return scores - scores[:, :classes].mean(dim=1, keepdim=True)
 
 
 def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequential:

@@ -149,6 +149,7 @@ def pair_figure(
     *,
     masks: Any = None,
     names: Sequence[str] = ("source", "target"),
+    ends: tuple[str, str] = ("speaks against", "speaks for"),
     inches: float = 1.6,
 ) -> Figure:
     """One row a pair: each image beside its relevance, under the row's title.
@@ -162,6 +163,7 @@ def pair_figure(
         masks: bool `[pair, image, height, width]`, outlined on the relevance: part masks of the
             reasons (`localisation.relation_masks`); say in the caption which masks they are.
         names: one for each image of a pair, below the last row.
+        ends: what orange and blue mean: of a distance, blue does not speak *for* a relation.
 
     Raises:
         ValueError: numbers of images, maps, names, titles or masks that do not agree.
@@ -185,17 +187,17 @@ def pair_figure(
         said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=10)
         said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
         axis.set_title("M", size=10, alpha=0)  # but every row keeps its height, also when cropped
-    _legend(figure, axes)
+    _legend(figure, axes, ends)
     return figure
 
 
-def _legend(figure: Figure, axes: ndarray) -> None:
+def _legend(figure: Figure, axes: ndarray, ends: tuple[str, str]) -> None:
     """A bar that names the two ends of the scale."""
     scale = ScalarMappable(Normalize(-1, 1), SIGNED)
     bar = figure.colorbar(
         scale, ax=axes.ravel().tolist(), location="bottom", shrink=0.45, aspect=28, pad=0.02
     )
-    bar.set_ticks([-1, 0, 1], labels=["speaks against", "0", "speaks for"])
+    bar.set_ticks([-1, 0, 1], labels=[ends[0], "0", ends[1]])
     bar.ax.tick_params(length=0, labelsize=9)
     bar.outline.set_visible(False)
 

@@ -166,7 +166,7 @@ def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) ->
         how = best.get(VARIANTS.get(name, (name, "")), {})
         model, columns = trained(name, shop, CPU.d, seed, seen_by, **how)
         for found in scores_of(model, drawn):
-            yield Result(data="hm", n=users[found["group"]], **columns, **found)
+            yield {"data": "hm", "n": users[found["group"]], **columns, **found}
         if isinstance(model, saers.SAERS):
             yield from results(named(model, shop, schema), data="hm", **columns)
 

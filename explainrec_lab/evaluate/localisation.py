@@ -27,7 +27,7 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present
+from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present, require
 from explainrec_lab.evaluate.truth import NO_REASON
 
 SIGNS = ("positive", "negative", "absolute")
@@ -89,8 +89,7 @@ def pointing_game(
 
 def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
     """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
+    require(tolerance >= 0, f"tolerance: {tolerance} pixels must be at least 0")
     masks = _array(mask).astype(bool)
     if tolerance:
         far = [distance_transform_edt(~each) for each in masks]
@@ -263,8 +262,7 @@ def _checked(
     if values.ndim != 3 or values.shape != inside.shape:
         needed = "both need [event, height, width], channels summed away"
         raise ValueError(f"relevance and mask: shapes {values.shape} and {inside.shape}; {needed}")
-    if not np.isfinite(values).all():
-        raise ValueError("relevance: nan or infinite values among the pixels")
+    require(np.isfinite(values).all(), "relevance: nan or infinite values among the pixels")
     check_choice("sign", sign, SIGNS)
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
     flat = len(values), -1

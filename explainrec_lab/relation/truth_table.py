@@ -41,7 +41,7 @@ from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import COLOURS_OF_FAMILY, SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present, require
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
@@ -151,8 +151,7 @@ def explained(
     Raises:
         ValueError: a model in training mode.
     """
-    if model.training:
-        raise ValueError("model: is in training mode; call model.eval() first")
+    require(not model.training, "model: is in training mode; call model.eval() first")
     device = next(model.parameters()).device
     found = []
     for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
@@ -184,8 +183,7 @@ def right_pairs(
     Raises:
         ValueError: a data set without truth, or logits that are not one a pair.
     """
-    if len(logits) != len(pairs):
-        raise ValueError(f"logits: {len(logits)} for {len(pairs)} pairs")
+    require(len(logits) == len(pairs), f"logits: {len(logits)} for {len(pairs)} pairs")
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(seed)
     chosen = [

@@ -137,7 +137,7 @@ def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> I
             row = {"method": method, "attribute": name, "n": int(scores.products)}
             row["classes"] = int(scores.classes)
             for measure in ("accuracy", "balanced accuracy"):
-                yield row | {"measure": measure, "value": float(scores[measure])}
+                yield row | {"measure": measure, "value": scores[measure]}
 
 
 # Pictures that a network sees at a time.

@@ -37,6 +37,8 @@ TRUTHS = {"attribute": "part mask", "colour": "silhouette", "together": "part ma
 VIEWS = ("source", "target", "pooled")
 
 Map = ndarray | Tensor
+# Regions of both pictures of each pair.
+Ends = Bool[ndarray, "pair 2 height width"]
 
 
 # --------------------------------------------------------------------------- scores of one image
@@ -118,9 +120,7 @@ def densest_attribute(
 # --------------------------------------------------------------------------- scores of pairs
 
 
-def pair_scores(
-    relevance: Sequence[Map], masks: Bool[ndarray, "pair 2 height width"], sign: str = "positive"
-) -> pd.DataFrame:
+def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -> pd.DataFrame:
     """All scores of both images of each pair, and of the two together.
 
     In the view 'pooled' the pixels of both images compete: an explanation that puts all relevance
@@ -167,9 +167,7 @@ def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
 # --------------------------------------------------------------------------- the truth, gathered
 
 
-def relation_masks(
-    dataset: Dataset, pairs: Any, truth: str = "attribute"
-) -> Bool[ndarray, "pair 2 height width"]:
+def relation_masks(dataset: Dataset, pairs: Any, truth: str = "attribute") -> Ends:
     """The true region of some relations, in the source and in the target.
 
     Both are empty where nothing is behind the pair (label noise).

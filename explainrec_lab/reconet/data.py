@@ -218,17 +218,13 @@ class Examples:
         """Number of targets: each has its loss."""
         return len(self.targets.ids)
 
-    def _sets(self) -> tuple[Sets, Sets, Sets]:
-        return self.inputs, self.targets, self.silenced
-
     def rows(self, start: int, stop: int) -> Examples:
         """The examples of users start..stop-1."""
-        return Examples(*(sets.rows(start, stop) for sets in self._sets()))
+        return Examples(*(sets.rows(start, stop) for sets in vars(self).values()))
 
     def joined(self, more: Examples) -> Examples:
         """These users, then `more` users."""
-        both = zip(self._sets(), more._sets(), strict=True)
-        return Examples(*(ours.joined(theirs) for ours, theirs in both))
+        return Examples(**{name: own.joined(vars(more)[name]) for name, own in vars(self).items()})
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
@@ -236,7 +232,7 @@ class Examples:
         return self.rows(edges[index], edges[index + 1])
 
     def to(self, device: torch.device | str) -> Examples:
-        return Examples(*(sets.to(device) for sets in self._sets()))
+        return Examples(*(sets.to(device) for sets in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ from explainrec_lab.vision.homogeneous import convolutions, default_rule
 
 # Relevance of both pictures: `[pair, 3, height, width]` each, or without channels.
 Maps: TypeAlias = tuple[Tensor, Tensor]
+# Of each question, in the source and in the target.
+OfUnits: TypeAlias = Float[ndarray, "pair 2 question"]
 # (model, images_i, images_j, user, kind) -> maps.
 Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Maps]
 
@@ -275,9 +277,7 @@ def _hits_of(
     return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
 
 
-def unit_scores(
-    shop: Dataset, pairs: Pairs, relevance: Float[ndarray, "pair 2 question"]
-) -> pd.DataFrame:
+def unit_scores(shop: Dataset, pairs: Pairs, relevance: OfUnits) -> pd.DataFrame:
     """Does an explanation in named features name the true attribute, and colour where it counts?
 
     Only what speaks *for* a relation names anything, and ties are shared, so that an explanation
@@ -367,9 +367,7 @@ def _drawn_again(scores: pd.DataFrame, draws: int) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def switch_effects(
-    model: RelationModel, shop: Dataset, pairs: Pairs
-) -> Float[ndarray, "pair 2 question"]:
+def switch_effects(model: RelationModel, shop: Dataset, pairs: Pairs) -> OfUnits:
     """What the model itself goes by: how far d rises when one thing is drawn differently.
 
     Each attribute of each item is switched to its other classes, and its main colour to one of

@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from build import executed
+from build import SETTINGS, executed
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
 
@@ -79,8 +79,9 @@ class RunTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         srcdir = Path(self.env.srcdir)
         rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
-        for settings in sorted(path.name for path in srcdir.parent.iterdir() if path.suffix == ""):
-            times = executed(srcdir.with_name(settings))
+        for settings in SETTINGS:
+            if not (times := executed(srcdir.with_name(settings))):
+                continue
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
                 took = f"{duration(time['seconds'])} | {hardware(time)}"

@@ -118,8 +118,8 @@ def _write(
         "unseen items": unseen,
         "scores": scores,
     }
-    with whole_file(FOLDER / f"{name}.safetensors") as part:
-        part.write_bytes(content)
-    with whole_file(FOLDER / f"{name}.json") as part:
-        part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with whole_file(FOLDER / f"{name}.safetensors") as file:
+        file.write_bytes(content)
+    with whole_file(FOLDER / f"{name}.json") as file:
+        file.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(name, f"{len(content) / 1e6:.2f} MB", scores)

@@ -35,11 +35,9 @@ def cache_dir() -> Path:
 
     Who has no home gets a folder beside the system's temporary files.
     """
-    found = Path(os.environ.get("EXPLAINREC_CACHE") or pooch.os_cache("explainrec_lab"))
-    if found.parts[:1] != ("~",):
-        return found
     with suppress(RuntimeError):
-        return found.expanduser()
+        given = os.environ.get("EXPLAINREC_CACHE") or pooch.os_cache("explainrec_lab")
+        return Path(given).expanduser()
     return Path(tempfile.gettempdir()) / f"explainrec_lab-{os.getuid()}"
 
 

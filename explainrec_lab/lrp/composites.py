@@ -16,6 +16,7 @@ from explainrec_lab.lrp.rules import Epsilon, Gamma, Layer, Rule, ZBox
 Selector = Callable[[Layer], bool]
 KINDS = ("linear", "convolution", "normalisation", "pooling", "addition")
 WEIGHTED = ("linear", "convolution")
+ATTENTION = ("AttnLRP", "CP-LRP")
 
 
 def kind(*kinds: str) -> Selector:
@@ -42,10 +43,19 @@ class Composite:
     Attributes:
         table: (selector, rule) pairs; the first that fits decides.
         rest: the epsilon rule of all other layers.
+        attention: 'AttnLRP' divides a product of two signals equally and goes through the softmax
+            by its gradient (Achtibat et al., 2024); 'CP-LRP' holds attention weights constant (Ali
+            et al., 2022). Both hold constant what normalisations divide by.
     """
 
     table: Sequence[tuple[Selector, Rule]] = ()
     rest: Epsilon = Epsilon()  # noqa: RUF009 (frozen)
+    attention: str = ATTENTION[0]
+
+    def __post_init__(self) -> None:
+        if self.attention not in ATTENTION:
+            choices = " or ".join(map(repr, ATTENTION))
+            raise ValueError(f"attention: {self.attention!r}; choose {choices}")
 
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""

@@ -16,7 +16,6 @@ from explainrec_lab.lrp.rules import Epsilon, Gamma, Layer, Rule, ZBox
 Selector = Callable[[Layer], bool]
 KINDS = ("linear", "convolution", "normalisation", "pooling", "addition")
 WEIGHTED = ("linear", "convolution")
-ATTENTION = ("AttnLRP", "CP-LRP")
 
 
 def kind(*kinds: str) -> Selector:
@@ -50,12 +49,11 @@ class Composite:
 
     table: Sequence[tuple[Selector, Rule]] = ()
     rest: Epsilon = Epsilon()  # noqa: RUF009 (frozen)
-    attention: str = ATTENTION[0]
+    attention: str = "AttnLRP"
 
     def __post_init__(self) -> None:
-        if self.attention not in ATTENTION:
-            choices = " or ".join(map(repr, ATTENTION))
-            raise ValueError(f"attention: {self.attention!r}; choose {choices}")
+        if self.attention not in ("AttnLRP", "CP-LRP"):
+            raise ValueError(f"attention: {self.attention!r}; choose 'AttnLRP' or 'CP-LRP'")
 
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""

@@ -288,41 +288,33 @@ def written_out(trace: Trace, call: Call) -> Any:
 
 
 def attention(trace: Trace, call: Call) -> Tensor:
-    """`scaled_dot_product_attention`: each of its steps by its own rule."""
-    if call.argument("dropout_p", 4):
+    """`scaled_dot_product_attention` by its definition, each step with a rule of its own.
+
+    A query that may look nowhere gets 0, as torch has it.
+    """
+    order = "query key value attn_mask dropout_p is_causal scale enable_gqa"
+    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
+    query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
+    if of["dropout_p"]:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
     with torch.no_grad():
-        value = call.run()
+        out = call.run()
     with trace.watch:
-        path = _attention(*call.args, **call.kwargs)
-    return trace.step(value, lambda g: (g,), path, depth=trace.mark_of(path).depth)
-
-
-def _attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """torch's definition; a query that may look nowhere gets 0."""
-    if enable_gqa:
-        heads = query.shape[-3]
-        key, value = (t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value))
-    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if attn_mask is None:
-        return scores.softmax(-1) @ value
-    if attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -torch.inf)
-    else:
-        scores = scores + attn_mask
-    nowhere = (scores == -torch.inf).all(-1, keepdim=True)
-    return scores.masked_fill(nowhere, 0.0).softmax(-1).masked_fill(nowhere, 0.0) @ value
+        if of["enable_gqa"]:
+            many = query.shape[-3] // key.shape[-3], query.shape[-3] // value.shape[-3]
+            key, value = key.repeat_interleave(many[0], -3), value.repeat_interleave(many[1], -3)
+        scale = query.shape[-1] ** -0.5 if of["scale"] is None else of["scale"]
+        scores = query @ key.mT * scale
+        if of["is_causal"]:
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if mask is not None:
+            boolean = mask.dtype == torch.bool
+            scores = scores.masked_fill(~mask, -torch.inf) if boolean else scores + mask
+            nowhere = (scores == -torch.inf).all(-1, keepdim=True)
+            scores = scores.masked_fill(nowhere, 0.0)
+        weights = scores.softmax(-1)
+        path = (weights if mask is None else weights.masked_fill(nowhere, 0.0)) @ value
+    return trace.step(out, lambda g: (g,), path, depth=call.depth)
 
 
 # --- norms ---------------------------------------------------------------------------------------
@@ -357,8 +349,7 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
     rms = call.operation == "rms_norm"
     x, eps = call.argument("input", 0), call.argument("eps", 3 if rms else 4)
     weight, bias = call.argument("weight", 2), None if rms else call.argument("bias", 3)
-    if eps is None:
-        eps = torch.finfo(x.dtype).eps if rms else 1e-5
+    eps = (torch.finfo(x.dtype).eps if rms else 1e-5) if eps is None else eps
     if call.operation != "group_norm":
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))

@@ -5,7 +5,6 @@ python -m experiments weights    train the networks that the pages load
 """
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -18,7 +17,6 @@ from experiments.record import Result, record
 from explainrec_lab import data
 from explainrec_lab.data.store import FOLDER
 
-RESULTS = Path(__file__).resolve().parents[1] / FOLDER
 # Module -> its experiments.
 MODULES = {
     "search": ("reconet_search", "reconet_search_households"),
@@ -49,11 +47,6 @@ COMMANDS: dict[str, Callable[[], None]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # no letter that a terminal lacks stops it
     asked = _parser().parse_args(arguments)
     try:
         _run(asked)
@@ -69,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / FOLDER)
     return parser
 
 
@@ -85,4 +78,6 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # no letter that a terminal lacks stops a run
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

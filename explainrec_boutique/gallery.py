@@ -121,9 +121,7 @@ class Gallery:
     def _move(self) -> None:
         """Draw where it can be, for as long as this gallery lives: the folder may only be read."""
         _warn(f"no pictures can be kept in {self.path}", "drawn for this run alone")
-        self._temporary = tempfile.TemporaryDirectory(
-            prefix="boutique-", ignore_cleanup_errors=True
-        )
+        self._temporary = tempfile.TemporaryDirectory(prefix="boutique-")
         self.path = Path(self._temporary.name) / self.path.name
         self._whole[:] = False
         self.__dict__.pop("_rows", None)
@@ -162,9 +160,7 @@ class Gallery:
             helper.join()
         _draw_rows(*self._job(self._not_whole(todo)))  # what a helper that failed has left
         if self._not_whole(missing):
-            raise OSError(
-                f"{self.path}: no room for pictures of {len(todo)} items: free some there"
-            )
+            raise OSError(f"{self.path}: no room for {len(todo)} pictures: free some there")
 
     def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}

@@ -8,6 +8,7 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `settin
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should 
     from lightning_fabric import Fabric
 
 B = TypeVar("B", bound=Batch)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,13 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
 
 
 # --------------------------------------------------------------------------- trained once
+
+
+def timed(action: Callable[[], T]) -> tuple[T, float]:
+    """What an action gives, and its CPU seconds."""
+    start = time.process_time()
+    found = action()
+    return found, time.process_time() - start
 
 
 # Beside the weights of a kept model: the CPU seconds that they took.

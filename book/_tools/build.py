@@ -168,27 +168,24 @@ def hardware() -> dict[str, int]:
     return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
 
 
-def file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sealed(row: dict[str, Any], notebook: Path) -> dict[str, Any]:
+    """What is kept of an executed notebook, with a checksum of that and of the notebook."""
+    said = {name: value for name, value in row.items() if name != "sha256"}
+    return said | {"sha256": digest(json.dumps(said).encode() + notebook.read_bytes())}
 
 
 def executed(tree: Path) -> dict[str, dict[str, Any]]:
-    """What the record of an executed copy says of its notebooks: those that are as they were left.
-
-    Nothing, if the record itself is damaged.
-    """
+    """What the record of an executed copy says of its notebooks, if they are as they were left."""
     try:
-        record = json.loads((tree / "run-times.json").read_text(encoding="utf-8"))
-        rows = record["notebooks"]
-        if record["sha256"] != sum_of(rows):
-            return {}
-        return {n: row for n, row in rows.items() if row["sha256"] == file_hash(tree / n)}
+        rows = json.loads((tree / "run-times.json").read_text(encoding="utf-8"))["notebooks"]
+        there = {name: row for name, row in rows.items() if (tree / name).is_file()}
+        return {name: row for name, row in there.items() if row == sealed(row, tree / name)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-
-
-def sum_of(rows: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def execute(settings: str) -> None:
@@ -197,9 +194,7 @@ def execute(settings: str) -> None:
     with alone(final) as tree:
         done = executed(final)
         shared = shared_key(settings).encode()
-        keys = {
-            n: hashlib.sha256(shared + (ROOT / n).read_bytes()).hexdigest() for n in notebooks()
-        }
+        keys = {n: digest(shared + (ROOT / n).read_bytes()) for n in notebooks()}
         stale = [name for name, key in keys.items() if done.get(name, {}).get("key") != key]
         stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
         same = len(keys) - len(stale)
@@ -210,9 +205,9 @@ def execute(settings: str) -> None:
         if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        rows = {n: (new.get(n) or done[n]) | {"sha256": file_hash(tree / n)} for n in keys}
-        times = {"settings": settings, "notebooks": rows, "sha256": sum_of(rows)}
-        (tree / "run-times.json").write_text(json.dumps(times, indent=1), encoding="utf-8")
+        rows = {n: sealed(new.get(n) or done[n], tree / n) for n in keys}
+        times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
+        (tree / "run-times.json").write_text(times, encoding="utf-8")
         take_place(tree, final)
 
 

@@ -66,7 +66,7 @@ def digest(*matrices: sparse.csr_array) -> str:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def _one_at_a_time(path: Path) -> Iterator[None]:
     """Only one process at a time makes `path`; the others wait, and find it made.
 
     Two notebooks that need the same trained model would otherwise both train it. In a folder that
@@ -122,21 +122,25 @@ def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, nda
     is told and made again. Several processes may ask: one makes, the others wait and read. Where
     nothing can be written, a warning says so, and what was made is not lost.
     """
-    found = _read(path)
-    if found is None:
-        with one_at_a_time(path):
-            found = _read(path)
-            if found is None:
-                with suppress(OSError):
-                    path.stat()
-                    warnings.warn(f"{path} is damaged: it is made again", stacklevel=2)
-                found = {name: np.asarray(array, order="C") for name, array in make().items()}
-                _keep(path, found)
-    return found
+    from safetensors.numpy import save
 
-
-def _sum(path: Path, content: bytes) -> bytes:
-    return hashlib.sha256(path.name.encode() + content).digest()
+    if (found := _read(path)) is not None:
+        return found
+    with _one_at_a_time(path):
+        if (found := _read(path)) is not None:
+            return found
+        with suppress(OSError):
+            path.stat()
+            warnings.warn(f"{path} is damaged: it is made again", stacklevel=2)
+        made = {name: np.asarray(array, order="C") for name, array in make().items()}
+        content = save(made)
+        try:
+            with whole_file(path) as part:
+                part.write_bytes(content + _sum(path, content))
+        except OSError as error:
+            told = "free some space there, or name another folder in EXPLAINREC_CACHE"
+            warnings.warn(f"{path} could not be kept ({error.strerror}): {told}", stacklevel=2)
+        return made
 
 
 def _read(path: Path) -> dict[str, ndarray] | None:
@@ -152,19 +156,8 @@ def _read(path: Path) -> dict[str, ndarray] | None:
         return None
 
 
-def _keep(path: Path, arrays: dict[str, ndarray]) -> None:
-    from safetensors.numpy import save
-
-    content = save(arrays)
-    try:
-        with whole_file(path) as part:
-            part.write_bytes(content + _sum(path, content))
-    except OSError as error:
-        warnings.warn(
-            f"{path} could not be kept ({error.strerror}), and will be made again: free some space "
-            "there, or name a folder that you may write to in EXPLAINREC_CACHE",
-            stacklevel=3,
-        )
+def _sum(path: Path, content: bytes) -> bytes:
+    return hashlib.sha256(path.name.encode() + content).digest()
 
 
 # -------------------------------------------------------------------------- recorded results

@@ -292,18 +292,17 @@ def _check_hash(path: Path, start: str) -> None:
 
 def _load_own(network: nn.Module, name: str, folder: Path) -> None:
     """`<name>-features.fp16.safetensors` (convolutions alone) or `<name>.fp16.safetensors`."""
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     parts = {"-features": getattr(network, "features", None), "": network}
     paths = {folder / f"{name}{end}.fp16.safetensors": each for end, each in parts.items() if each}
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        tried = " nor ".join(path.name for path in paths)
+        tried = " nor ".join(each.name for each in paths)
         raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {tried}")
     try:
         state = load(path.read_bytes())
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except Exception as error:  # of several libraries
         raise ValueError(f"{path}: no whole safetensors file ({error}): get it anew") from error
     _fill(paths[path], state, name, path)
 

@@ -23,7 +23,7 @@ from explainrec_lab.data.store import (
     content_key,
     data_dir,
     kept,
-    one_at_a_time,
+    _one_at_a_time,
     whole_file,
 )
 
@@ -97,7 +97,7 @@ def test_what_two_ask_for_is_made_by_one(tmp_path: Path) -> None:
     target, made = tmp_path / "made.txt", []
 
     def ask(_: int) -> str:
-        with one_at_a_time(target):
+        with _one_at_a_time(target):
             if not target.exists():
                 made.append(1)
                 time.sleep(0.05)

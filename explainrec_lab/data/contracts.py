@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -47,7 +47,7 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
     return array.astype(np.int64)
 
 
-def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None:
+def check_columns(name: str, table: pd.DataFrame, needed: Sequence[Hashable]) -> None:
     """Raise a ValueError that lists the missing and the present columns of `table`, or says that
     it is no table, or that two of its columns share a name."""
     if not isinstance(table, pd.DataFrame):
@@ -81,7 +81,7 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
     check_filled(name, column.to_frame(), "fill it or drop the row first")
     kind, told = pd.api.types.infer_dtype(column, skipna=False), f"{name}: column {column.name!r}"
     try:
-        if kind not in NUMBERS:
+        if kind not in NUMBERS or (whole and kind == "boolean"):
             raise ValueError(f"it holds {kind}")
         found = pd.to_numeric(column).to_numpy()
         wide = found.astype(np.float64)
@@ -95,7 +95,7 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
     if not good.all():
         row = int(good.argmin())
         needs = f"whole numbers below {limit:.0f}" if whole else "finite numbers"
-        raise ValueError(f"{told} must hold {needs}; row {row} is {column.iloc[row]!r}")
+        raise ValueError(f"{told} must hold {needs}; row {row} is {column.tolist()[row]}")
     return found.astype(np.int64 if whole else np.float32)
 
 
@@ -213,8 +213,8 @@ class Features:
         check_columns("table", table, list(columns))
         parts = [cls.none(len(table))]
         for column, word in columns.items():
-            cells = table[column].map(worded)
             try:
+                cells = table[column].map(worded)
                 codes, values = pd.factorize(cells, sort=True)
             except TypeError as error:
                 told = f"column {column!r} holds no single values ({error})"

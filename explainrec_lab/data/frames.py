@@ -14,18 +14,8 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.contracts import (
-    BLANK,
-    Catalogue,
-    Dataset,
-    Features,
-    Interactions,
-    check_columns,
-    check_filled,
-    exact_up_to,
-    numbers,
-    worded,
-)
+from explainrec_lab.data import contracts
+from explainrec_lab.data.contracts import Catalogue, Dataset, Features, Interactions, check_columns
 
 # What files call a column, without capitals, spaces and signs.
 USUAL = {
@@ -41,7 +31,7 @@ USUAL = {
 }
 
 # What events count without these columns.
-ABSENT = {"value": "each event counts 1", "time": "all times are 0"}
+ABSENT = {"value": "each event counts 1", "time": "all are 0"}
 
 
 def from_frames(
@@ -81,6 +71,7 @@ def from_frames(
             or of floats that may have merged, an event whose user or item is in no table, a value
             that is no finite number, a time that is no date and no whole number.
     """
+    check_columns("events", events, [])
     taken = _taken(events, {"user": user, "item": item, "value": value, "time": time})
     ids = {role: _ids("events", events[taken[role]]) for role in ("user", "item")}
     item_table = _titled(_table("items", "item", items, taken["item"], ids["item"]))
@@ -94,19 +85,23 @@ def from_frames(
         user=_positions("user", ids["user"], user_table["original_id"]),
         item=_positions("item", ids["item"], item_table["original_id"]),
         time=when,
-        value=numbers("events", value_of),
+        value=contracts.numbers("events", value_of),
         users=user_table,
         n_items=len(item_table),
         user_features=Features.from_columns(user_table, sets[2]),
         item_features=Features.joined([Features.from_columns(item_table, sets[1]), *features]),
     )
     said = [f"{role} is {column!r}" for role, column in taken.items() if role != column] + [unit]
-    said += [f"no {role}: {why}" for role, why in ABSENT.items() if role not in taken]
+    said += [f"no {role}, so {why}" for role, why in ABSENT.items() if role not in taken]
     unused = [str(column) for column in events if column not in taken.values()]
-    said.append(f"not used: {', '.join(unused)}" if unused else "")
-    notes = [f"events: {each}" for each in said if each and len(events)]
+    said += [f"not used: {', '.join(unused)}"] if unused else []
+    notes = [f"events: {'; '.join(filter(None, said))}"] if any(said) and len(events) else []
     if unused:
-        warnings.warn("; ".join(notes), stacklevel=2)
+        warnings.warn(notes[0], stacklevel=2)
+    for word, table in (("items", item_table), ("users", user_table)):
+        known = ["original_id", "title", "category", *(key for each in sets for key in each)]
+        if rest := [str(column) for column in table if column not in known]:
+            notes.append(f"{word}: no features from {', '.join(rest)}")
     return Dataset(name, Catalogue(item_table), interactions, notes=tuple(notes))
 
 
@@ -114,16 +109,11 @@ def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str,
     """Role -> the column of `events` that plays it, for those that have one."""
     found = {role: _column("events", events, role, given) for role, given in asked.items()}
     taken = {role: column for role, column in found.items() if column is not None}
-    roles = {column: role for role, column in taken.items()}
-    if len(roles) < len(taken):
+    if missing := [role for role in ("user", "item") if role not in taken]:
+        has, say = ", ".join(map(str, events)), f"say which is, as {missing[0]}='...'"
+        raise ValueError(f"events: missing column {missing[0]}; needs user, item, has {has}; {say}")
+    if len(set(taken.values())) < len(taken):
         raise ValueError(f"events: one column was named for two things: {taken}")
-    missing = [role for role in ("user", "item") if role not in taken]
-    if missing:
-        has = ", ".join(map(str, events.columns))
-        raise ValueError(
-            f"events: missing column {missing[0]}; needs user, item, has {has}; "
-            f"say which is meant, as {missing[0]}='...'"
-        )
     return taken
 
 
@@ -132,8 +122,8 @@ def _column(
 ) -> Hashable | None:
     """The column of a table that plays a role: the given one, that of the same name, or the one
     with a usual name. Raises a ValueError if it is not there, or if several may be meant."""
-    check_columns(name, table, [] if given is None else [given])
     if given is not None or role in table.columns:
+        check_columns(f"{role}: {name}", table, [role if given is None else given])
         return role if given is None else given
     plain = {column: re.sub(r"[\W_]", "", str(column).lower()) for column in table.columns}
     usual = [column for column, word in plain.items() if word in (role, *USUAL[role].split())]
@@ -146,24 +136,19 @@ def _column(
 
 def _ids(name: str, ids: pd.Series) -> pd.Series:
     """Original ids, all text or all whole numbers. Raises a ValueError that says what is not."""
-    check_filled(name, ids.to_frame(), "drop rows without an id first")
+    contracts.check_filled(name, ids.to_frame(), "drop rows without an id first")
     if isinstance(ids.dtype, pd.CategoricalDtype):
         ids = ids.astype(ids.cat.categories.dtype)
     kind, told = pd.api.types.infer_dtype(ids, skipna=False), f"{name}: column {ids.name!r}"
     if kind == "floating":
         ids = pd.Series(ids.to_numpy(), name=ids.name)
-        bad = ~(ids.abs() < exact_up_to(ids.dtype)) | (ids != ids.round())
-        if bad.any():
-            raise ValueError(
-                f"{told} has the id {ids[bad].iloc[0]!r}: floats are no ids, for large ones may "
-                "have merged; read the column as text (dtype=str)"
-            )
+        if len(bad := ids[~(ids.abs() < contracts.exact_up_to(ids.dtype)) | (ids != ids.round())]):
+            why = "floats are no ids, large ones merge; read the column as text (dtype=str)"
+            raise ValueError(f"{told} has the id {bad.tolist()[0]}: {why}")
         return ids.astype(np.int64)
     if kind not in ("string", "integer", "empty"):
-        raise ValueError(
-            f"{told} holds ids of the type {kind}; .astype(str) makes all of them text"
-        )
-    if blank := [each for each in ids.unique() if isinstance(each, str) and each.strip() in BLANK]:
+        raise ValueError(f"{told} holds ids of the type {kind}; .astype(str) makes text of them")
+    if blank := [each for each in ids.unique() if contracts.worded(each) is None]:
         row = int((ids == blank[0]).to_numpy().argmax())
         raise ValueError(f"{told}: row {row} has no id but {blank[0]!r}; drop such rows first")
     return ids
@@ -182,9 +167,9 @@ def _table(
     known = _ids(name, given[key])
     if len(repeated := known[known.duplicated()]):
         raise ValueError(f"{name}: id {repeated.tolist()[0]!r} stands in {len(repeated) + 1} rows")
-    table = given.assign(**{key: known.to_numpy()}).rename(columns={key: "original_id"})
+    table = given.rename(columns={key: "original_id"}).reset_index(drop=True)
     check_columns(name, table, ["original_id"])
-    return table.reset_index(drop=True)
+    return table.assign(original_id=known.to_numpy())
 
 
 def _titled(items: pd.DataFrame) -> pd.DataFrame:
@@ -192,33 +177,38 @@ def _titled(items: pd.DataFrame) -> pd.DataFrame:
     usual = {"title": items["original_id"], "category": pd.Series("-", index=items.index)}
     for role, otherwise in usual.items():
         column = _column("items", items, role)
-        given = otherwise if column is None else items[column].map(worded)
-        text = [str(each) for each in given.astype(object).where(given.notna(), otherwise)]
-        items = items.assign(**{role: pd.Series(text, items.index, dtype=object)})
+        given = otherwise if column is None else items[column]
+        text = [
+            contracts.worded(str(each)) or str(spare)
+            for each, spare in zip(given, otherwise, strict=True)
+        ]
+        items = items.rename(columns={column: role}).assign(**{role: pd.Series(text, dtype=str)})
     return items
 
 
 def _times(column: pd.Series) -> tuple[Int[ndarray, " event"], str]:
     """Whole numbers as they are, dates in the largest unit that cuts nothing off; and the unit."""
-    check_filled("events", column.to_frame(), "fill it or drop the row first")
-    kind, text = pd.api.types.infer_dtype(column, skipna=False), column.astype(str)
+    contracts.check_filled("events", column.to_frame(), "fill it or drop the row first")
+    kind = pd.api.types.infer_dtype(column, skipna=False)
     if kind == "string" and pd.to_numeric(column, errors="coerce").notna().all():
         kind = "integer"
     if kind not in ("string", "datetime64", "datetime", "date"):
-        return numbers("events", column, whole=True), ""
+        return contracts.numbers("events", column, whole=True), ""
+    text = column.astype(str)
     zoned = text.str.contains(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d(?::?\d\d)?)$")
     how = {"format": "ISO8601"} if kind == "string" else {}
     dates = pd.to_datetime(column, utc=True, errors="coerce", **how).dt.tz_convert(None)
     bad = dates.isna() | ~text.str.match(r"\s*\d{4}-\d\d") | (zoned != zoned.iloc[0])
     if bad.any():
         row, told = int(bad.to_numpy().argmax()), f"events: column {column.name!r}"
-        raise ValueError(
-            f"{told} must hold ISO dates such as 2024-03-31, all with a time zone or all without; "
-            f"row {row} is {column.iloc[row]!r}: pandas.to_datetime reads many other spellings"
-        )
-    cuts = {unit: dates.astype(f"datetime64[{unit}]") for unit in ("s", "ms", "us", "ns")}
-    unit = next(unit for unit, cut in cuts.items() if (cut == dates).all())
-    return cuts[unit].astype(np.int64).to_numpy(), f"time in {unit} since 1970"
+        needs = "ISO dates such as 2024-03-31, all with a time zone or all without"
+        way = "pandas.to_datetime reads many other spellings"
+        raise ValueError(f"{told} must hold {needs}; row {row} is {text.iloc[row]!r}: {way}")
+    for unit in ("s", "ms", "us", "ns"):
+        cut = dates.astype(f"datetime64[{unit}]")
+        if (cut == dates).all():
+            break
+    return cut.astype(np.int64).to_numpy(), f"time in {unit} since 1970"
 
 
 def _positions(role: str, ids: pd.Series, table: pd.Series) -> Int[ndarray, " event"]:

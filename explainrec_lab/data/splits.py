@@ -14,6 +14,9 @@ from numpy import ndarray
 from explainrec_lab.data.contracts import Interactions
 
 
+PARTS = ("train", "development", "test")
+
+
 @dataclass(frozen=True)
 class Split:
     """Three disjoint sets of events over the same users, items and features.
@@ -91,11 +94,11 @@ def split(
         place = np.argsort(rng.permutation(count))
         ends = np.round(shares * count)
     number = (place >= ends[0]).astype(int) + (place >= ends[1])
-    parts = Split(*(interactions.select(number == part) for part in range(3)))
-    for name, share in zip(("train", "development", "test"), fractions, strict=True):
-        if share and not len(getattr(parts, name)):
+    train, development, test = (interactions.select(number == part) for part in range(3))
+    for name, share, part in zip(PARTS, fractions, (train, development, test), strict=True):
+        if share and not len(part):
             raise ValueError(f"fractions: {fractions} of {count} events leave {name} empty")
-    return parts
+    return Split(train, development, test)
 
 
 def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,32 @@ from explainrec_boutique.vocabulary import (  # noqa: F401 (defined once, for bo
     SUBSTITUTES,
     Schema,
 )
+
+T = TypeVar("T")
+
+
+def present(what: str, value: T | None) -> T:
+    """Return a part that not every data set has, such as its pictures.
+
+    Raises:
+        ValueError: it is None; names what is missing.
+    """
+    if value is None:
+        raise ValueError(f"{what}: not known here; data.load('boutique') knows everything")
+    return value
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """Raise a ValueError that lists the choices unless `value` is one of them."""
+    if value not in choices:
+        raise ValueError(f"{name}: {value!r}; choose from {', '.join(map(str, choices))}")
+
+
+def check_least(least: float = 1, **numbers: float) -> None:
+    """Raise a ValueError that names the first of some numbers below `least`."""
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"{name}: {number} must be at least {least}")
 
 
 def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:

@@ -13,7 +13,6 @@ from numpy import ndarray
 
 from explainrec_lab.data.contracts import Interactions
 
-
 PARTS = ("train", "development", "test")
 
 

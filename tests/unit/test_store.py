@@ -19,11 +19,11 @@ from machine import lacking
 
 from explainrec_lab.data import DataNotFound, store
 from explainrec_lab.data.store import (
+    _one_at_a_time,
     cache_dir,
     content_key,
     data_dir,
     kept,
-    _one_at_a_time,
     whole_file,
 )
 

@@ -46,6 +46,8 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         raise ValueError(f"{path} {told}") from error
     if archive is None:
         raise DataNotFound(steps)
+    for member in archive.filelist:  # written by Windows, or with endings in capitals
+        archive.NameToInfo.setdefault(member.filename.replace("\\", "/").lower(), member)
     with archive:
         yield archive
 

@@ -25,17 +25,17 @@ A result is a dictionary of columns, the same in every record (`explainrec_lab.d
 import json
 import os
 import platform
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from explainrec_lab import __version__
 from explainrec_lab.data.contracts import require
 from explainrec_lab.data.store import COLUMNS, whole_file
+from explainrec_lab.training import timed as timed
 
 # Some columns of a result, and all of them.
 Columns = dict[str, Any]
@@ -43,15 +43,6 @@ Result = Columns
 
 # What every result says.
 NEEDED = {"data", "method", "measure", "value", "seed"}
-
-T = TypeVar("T")
-
-
-def timed(action: Callable[[], T]) -> tuple[T, float]:
-    """What an action gives, and its CPU seconds."""
-    start = time.process_time()
-    found = action()
-    return found, time.process_time() - start
 
 
 def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:

@@ -19,6 +19,7 @@ from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
 from explainrec_lab import __version__, data, relation
 from explainrec_lab.data.contracts import Dataset, present, require
+from explainrec_lab.data.store import whole_file
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation.train import recipe as relation_recipe
 from explainrec_lab.settings import Network, Relation
@@ -115,6 +116,8 @@ def _write(
         "unseen items": unseen,
         "scores": scores,
     }
-    (FOLDER / f"{name}.safetensors").write_bytes(content)
-    (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with whole_file(FOLDER / f"{name}.safetensors") as file:
+        file.write_bytes(content)
+    with whole_file(FOLDER / f"{name}.json") as file:
+        file.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(name, f"{len(content) / 1e6:.2f} MB", scores)

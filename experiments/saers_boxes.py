@@ -53,7 +53,8 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §3.1; the truth is the boutique's.
     """
     for seed in range(seeds):
-        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
+        unseen = seed + (seed >= CHOSEN_ON)  # pictures new to the network and to the settings
+        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=unseen)
         for variant, settings in NETWORKS.items():
             if seed and settings != CPU:
                 continue
@@ -68,11 +69,6 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
             maps = boxes.MAPS if main else FEW
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
             yield from results(_boxes(table, variant), **shared)
-
-
-def shown_at(seed: int) -> int:
-    """Seed of the shop whose pictures are new to the network and to the settings."""
-    return seed if seed < CHOSEN_ON else seed + 1
 
 
 def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:

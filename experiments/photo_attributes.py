@@ -124,8 +124,7 @@ def accuracies(network: Naming, parts: Division) -> Iterator[Columns]:
     train, test = (present("attributes", part.attributes) for part in parts)
     predicted = seen_classes(network, present("images", parts[1].images))
     for columns in compared(predicted, test, train, present("schema", parts[1].schema)):
-        cost = network.seconds if columns["method"] == "network" else 0.0
-        yield columns | {"cost": cost}
+        yield columns | {"cost": network.seconds if columns["method"] == "network" else 0.0}
 
 
 def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> Iterator[Columns]:

@@ -103,8 +103,7 @@ def _maps(
     table = truth_table.truth_table(close, dataset, pairs, methods, references=references)
     for of, measures in RECORDED.items():
         yield from _means(table[table["truth"] == of], measures, labels=of)
-    part = table[table["truth"] == "attribute"]
-    for kind, own in part.groupby("kind", sort=False):
+    for kind, own in table[table["truth"] == "attribute"].groupby("kind", sort=False):
         yield from _means(own, ("densest",), groups=False, labels="attribute", kind=kind)
 
 
@@ -112,8 +111,7 @@ def _means(
     table: pd.DataFrame, measures: Sequence[str], groups: bool = True, **columns: Any
 ) -> Iterator[Columns]:
     """A row a method and measure, over all pairs and by what the rule of their kind asks for."""
-    parts = [("all kinds", table), *(table.groupby("rule") if groups else ())]
-    for group, own in parts:
+    for group, own in [("all kinds", table), *(table.groupby("rule") if groups else ())]:
         means = truth_table.summary(own.drop(columns="truth", errors="ignore"))
         for method, row in means.iterrows():
             told = columns | {"method": method, "group": group, "n": int(row["pairs"])}

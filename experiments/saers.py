@@ -100,10 +100,9 @@ def _table(
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     """The paper's contests, and the same among items that training never saw."""
     draw = partial(contests, shop.parts.test, shop.dataset.interactions, seed=seed)
-    cold = data.cold_items(shop.parts)
     return {
         "all items": draw(negatives=NEGATIVES),
-        "cold items": draw(negatives=COLD_NEGATIVES, candidates=cold),
+        "cold items": draw(negatives=COLD_NEGATIVES, candidates=data.cold_items(shop.parts)),
     }
 
 

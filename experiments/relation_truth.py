@@ -19,7 +19,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, rows_by
 from experiments.relation import CPU, PAPER, closeness, shop_of
 from explainrec_lab import lrp, relation
 from explainrec_lab.data.contracts import Dataset, present
@@ -115,8 +115,7 @@ def _means(
         means = truth_table.summary(own.drop(columns="truth", errors="ignore"))
         for method, row in means.iterrows():
             told = columns | {"method": method, "group": group, "n": int(row["pairs"])}
-            for measure, value in row[list(measures)].dropna().items():
-                yield told | {"measure": measure, "value": value}
+            yield from rows_by("measure", row[list(measures)].dropna(), **told)
 
 
 def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
@@ -150,9 +149,8 @@ def _books(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     some = found.every[chosen]
     for name, rule in RULES.items():
         table = explained(found, dataset, some, of="distance", rule=rule).ledger.table()
-        for account, share in table["share of output"].drop("output").items():
-            row = {"method": name, "measure": "share of the distance", "how": account}
-            yield row | {"value": share, "n": len(some)}
+        row = {"method": name, "measure": "share of the distance", "n": len(some)}
+        yield from rows_by("how", table["share of output"].drop("output"), **row)
 
 
 # --------------------------------------------------------------------------- perturbation
@@ -209,8 +207,7 @@ def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     source, target = found.right.pictures(present("images", dataset.catalogue.images))
     with torch.no_grad():
         x, n = found.model.features(source), len(found.right)
-    for name, value in mass.items():
-        yield {"method": name, "measure": "mass_ratio", "value": value, "n": n}
+    yield from rows_by("method", mass, measure="mass_ratio", n=n)
     orders = [(name, order) for name in maps for order in ("most", "least")]
     for how in ("noise", "background"):
         areas = {}

@@ -73,7 +73,7 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
     _check(archive, name, most)
     try:
         with archive.open(name) as file:
-            return file.read(archive.getinfo(name).file_size)
+            return file.read(archive.getinfo(name).file_size + 1)  # its end has the checksum
     except Exception as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 

@@ -15,6 +15,7 @@ import torch
 from experiments import weights
 from experiments.record import Result, record
 from explainrec_lab import data
+from explainrec_lab.data.store import FOLDER
 
 # Module -> its experiments.
 MODULES = {
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=Path("book/reference/results"))
+    parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / FOLDER)
     return parser
 
 
@@ -77,4 +78,6 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # no letter that a terminal lacks stops a run
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

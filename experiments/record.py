@@ -3,17 +3,17 @@
 import json
 import os
 import platform
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from explainrec_lab import __version__
 from explainrec_lab.data.store import COLUMNS, whole_file
+from explainrec_lab.training import timed as timed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +60,6 @@ class Result:
 
 # Some columns of a result.
 Columns = dict[str, Any]
-
-T = TypeVar("T")
-
-
-def timed(action: Callable[[], T]) -> tuple[T, float]:
-    """What an action gives, and its CPU seconds."""
-    start = time.process_time()
-    found = action()
-    return found, time.process_time() - start
 
 
 def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:

@@ -2,37 +2,28 @@
 
 A member is read whole into memory, but only if it says that it is small enough; more than it says
 is never inflated. Nothing here knows what the members mean.
-
-`Photos`, in files or in an archive, are the `Images` of a catalogue, read when they are asked for.
-A photo that is missing or damaged does not stop a run over a hundred thousand: a blank picture
-stands in for it, and `unreadable` says which and why. What looks at pictures has nothing to see on
-a blank one (`saers.extract` gives it no attribute). An archive is opened anew for each request:
-nothing stays open, so a fork or a pickle takes the photos along.
 """
 
 import csv
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
-from numpy import ndarray
-from PIL import Image, ImageOps
 
-from explainrec_lab.data.contracts import check_columns, check_ids
+from explainrec_lab.data.contracts import check_columns
 from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
 
-# What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# Others inflate by more than they were asked for.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# More than this inflates to many times what it takes in the archive: a bomb.
+SWOLLEN = 64
 # How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
@@ -48,12 +39,15 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         DataNotFound: there is no such file; the message is the steps.
         ValueError: it is no whole zip archive.
     """
-    if not path.is_file():
-        raise DataNotFound(steps)
     try:
-        archive = zipfile.ZipFile(path)
-    except DAMAGED as error:
-        raise ValueError(f"{path} is not a whole zip archive: delete it and load again") from error
+        archive = zipfile.ZipFile(path) if path.is_file() else None
+    except Exception as error:  # `zipfile` has many kinds
+        told = f"is not a whole zip archive: delete it and load again ({error})"
+        raise ValueError(f"{path} {told}") from error
+    if archive is None:
+        raise DataNotFound(steps)
+    for member in archive.filelist:  # written by Windows, or with endings in capitals
+        archive.NameToInfo.setdefault(member.filename.replace("\\", "/").lower(), member)
     with archive:
         yield archive
 
@@ -76,10 +70,11 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
         FileNotFoundError: the archive has no such member.
         ValueError: the member is too large or damaged.
     """
-    _check_size(archive, name, most)
+    _check(archive, name, most)
     try:
-        return archive.read(name)
-    except DAMAGED as error:
+        with archive.open(name) as file:
+            return file.read(archive.getinfo(name).file_size)
+    except Exception as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 
 
@@ -96,10 +91,13 @@ def table(
     """
     where = Path(archive.filename or "").name
     try:
-        _check_size(archive, name, 8192 * MEGABYTE)
+        _check(archive, name, 8192 * MEGABYTE)
+        with archive.open(name) as file:
+            if len(file.readline(MEGABYTE)) == MEGABYTE:
+                raise ValueError("no table: its first line does not end")
         with archive.open(name) as file:
             found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
-    except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
+    except Exception as error:
         raise ValueError(f"{where}: {name} cannot be read ({error}); fetch it again") from error
     check_columns(f"{where}: {name}", found, columns)
     return found[list(columns)]
@@ -128,71 +126,14 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     return found
 
 
-def _check_size(archive: zipfile.ZipFile, name: str, most: int) -> None:
-    """FileNotFoundError for a missing member, ValueError for one that says it is too large."""
+def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:
+    """FileNotFoundError for a missing member, ValueError for one that is not to be opened."""
     if name not in archive.NameToInfo:
         raise FileNotFoundError(f"{name}: not in the archive")
-    if (size := archive.getinfo(name).file_size) > most:
-        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")
-
-
-# -------------------------------------------------------------------------- photos
-
-
-# Value of the pixels of a stand-in, and of what fills a photo up to a square.
-BLANK = 255
-
-
-class Photos:
-    """Pictures by item id, each padded to a square of `size` pixels.
-
-    Args:
-        paths: one file an item, in id order; with `archive`, names of its members.
-        size: pixels of a picture's side.
-        archive: a zip archive that holds the photos.
-
-    Attributes:
-        unreadable: item -> why its photo could not be read, for those tried so far.
-
-    Raises:
-        ValueError: a size below 1.
-    """
-
-    def __init__(
-        self, paths: Sequence[str | Path], size: int = 224, *, archive: str | Path | None = None
-    ) -> None:
-        if size < 1:
-            raise ValueError(f"size: {size} pixels must be at least 1")
-        self.paths, self.size = [Path(path) for path in paths], size
-        self.archive = None if archive is None else Path(archive)
-        self.unreadable: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
-        """Pictures of one item (an int) or several (a slice or ids)."""
-        asked = np.arange(len(self))[items] if isinstance(items, slice) else items
-        pictures = self._stack(check_ids("items", asked, len(self), "item"))
-        return pictures[0] if np.ndim(asked) == 0 else pictures
-
-    def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
-        """Raises DataNotFound or ValueError for the archive as a whole: see `opened`."""
-        pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        home = self.archive
-        steps = f"{home.name} is not in the folder {home.parent}" if home else ""
-        with opened(home, steps) if home else nullcontext() as archive:
-            for row, item in enumerate(items.tolist()):
-                path = self.paths[item]
-                try:
-                    member = archive and io.BytesIO(contents(archive, path.as_posix()))
-                    pictures[row] = self._picture(member or path)
-                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                    self.unreadable[item] = f"{path.name}: {error or type(error).__name__}"
-        return pictures
-
-    def _picture(self, source: Path | IO[bytes]) -> UInt8[ndarray, "3 size size"]:
-        with Image.open(source) as photo:
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
-        square = ImageOps.pad(upright, (self.size, self.size), color=(BLANK,) * 3)
-        return np.asarray(square).transpose(2, 0, 1)
+    member = archive.getinfo(name)
+    if member.file_size > most:
+        raise ValueError(f"{name}: inflates to {member.file_size} bytes, more than {most}")
+    if member.file_size > MEGABYTE + SWOLLEN * member.compress_size:
+        raise ValueError(f"{name}: inflates to more than {SWOLLEN} times its size")
+    if member.flag_bits & 1 or member.compress_type not in PACKINGS:
+        raise ValueError(f"{name}: encrypted, or packed in a way that is not read here")

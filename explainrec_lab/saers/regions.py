@@ -14,8 +14,6 @@ Fast R-CNN, Girshick 2015.
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -29,7 +27,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images
-from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
+from explainrec_lab.data.store import cache_dir, content_key, kept
 from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming
@@ -372,23 +370,5 @@ def extracted(network: Naming, images: Images, *, every: bool = False) -> Extrac
     key = content_key(
         version=EXTRACTION_VERSION, every=every, network=zlib.crc32(state), pictures=pictures
     )
-    path = cache_dir() / "saers" / f"{key}.npz"
-    with one_at_a_time(path):
-        kept = _read(path)
-        if kept is None:
-            kept = extract(network, images, applies=asked)
-            with whole_file(path) as part, part.open("wb") as file:
-                np.savez(file, **vars(kept))
-    return kept
-
-
-def _read(path: Path) -> Extracted | None:
-    """What was kept, or None; a damaged file is removed."""
-    try:
-        with np.load(path) as file:
-            return Extracted(**file)
-    except FileNotFoundError:
-        return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
-        path.unlink(missing_ok=True)
-        return None
+    path = cache_dir() / "saers" / f"{key}.kept"
+    return Extracted(**kept(path, lambda: vars(extract(network, images, applies=asked))))

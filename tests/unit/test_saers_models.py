@@ -79,11 +79,12 @@ def test_a_damaged_memory_is_made_again(
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     network = vision.naming.untrained(TINY.network).eval()
     first = saers.extracted(network, images)
-    (file,) = (tmp_path / "saers").glob("*.npz")
+    (file,) = (tmp_path / "saers").glob("*.kept")
     whole = file.read_bytes()
     for damaged in (b"half a file", whole[: len(whole) // 2], b""):
         file.write_bytes(damaged)
-        again = saers.extracted(network, images)
+        with pytest.warns(UserWarning, match=f"{file.name} is damaged"):
+            again = saers.extracted(network, images)
         assert np.array_equal(first.features, again.features)
 
 

@@ -27,10 +27,9 @@ MODULES = {
     "relation": ("relation_table_1", "relation_recommendation", "relation_feedback"),
     "relation_truth": ("relation_truth",),
     "relation_perturbation": ("relation_perturbation",),
-    "saers": ("saers_auc", "saers_ablation", "saers_truth"),
+    "saers": ("saers_auc", "saers_ablation", "saers_siamese", "saers_truth"),
     "saers_boxes": ("saers_boxes",),
     "saers_search": ("saers_search", "saers_living"),
-    "saers_siamese": ("saers_siamese",),
     "saers_photos": ("saers_photos",),
 }
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {

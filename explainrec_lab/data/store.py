@@ -169,7 +169,7 @@ WORDS = (
     *("how", "order", "group", "attribute", "kind", "labels"),
 )
 NUMBERS = ("k", "d", "purchases", "told", "trial", "user", "n", "classes", "seed")
-# What each says stands in `experiments.record.Result`.
+# What each says stands in `experiments.record`.
 COLUMNS = (*WORDS, *NUMBERS, "value", "cost", "settings")
 
 

@@ -26,7 +26,7 @@ from torchvision.ops import roi_pool
 from torchvision.transforms.functional import gaussian_blur
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images
+from explainrec_lab.data.contracts import Images, require
 from explainrec_lab.data.store import cache_dir, content_key, kept
 from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.vision.homogeneous import default_rule
@@ -168,8 +168,7 @@ def segment(maps: Maps, threshold: float = THRESHOLD) -> Masks:
     Raises:
         ValueError: a threshold outside 0..1, or maps that are not finite.
     """
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold: {threshold} must be at least 0 and below 1")
+    require(0 <= threshold < 1, f"threshold: {threshold} must be at least 0 and below 1")
     _check_finite(maps)
     top = maps.amax(dim=(-2, -1), keepdim=True)
     return (maps > threshold * top) | (top <= 0)
@@ -181,11 +180,9 @@ def brightest(maps: Maps, share: float) -> Masks:
     Raises:
         ValueError: a share outside 0..1, or maps that are negative or not finite.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share: {share} must be above 0 and at most 1")
+    require(0 < share <= 1, f"share: {share} must be above 0 and at most 1")
     _check_finite(maps)
-    if bool((maps < 0).any()):
-        raise ValueError("maps: negative values; take the positive part first")
+    require(not bool((maps < 0).any()), "maps: negative values; take the positive part first")
     values, order = maps.flatten(-2).sort(dim=-1, descending=True, stable=True)
     before = values.cumsum(dim=-1) - values
     needed = before < share * values.sum(dim=-1, keepdim=True)

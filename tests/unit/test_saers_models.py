@@ -357,6 +357,6 @@ def test_the_search_looks_at_development_purchases(
     monkeypatch.setattr(saers_search, "SETTINGS", {"BPR-MF": TUNED["BPR-MF"]})
     monkeypatch.setattr(saers_search, "GRID", {"epochs": (1, 2)})
     found = list(saers_search.saers_search())
-    assert [each.settings["epochs"] for each in found] == [1, 2]
+    assert [each["settings"]["epochs"] for each in found] == [1, 2]
     assert len(asked) == 1
     assert asked[0] is shop.parts.development

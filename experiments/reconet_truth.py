@@ -52,10 +52,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     for method, rate in truth.references(shop, parts).items():
         yield {"method": method, "measure": "true reason named", "value": rate}
     counted = truth.explainable(reason, applies)
-    for method, named in {
-        **{name: scores.argmax(axis=1) for name, scores in answers.items()},
-        "the truth": reason,
-    }.items():
+    for method, named in {**answers, "the truth": reason}.items():
         same = truth.agreement(parts.test.item[counted], named[counted])
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
     share = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)

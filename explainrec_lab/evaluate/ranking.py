@@ -9,7 +9,7 @@ so by lot. Scores may be infinite but not nan, and what is excluded comes back i
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Interactions, check_ids
 
+Scores: TypeAlias = Float[Tensor, "user item"]
+Lists: TypeAlias = Int[Tensor, "user k"]
+# 0 or 1, [user, item].
+Binary: TypeAlias = sparse.csr_array
 
-def top_k(
-    scores: Float[Tensor, "user item"],
-    k: int,
-    exclude: sparse.csr_array | None = None,
-    seed: int = 0,
-) -> Int[Tensor, "user k"]:
+
+def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) -> Lists:
     """The k best items of each user, best first, without the excluded ones.
 
     Ties are broken by lot: `seed` draws one order of all items, and in it stand the items that tie,
@@ -39,10 +39,10 @@ def top_k(
             holds any of it; it may hold an item that scores -inf, behind all others.
 
     Raises:
-        ValueError: matrices of different shapes, a score that is not a number, k outside 1..items,
-            or more than a user's items that are not excluded: all lists have the same length.
+        ValueError: matrices of different shapes, a score that is not a number, or k outside
+            1..items that are not excluded, of any user: all lists have the same length.
     """
-    scores = _open(scores, exclude, k)
+    scores = _open(scores, exclude)
     values, items, cut = _best(scores, k)
     lot = torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed))
     lot, own, last = lot.to(scores.device), scores[cut], values[cut, -1:]
@@ -52,46 +52,32 @@ def top_k(
     return items.gather(1, scores.gather(1, items).argsort(dim=1, descending=True, stable=True))
 
 
-def _best(scores: Float[Tensor, "user item"], k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Values and places of the k best; and whose last one ties with one that is left out."""
-    values, items = scores.topk(min(k + 1, scores.shape[1]))
-    cut = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
-    return values[:, :k], items[:, :k], cut
-
-
-def _checked(scores: Float[Tensor, "user item"]) -> Float[Tensor, "user item"]:
-    """The same as floating-point numbers without a gradient."""
+def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None = None) -> Scores:
+    """Scores that are -inf where an item is excluded, and only there; all fit together."""
     if scores.ndim != 2 or not scores.shape[1]:
         raise ValueError(f"scores: shape {tuple(scores.shape)}; needs [user, item]")
+    for name, matrix in (("exclude", exclude), ("relevant", relevant)):
+        if matrix is not None and matrix.shape != (shape := tuple(scores.shape)):
+            raise ValueError(f"{name}: shape {matrix.shape}, but scores have {shape}")
     if scores.amin(dim=1).isnan().any():
         count = f"{int(scores.isnan().sum())} of {scores.numel()}"
         raise ValueError(f"scores: {count} are nan; did the training diverge?")
-    return scores.detach() if scores.is_floating_point() else scores.double()
-
-
-def _open(
-    scores: Float[Tensor, "user item"], exclude: sparse.csr_array | None, k: int = 1
-) -> Float[Tensor, "user item"]:
-    """Scores that are -inf where an item is excluded, and only there."""
-    scores = _checked(scores)
-    users, n_items = scores.shape
-    if not 1 <= k <= n_items:
-        raise ValueError(f"k: {k} is outside 1..{n_items}, the number of items")
-    scores = scores.clamp(min=torch.finfo(scores.dtype).min)
+    scores = scores.detach() if scores.dtype == torch.float32 else scores.detach().double()
+    scores = scores.clamp(min=torch.finfo(scores.dtype).min)  # the lowest that is not excluded
     if exclude is not None:
-        _check_shape("exclude", exclude, scores)
-        rows, items = exclude.nonzero()
-        left = n_items - np.bincount(rows, minlength=users)
-        if left.min(initial=k) < k:
-            user = int(left.argmin())
-            raise ValueError(f"k: {k} is more than the {left[user]} items left for user {user}")
-        scores[rows, items] = -torch.inf
+        scores[exclude.nonzero()] = -torch.inf
     return scores
 
 
-def _check_shape(name: str, matrix: sparse.csr_array, scores: Tensor) -> None:
-    if matrix.shape != (shape := tuple(scores.shape)):
-        raise ValueError(f"{name}: shape {matrix.shape}, but scores have {shape}")
+def _best(scores: Scores, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and places of the k best; and whose last one ties with one that is left out."""
+    left = np.count_nonzero((scores > -torch.inf).cpu().numpy(), axis=1)
+    if not 1 <= k <= left.min(initial=scores.shape[1]):
+        most = f"1..{left.min()}, the items left in row {left.argmin()}"
+        raise ValueError(f"k: {k} is outside {most}; ask for fewer or exclude fewer")
+    values, items = scores.topk(min(k + 1, scores.shape[1]))
+    cut = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
+    return values[:, :k], items[:, :k], cut
 
 
 def _check_different(name: str, what: str, lists: Int[ndarray, "row n"]) -> None:
@@ -100,9 +86,7 @@ def _check_different(name: str, what: str, lists: Int[ndarray, "row n"]) -> None
         raise ValueError(f"{name}: {what} {rows[0]} has an item twice; give each once")
 
 
-def recall_at_k(
-    ranked: Int[Tensor, "user k"], relevant: sparse.csr_array
-) -> Float[ndarray, "user k"]:
+def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
     """Share of each user's relevant items among her first 1, 2, ..., k ranked ones.
 
     Column k-1 is recall@k. A user without relevant items has no recall: nan, so take `nanmean`.
@@ -128,10 +112,7 @@ def _recall(hits: ndarray, count: ndarray) -> Float[ndarray, "user k"]:
 
 
 def mean_recall(
-    scores: Float[Tensor, "user item"],
-    k: int,
-    relevant: sparse.csr_array,
-    exclude: sparse.csr_array | None = None,
+    scores: Scores, k: int, relevant: Binary, exclude: Binary | None = None
 ) -> Float[ndarray, " k"]:
     """recall@1, ..., recall@k, averaged over the users that have relevant items.
 
@@ -144,16 +125,15 @@ def mean_recall(
     Raises:
         ValueError: as `top_k`; or no user has a relevant item.
     """
-    scores = _open(scores, exclude, k)
-    _check_shape("relevant", relevant, scores)
+    scores = _open(scores, exclude, relevant)
     good = torch.from_numpy(relevant.toarray() != 0).to(scores.device) & (scores > -torch.inf)
     values, items, cut = _best(scores, k)
-    # Each place holds its share of what is relevant among the items of its score,
+    # A place holds a share of the relevant items: their share among all that have its score.
     group = F.pad(values[:, 1:] < values[:, :-1], (1, 0)).cumsum(dim=1)
     hits, ones = good.gather(1, items).double(), torch.ones_like(values, dtype=torch.float64)
     found, size = (torch.zeros_like(ones).scatter_add(1, group, each) for each in (hits, ones))
     hits = (found / size).gather(1, group)
-    # the last ones among them that the list has no room for.
+    # The last score may go on behind the list.
     last = values[cut, -1:]
     level = scores[cut] == last
     share = (level & good[cut]).sum(dim=1, keepdim=True) / level.sum(dim=1, keepdim=True)
@@ -164,11 +144,7 @@ def mean_recall(
     return np.nanmean(_recall(hits.cpu().numpy(), count), axis=0)
 
 
-def auc(
-    scores: Float[Tensor, "user item"],
-    relevant: sparse.csr_array,
-    exclude: sparse.csr_array | None = None,
-) -> Float[ndarray, " user"]:
+def auc(scores: Scores, relevant: Binary, exclude: Binary | None = None) -> Float[ndarray, " user"]:
     """Chance that a relevant item outscores an irrelevant one; ties count half.
 
     Args:
@@ -182,17 +158,14 @@ def auc(
 
     Source: SAERS, §4.1.
     """
-    scores = _open(scores, exclude)
-    _check_shape("relevant", relevant, scores)
-    good, result = relevant.toarray() != 0, np.full(len(scores), np.nan)
-    for user, row in enumerate(scores.cpu().numpy()):
-        takes_part = row > -np.inf
-        ours = good[user, takes_part]
-        n, m = ours.sum(), (~ours).sum()
-        if n and m:
-            ranks = rankdata(row[takes_part])
-            result[user] = (ranks[ours].sum() - n * (n + 1) / 2) / (n * m)
-    return result
+    scores = _open(scores, exclude, relevant)
+    open_ones = (scores > -torch.inf).cpu().numpy()
+    good = (relevant.toarray() != 0) & open_ones
+    rows = zip(scores.cpu().numpy(), good, strict=True)
+    ranks = np.array([rankdata(row)[ours].sum() for row, ours in rows])  # excluded items are last
+    n, m = good.sum(axis=1), (open_ones & ~good).sum(axis=1)
+    least = n * (scores.shape[1] - m - n) + n * (n + 1) / 2
+    return (ranks - least) / np.where(n * m > 0, n * m, np.nan)
 
 
 # --------------------------------------------------------------------------- sampled negatives
@@ -283,7 +256,7 @@ def _draw(
     return np.argpartition(lots, negatives - 1, axis=1)[:, :negatives]
 
 
-def sampled_auc(scores: Float[Tensor, "user item"], drawn: Contests) -> Float[ndarray, " contest"]:
+def sampled_auc(scores: Scores, drawn: Contests) -> Float[ndarray, " contest"]:
     """Share of the negatives that the held-out item outscores; ties count half.
 
     Source: SAERS, §4.1.
@@ -292,9 +265,7 @@ def sampled_auc(scores: Float[Tensor, "user item"], drawn: Contests) -> Float[nd
     return 1 - (above + tied / 2) / drawn.negatives.shape[1]
 
 
-def sampled_ndcg(
-    scores: Float[Tensor, "user item"], drawn: Contests, N: int
-) -> Float[ndarray, "contest N"]:
+def sampled_ndcg(scores: Scores, drawn: Contests, N: int) -> Float[ndarray, "contest N"]:
     """NDCG@1, ..., NDCG@N of the held-out item among its negatives.
 
     With one relevant item it is 1 / log2(rank + 1) within the first N and 0 behind. Tied items
@@ -316,10 +287,10 @@ def sampled_ndcg(
 
 
 def _beaten_by(
-    scores: Float[Tensor, "user item"], drawn: Contests
+    scores: Scores, drawn: Contests
 ) -> tuple[Int[ndarray, " contest"], Int[ndarray, " contest"]]:
     """How many negatives score higher than the held-out item, and how many the same."""
-    values = _checked(scores).cpu()
+    values = _open(scores).cpu()
     check_ids("contests.user", drawn.user, values.shape[0], "user")
     for name in ("positive", "negatives"):
         check_ids(f"contests.{name}", getattr(drawn, name), values.shape[1], "item")

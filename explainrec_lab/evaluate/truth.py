@@ -98,11 +98,27 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
     }
 
 
-def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    votes = pd.crosstab(items, named).to_numpy()  # [item, attribute]
-    n = votes.sum(axis=1)
-    alike = (votes * (votes - 1)).sum(axis=1)
+def agreement(
+    items: Int[ndarray, " event"],
+    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute.
+
+    Args:
+        predicted_attribute: one attribute an event, or scores of all, -inf where one does not
+            apply. Attributes that tie at the top are given by lot, each buyer's a lot of her own.
+    """
+    given = np.asarray(predicted_attribute)
+    guess = (
+        _shares(given, given > -np.inf)
+        if given.ndim == 2
+        else pd.get_dummies(given, dtype=float).to_numpy()
+    )
+    n = np.unique(items, return_counts=True)[1]
+    votes, alone = (
+        pd.DataFrame(each).groupby(np.asarray(items)).sum().to_numpy() for each in (guess, guess**2)
+    )
+    alike = (votes**2 - alone).sum(axis=1)
     return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
 
 

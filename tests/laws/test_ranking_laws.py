@@ -266,12 +266,14 @@ def test_scores_that_are_not_numbers_are_named() -> None:
 
 def test_bad_rankings_are_named() -> None:
     scores = torch.rand(2, 3)
-    with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3, the number of items"):
+    with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3, the items left in row 0"):
         top_k(scores, 4)
     with pytest.raises(ValueError, match="k: 0 is outside"):
         top_k(scores, 0)
     excluded = as_sparse(np.array([[0, 0, 0], [1, 1, 0]]))
-    with pytest.raises(ValueError, match="k: 2 is more than the 1 items left for user 1"):
+    with pytest.raises(
+        ValueError, match=r"k: 2 is outside 1\.\.1, the items left in row 1; ask for fewer"
+    ):
         top_k(scores, 2, excluded)
     with pytest.raises(ValueError, match=r"exclude: shape \(2, 4\), but scores have \(2, 3\)"):
         top_k(scores, 1, as_sparse(np.zeros((2, 4))))

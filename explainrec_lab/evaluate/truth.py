@@ -100,25 +100,20 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
 
 def agreement(
     items: Int[ndarray, " event"],
-    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+    named: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+    applies: Bool[ndarray, "event attribute"],
 ) -> float:
     """Mean over items of the chance that two of its buyers are given the same attribute.
 
     Args:
-        predicted_attribute: one attribute an event, or scores of all, -inf where one does not
-            apply. Attributes that tie at the top are given by lot, each buyer's a lot of her own.
+        named: one attribute an event (-1 = none, an answer too), or the scores of all. Each buyer
+            has a lot of her own among the attributes that tie at the top, of those that apply.
     """
-    given = np.asarray(predicted_attribute)
-    guess = (
-        _shares(given, given > -np.inf)
-        if given.ndim == 2
-        else pd.get_dummies(given, dtype=float).to_numpy()
-    )
+    one = pd.get_dummies(named, dtype=float).to_numpy() if np.ndim(named) == 1 else None
+    guess = _shares(np.asarray(named), applies) if one is None else one
+    votes, alone = (pd.DataFrame(each).groupby(items).sum() for each in (guess, guess**2))
     n = np.unique(items, return_counts=True)[1]
-    votes, alone = (
-        pd.DataFrame(each).groupby(np.asarray(items)).sum().to_numpy() for each in (guess, guess**2)
-    )
-    alike = (votes**2 - alone).sum(axis=1)
+    alike = (votes**2 - alone).sum(axis=1).to_numpy()
     return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
 
 

@@ -18,9 +18,10 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.archives import Photos, by_hand, json_object, opened, table
+from explainrec_lab.data.archives import by_hand, json_object, opened, table
 from explainrec_lab.data.contracts import Catalogue, Dataset, Schema
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import data_dir
 
 INSIDE = "fashion-dataset"

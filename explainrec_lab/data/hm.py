@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from explainrec_lab.data.archives import Photos, by_hand, opened, table
+from explainrec_lab.data.archives import by_hand, opened, table
 from explainrec_lab.data.contracts import Catalogue, Dataset, check_filled
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import data_dir
 
 PAGE = "https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations/data"

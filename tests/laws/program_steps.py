@@ -11,7 +11,7 @@ spellings of a step are one function, so one explanation is right for all of the
 | linear, convolution | a weighted sum with the rule of the layer |
 | batch norm | a weighted sum together with the layer that feeds it, or by itself |
 | pooling, addition, normalisation | a weighted sum with the epsilon rule |
-| carry | in proportion to x * dy/dx, times the operand's degree; constants that are added take part |
+| carry | in proportion to x * dy/dx, times the operand's degree; added constants take part |
 | each | a function of each number: unchanged |
 | table | the vectors of ids: to the ids |
 | difference | as the split says |
@@ -301,13 +301,14 @@ OPS["convolution"] = Op(
 )  # fmt: skip
 
 
-def transposed_about(s: Source, shape: Shape) -> dict[str, Any]:
+def transposed_about(s: Source, shape: Shape) -> dict[str, Any] | None:
     groups = s.one(*(g for g in (1, 2) if shape[0] % g == 0))
-    size, stride = s.one(2, 3), s.one(1, 2)
+    size, stride, padding = s.one(2, 3), s.one(1, 2), s.one(0, 1)
+    if (min(shape[1:]) - 1) * stride - 2 * padding + size + stride - 1 < 1:
+        return None
     weight = s.normal(shape[0], s.one(1, 2), *(size,) * (len(shape) - 1))
     bias = s.normal(groups * weight.shape[1]) if s.flag() else None
-    options = {"stride": stride, "padding": s.one(0, 1), "output_padding": stride - 1,
-               "groups": groups}  # fmt: skip
+    options = {"stride": stride, "padding": padding, "output_padding": stride - 1, "groups": groups}
     return {"weight": weight, "bias": bias, "options": options}
 
 
@@ -453,7 +454,9 @@ OPS["rms norm"] = Op(
     spellings=spelled({
         "nn": lambda h, x: h.module(x),
         "F": lambda h, x: F.rms_norm(x, h.size, h.weight, h.eps),
-        "by keyword": lambda h, x: F.rms_norm(x, normalized_shape=h.size, weight=h.weight, eps=h.eps),
+        "by keyword": lambda h, x: F.rms_norm(
+            x, normalized_shape=h.size, weight=h.weight, eps=h.eps
+        ),
         "/ sqrt": lambda h, x: x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + h.eps) * h.weight,
         "/ sqrt of **": lambda h, x: h.weight * (x / ((x**2).mean(-1, True) + h.eps).sqrt()),
         "* rsqrt": lambda h, x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + h.eps) * h.weight,
@@ -550,7 +553,9 @@ OPS["silu"] = with_module(activation(
     in_place_product=lambda h, x: x.mul_(x.sigmoid()),
 ), nn.SiLU)  # fmt: skip
 OPS["gelu"] = with_module(activation(
-    "each", F.gelu, F=lambda h, x: F.gelu(x), keyword=lambda h, x: F.gelu(input=x, approximate="none")
+    "each", F.gelu,
+    F=lambda h, x: F.gelu(x),
+    keyword=lambda h, x: F.gelu(input=x, approximate="none"),
 ), nn.GELU)  # fmt: skip
 OPS["tanh"] = with_module(activation(
     "each", torch.tanh,
@@ -601,14 +606,14 @@ OPS["nothing"] = with_module(activation(
     contiguous=lambda h, x: x.contiguous(),
     plus=lambda h, x: +x,
     to=lambda h, x: x.to(x.dtype),
-    to_other=lambda h, x: x.to(other=x),
+    to_other=lambda h, x: x.to(x),
     type_as=lambda h, x: x.type_as(x),
     view=lambda h, x: x.view(x.shape),
     ellipsis=lambda h, x: x[...],
     one=lambda h, x: x * 1,
     exponent=lambda h, x: x**1,
     zero=lambda h, x: x + 0,
-    list=lambda h, x: torch.stack([row for row in x.unbind(1)], 1),
+    list=lambda h, x: torch.stack([*x.unbind(1)], 1),
     iterated=lambda h, x: torch.stack(list(x.transpose(0, 1)), 1),
 ), nn.Identity)  # fmt: skip
 OPS["nothing"] = Op(**{**vars(OPS["nothing"]), "alias": True})
@@ -634,7 +639,7 @@ OPS["scaled"] = Op(
         "function": lambda h, x: torch.multiply(x, h.c),
         "by keyword": lambda h, x: torch.mul(input=x, other=h.c),
         "einsum": lambda h, x: torch.einsum("...,...->...", x, h.c.expand_as(x)),
-        "quotient": lambda h, x: x / (1 / h.c.double()).to(x.dtype) if x.dtype == torch.float64 else x * h.c,
+        "quotient": lambda h, x: x / (1 / h.c) if x.dtype == torch.float64 else x * h.c,
         "*= on a copy": fresh(lambda h, x: operator.imul(x, h.c)),
         "through a view, on a copy": fresh(through(lambda x: x[:], lambda h, x: x.mul_(h.c))),
     }, {
@@ -663,15 +668,13 @@ OPS["times a number"] = Op(
 )  # fmt: skip
 OPS["part scaled"] = Op(
     "carry", lambda a, x: torch.cat([x[:, : a.k] * a.number, x[:, a.k :]], 1),
-    about=lambda s, shape: {"k": s.one(*range(1, shape[0])), "number": 3.0} if shape[0] > 1 else None,
+    about=lambda s, shape: {"k": s.one(*range(1, max(shape[0], 2))), "number": 3.0},
     spellings=spelled({
         "cat": lambda h, x: torch.cat([x[:, : h.k] * h.number, x[:, h.k :]], 1),
-        "mask": lambda h, x: x * torch.tensor([h.number] * h.k + [1.0] * (x.shape[1] - h.k)).to(x).view(
-            -1, *(1,) * (x.dim() - 2)
-        ),
-        "view of a copy": fresh(through(lambda x: x[:, :1], lambda h, v: None)) if False else (
-            lambda h, x: part_scaled_(h, x.clone())
-        ),
+        "mask": lambda h, x: x * torch.where(torch.arange(x.shape[1]) < h.k, h.number, 1.0).to(
+            x.dtype
+        ).view(-1, *(1,) * (x.dim() - 2)),
+        "view of a copy": lambda h, x: part_scaled_(h, x.clone()),
         "setitem on a copy": lambda h, x: part_set_(h, x.clone()),
     }, {
         "view": lambda h, x: part_scaled_(h, x),
@@ -718,7 +721,8 @@ OPS["plus a constant"] = Op(
     }),
 )  # fmt: skip
 OPS["plus a number"] = Op(
-    "carry", lambda a, x: x + a.c, about=lambda s, shape: {"c": torch.tensor(s.one(0.5, -1.0)).double()},
+    "carry", lambda a, x: x + a.c,
+    about=lambda s, shape: {"c": torch.tensor(s.one(0.5, -1.0)).double()},
     added=("c",),
     spellings=spelled({
         "+": lambda h, x: x + float(h.c),
@@ -734,7 +738,9 @@ OPS["beside a constant"] = Op(
     about=lambda s, shape: {"c": s.normal(1, 2, *shape[1:]), "kept": s.flag()},
     spellings=spelled({
         "cat": lambda h, x: torch.cat([x, h.c.expand(len(x), *h.c.shape[1:])], 1),
-        "by keyword": lambda h, x: torch.cat(tensors=(x, h.c.repeat(len(x), *(1,) * (x.dim() - 1))), dim=1),
+        "by keyword": lambda h, x: torch.cat(
+            tensors=(x, h.c.repeat(len(x), *(1,) * (x.dim() - 1))), dim=1
+        ),
         "concat": lambda h, x: torch.concat([x, h.c.expand(len(x), *h.c.shape[1:])], axis=1),
         "setitem": lambda h, x: filled(x, h.c),
     }),
@@ -791,7 +797,7 @@ OPS["addition"] = Op(
         "+=": lambda h, x, y: operator.iadd(x, y),
         "add_": lambda h, x, y: x.add_(y),
         "[:] +=": lambda h, x, y: (operator.setitem(x, slice(None), x[:] + y), x)[1],
-        "through a view": through(lambda x: x.transpose(0, 1), lambda h, x, y: x.add_(y)),
+        "through a view": through(lambda x: x.transpose(1, -1), lambda h, x, y: x.add_(y)),
     }),
 )  # fmt: skip
 OPS["subtraction"] = Op(
@@ -858,7 +864,7 @@ OPS["side by side"] = Op(
         "negative dimension": lambda h, x, y: torch.concatenate((x, y), dim=1 - x.dim()),
         "hstack": lambda h, x, y: torch.hstack([x, y]),
         "setitem": lambda h, x, y: filled(x, y),
-        "transposed": lambda h, x, y: torch.cat([x.mT, y.mT], -1).mT if x.dim() == 3 else torch.cat([x, y], 1),
+        "turned": lambda h, x, y: torch.cat([x.movedim(1, 0), y.movedim(1, 0)]).movedim(0, 1),
     }),
 )  # fmt: skip
 OPS["stacked"] = Op(
@@ -911,7 +917,8 @@ OPS["difference"] = Op(
     }),
 )  # fmt: skip
 OPS["squared length"] = Op(
-    "carry", lambda a, x: torch.einsum("ni,ij,nj->n", x, a.M, x)[:, None], degrees=(0.5,), ranks=(1,),
+    "carry", lambda a, x: torch.einsum("ni,ij,nj->n", x, a.M, x)[:, None],
+    degrees=(0.5,), ranks=(1,),
     about=lambda s, shape: {"M": s.normal(shape[-1], shape[-1])},
     spellings=spelled({
         "homogeneous": lambda h, x: lrp.homogeneous(2)(lambda u: ((u @ h.M) * u).sum(-1, True))(x),
@@ -1001,7 +1008,9 @@ OPS["largest"] = Op(
 )  # fmt: skip
 OPS["cumulative"] = Op(
     "carry", lambda a, x: x.cumsum(1),
-    spellings=spelled({"method": lambda h, x: x.cumsum(1), "F": lambda h, x: torch.cumsum(x, dim=1)}),
+    spellings=spelled(
+        {"method": lambda h, x: x.cumsum(1), "F": lambda h, x: torch.cumsum(x, dim=1)}
+    ),
 )  # fmt: skip
 OPS["upsampled"] = Op(
     "carry", lambda a, x: F.interpolate(x, scale_factor=2, mode=a.mode), ranks=(3,),

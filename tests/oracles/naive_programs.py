@@ -78,7 +78,7 @@ def explain(
     seed: int = 0,
 ) -> Found:
     """Relevance of all inputs for the numbers that `start` keeps of the last value."""
-    values = run(steps, inputs, noise, seed)
+    values = [value.detach() for value in run(steps, inputs, noise, seed)]
     R: list[Tensor] = [torch.zeros(value.shape, dtype=torch.float64) for value in values]
     R[-1] = start(values[-1])
     found = Found([], float(R[-1].sum()), values=values)
@@ -131,7 +131,7 @@ class _Back:
             return list(zip(step.reads, shares(self.split, *xs, R), strict=True))
         if kind == "addition":
             return list(zip(step.reads, self.added(step, xs, R), strict=True))
-        read, function = step.reads[0], lambda u: step.op.value(step.about, u)  # noqa: E731
+        read, function = step.reads[0], lambda u: step.op.value(step.about, u)
         depth = self.depth[read]
         if kind == "batch norm":
             kind = "normalisation"

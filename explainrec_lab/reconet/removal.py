@@ -23,7 +23,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
-from explainrec_lab.data.contracts import check_choice, check_ids
+from explainrec_lab.data.contracts import check_choice, check_ids, require
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import items_of
@@ -71,8 +71,7 @@ def change_from_relevance(
     check_choice("average", average, AVERAGES)
     if average == "held":
         return -Z_removed
-    if n <= k:
-        raise ValueError(f"k: {k} of n = {n} features leave nothing to average; choose k < n")
+    require(n > k, f"k: {k} of n = {n} features leave nothing to average; choose k < n")
     return (k * y - n * Z_removed) / (n - k)
 
 
@@ -256,5 +255,4 @@ def remove(
 
 
 def _check_count(n: int, k: int) -> None:
-    if not 1 <= k < n:
-        raise ValueError(f"k: {k} is outside 1..{n - 1}; a profile must keep a feature")
+    require(1 <= k < n, f"k: {k} is outside 1..{n - 1}; a profile must keep a feature")

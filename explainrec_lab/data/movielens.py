@@ -10,12 +10,11 @@ import io
 from pathlib import Path
 
 import pandas as pd
-import pooch
 
 from explainrec_lab.data import archives
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.store import DataNotFound, data_dir, whole_file
+from explainrec_lab.data.store import DataNotFound, data_dir, download
 
 URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 
@@ -56,7 +55,7 @@ def load() -> Dataset:
         ValueError: the archive is damaged; the message names the file and the fix.
     """
     archive = path()
-    if not archive.exists():
+    if not archive.is_file():
         _download(archive)
     ratings, users, movies = (_table(text, name) for name, text in _contents(archive).items())
     users = users.assign(
@@ -77,11 +76,8 @@ def load() -> Dataset:
 
 def _download(archive: Path) -> None:
     """Fetch the archive; it appears under its name only when its contents are right."""
-    fetch = pooch.HTTPDownloader(progressbar=True)
     try:
-        with whole_file(archive) as part:
-            fetch(URL, str(part), None)
-            _contents(part)
+        download(URL, archive, _contents)
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
         raise DataNotFound(

@@ -8,13 +8,15 @@ come at a fraction of it, and so does `compact`, a network of ours, which train 
 laptop. Not here: what the chapters put on top of the maps.
 """
 
+import hashlib
 import os
+import re
 import warnings
+from functools import partial
 from itertools import takewhile
 from math import isqrt
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -24,12 +26,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
+from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
 from explainrec_lab.vision.homogeneous import ScaledConv2d, ScaleNorm
 
 # Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Of the few whose weights expect pixels in -1..1, it is 0.5 each.
+HALVES = ("efficientnet_v2_l", "googlenet", "inception_v3")
 # Torchvision's plans of the VGG family: channels of convolutions, and "M", a max-pooling.
 _LETTERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
 VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
@@ -184,6 +189,9 @@ def backbone(
     layers = network if narrow else _convolutions(network, name)
     found = Backbone(_at_stride(layers, stride), grid)
     found.origin = "imagenet" if loaded else "scratch"
+    if loaded and name in HALVES:
+        found.mean.fill_(0.5)
+        found.std.fill_(0.5)
     return found
 
 
@@ -278,32 +286,66 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
 
 
 def _load_imagenet(network: nn.Module, name: str) -> bool:
-    """From the folder EXPLAINREC_WEIGHTS, else by torchvision's download; whether it worked."""
+    """From the folder EXPLAINREC_WEIGHTS, else torchvision's file; whether it worked."""
     if folder := os.environ.get("EXPLAINREC_WEIGHTS"):
-        _load_file(network, name, Path(folder))
+        _load_own(network, name, Path(folder))
         return True
-    try:
-        network.load_state_dict(models.get_model_weights(name)["DEFAULT"].get_state_dict())
-    except (URLError, OSError) as error:
-        warnings.warn(
-            f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
-            "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
-            stacklevel=3,
-        )
-        return False
+    url = models.get_model_weights(name)["DEFAULT"].url
+    hub = Path(torch.hub.get_dir())
+    path = (hub if hub.is_absolute() else cache_dir() / "hub") / "checkpoints" / Path(url).name
+    published = partial(_check_hash, start=path.stem.rpartition("-")[2])
+    if not path.is_file():
+        try:
+            download(url, path, published)
+        except (OSError, ValueError) as error:
+            warnings.warn(
+                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
+                "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
+                stacklevel=3,
+            )
+            return False
+    published(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code
+    # As torchvision does: DenseNet's names are older than its layers', heads that help to train go.
+    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.", r"\1", key): state[key] for key in state}
+    _fill(network, {k: v for k, v in state.items() if not k.lower().startswith("aux")}, name, path)
     return True
 
 
-def _load_file(network: nn.Module, name: str, folder: Path) -> None:
-    """`<name>-features.fp16.safetensors` (convolutions alone) or `<name>.fp16.safetensors`."""
-    from safetensors.torch import load_file
+def _check_hash(path: Path, start: str) -> None:
+    """ValueError for a file whose SHA-256 does not start as torchvision published."""
+    with path.open("rb") as file:
+        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(start):
+            told = f"damaged, or not the file that torchvision published as {start}"
+            raise ValueError(f"{path}: {told}: delete it and try again")
 
-    part, whole = (folder / f"{name}{end}.fp16.safetensors" for end in ("-features", ""))
-    target, path = (network.features, part) if part.exists() else (network, whole)
-    if not path.exists():
-        raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {part.name} nor {whole.name}")
-    state = {key: tensor.float() for key, tensor in load_file(path).items()}
+
+def _load_own(network: nn.Module, name: str, folder: Path) -> None:
+    """`<name>-features.fp16.safetensors` (convolutions alone) or `<name>.fp16.safetensors`."""
+    from safetensors.torch import load
+
+    parts = {"-features": getattr(network, "features", None), "": network}
+    paths = {folder / f"{name}{end}.fp16.safetensors": each for end, each in parts.items() if each}
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        tried = " nor ".join(each.name for each in paths)
+        raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {tried}")
     try:
-        target.load_state_dict(state)  # type: ignore[union-attr]
-    except RuntimeError as error:
-        raise ValueError(f"EXPLAINREC_WEIGHTS: {path.name} does not fit {name!r}") from error
+        state = load(path.read_bytes())
+    except Exception as error:  # of several libraries
+        raise ValueError(f"{path}: no whole safetensors file ({error}): get it anew") from error
+    _fill(paths[path], state, name, path)
+
+
+def _fill(target: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
+    """Load weights. Raises ValueError naming their file: other names, shapes, or no numbers."""
+    own = target.state_dict()
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: {key} is not finite: get the file anew")
+    try:
+        if any(own[key].is_floating_point() > state[key].is_floating_point() for key in own):
+            raise KeyError("integers where the network has fractions")
+        target.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {name!r}: get the file of that network") from error

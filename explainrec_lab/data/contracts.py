@@ -82,7 +82,7 @@ def check_columns(name: str, table: pd.DataFrame, needed: Sequence[Hashable]) ->
         raise ValueError(f"{name}: two columns are called {twice[0]!r}; drop or rename one")
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        lists = (", ".join(map(str, some)) for some in (missing, needed, table.columns))
+        lists = (", ".join(map(str, some))[:400] for some in (missing, needed, table.columns))
         raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 

@@ -96,7 +96,7 @@ def from_frames(
     unused = [str(column) for column in events if column not in taken.values()]
     said += [f"not used: {', '.join(unused)}"] if unused else []
     notes = [f"events: {'; '.join(filter(None, said))}"] if any(said) and len(events) else []
-    if unused:
+    if unused and notes:
         warnings.warn(notes[0], stacklevel=2)
     for word, table in (("items", item_table), ("users", user_table)):
         known = ["original_id", "title", "category", *(key for each in sets for key in each)]

@@ -45,17 +45,21 @@ def present(what: str, value: T | None) -> T:
     return value
 
 
+def require(right: object, message: str) -> None:
+    """Refuse bad input with a ValueError; the message names the argument and what it needs."""
+    if not right:
+        raise ValueError(message)
+
+
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:
     """Raise a ValueError that lists the choices unless `value` is one of them."""
-    if value not in choices:
-        raise ValueError(f"{name}: {value!r}; choose from {', '.join(map(str, choices))}")
+    require(value in choices, f"{name}: {value!r}; choose from {', '.join(map(str, choices))}")
 
 
 def check_least(least: float = 1, **numbers: float) -> None:
     """Raise a ValueError that names the first of some numbers below `least`."""
     for name, number in numbers.items():
-        if number < least:
-            raise ValueError(f"{name}: {number} must be at least {least}")
+        require(number >= least, f"{name}: {number} must be at least {least}")
 
 
 def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:

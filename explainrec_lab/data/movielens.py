@@ -21,7 +21,7 @@ import pooch
 from explainrec_lab.data import archives
 from explainrec_lab.data.contracts import Dataset, check_choice, check_columns, numbers
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.store import DataNotFound, data_dir, whole_file
+from explainrec_lab.data.store import DataNotFound, data_dir, download
 
 SITE = "https://files.grouplens.org/datasets/movielens"
 
@@ -100,15 +100,14 @@ def load(release: str = "1m") -> Dataset:
         ValueError: the archive is damaged; the message names the file and the fix.
     """
     archive = path(release)
-    if not archive.exists():
+    if not archive.is_file():
         _download(archive, release)
     return _read(archive, release)
 
 
 def _read(archive: Path, release: str) -> Dataset:
     """What the archive holds. Raises a ValueError that names the file which is damaged."""
-    steps = f"movielens-{release}: {archive} is no file. {_steps(archive)}"
-    with archives.opened(archive, steps) as file:
+    with archives.opened(archive, f"movielens-{release}: {archive} is not there") as file:
         inside = {Path(name).name: name for name in file.namelist()}
         most = (1024 if release in ("25m", "32m") else 32) * archives.MEGABYTE
         tables = []
@@ -130,8 +129,9 @@ def _dataset(
     """Ratings, movies and users as one data set."""
     if release == "100k":
         flags = movies[list(GENRES)].eq(1).to_numpy()
-        lists = ["|".join(compress(GENRES, row)) for row in flags]
-        movies = movies.drop(columns=list(GENRES)).assign(genres=lists)
+        movies = movies[["item", "title"]].assign(
+            genres=["|".join(compress(GENRES, row)) for row in flags]
+        )
     told = () if users is None else ("gender", "age", "occupation")
     found = from_frames(
         ratings,
@@ -158,28 +158,25 @@ def _people(users: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _steps(archive: Path) -> str:
-    return (
-        f"Connect and try again, or put {SITE}/{archive.name} at {archive}, or point "
-        f"EXPLAINREC_DATA at a folder with {archive.parent.name}/{archive.name}"
-    )
-
-
 def _download(archive: Path, release: str) -> None:
     """Fetch the archive; it appears under its name only when its contents are right."""
-    fetch, url = pooch.HTTPDownloader(progressbar=True), f"{SITE}/{archive.name}"
-    md5 = RELEASES[release][4]
+    url, md5 = f"{SITE}/{archive.name}", RELEASES[release][4]
+
+    def check(part: Path) -> None:
+        if not md5:
+            _read(part, release)
+        elif pooch.file_hash(str(part), alg="md5") != md5:
+            raise ValueError
+
     try:
-        with whole_file(archive) as part:
-            fetch(url, str(part), None)
-            if md5 and pooch.file_hash(str(part), alg="md5") != md5:
-                raise ValueError
-            if not md5:
-                _read(part, release)
+        download(url, archive, check)
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
-        told = f"movielens-{release}: could not download {url} ({why})"
-        raise DataNotFound(f"{told}. {_steps(archive)}") from None
+        raise DataNotFound(
+            f"movielens-{release}: could not download {url} ({why}). Connect and try again, or put "
+            f"it at {archive}, or point EXPLAINREC_DATA at a folder with "
+            f"{archive.parent.name}/{archive.name}"
+        ) from None
 
 
 def _table(text: bytes, name: str, between: str, columns: list[str]) -> pd.DataFrame:

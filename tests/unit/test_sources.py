@@ -81,7 +81,9 @@ def test_a_download_that_breaks_off_leaves_nothing_and_says_what_to_do(
     assert list(archive.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("sent", [b"<html>Please log in</html>", zipped(SMALL)])
+@pytest.mark.parametrize(
+    "sent", [b"<html>Please log in</html>", zipped(SMALL)], ids=["a page", "another archive"]
+)
 def test_a_download_of_something_else_leaves_nothing(
     archive: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:

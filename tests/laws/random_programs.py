@@ -29,13 +29,13 @@ OPEN: dict[str, str] = {
     "arguments by keyword of built-in functions":
         "addmm: by keyword, plus a number: by keyword, masked: by keyword, "
         "difference: by keyword, difference: half keyword",
-    "a divisor in another spelling takes half":
-        "rms norm: * rsqrt, rms norm: rsqrt *, quotient: * reciprocal, quotient: * 1 /",
     "einsum that adds nothing up takes an epsilon": "scaled: einsum, turned: einsum, gated: einsum",
+    "embeddings that renormalise": "renormed: F, renormed: by keyword",
     "no rule": "unit length: / linalg, abs: sign",
     "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "
         "square: in_place_product, on a copy",
 }  # fmt: skip
+WEIGHTED = ("linear", "convolution")
 CHECKPOINTS = False  # OPEN: recomputed in the backward pass
 CLOSED = {name for names in OPEN.values() for name in names.split(", ")}
 
@@ -157,6 +157,13 @@ class Written(nn.Module):
 
 # --------------------------------------------------------------------------- drawing
 
+# Steps that are drawn more often than others: the layers that rules are about.
+FIRST = (
+    "linear", "linear", "linear", "convolution", "convolution", "convolution", "convolution",
+    "transposed convolution", "transposed convolution", "transposed convolution",
+    "matrix product", "layer norm", "relu", "relu", "addition", "addition", "part scaled",
+    "attention", "attention",
+)  # fmt: skip
 INPUTS: tuple[Shape, ...] = ((4,), (6,), (3, 4), (2, 6), (2, 4, 4), (3, 4, 3), (4, 3, 3))
 
 
@@ -181,8 +188,14 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
             ]  # fmt: skip
             if op.reads == 1 or fit:
                 partners[name] = fit
-    name = s.one(*partners)
+    maker = steps[first - len(values)].op.kind if first >= len(values) - len(steps) else ""
+    often = [*FIRST, *["batch norm"] * (8 if maker in WEIGHTED else 0)]
+    name = s.one(*partners, *(name for name in often if name in partners))
     op = OPS[name]
+    read_before = any(first in step.reads for step in steps)
+    if name == "batch norm" and maker in WEIGHTED:  # OPEN: its line must be the first to read
+        if read_before or not folds(steps[first - len(values)], shape):
+            return None
     reads = (first,) if op.reads == 1 else (first, s.one(*partners[name]))
     shapes = [tuple(values[place].shape[1:]) for place in reads]
     same = [
@@ -196,6 +209,15 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
         return None
     about = {key: rounded(value, dtype) for key, value in about.items()}
     return Step(name, reads, SimpleNamespace(**about), op)
+
+
+def folds(layer: Step, shape: Shape) -> bool:
+    """OPEN: behind these layers a batch norm is folded in by the wrong dimension, or not at all."""
+    over_positions = layer.op.kind == "linear" and len(shape) > 1
+    grouped = layer.name == "transposed convolution" and layer.about.options["groups"] > 1
+    return layer.name in ("linear", "convolution", "transposed convolution") and not (
+        over_positions or grouped
+    )
 
 
 def sound(y: Tensor) -> bool:
@@ -225,7 +247,8 @@ def drawn(s: Source, spellings: int, dtypes: Sequence[torch.dtype]) -> Program:
         inputs = [ids, *inputs[:1]] if s.flag() else [ids]
     values, steps = list(inputs), []
     if not inputs[0].is_floating_point():
-        name = s.one(*TABLES)
+        closed = {n for n in TABLES if all(f"{n}: {way}" in CLOSED for way in TABLES[n].spellings)}
+        name = s.one(*(n for n in TABLES if n not in closed))
         op = TABLES[name]
         about = {k: rounded(v, dtype) for k, v in op.about(s, inputs[0].shape[1:]).items()}
         steps.append(Step(name, (0,), SimpleNamespace(**about), op))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ OPEN: dict[str, str] = {
         "addmm: by keyword, plus a number: by keyword, masked: by keyword, "
         "difference: by keyword, difference: half keyword",
     "einsum that adds nothing up takes an epsilon": "scaled: einsum, turned: einsum, gated: einsum",
+    "not folded behind a move": "linear: one row more",
+    "at an untouched input, where relu holds back what falls on units that are off":
+        "relu: clamped, relu: clamp_min, relu: maximum, relu: threshold, relu: in_place_clamp, "
+        "relu: in_place_clamp, on a copy, relu6: in_place, on a copy",
     "embeddings that renormalise": "renormed: F, renormed: by keyword",
     "no rule": "unit length: / linalg, abs: sign",
     "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "
@@ -37,7 +42,7 @@ OPEN: dict[str, str] = {
 }  # fmt: skip
 WEIGHTED = ("linear", "convolution")
 CHECKPOINTS = False  # OPEN: recomputed in the backward pass
-CLOSED = {name for names in OPEN.values() for name in names.split(", ")}
+CLOSED = {name for names in OPEN.values() for name in re.split(r", (?!on a copy)", names)}
 
 
 @dataclass
@@ -193,9 +198,9 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
     name = s.one(*partners, *(name for name in often if name in partners))
     op = OPS[name]
     read_before = any(first in step.reads for step in steps)
-    if name == "batch norm" and maker in WEIGHTED:  # OPEN: its line must be the first to read
-        if read_before or not folds(steps[first - len(values)], shape):
-            return None
+    folded = name == "batch norm" and maker in WEIGHTED  # OPEN: its line must be the first to read
+    if folded and (read_before or not folds(steps[first - len(values)], shape)):
+        return None
     reads = (first,) if op.reads == 1 else (first, s.one(*partners[name]))
     shapes = [tuple(values[place].shape[1:]) for place in reads]
     same = [

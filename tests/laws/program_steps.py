@@ -432,12 +432,17 @@ def group_norm_path(a: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
     return run
 
 
+def group_norm_about(s: Source, shape: Shape) -> dict[str, Any] | None:
+    groups = s.one(*(g for g in (1, 2, 3) if shape[0] % g == 0))
+    if torch.Size(shape).numel() // groups < 2:
+        return None
+    weight, bias = s.normal(shape[0]), s.normal(shape[0])
+    return {"groups": groups, "eps": 1e-3, "weight": weight, "bias": bias}
+
+
 OPS["group norm"] = Op(
     "normalisation", lambda a, x: group_norm_path(a, x)(x), ranks=(2, 3), path=group_norm_path,
-    about=lambda s, shape: {
-        "groups": s.one(*(g for g in (1, 2, 3) if shape[0] % g == 0)), "eps": 1e-3,
-        "weight": s.normal(shape[0]), "bias": s.normal(shape[0]),
-    },
+    about=group_norm_about,
     module=lambda a: loaded(nn.GroupNorm(a.groups, len(a.weight), a.eps), a),
     spellings=spelled({
         "nn": lambda h, x: h.module(x),

@@ -38,8 +38,8 @@ def path() -> Path:
 def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     """Customers x articles; each pair once, with its first day and `value`, how often.
 
-    Time is in days since 1970. Article numbers have ten digits: zeros that a program took from their
-    front come back. Items have the columns `group`, `colour` and `description`; item
+    Time is in days since 1970. Article numbers have ten digits: zeros that a program took from
+    their front come back. Items have the columns `group`, `colour` and `description`; item
     features: group and colour. Photos are read from the archive when they are asked for.
 
     Args:

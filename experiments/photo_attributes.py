@@ -13,13 +13,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 from scipy import sparse
 
 from experiments.record import Columns, timed
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema, present
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.saers.attributes import look
 from explainrec_lab.settings import Network
@@ -35,6 +35,8 @@ SETTINGS = Network(
 TRAINING = 0.8
 
 
+# A class of each attribute of each item, -1 where there is none.
+Codes = Int[ndarray, "item attribute"]
 # Products to learn from, and others to be judged by.
 Division = tuple[Catalogue, Catalogue]
 
@@ -42,17 +44,16 @@ Division = tuple[Catalogue, Catalogue]
 def products() -> Catalogue:
     """Products with at least one label, their pictures in memory. Raises DataNotFound."""
     found = data.load("fashion-product-images", size=SETTINGS.size).catalogue
-    assert found.attributes is not None
-    return _only(found, np.flatnonzero((found.attributes != DOES_NOT_APPLY).any(axis=1)))
+    labels = present("attributes", found.attributes)
+    return _only(found, (labels != DOES_NOT_APPLY).any(axis=1))
 
 
-def _only(catalogue: Catalogue, items: Int[ndarray, " n"]) -> Catalogue:
-    assert catalogue.images is not None and catalogue.attributes is not None
+def _only(catalogue: Catalogue, chosen: Bool[ndarray, " item"]) -> Catalogue:
     return replace(
         catalogue,
-        items=catalogue.items.iloc[items].reset_index(drop=True),
-        images=catalogue.images[items],
-        attributes=catalogue.attributes[items],
+        items=catalogue.items[chosen].reset_index(drop=True),
+        images=present("images", catalogue.images)[np.flatnonzero(chosen)],
+        attributes=present("attributes", catalogue.attributes)[chosen],
     )
 
 
@@ -69,21 +70,18 @@ def divided(catalogue: Catalogue, seed: int) -> Division:
     order = np.random.default_rng([seed, 11]).permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
     inside = np.isin(group, order[before < TRAINING * len(group)])
-    return _only(catalogue, np.flatnonzero(inside)), _only(catalogue, np.flatnonzero(~inside))
+    return _only(catalogue, inside), _only(catalogue, ~inside)
 
 
 def look_alikes(catalogue: Catalogue) -> Int[ndarray, " item"]:
     """A number for each product; those with the same style or the same picture share it."""
-    assert catalogue.images is not None
-    items = catalogue.items
-    style = [without_colour(*each) for each in zip(items.title, items.colour, strict=True)]
-    picture = [zlib.crc32(catalogue.images[item].tobytes()) for item in range(len(items))]
-    codes = [np.unique(np.asarray(each), return_inverse=True)[1] for each in (style, picture)]
-    owner = np.tile(np.arange(len(items)), 2)
-    mark = np.concatenate([codes[0], codes[1] + codes[0].max() + 1]) + len(items)
-    size = int(mark.max()) + 1
-    links = sparse.coo_array((np.ones(len(owner)), (owner, mark)), shape=(size, size))
-    return sparse.csgraph.connected_components(links, directed=False)[1][: len(items)]
+    items, images = catalogue.items, present("images", catalogue.images)
+    style = pd.factorize(items.title.combine(items.colour, without_colour))[0]
+    n = len(items)
+    picture = pd.factorize(np.array([zlib.crc32(images[item].tobytes()) for item in range(n)]))[0]
+    links = sparse.coo_array((np.ones(n), (style, picture + n)), shape=(2 * n, 2 * n))
+    linked = sparse.csgraph.connected_components(links, directed=False)[1][style]
+    return pd.factorize(linked)[0]
 
 
 def without_colour(title: str, colour: object) -> str:
@@ -106,9 +104,9 @@ def trained(catalogue: Catalogue, seed: int) -> Naming:
     Raises:
         DataNotFound: ImageNet's weights are not here.
     """
-    assert catalogue.schema is not None and catalogue.images is not None
-    network = untrained(catalogue.schema, seed)
-    own = {"schema": catalogue.schema.classes, "learned": zlib.crc32(catalogue.images[:].tobytes())}
+    schema, images = present("schema", catalogue.schema), present("images", catalogue.images)
+    network = untrained(schema, seed)
+    own = {"schema": schema.classes, "learned": zlib.crc32(images[:].tobytes())}
     train = partial(naming.train, network, catalogue, SETTINGS, seed, balanced=True)
     chosen = naming.recipe(SETTINGS, seed, network.network.origin) | own | {"balanced": True}
     network.seconds = weights.trained(network, "photos", chosen, lambda: timed(train)[1])
@@ -117,21 +115,14 @@ def trained(catalogue: Catalogue, seed: int) -> Naming:
 
 def accuracies(network: Naming, parts: Division) -> Iterator[Columns]:
     """Scores of each attribute on held-out products; the majority is the training products'."""
-    train, test = parts[0].attributes, parts[1]
-    assert test.images is not None and test.attributes is not None
-    assert train is not None and test.schema is not None
-    predicted = seen_classes(network, test.images)
-    for columns in compared(predicted, test.attributes, train, test.schema):
+    train, test = (present("attributes", part.attributes) for part in parts)
+    predicted = seen_classes(network, present("images", parts[1].images))
+    for columns in compared(predicted, test, train, present("schema", parts[1].schema)):
         cost = network.seconds if columns["method"] == "network" else 0.0
         yield columns | {"cost": cost}
 
 
-def compared(
-    predicted: Int[ndarray, "item attribute"],
-    labels: Int[ndarray, "item attribute"],
-    train: Int[ndarray, "other attribute"],
-    schema: Schema,
-) -> Iterator[Columns]:
+def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> Iterator[Columns]:
     """Accuracy and balanced accuracy of each attribute, of the network and of the majority, which
     names the commonest class of `train`."""
     guesses = {"network": predicted, "majority": np.tile(majority(train), (len(labels), 1))}
@@ -148,24 +139,20 @@ BATCH = 128
 
 
 @torch.no_grad()
-def seen_classes(network: Naming, images: Images) -> Int[ndarray, "item attribute"]:
+def seen_classes(network: Naming, images: Images) -> Codes:
     """The most likely class of every attribute."""
     starts = range(0, len(images), BATCH)
     parts = [look(network, images[start : start + BATCH]).predicted for start in starts]
     return torch.cat(parts).cpu().numpy()
 
 
-def majority(labels: Int[ndarray, "item attribute"]) -> Int[ndarray, " attribute"]:
+def majority(labels: Codes) -> Int[ndarray, " attribute"]:
     """The commonest class of each attribute; 0 where there is no label."""
     counts = [np.bincount(column[column >= 0], minlength=1) for column in labels.T]
     return np.array([count.argmax() for count in counts], np.int64)
 
 
-def judged(
-    predicted: Int[ndarray, "item attribute"],
-    labels: Int[ndarray, "item attribute"],
-    schema: Schema,
-) -> pd.DataFrame:
+def judged(predicted: Codes, labels: Codes, schema: Schema) -> pd.DataFrame:
     """One row an attribute: how many products carry a label, in how many classes, and the scores.
 
     Balanced accuracy is the mean, over the classes that occur, of the share of their products that

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
 from experiments.reconet import Version
@@ -11,7 +11,11 @@ from experiments.record import Columns, Result, results
 from explainrec_lab import data, reconet
 from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
+from explainrec_lab.data.contracts import present
 from explainrec_lab.evaluate import truth
+
+# Name -> scores of the attributes of each held-out purchase.
+Answers = dict[str, Float[ndarray, "event attribute"]]
 
 # Purchases a shopper; a fifth of them is asked about.
 PURCHASES = (4, 8, 16, 32, 64)
@@ -40,22 +44,17 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     model, cost = MODEL.trained(parts.train, seed)
     blank = reconet.RecoNet(model.space, MODEL.d, seed=seed + 100)
     reason, applies = truth.purchase_reasons(shop, parts.test), truth.applies_to(shop, parts.test)
-    answers = from_model(model, shop, parts)
-    for variant, own in {
-        "": answers | from_history(shop, parts),
-        "random weights": from_model(blank, shop, parts),
-    }.items():
+    answers, random = (from_model(each, shop, parts) for each in (model, blank))
+    row: Columns = {"measure": "true reason named"}
+    for variant, own in ("", answers | from_history(shop, parts)), ("random weights", random):
         for method, scores in own.items():
             rate = truth.hit_rate(shop, parts.test, scores)
-            row = {"method": method, "variant": variant, "measure": "true reason named"}
-            yield row | {"value": rate, "cost": cost}
+            yield row | {"method": method, "variant": variant, "value": rate, "cost": cost}
     for method, rate in truth.references(shop, parts).items():
-        yield {"method": method, "measure": "true reason named", "value": rate}
+        yield row | {"method": method, "value": rate}
     counted = truth.explainable(reason, applies)
-    for method, named in {
-        **{name: scores.argmax(axis=1) for name, scores in answers.items()},
-        "the truth": reason,
-    }.items():
+    answers = {name: scores.argmax(axis=1) for name, scores in answers.items()}
+    for method, named in (answers | {"the truth": reason}).items():
         same = truth.agreement(parts.test.item[counted], named[counted])
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
     share = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
@@ -64,11 +63,9 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     yield {"method": "the bought item's attributes", "measure": "in the profile", "value": held}
 
 
-def from_model(
-    model: reconet.RecoNet, shop: data.Dataset, parts: data.Split
-) -> dict[str, Float[ndarray, "event attribute"]]:
+def from_model(model: reconet.RecoNet, shop: data.Dataset, parts: data.Split) -> Answers:
     """What the model's explanations say of each held-out purchase."""
-    codes, events = _codes(shop), parts.test
+    codes, events = present("attributes", shop.catalogue.attributes), parts.test
     profiles = model.space.profiles(parts.train)
     hers = profiles.of_users(events.user)
     share, mean = hers.shares(model.space.m), reconet.mean_profile(profiles, model.space.m)
@@ -86,17 +83,10 @@ def from_model(
     }
 
 
-def from_history(
-    shop: data.Dataset, parts: data.Split
-) -> dict[str, Float[ndarray, "event attribute"]]:
+def from_history(shop: data.Dataset, parts: data.Split) -> Answers:
     """What the purchases say without RecoNet."""
-    codes, events, history = _codes(shop), parts.test, parts.train.matrix
-    tastes = {"counting": taste.counted(history, codes)}
-    tastes["choice model"] = taste.fitted(history, codes)
-    asked = (events.user, events.item, codes)
+    codes = present("attributes", shop.catalogue.attributes)
+    asked = (parts.test.user, parts.test.item, codes)
+    methods = {"counting": taste.counted, "choice model": taste.fitted}
+    tastes = {name: method(parts.train.matrix, codes) for name, method in methods.items()}
     return {name: taste.for_purchases(each, *asked) for name, each in tastes.items()}
-
-
-def _codes(shop: data.Dataset) -> Int[ndarray, "item attribute"]:
-    assert shop.catalogue.attributes is not None
-    return shop.catalogue.attributes

@@ -14,7 +14,7 @@ from experiments.record import Columns, Result, results, timed
 from experiments.relation_feedback import FED_BACK, closeness, train_with_feedback
 from explainrec_lab import data, relation
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset
+from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset, present
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import truth_table
 from explainrec_lab.settings import SIZES, Relation
@@ -65,9 +65,8 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
     Source: LRP paper, §3.2 and Table 1.
     """
     dataset = shop_of(CPU)
-    assert dataset.relations is not None
     for seed in range(seeds):
-        split = relation.split(dataset.relations, seed)
+        split = relation.split(present("relations", dataset.relations), seed)
         for variant, settings in COMPARED:
             model = relation.trained(settings, dataset, split, seed)
             shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
@@ -80,11 +79,11 @@ def _accuracies(
     model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
 ) -> Iterator[Columns]:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
-    assert dataset.catalogue.images is not None
+    images = present("images", dataset.catalogue.images)
     own = dataset.catalogue.items["category"].to_numpy()
     for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.test_pairs(split.test, seed, category=category)
-        hit = relation.logits_of(model, dataset.catalogue.images, pairs) > 0
+        hit = relation.logits_of(model, images, pairs) > 0
         right, confirmed = hit == pairs.related, rule_holds(dataset, pairs) == pairs.related
         everything = np.ones(len(pairs), bool)
         recorded = {"group": group, "labels": "recorded"}
@@ -116,8 +115,8 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
     Source: LRP paper, §4.
     """
     dataset = shop_of(FEEDBACK)
-    relations, images = dataset.relations, dataset.catalogue.images
-    assert relations is not None and images is not None
+    relations = present("relations", dataset.relations)
+    images = present("images", dataset.catalogue.images)
     images[:]  # drawing is not training
     for seed in range(seeds):
         split = relation.split(relations, seed)
@@ -157,14 +156,14 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
     Source: LRP paper, §3.4.
     """
     dataset = shop_of(CPU)
-    assert dataset.relations is not None and dataset.catalogue.images is not None
+    images = present("images", dataset.catalogue.images)
     category = dataset.catalogue.items["category"].to_numpy()
     for seed in range(seeds):
-        split = relation.split(dataset.relations, seed)
+        split = relation.split(present("relations", dataset.relations), seed)
         model = relation.trained(CPU, dataset, split, seed)
         items = split.test.items
         x = torch.zeros(len(category), model.dimensions)
-        x[items] = relation.features_of(model, dataset.catalogue.images, items)
+        x[items] = relation.features_of(model, images, items)
         of = {name: items[category[items] == name] for name in ("top", "shoes")}
         judged = pd.concat(_recommended(model, dataset, x, of, seed))
         every = judged.melt(["kind", "method"], var_name="measure")

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
 from explainrec_lab import lrp, relation
-from explainrec_lab.data.contracts import Dataset, Images
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.evaluate.localisation import reference_maps
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split
 from explainrec_lab.relation.data import N_KINDS, Batch
@@ -183,8 +183,8 @@ def learned(maps: Maps, target: Cells, decay: float = 1e-3) -> Float[Tensor, " c
 
 def closeness(model: RelationModel, shop: Dataset, items: np.ndarray) -> Closeness:
     """The model as it is explained: beside the mean features of these items' categories."""
-    images, category = shop.catalogue.images, shop.catalogue.items["category"].to_numpy()
-    assert images is not None
+    images = present("images", shop.catalogue.images)
+    category = shop.catalogue.items["category"].to_numpy()
     return Closeness(model, relation.mean_features(model, images, items, category[items]))
 
 
@@ -203,10 +203,8 @@ def train_with_feedback(
 
     Source: §4.
     """
-    if how not in FED_BACK:
-        raise ValueError(f"how: {how}; choose from {FED_BACK}")
-    images, part, losses = shop.catalogue.images, split.train, None
-    assert images is not None
+    check_choice("how", how, FED_BACK)
+    images, part, losses = present("images", shop.catalogue.images), split.train, None
     a_round = replace(settings, epochs=settings.epochs // ROUNDS)
     for number in range(ROUNDS):
         relation.train(model, part, images, a_round, seed + 100 * number, losses)

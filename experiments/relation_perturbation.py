@@ -19,7 +19,7 @@ from experiments.record import Columns, Result, results
 from experiments.relation import CPU, shop_of
 from experiments.relation_truth import Tested, tested
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import faithfulness, localisation
 from explainrec_lab.relation.truth_table import METHODS, Explainer, explained, propagated
 
@@ -65,8 +65,7 @@ def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     truth = torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
     maps = _maps(found, dataset) | {"true region": truth.float()}
     mass = {name: np.nanmean(localisation.mass_ratio(each, truth)) for name, each in maps.items()}
-    assert dataset.catalogue.images is not None
-    source, target = found.right.pictures(dataset.catalogue.images)
+    source, target = found.right.pictures(present("images", dataset.catalogue.images))
     with torch.no_grad():
         x, n = found.model.features(source), len(found.right)
     for name, value in mass.items():

@@ -18,7 +18,7 @@ import pandas as pd
 from experiments.record import Columns, Result, results
 from experiments.relation import CPU, PAPER, closeness, shop_of
 from explainrec_lab import lrp, relation
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import faithfulness
 from explainrec_lab.relation import truth_table
 from explainrec_lab.relation.explain import Explanation
@@ -49,11 +49,10 @@ class Tested:
 
 def tested(settings: Relation, dataset: Dataset, seed: int, each: int) -> Tested:
     """Trained, or read from the cache; `each` right pairs of each kind with a known reason."""
-    assert dataset.relations is not None and dataset.catalogue.images is not None
-    split = relation.split(dataset.relations, seed)
+    split = relation.split(present("relations", dataset.relations), seed)
     model = relation.trained(settings, dataset, split, seed)
     pairs = relation.test_pairs(split.test, seed)
-    logits = relation.logits_of(model, dataset.catalogue.images, pairs)
+    logits = relation.logits_of(model, present("images", dataset.catalogue.images), pairs)
     right = truth_table.right_pairs(dataset, pairs, logits, each=each)
     close = closeness(model, dataset, split.train.items[:1000])
     return Tested(model, close, right, pairs, split)
@@ -138,8 +137,7 @@ def explained(
     found: Tested, dataset: Dataset, pairs: relation.Pairs, of: str, **how: Any
 ) -> Explanation:
     """`relation.explain` of some pairs."""
-    assert dataset.catalogue.images is not None
-    i, j = pairs.pictures(dataset.catalogue.images)
+    i, j = pairs.pictures(present("images", dataset.catalogue.images))
     how |= {"references": found.close.references} if of == "closeness" else {}
     return relation.explain(found.model, i, j, pairs.user, pairs.kind, of=of, **how)
 

@@ -14,7 +14,7 @@ from experiments.record import Columns, Result, results, timed
 from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, present
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
@@ -158,8 +158,7 @@ def imagenet_vectors(settings: Saers) -> Tensor:
     """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique."""
     network = of_imagenet("resnet18").eval()
     images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
-    assert images is not None
-    return pooled_vectors(network, images, size=IMAGENET_SIDE)
+    return pooled_vectors(network, present("images", images), size=IMAGENET_SIDE)
 
 
 def of_imagenet(name: str, **options: Any) -> Backbone:

@@ -16,7 +16,7 @@ from experiments.record import Columns, Result, results
 from experiments.relation import PAPER
 from experiments.saers import CPU
 from explainrec_lab import data, saers
-from explainrec_lab.data.contracts import Catalogue
+from explainrec_lab.data.contracts import Catalogue, present
 from explainrec_lab.saers import boxes
 from explainrec_lab.vision.naming import Naming
 
@@ -81,10 +81,9 @@ def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
     Raises:
         ValueError: a catalogue without pictures or labels.
     """
-    if catalogue.images is None or catalogue.attributes is None or catalogue.schema is None:
-        raise ValueError("catalogue: needs pictures and attribute labels to be scored on")
-    predicted = seen_classes(network, catalogue.images)
-    return judged(predicted, catalogue.attributes, catalogue.schema)["accuracy"]
+    labels, schema = catalogue.attributes, catalogue.schema
+    predicted = seen_classes(network, present("images", catalogue.images))
+    return judged(predicted, present("attributes", labels), present("schema", schema))["accuracy"]
 
 
 def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:

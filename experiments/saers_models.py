@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
 from explainrec_lab.data.boutique import ShopperDials
-from explainrec_lab.data.contracts import Dataset, Images
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.saers.regions import standardised
 from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
@@ -73,8 +73,7 @@ def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool
         size=settings.size,
         shopping=ShopperDials(purchases=purchases),
     )
-    images = dataset.catalogue.images
-    assert images is not None
+    images = present("images", dataset.catalogue.images)
     found = saers.extracted(saers.trained_network(settings), images, every=every)
     return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found)
 
@@ -95,8 +94,7 @@ def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
         "DeepStyle": lambda: DeepStyle(n_users, whole, category, d, seed),
         "JRL": lambda: JRL(n_users, whole, d, seed),
     }
-    if name not in others:
-        raise ValueError(f"name: {name!r}; choose from {', '.join(MODELS)}")
+    check_choice("name", name, MODELS)
     return others[name]()
 
 

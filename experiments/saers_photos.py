@@ -27,7 +27,7 @@ from experiments.saers import CPU, VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import searched
 from explainrec_lab import data, saers
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema, present
 
 # The second VBPR sees vectors of the network before it learned any attribute.
 COMPARED = (
@@ -91,8 +91,8 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     """
     dataset = data.load("hm", size=SETTINGS.size)
     products = photo_attributes.products()
-    assert products.schema is not None and dataset.catalogue.images is not None
-    schema, images = products.schema, dataset.catalogue.images[:]
+    schema = present("schema", products.schema)
+    images = present("images", dataset.catalogue.images)[:]
     for seed in reversed(range(seeds)):  # the first comes last, and goes on
         parts = photo_attributes.divided(products, seed)
         network = photo_attributes.trained(parts[0], seed)

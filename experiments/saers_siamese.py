@@ -19,6 +19,7 @@ from experiments.record import Result, results, timed
 from experiments.saers import CPU, aucs_of, of_imagenet, scenarios
 from experiments.saers_models import TUNED, Shop, open_shop, pooled_vectors
 from explainrec_lab import saers
+from explainrec_lab.data.contracts import present
 
 EPOCHS = 5
 
@@ -53,8 +54,7 @@ def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.Si
     if kind == "attribute network":
         return saers.LinearFeature(torch.from_numpy(shop.found.whole), CPU.d, seed)
     network = of_imagenet("alexnet", grid=1)
-    images = shop.dataset.catalogue.images
-    assert images is not None
+    images = present("images", shop.dataset.catalogue.images)
     if kind == "AlexNet, end to end":
         return saers.SiameseFeature(images, network, CPU.d, seed)
     return saers.LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)

@@ -18,7 +18,7 @@ from safetensors.torch import save
 from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
 from explainrec_lab import __version__, data, relation
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation.train import recipe as relation_recipe
 from explainrec_lab.settings import Network, Relation
@@ -50,10 +50,10 @@ def attribute_scores(network: naming.Naming) -> dict[str, float]:
 def relation_network() -> None:
     """Chapter 1: the model after relation training, of size `cpu`."""
     shop = shop_of(CPU)
-    assert shop.relations is not None and shop.catalogue.images is not None
-    split = relation.split(shop.relations, SEED)
+    split = relation.split(present("relations", shop.relations), SEED)
     model = relation.trained(CPU, shop, split, SEED)
-    key = recipe_key(relation_recipe(CPU, split.train, shop.catalogue.images, SEED))
+    images = present("images", shop.catalogue.images)
+    key = recipe_key(relation_recipe(CPU, split.train, images, SEED))
     unseen = len(split.test.items)
     _write("relation", model, key, CPU, unseen, lambda: relation_scores(model, shop, split))
 
@@ -62,9 +62,8 @@ def relation_scores(
     model: relation.RelationModel, shop: Dataset, split: relation.Split
 ) -> dict[str, float]:
     """Accuracy on pairs of unseen items: against what was recorded, and against the rule."""
-    assert shop.catalogue.images is not None
     pairs = relation.test_pairs(split.test, SEED)
-    predicted = relation.logits_of(model, shop.catalogue.images, pairs) > 0
+    predicted = relation.logits_of(model, present("images", shop.catalogue.images), pairs) > 0
     sure = rule_holds(shop, pairs) == pairs.related
     recorded = relation.accuracy(predicted, pairs.related, pairs.kind)
     by_rule = relation.accuracy(predicted[sure], pairs.related[sure], pairs.kind[sure])

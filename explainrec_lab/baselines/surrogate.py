@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explainrec_lab.data.contracts import check_least
+
 # Masks of features -> scores.
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 
@@ -37,7 +39,7 @@ def lime(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> 
 
     Source: Ribeiro et al. 2016, Eq. 2 and Algorithm 1.
     """
-    _check_counts(n, samples=samples)
+    check_least(n=n, samples=samples)
     generator = torch.Generator().manual_seed(seed)
     masks = torch.randint(0, 2, (samples, n), generator=generator).double()
     distance = 1 - (masks.sum(dim=1) / n).sqrt()  # cosine distance to the full mask
@@ -66,7 +68,7 @@ def weighted_ridge(
 
 def leave_one_out(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
     """How far the score falls when one feature goes, for each feature."""
-    _check_counts(n)
+    check_least(n=n)
     scores = black_box(torch.cat([torch.ones(1, n), 1 - torch.eye(n)]))
     return scores[0] - scores[1:]
 
@@ -83,7 +85,7 @@ def shapley_sampling(
     """
     from captum.attr import ShapleyValueSampling
 
-    _check_counts(n, permutations=permutations)
+    check_least(n=n, permutations=permutations)
     with torch.random.fork_rng(devices=[]):  # captum draws from torch's global generator
         torch.manual_seed(seed)
         return ShapleyValueSampling(black_box).attribute(
@@ -99,7 +101,7 @@ def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
 
     Source: Shapley 1953.
     """
-    _check_counts(n)
+    check_least(n=n)
     if n > MOST_FEATURES:
         raise ValueError(f"n: {n} features make 2^{n} coalitions; at most {MOST_FEATURES}")
     masks = all_masks(n)
@@ -112,9 +114,3 @@ def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
 def all_masks(n: int) -> Float[Tensor, "mask n"]:
     """All 2^n masks; mask i holds feature k if bit k of i is set."""
     return (torch.arange(1 << n)[:, None] >> torch.arange(n) & 1).double()
-
-
-def _check_counts(n: int, **counts: int) -> None:
-    for name, count in {"n": n, **counts}.items():
-        if count < 1:
-            raise ValueError(f"{name}: {count} must be at least 1")

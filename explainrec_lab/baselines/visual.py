@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import Interactions, check_ids
+from explainrec_lab.data.contracts import Interactions, check_ids, check_least
 
 Vectors = Float[Tensor, "item m"]
 
@@ -91,7 +91,7 @@ class Factored(Ranker):
 
     def __init__(self, n_users: int, n_items: int, d: int, rng: torch.Generator) -> None:
         super().__init__(n_users, n_items)
-        check_size("d", d)
+        check_least(d=d)
         self.user, self.item = table(n_users, d, rng), table(n_items, d, rng)
 
     def of_users(self, users: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
@@ -142,7 +142,7 @@ class VBPR(Seeing):
     """
 
     def __init__(self, n_users: int, features: Vectors, d: int, seed: int = 0) -> None:
-        check_size("d", d, least=2)
+        check_least(2, d=d)
         rng = generator(seed)
         super().__init__(n_users, features, d // 2, rng)
         self.bias = nn.Parameter(torch.zeros(self.n_items))
@@ -217,11 +217,6 @@ def table(rows: int, d: int, rng: torch.Generator) -> nn.Parameter:
 def projection(rows: int, columns: int, rng: torch.Generator) -> nn.Parameter:
     """A random matrix that keeps the length of what it multiplies."""
     return nn.Parameter(torch.randn(rows, columns, generator=rng) / columns**0.5)
-
-
-def check_size(name: str, size: int, least: int = 1) -> None:
-    if size < least:
-        raise ValueError(f"{name}: {size} must be at least {least}")
 
 
 def check_features(features: Tensor) -> Vectors:

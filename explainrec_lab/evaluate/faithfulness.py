@@ -33,6 +33,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from explainrec_lab.data.contracts import check_choice, check_least
+
 # Which patches go first: the most relevant, the least relevant, or any.
 ORDERS = ("most", "least", "random")
 
@@ -275,8 +277,7 @@ def _maps(
     relevance: Tensor | Sequence[Tensor] | None, images: list[Tensor], order: str
 ) -> list[Float[Tensor, "pair height width"]]:
     """One map an image, summed over channels; blank ones for a random order."""
-    if order not in ORDERS:
-        raise ValueError(f"order: {order!r}; choose from {', '.join(ORDERS)}")
+    check_choice("order", order, ORDERS)
     if relevance is None:
         if order != "random":
             raise ValueError(f"relevance: none, but order {order!r} ranks by it")
@@ -299,9 +300,7 @@ def _same_shapes(name: str, given: list[Tensor], images: list[Tensor]) -> list[T
 
 
 def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) -> None:
-    for name, value in (("patch", patch), ("steps", steps), ("per_step", per_step)):
-        if value < 1:
-            raise ValueError(f"{name}: {value} must be at least 1")
+    check_least(patch=patch, steps=steps, per_step=per_step)
     there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
     if steps * per_step > there:
         asked = f"{steps} steps of {per_step} patches are more than the {there} patches of a pair"

@@ -27,7 +27,7 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Dataset, check_ids
+from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present
 from explainrec_lab.evaluate.truth import NO_REASON
 
 SIGNS = ("positive", "negative", "absolute")
@@ -183,11 +183,9 @@ def relation_masks(
     Raises:
         ValueError: a data set without relations or truth, or an unknown pair or truth.
     """
-    relations, known = dataset.relations, dataset.truth
-    if relations is None or known is None:
-        raise ValueError(f"dataset {dataset.name!r}: why its items are related is not known")
-    if truth not in TRUTHS:
-        raise ValueError(f"truth: {truth!r}; choose from {', '.join(TRUTHS)}")
+    relations = present(f"relations of {dataset.name!r}", dataset.relations)
+    known = present(f"reasons of relations of {dataset.name!r}", dataset.truth)
+    check_choice("truth", truth, TRUTHS)
     chosen = check_ids("pairs", pairs, len(relations), "pair")
     masks = np.zeros((len(chosen), 2, *_size(dataset)), dtype=bool)
     for side, items in enumerate((relations.source[chosen], relations.target[chosen])):
@@ -205,11 +203,8 @@ def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribu
     Raises:
         ValueError: a data set without masks, or an unknown item.
     """
-    catalogue = dataset.catalogue
-    if catalogue.attributes is None:
-        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no attributes")
-    chosen = check_ids("items", items, len(catalogue), "item")
-    codes = catalogue.attributes[chosen]
+    chosen = check_ids("items", items, len(dataset.catalogue), "item")
+    codes = present(f"attributes of {dataset.name!r}", dataset.catalogue.attributes)[chosen]
     masks = np.zeros((*codes.shape, *_size(dataset)), dtype=bool)
     for row, attribute in np.argwhere(codes >= 0):
         masks[row, attribute] = _mask(dataset, chosen[row], attribute)
@@ -217,7 +212,7 @@ def attribute_masks(dataset: Dataset, items: Any) -> Bool[ndarray, "item attribu
 
 
 def _mask(dataset: Dataset, item: int, attribute: int) -> Bool[ndarray, "height width"]:
-    names = dataset.catalogue.schema.attributes  # type: ignore[union-attr]
+    names = present("schema", dataset.catalogue.schema).attributes
     return dataset.catalogue.mask(int(item), names[attribute])
 
 
@@ -245,9 +240,7 @@ def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "it
 
 def _size(dataset: Dataset) -> tuple[int, int]:
     """Height and width of the pictures."""
-    images = dataset.catalogue.images
-    if images is None:
-        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no pictures")
+    images = present(f"pictures of {dataset.name!r}", dataset.catalogue.images)
     height, width = np.asarray(images[0]).shape[-2:]
     return int(height), int(width)
 
@@ -272,8 +265,7 @@ def _checked(
         raise ValueError(f"relevance and mask: shapes {values.shape} and {inside.shape}; {needed}")
     if not np.isfinite(values).all():
         raise ValueError("relevance: nan or infinite values among the pixels")
-    if sign not in SIGNS:
-        raise ValueError(f"sign: {sign!r}; choose from {', '.join(SIGNS)}")
+    check_choice("sign", sign, SIGNS)
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
     flat = len(values), -1
     return np.maximum(signed, 0).reshape(flat), inside.reshape(flat)

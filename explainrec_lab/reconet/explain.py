@@ -24,7 +24,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, check_ids
+from explainrec_lab.data.contracts import (
+    DOES_NOT_APPLY,
+    Catalogue,
+    check_ids,
+    check_least,
+    present,
+)
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
@@ -257,8 +263,7 @@ def explain_many(
     """
     if model.hidden is not None:
         raise ValueError("model: only the one-layer model has a closed form; use explain()")
-    if best < 1:
-        raise ValueError(f"best: {best} must be at least 1")
+    check_least(best=best)
     wanted, row = items_of(model.space, profiles, items, many=True).unique(return_inverse=True)
     ids, Z = torch.full((*row.shape, best), -1), torch.zeros(*row.shape, best)
     nothing = model.space.m  # one more column, for the padding of short profiles
@@ -288,16 +293,15 @@ def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Codes:
     Raises:
         ValueError: the catalogue knows no attributes.
     """
-    schema = catalogue.schema
-    if catalogue.attributes is None or schema is None:
-        raise ValueError("catalogue: it knows no attributes; the boutique's does")
+    codes = present("attributes of the catalogue", catalogue.attributes)
+    schema = present("schema of the catalogue", catalogue.schema)
     place = {name: space.n_items + k for k, name in enumerate(space.item_features.names)}
-    features = np.full(catalogue.attributes.shape, -1)
+    features = np.full(codes.shape, -1)
     for a, (attribute, classes) in enumerate(schema.classes.items()):
         word = schema.display(attribute)
         names = [f"{word}: {schema.display(attribute, code)}" for code in range(len(classes))]
         ids = np.array([place.get(name, -1) for name in names] + [-1])  # code -1: the last
-        features[:, a] = ids[catalogue.attributes[:, a]]
+        features[:, a] = ids[codes[:, a]]
     return features
 
 

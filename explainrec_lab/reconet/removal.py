@@ -23,7 +23,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
-from explainrec_lab.data.contracts import check_ids
+from explainrec_lab.data.contracts import check_choice, check_ids
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import items_of
@@ -68,7 +68,7 @@ def change_from_relevance(
     Raises:
         ValueError: an unknown `average`, or, renormalised, a removal that leaves nothing.
     """
-    _check_average(average)
+    check_choice("average", average, AVERAGES)
     if average == "held":
         return -Z_removed
     if n <= k:
@@ -91,7 +91,7 @@ def score_of_masks(
     Raises:
         ValueError: an item outside the catalogue, several profiles, or an unknown `average`.
     """
-    _check_average(average)
+    check_choice("average", average, AVERAGES)
     (item,) = check_ids("item", item, model.space.n_items, "item").tolist()
     model.space.check_one(profile, "explain")
     q, n = model.Q[profile.ids].detach(), len(profile.ids)
@@ -235,7 +235,7 @@ def remove(
     Raises:
         ValueError: names the argument and what it needs.
     """
-    _check_average(average)
+    check_choice("average", average, AVERAGES)
     if turn.shape != tuple(profiles.ids.shape):
         raise ValueError(f"turn: shape {turn.shape}; needs one for each of {len(profiles.ids)}")
     w = model.W[items_of(model.space, profiles, items)]
@@ -253,11 +253,6 @@ def remove(
         gone = owners.bincount(minlength=len(profiles))
         left, may_go = left - gone[:, None], gone > 0
     return Removal((scores - scores[0]).numpy())
-
-
-def _check_average(average: str) -> None:
-    if average not in AVERAGES:
-        raise ValueError(f"average: {average!r}; choose from {', '.join(AVERAGES)}")
 
 
 def _check_count(n: int, k: int) -> None:

@@ -54,15 +54,18 @@ from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images
+from explainrec_lab.data.contracts import Images, check_choice
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import (
     SCALE,
+    Features,
     Ids,
     Kinds,
+    Pictures,
     RelationModel,
+    Values,
     check_pictures,
     features_of,
 )
@@ -91,7 +94,7 @@ class Explanation:
     of: str
     maps: tuple[Float[Tensor, "pair ..."], ...]
     ledger: Ledger
-    x: tuple[Float[Tensor, "pair D"], ...] = ()
+    x: tuple[Features, ...] = ()
     questions: tuple[Question, ...] = ()
 
     def blocks(self) -> Float[Tensor, "picture pair question"]:
@@ -170,15 +173,15 @@ def _said(question: str, classes: Sequence[str]) -> str:
 
 def explain(
     model: RelationModel,
-    images_i: Float[Tensor, "pair 3 height width"],
-    images_j: Float[Tensor, "pair 3 height width"],
+    images_i: Pictures,
+    images_j: Pictures,
     user: Ids | ndarray,
     kind: Kinds | ndarray,
     *,
     of: str = "distance",
     level: str = "pixels",
     only: str | None = None,
-    rivals: Float[Tensor, "pair 3 height width"] | None = None,
+    rivals: Pictures | None = None,
     references: Float[Tensor, "group D"] | None = None,
     rule: Rule | Composite | None = None,
     split: str = "proportional",
@@ -210,8 +213,7 @@ def explain(
     check_pictures(**images)
     if not len(images_i):
         raise ValueError(f"{', '.join(images)}: no pictures")
-    if level not in LEVELS:
-        raise ValueError(f"level: {level!r}; choose from {', '.join(LEVELS)}")
+    check_choice("level", level, LEVELS)
     if only is not None and level != "pixels":
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     if model.training:
@@ -236,7 +238,7 @@ def explain(
     per_unit = [torch.where(own == 0, 0.0, R / own) for R, own in zip(kept, u, strict=True)]
     weights = torch.cat(per_unit, dim=1)[..., None]
 
-    def of_kept(*pictures: Tensor) -> Float[Tensor, " pair"]:
+    def of_kept(*pictures: Tensor) -> Values:
         return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
@@ -251,7 +253,7 @@ class _Asked(nn.Module):
         super().__init__()
         self.q, self.references, self.value, self.training = q, references, value, False
 
-    def forward(self, *inputs: Tensor) -> Float[Tensor, " pair"]:
+    def forward(self, *inputs: Tensor) -> Values:
         return self.value(*inputs)
 
 
@@ -288,8 +290,8 @@ def _joined(above: Ledger, below: Ledger, followed: float) -> Ledger:
 class _Program:
     """What is explained: a value of the units of some pictures, and what makes those of x."""
 
-    value: Callable[..., Float[Tensor, " pair"]]
-    units: Callable[[Tensor], Float[Tensor, "pair D"]] = lambda x: x
+    value: Callable[..., Values]
+    units: Callable[[Tensor], Features] = lambda x: x
     references: nn.Parameter | None = None
 
 
@@ -351,13 +353,7 @@ class Closeness(nn.Module):
         self.references = nn.Parameter(references.detach().clone(), requires_grad=False)
         self.train(model.training)
 
-    def forward(
-        self,
-        images_i: Float[Tensor, "pair 3 height width"],
-        images_j: Float[Tensor, "pair 3 height width"],
-        user: Ids,
-        kind: Kinds,
-    ) -> Float[Tensor, " pair"]:
+    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         a, b = map(self.units, self.model.both(images_i, images_j))
         return _twice_product(a, b, self.model.factor(user, kind, len(images_i)))
@@ -410,35 +406,29 @@ class Places(nn.Module):
 
 
 @homogeneous(2)
-def _length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+def _length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Values:
     """|delta_n L|^2 - |delta_j L|^2: one function of both, so that equal distances do no harm."""
     return squared_length(delta_n, factor) - squared_length(delta_j, factor)
 
 
 @homogeneous(2)
-def _twice_product(a: Tensor, b: Tensor, factor: Tensor) -> Float[Tensor, " pair"]:
+def _twice_product(a: Tensor, b: Tensor, factor: Tensor) -> Values:
     """2 a M b^T, with M = L L^T."""
     return 2 * (placed(a, factor) * placed(b, factor)).sum(-1)
 
 
 @homogeneous(2)
-def _quadratic_form(delta: Tensor, M: Tensor) -> Float[Tensor, " pair"]:
+def _quadratic_form(delta: Tensor, M: Tensor) -> Values:
     """delta M delta^T, for a symmetric M of any sign, one for all or one a pair."""
     return (placed(delta, M) * delta).sum(-1)
 
 
-def _mean_M(model: RelationModel, kind: int) -> Float[Tensor, "D D"]:
-    """The mean of M(u) over the users of the model."""
-    return torch.stack([model.M(user, kind) for user in range(model.n_users)]).mean(dim=0)
-
-
 @torch.no_grad()
-def _personal_M(
-    model: RelationModel, user: Any, kind: Any, pairs: int
-) -> Float[Tensor, "pair D D"]:
-    """M(u) - mean M, one a pair, `[pair, D, D]`."""
-    users, kinds = (ids.expand(pairs).tolist() for ids in (model.users(user), model.kinds(kind)))
+def _personal_M(model: RelationModel, user: Any, kind: Any, n: int) -> Float[Tensor, "pair D D"]:
+    """M(u) - the mean M of all users, one for each of n pairs."""
+    users, kinds = (ids.expand(n).tolist() for ids in (model.users(user), model.kinds(kind)))
     if NEW_USER in users:
         raise ValueError("user: NEW_USER has the average factor, nothing of it is personal")
-    means = {each: _mean_M(model, each) for each in set(kinds)}
-    return torch.stack([model.M(u, k) - means[k] for u, k in zip(users, kinds, strict=True)])
+    M = {k: torch.stack([model.M(u, k) for u in range(model.n_users)]) for k in set(kinds)}
+    own = {k: each - each.mean(dim=0) for k, each in M.items()}
+    return torch.stack([own[k][u] for u, k in zip(users, kinds, strict=True)])

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import check_choice, check_least
 from explainrec_lab.lrp import homogeneous
 
 # The user to name for somebody that training never saw: she has the average factor.
@@ -56,12 +57,8 @@ class UserMetric(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        asked = {"dimensions": dimensions, "n_users": n_users, "n_kinds": n_kinds, "rank": rank}
-        for name, value in asked.items():
-            if value < 1:
-                raise ValueError(f"{name}: {value} must be at least 1")
-        if metric not in METRICS:
-            raise ValueError(f"metric: {metric!r}; choose from {', '.join(METRICS)}")
+        check_least(dimensions=dimensions, n_users=n_users, n_kinds=n_kinds, rank=rank)
+        check_choice("metric", metric, METRICS)
         self.metric, self.n_users, self.n_kinds = metric, n_users, n_kinds
         columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
         shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import RELATION_KINDS, Images
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, check_choice
 from explainrec_lab.lrp import difference
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
@@ -24,8 +24,14 @@ from explainrec_lab.vision.naming import Naming, above_mean
 
 Ids: TypeAlias = int | Sequence[int] | Tensor
 Kinds: TypeAlias = int | str | Sequence[int] | Tensor
+# Of one end of each pair: its picture, and its features x.
+Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
+Features: TypeAlias = Float[Tensor, "pair D"]
+# A distance or logit of each pair.
+Values: TypeAlias = Float[Tensor, " pair"]
 
 SCALE = 3.0  # a feature that is sure of its class
+BATCH = 256  # pictures that pass the network together
 
 
 class Projection(nn.Sequential):
@@ -124,9 +130,7 @@ class RelationModel(nn.Module):
         """x of both pictures of each pair, by one call of the network."""
         return self.features(torch.cat([images_i, images_j])).chunk(2)
 
-    def distance(
-        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
-    ) -> Float[Tensor, " pair"]:
+    def distance(self, x_i: Features, x_j: Features, user: Ids, kind: Kinds) -> Values:
         """d_u = (x_i - x_j) M(u) (x_i - x_j)^T. Source: §2.1, Eq. 1.
 
         Args:
@@ -141,29 +145,19 @@ class RelationModel(nn.Module):
         factor = self.factor(user, kind, len(x_i))
         return squared_length(difference(x_i, x_j), factor)
 
-    def forward(
-        self,
-        images_i: Float[Tensor, "pair 3 height width"],
-        images_j: Float[Tensor, "pair 3 height width"],
-        user: Ids,
-        kind: Kinds,
-    ) -> Float[Tensor, " pair"]:
+    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
         """The logit q - d: above zero, the pair is probably related."""
         check_pictures(images_i=images_i, images_j=images_j)
         x_i, x_j = self.both(images_i, images_j)
         return self.logit(x_i, x_j, user, kind)
 
-    def logit(
-        self, x_i: Float[Tensor, "pair D"], x_j: Float[Tensor, "pair D"], user: Ids, kind: Kinds
-    ) -> Float[Tensor, " pair"]:
+    def logit(self, x_i: Features, x_j: Features, user: Ids, kind: Kinds) -> Values:
         """q - d from the features."""
         return self.q[self.kinds(kind)] - self.distance(x_i, x_j, user, kind)
 
-    def probability(
-        self, images_i: Tensor, images_j: Tensor, user: Ids, kind: Kinds
-    ) -> Float[Tensor, " pair"]:
+    def probability(self, i: Pictures, j: Pictures, user: Ids, kind: Kinds) -> Values:
         """P_u(related) = sigma(q - d). Source: §2.1, Eq. 2."""
-        return self(images_i, images_j, user, kind).sigmoid()
+        return self(i, j, user, kind).sigmoid()
 
     def M(self, user: int, kind: int | str) -> Float[Tensor, "D D"]:
         """M(u) of one user and kind of relation; `NEW_USER` gives that of the average factor."""
@@ -187,13 +181,11 @@ class RelationModel(nn.Module):
 
     def kinds(self, kind: Kinds) -> Tensor:
         """Kinds as a tensor of positions. Raises ValueError for an unknown one."""
-        names = ", ".join(RELATION_KINDS)
         if isinstance(kind, str):
-            if kind not in RELATION_KINDS:
-                raise ValueError(f"kind: {kind!r}; choose from {names}")
+            check_choice("kind", kind, RELATION_KINDS)
             kind = RELATION_KINDS.index(kind)
         kinds = torch.as_tensor(kind, device=self.q.device)
-        _check_codes("kind", kinds, 0, len(RELATION_KINDS), names)
+        _check_codes("kind", kinds, 0, len(RELATION_KINDS), ", ".join(RELATION_KINDS))
         return kinds
 
 
@@ -219,16 +211,13 @@ def check_pictures(**images: Tensor) -> None:
 
 
 @torch.no_grad()
-def features_of(
-    model: RelationModel, images: Images, items: ndarray, batch: int = 256
-) -> Float[Tensor, "item D"]:
-    """x of some items, `batch` pictures at a time; the model must be in eval mode."""
+def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[Tensor, "item D"]:
+    """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
     if model.training:
         raise ValueError("model: it is in training mode; call model.eval() first")
-    device = model.q.device
-    parts = (items[start : start + batch] for start in range(0, len(items), batch))
-    x = [model.features(pixels(images[ids]).to(device)) for ids in parts]
-    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=device)
+    parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+    x = [model.features(pixels(images[ids]).to(model.q.device)) for ids in parts]
+    return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=model.q.device)
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import COLOURS_OF_FAMILY, SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
@@ -158,7 +158,7 @@ def explained(
     for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
         some = pairs[rows]
         context = (torch.from_numpy(ids) for ids in (some.user, some.kind))
-        pictures = some.pictures(shop.catalogue.images)  # type: ignore[arg-type]
+        pictures = some.pictures(present("images", shop.catalogue.images))
         asked = [each.to(device) for each in (*pictures, *context)]
         maps = [each.detach() for each in explainer(model, *asked)]
         found.append(torch.stack([each.sum(1) if each.ndim == 4 else each for each in maps]))
@@ -201,10 +201,8 @@ def reasons_of(shop: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
     Raises:
         ValueError: a data set without truth.
     """
-    if shop.truth is None:
-        raise ValueError(f"dataset {shop.name!r}: why its items are related is not known")
-    known = shop.truth.relation_reason[pairs.rows]
-    return np.where(pairs.rows[:, None] >= 0, known, NO_REASON)
+    known = present(f"reasons of relations of {shop.name!r}", shop.truth)
+    return np.where(pairs.rows[:, None] >= 0, known.relation_reason[pairs.rows], NO_REASON)
 
 
 def _asked(shop: Dataset, pairs: Pairs) -> tuple[Int[ndarray, "pair 2"], pd.DataFrame]:
@@ -216,7 +214,7 @@ def _asked(shop: Dataset, pairs: Pairs) -> tuple[Int[ndarray, "pair 2"], pd.Data
     reasons = reasons_of(shop, pairs)
     if (reasons == NO_REASON).any():
         raise ValueError("pairs: some have no reason to find; take `right_pairs`")
-    colour = shop.truth.relation_colour[pairs.rows]  # type: ignore[union-attr]
+    colour = present("truth", shop.truth).relation_colour[pairs.rows]
     rule = np.where(colour, "attribute and colour", "attribute")
     return reasons, pd.DataFrame({"kind": np.array(RELATION_KINDS)[pairs.kind], "rule": rule})
 
@@ -309,7 +307,7 @@ def unit_scores(
         raise ValueError(f"relevance: {relevance.shape}; needs {(len(pairs), 2, COLOUR + 1)}")
     items = np.stack([pairs.source, pairs.target], axis=1).ravel()
     row, reason = np.arange(len(items)), reasons.ravel()
-    applies = shop.catalogue.attributes[items] >= 0  # type: ignore[index]
+    applies = present("attributes", shop.catalogue.attributes)[items] >= 0
     rivals = np.pad(applies, ((0, 0), (0, 2)))
     scores = np.maximum(relevance, 0).reshape(rivals.shape)
     table = pd.DataFrame({"pair": row // 2, "view": VIEWS[:2] * len(pairs)})
@@ -340,8 +338,7 @@ def summary(
     Raises:
         ValueError: an unknown truth.
     """
-    if of not in TRUTHS:
-        raise ValueError(f"of: {of!r}; choose from {', '.join(TRUTHS)}")
+    check_choice("of", of, TRUTHS)
     keys = [by] if isinstance(by, str) else by
     if "truth" in table and "truth" not in keys:
         table = table[table["truth"] == of]

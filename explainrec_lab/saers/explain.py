@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Dataset, Interactions, Schema, check_ids
+from explainrec_lab.data.contracts import Dataset, Interactions, Schema, check_choice, check_ids
 from explainrec_lab.evaluate import faithfulness, truth
 from explainrec_lab.saers.model import SAERS, Parts, prediction
 from explainrec_lab.saers.regions import Extracted
@@ -81,8 +81,7 @@ def answers(model: SAERS, users: Any, items: Any, how: str) -> Float[ndarray, "e
     Raises:
         ValueError: unknown users, items or `how`, or a model without attribute features.
     """
-    if how not in EXPLAINERS:
-        raise ValueError(f"how: {how!r}; choose from {', '.join(EXPLAINERS)}")
+    check_choice("how", how, EXPLAINERS)
     if model.fusion == "none":
         raise ValueError("model: fusion='none' has no attribute features to explain with")
     user = torch.from_numpy(check_ids("users", users, model.n_users, "user"))

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from explainrec_lab.baselines import visual
-from explainrec_lab.data.contracts import Images
+from explainrec_lab.data.contracts import Images, check_choice, check_least
 from explainrec_lab.saers.regions import Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -110,7 +110,7 @@ class LinearFeature(nn.Module):
 
     def __init__(self, vectors: Float[Tensor, "item m"], d: int, seed: int = 0) -> None:
         super().__init__()
-        visual.check_size("d", d)
+        check_least(d=d)
         self.register_buffer("vectors", visual.check_features(vectors))
         self.W = visual.projection(d, vectors.shape[1], visual.generator(seed))
 
@@ -142,7 +142,7 @@ class SiameseFeature(nn.Module):
         self, images: Images, network: Backbone, d: int, seed: int = 0, batch: int = 256
     ) -> None:
         super().__init__()
-        visual.check_size("d", d)
+        check_least(d=d)
         self.images, self.network, self.batch = images, network, batch
         self.W = visual.projection(d, network.size, visual.generator(seed))
         some = np.random.default_rng(seed).permutation(len(images))[:SAMPLE]
@@ -331,9 +331,8 @@ def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
 def _check(
     features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int, fusion: str
 ) -> None:
-    visual.check_size("d", d)
-    if fusion not in FUSIONS:
-        raise ValueError(f"fusion: {fusion!r}; choose from {', '.join(FUSIONS)}")
+    check_least(d=d)
+    check_choice("fusion", fusion, FUSIONS)
     if features.ndim != 3 or not features.is_floating_point():
         given = f"{features.dtype} of shape {tuple(features.shape)}"
         raise ValueError(f"features: {given}; needs floats [item, attribute, m]")

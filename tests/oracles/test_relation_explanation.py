@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainrec_lab import lrp
 from explainrec_lab.relation import NEW_USER, RelationModel
-from explainrec_lab.relation.explain import OF, Closeness, Places, _mean_M, explain
+from explainrec_lab.relation.explain import OF, Closeness, Places, _personal_M, explain
 from explainrec_lab.relation.metric import METRICS
 from explainrec_lab.relation.model import Projection
 from explainrec_lab.vision.backbone import _normalise, backbone
@@ -129,8 +129,9 @@ def test_personal_relevance_is_the_users_minus_the_mean_over_users(metric: str) 
 def test_the_mean_metric_is_no_new_user() -> None:
     own = model()
     mean = torch.stack([own.M(u, 1) for u in range(3)]).mean(0)
-    assert torch.allclose(_mean_M(own, 1), mean)
-    assert not torch.allclose(_mean_M(own, 1), own.M(NEW_USER, 1))
+    subtracted = own.M(2, 1) - _personal_M(own, 2, 1, 1)[0]
+    assert torch.allclose(subtracted, mean)
+    assert not torch.allclose(subtracted, own.M(NEW_USER, 1))
 
 
 def test_a_contrast_is_the_difference_of_two_distances() -> None:

@@ -27,7 +27,7 @@ class Call:
         name: without underscores, the same for functions, methods and operators.
         in_place: it changes its first argument.
         depth: linear layers and convolutions between the inputs and its arguments.
-        gate: all its signals come out of gates.
+        gate: all its signals come out of gates of this kind, as in `Mark`.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Call:
     kwargs: dict[str, Any]
     in_place: bool = False
     depth: int = 0
-    gate: bool = False
+    gate: str = ""
 
     @classmethod
     def of(cls, func: Any, args: Any, kwargs: Any) -> Call:

@@ -7,6 +7,7 @@ which.
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
-from explainrec_lab.lrp.rules import Layer, book_bias
+from explainrec_lab.lrp.rules import Layer, amount, book_bias
 
 Treatment = Callable[[Trace, Call], Any]
 
@@ -160,6 +161,7 @@ def product(trace: Trace, call: Call) -> Tensor:
     given = call.argument("bias", BIAS_AT.get(call.operation, len(call.args)))
     if trace.carries(given):
         raise call.refuse("its bias depends on the inputs; add it in a step of its own")
+    held, call = _weights_held(trace, call)
     factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
     signals = [t for t in factors if trace.carries(t)]
     bias = None if given is None else given.detach()
@@ -167,7 +169,7 @@ def product(trace: Trace, call: Call) -> Tensor:
         bias = bias.view(-1, *(1,) * (call.argument("weight", 1).dim() - 2))
     if len(signals) > 1:
         return shared(trace, call, len(signals), bias)
-    if len(factors) != 2:  # more constants than one
+    if held or len(factors) != 2:  # constants that are no layer's weight
         run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
@@ -196,15 +198,22 @@ def _layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> La
     return Layer(kind, call.depth, weight.detach(), apply=apply, out=out)
 
 
+def _weights_held(trace: Trace, call: Call) -> tuple[bool, Call]:
+    """Gates that multiply another signal are constants; so are attention weights by CP-LRP."""
+    kinds = ("sigmoid", "softmax") if trace.composite.attention == "CP-LRP" else ("sigmoid",)
+    signals = signals_of(trace, call)
+    gates = [t for t in signals if trace.mark_of(t).gate in kinds]  # type: ignore[union-attr]
+    if not 0 < len(gates) < len(signals):
+        return False, call
+    for tensor in gates:
+        call = call.with_(tensor, tensor.detach())
+    return True, replace(call, gate="")
+
+
 def scaling(trace: Trace, call: Call) -> Any:
     """Products of numbers: gates count as weights, two signals share half and half."""
-    signals = signals_of(trace, call)
-    gates = [t for t in signals if trace.mark_of(t).gate]  # type: ignore[union-attr]
-    if len(signals) < 2:
-        return ordinary(trace, call)
-    if len(gates) == 1:
-        return ordinary(trace, replace(call.with_(gates[0], gates[0].detach()), gate=False))
-    return shared(trace, call, 2)
+    _, call = _weights_held(trace, call)
+    return ordinary(trace, call) if len(signals_of(trace, call)) < 2 else shared(trace, call, 2)
 
 
 def division(trace: Trace, call: Call) -> Any:
@@ -239,8 +248,73 @@ def elementwise(trace: Trace, call: Call) -> Any:
 def gate(trace: Trace, call: Call) -> Any:
     """The same; its output counts as a weight where it multiplies a signal."""
     value = elementwise(trace, call)
-    trace.mark_of(value).gate = True  # type: ignore[union-attr]
+    trace.mark_of(value).gate = "sigmoid"  # type: ignore[union-attr]
     return value
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def softmax(trace: Trace, call: Call) -> Tensor:
+    """Taylor's expansion at the point: R_i = x_i (R_i - s_i sum_j R_j), the ordinary gradient.
+
+    Its constant term is the softmax's own account. By CP-LRP nothing goes through.
+
+    Source: AttnLRP, §3.3.1.
+    """
+    cut = trace.composite.attention == "CP-LRP"
+
+    def counted(tensor: Tensor, sign: int) -> Tensor:
+        value = tensor.detach()
+
+        def back(g: Tensor) -> tuple[Tensor | None]:
+            if trace.book:
+                trace.book("softmax", sign * amount(g, value).sum())
+            return (None if cut else g,)
+
+        return trace.step(value, back, tensor, depth=call.depth, gate="softmax")
+
+    (x,) = signals_of(trace, call)
+    return counted(call.with_(x, counted(x, -1)).run(), 1)
+
+
+def written_out(trace: Trace, call: Call) -> Any:
+    """A Python function of torch's: its calls are met one by one."""
+    inside, func = {"has_torch_function": lambda _: False}, call.func
+    assert isinstance(func, FunctionType)
+    own = FunctionType(func.__code__, func.__globals__ | inside, func.__name__, func.__defaults__)
+    with trace.watch:
+        return own(*call.args, **call.kwargs)
+
+
+def attention(trace: Trace, call: Call) -> Tensor:
+    """`scaled_dot_product_attention` by its definition, each step with a rule of its own.
+
+    A query that may look nowhere gets 0, as torch has it.
+    """
+    order = "query key value attn_mask dropout_p is_causal scale enable_gqa"
+    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
+    query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
+    if of["dropout_p"]:
+        raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
+    with torch.no_grad():
+        out = call.run()
+    with trace.watch:
+        if of["enable_gqa"]:
+            many = query.shape[-3] // key.shape[-3], query.shape[-3] // value.shape[-3]
+            key, value = key.repeat_interleave(many[0], -3), value.repeat_interleave(many[1], -3)
+        scale = query.shape[-1] ** -0.5 if of["scale"] is None else of["scale"]
+        scores = query @ key.mT * scale
+        if of["is_causal"]:
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if mask is not None:
+            boolean = mask.dtype == torch.bool
+            scores = scores.masked_fill(~mask, -torch.inf) if boolean else scores + mask
+            nowhere = (scores == -torch.inf).all(-1, keepdim=True)
+            scores = scores.masked_fill(nowhere, 0.0)
+        weights = scores.softmax(-1)
+        path = (weights if mask is None else weights.masked_fill(nowhere, 0.0)) @ value
+    return trace.step(out, lambda g: (g,), path, depth=call.depth)
 
 
 # --- norms ---------------------------------------------------------------------------------------
@@ -271,16 +345,18 @@ def batch_norm(trace: Trace, call: Call) -> Tensor:
 
 
 def sample_norm(trace: Trace, call: Call) -> Tensor:
-    """Layer and group norm: the standard deviation counts as a constant."""
-    x, eps = call.argument("input", 0), call.argument("eps", 4, 1e-5)
-    weight, bias = call.argument("weight", 2), call.argument("bias", 3)
-    if call.operation == "layer_norm":
+    """Layer, group and RMS norm: the standard deviation counts as a constant."""
+    rms = call.operation == "rms_norm"
+    x, eps = call.argument("input", 0), call.argument("eps", 3 if rms else 4)
+    weight, bias = call.argument("weight", 2), None if rms else call.argument("bias", 3)
+    eps = (torch.finfo(x.dtype).eps if rms else 1e-5) if eps is None else eps
+    if call.operation != "group_norm":
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))
     else:
         grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
         dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
-    centred = grouped - grouped.mean(dim=dims, keepdim=True)
+    centred = grouped if rms else grouped - grouped.mean(dim=dims, keepdim=True)
     scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()
     path = (centred * scale).reshape(x.shape)
     if weight is not None:
@@ -288,6 +364,8 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
     bias = None if bias is None else bias.detach().view(shape)
     with torch.no_grad():
         value = call.run()
+    if rms:
+        return trace.step(value, lambda g: (g,), path, depth=call.depth)
     return trace.summed(Layer("normalisation", call.depth, bias=bias), value, path)
 
 

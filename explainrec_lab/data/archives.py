@@ -7,6 +7,7 @@ is never inflated. Nothing here knows what the members mean.
 import csv
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,15 @@ from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
 
-# What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What `zipfile` raises for archives and members that are cut, altered or of a version to come.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(ValueError, OverflowError, RuntimeError),
+)
+# Others inflate by more than they were asked for.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# More than this inflates to many times what it takes in the archive: a bomb.
+SWOLLEN = 64
 # How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
@@ -38,12 +46,13 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         DataNotFound: there is no such file; the message is the steps.
         ValueError: it is no whole zip archive.
     """
-    if not path.is_file():
-        raise DataNotFound(steps)
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path) if path.is_file() else None
     except DAMAGED as error:
-        raise ValueError(f"{path} is not a whole zip archive: delete it and load again") from error
+        told = f"is not a whole zip archive: delete it and load again ({error})"
+        raise ValueError(f"{path} {told}") from error
+    if archive is None:
+        raise DataNotFound(steps)
     with archive:
         yield archive
 
@@ -66,9 +75,10 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
         FileNotFoundError: the archive has no such member.
         ValueError: the member is too large or damaged.
     """
-    _check_size(archive, name, most)
+    _check(archive, name, most)
     try:
-        return archive.read(name)
+        with archive.open(name) as file:
+            return file.read(archive.getinfo(name).file_size)
     except DAMAGED as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 
@@ -86,10 +96,13 @@ def table(
     """
     where = Path(archive.filename or "").name
     try:
-        _check_size(archive, name, 8192 * MEGABYTE)
+        _check(archive, name, 8192 * MEGABYTE)
+        with archive.open(name) as file:
+            if len(file.readline(MEGABYTE)) == MEGABYTE:
+                raise ValueError("no table: its first line does not end")
         with archive.open(name) as file:
             found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
-    except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
+    except (csv.Error, *DAMAGED) as error:
         raise ValueError(f"{where}: {name} cannot be read ({error}); fetch it again") from error
     check_columns(f"{where}: {name}", found, columns)
     return found[list(columns)]
@@ -118,9 +131,14 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     return found
 
 
-def _check_size(archive: zipfile.ZipFile, name: str, most: int) -> None:
-    """FileNotFoundError for a missing member, ValueError for one that says it is too large."""
+def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:
+    """FileNotFoundError for a missing member, ValueError for one that is not to be opened."""
     if name not in archive.NameToInfo:
         raise FileNotFoundError(f"{name}: not in the archive")
-    if (size := archive.getinfo(name).file_size) > most:
-        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")
+    member = archive.getinfo(name)
+    if member.file_size > most:
+        raise ValueError(f"{name}: inflates to {member.file_size} bytes, more than {most}")
+    if member.file_size > MEGABYTE + SWOLLEN * member.compress_size:
+        raise ValueError(f"{name}: inflates to more than {SWOLLEN} times its size")
+    if member.flag_bits & 1 or member.compress_type not in PACKINGS:
+        raise ValueError(f"{name}: encrypted, or packed in a way that is not read here")

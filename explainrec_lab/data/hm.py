@@ -54,12 +54,12 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     archive = path()
     with opened(archive, by_hand("hm", PAGE, " and consent to the terms", archive)) as file:
         articles = table(file, "articles.csv", list(ARTICLES)).rename(columns=ARTICLES)
-        purchases = table(file, "transactions_train.csv", list(PURCHASES), dtype="category")
+        purchases = table(file, "transactions_train.csv", list(PURCHASES))
     check_filled("articles.csv", articles[["item"]], "fetch it again")
-    articles = articles.assign(item=articles.item.map(_ten_digits))
+    articles = articles.assign(item=_ten_digits(articles.item))
     found = from_frames(
         _events(purchases.rename(columns=PURCHASES), min_purchases),
-        items=articles.fillna({"title": "-", "category": "-"}),
+        items=articles,
         item_columns={"group": "group", "colour": "colour"},
         name="hm",
     )
@@ -68,9 +68,9 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     return replace(found, catalogue=Catalogue(found.catalogue.items, photos))
 
 
-def _ten_digits(number: str) -> str:
-    """An article's number as the photos have it: 108775015 and 108775015.0 are 0108775015."""
-    return number.removesuffix(".0").zfill(10)
+def _ten_digits(numbers: pd.Series) -> pd.Series:
+    """Articles' numbers as the photos have them: 108775015 and 108775015.0 are 0108775015."""
+    return numbers.str.removesuffix(".0").str.zfill(10)
 
 
 def _days(day: str) -> int:
@@ -85,11 +85,10 @@ def _days(day: str) -> int:
 def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     """One row a customer and article, of customers with enough articles."""
     check_filled("transactions_train.csv", purchases, "fetch it again")
-    said = {"item": purchases.item.map(_ten_digits), "time": purchases.day.map(_days)}
-    purchases = purchases.assign(**said).astype({"time": "int64"})
-    grouped = purchases.groupby(["user", "item"], observed=True)["time"]
+    days = {day: _days(day) for day in purchases.day.unique()}
+    said = {"time": purchases.day.map(days).astype("int64"), "item": _ten_digits(purchases.item)}
+    grouped = purchases.assign(**said).groupby(["user", "item"])["time"]
     events = grouped.agg(time="min", value="size").reset_index()
-    events = events.astype({"user": object, "item": object}).sort_values(["user", "item"])
     count = events.groupby("user")["item"].transform("size")
     if not (count >= min_purchases).any():
         most = 0 if count.empty else int(count.max())

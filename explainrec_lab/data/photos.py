@@ -6,7 +6,7 @@ says which and why. What looks at pictures has nothing to see on a blank one (`s
 it no attribute). If most cannot be read, something else is wrong, and that is an error. An archive
 is opened anew for each request: nothing stays open, so a fork or a pickle takes the photos along.
 
-All decoding is `decoded`: upright, on white, eight bits a channel, a square. `from_pictures` makes
+All decoding is `_decoded`: upright, on white, eight bits a channel, a square. `from_pictures` makes
 a data set of a folder or a table of one's own pictures.
 """
 
@@ -43,7 +43,7 @@ ENOUGH = 100
 # Tags of TIFF and EXIF, and what brings each orientation upright.
 BITS, WHITE_IS_0, ORIENTATION = 0x0102, 0x0106, 0x0112
 Turn = Image.Transpose
-UPRIGHT = {
+UPRIGHT: dict[Any, Image.Transpose] = {
     2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE,
     6: Turn.ROTATE_270, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_90,
 }  # fmt: skip
@@ -100,7 +100,7 @@ class Photos:
         with opened(home, steps) if home else nullcontext() as archive:
 
             def read(row: int, path: Path) -> None:
-                pictures[row] = decoded(_source(path, archive), self.size)
+                pictures[row] = _decoded(_source(path, archive), self.size)
 
             self.each(items, read)
         return pictures
@@ -146,7 +146,7 @@ def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
 # ------------------------------------------------------------------------- decoding
 
 
-def decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]:
+def _decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]:
     """One picture upright, on white, in the middle of a square; of several frames the first.
 
     Raises:
@@ -270,14 +270,16 @@ def _in_codes(
     for name in attributes:
         words = table[name].astype("string").str.strip().replace("", None)
         check_filled("pictures", words.to_frame(), "write '-' where it does not apply")
-        given = attributes[name] if isinstance(attributes, Mapping) else sorted(set(words) - {"-"})
-        first = {word.strip().casefold(): word for word in reversed(given)}
+        found = sorted(set(words) - {"-"}, key=lambda word: (word.casefold(), word))
+        first: dict[str, str] = {}
+        for word in attributes[name] if isinstance(attributes, Mapping) else found:
+            first.setdefault(word.strip().casefold(), word.strip())
         labels[name] = words.str.casefold().map(first | {"-": ""})
         if (unknown := labels[name].isna()).any():
             row = int(unknown.to_numpy().argmax())
-            choose = f"choose from {', '.join(given)}, or '-' where it does not apply"
+            choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
             raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
-        classes[name] = tuple(reversed(first.values()))
+        classes[name] = tuple(first.values())
     schema = Schema(classes)
     return (schema, codes(pd.DataFrame(labels), schema)) if classes else (None, None)
 

@@ -7,9 +7,7 @@ is never inflated. Nothing here knows what the members mean.
 import csv
 import io
 import json
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +20,12 @@ from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
 
-# What `zipfile` raises for archives and members that are cut, altered or of a version to come.
-DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
-    *(ValueError, OverflowError, RuntimeError),
-)
 # Others inflate by more than they were asked for.
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # More than this inflates to many times what it takes in the archive: a bomb.
 SWOLLEN = 64
-# Names of columns that are looked at.
-SHOWN = 1000
+# Bytes of the line that names the columns of a table.
+LONGEST = 2**16
 # How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
@@ -50,12 +43,12 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
     """
     try:
         archive = zipfile.ZipFile(path) if path.is_file() else None
-    except DAMAGED as error:
+    except Exception as error:  # `zipfile` has many kinds
         told = f"is not a whole zip archive: delete it and load again ({error})"
         raise ValueError(f"{path} {told}") from error
     if archive is None:
         raise DataNotFound(steps)
-    for member in archive.filelist:  # Windows' backslashes, and capitals, are found as well
+    for member in archive.filelist:  # written by Windows, or with endings in capitals
         archive.NameToInfo.setdefault(member.filename.replace("\\", "/").lower(), member)
     with archive:
         yield archive
@@ -82,8 +75,8 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
     _check(archive, name, most)
     try:
         with archive.open(name) as file:
-            return file.read(archive.getinfo(name).file_size)
-    except DAMAGED as error:
+            return file.read(archive.getinfo(name).file_size + 1)  # its end has the checksum
+    except Exception as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 
 
@@ -101,14 +94,16 @@ def table(
     try:
         _check(archive, name, 8192 * MEGABYTE)
         with archive.open(name) as file:
-            head = next(csv.reader([file.readline(MEGABYTE).decode("utf-8-sig")]), [])
-            check_columns(name, pd.DataFrame(columns=head[:SHOWN]), columns)
+            if len(line := file.readline(LONGEST)) == LONGEST:
+                raise ValueError("no table: its first line does not end")
+            head = next(csv.reader([line.decode("utf-8-sig")]), [])
+            check_columns(name, pd.DataFrame(columns=head), columns)
             places = [head.index(column) for column in columns]
             if commas:
                 return pd.DataFrame(_lenient(file, len(head), places), columns=list(columns))
             kept = {"names": sorted(columns, key=head.index), "usecols": places, "header": None}
             return pd.read_csv(file, **kept, **AS_TEXT)[list(columns)]
-    except (csv.Error, *DAMAGED) as error:
+    except Exception as error:
         told = f"{name} cannot be read ({error}); fetch it again"
         raise ValueError(f"{Path(archive.filename or '').name}: {told}") from error
 
@@ -125,13 +120,13 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the archive has no such member.
-        ValueError: it is damaged, too large, or something else than an object.
-        RecursionError: it is nested too deeply.
+        ValueError: it is damaged, too large, nested too deeply, or something else than an object.
     """
-    found = json.loads(contents(archive, name, MEGABYTE))
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: holds no object")
-    return found
+    text = contents(archive, name, MEGABYTE)
+    try:
+        return {**json.loads(text)}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: holds no JSON object ({error})") from error
 
 
 def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy import ndarray
 
-from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, plain, require
+from explainrec_lab.data.contracts import require
+from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, plain
 
 # Least distance between two labels, as a share of the axis's height.
 LABEL_STEP = 0.075

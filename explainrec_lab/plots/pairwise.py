@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, require, rgb
+from explainrec_lab.data.contracts import require
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How many pairs are drawn.
 STRONGEST = 10

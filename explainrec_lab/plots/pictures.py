@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, require, rgb
+from explainrec_lab.data.contracts import require
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6

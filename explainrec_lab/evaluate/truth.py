@@ -94,11 +94,18 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
     }
 
 
-def agreement(items: Int[ndarray, " event"], named: Reasons) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    votes = pd.crosstab(items, named).to_numpy()  # [item, attribute]
-    n = votes.sum(axis=1)
-    alike = (votes * (votes - 1)).sum(axis=1)
+def agreement(items: Int[ndarray, " event"], named: Reasons | Scores, applies: Applies) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute.
+
+    Args:
+        named: one attribute an event (-1 = none, an answer too), or the scores of all. Each buyer
+            has a lot of her own among the attributes that tie at the top, of those that apply.
+    """
+    one = pd.get_dummies(named, dtype=float).to_numpy() if np.ndim(named) == 1 else None
+    guess = _shares(np.asarray(named), applies) if one is None else one
+    votes, alone = (pd.DataFrame(each).groupby(items).sum() for each in (guess, guess**2))
+    n = np.unique(items, return_counts=True)[1]
+    alike = (votes**2 - alone).sum(axis=1).to_numpy()
     return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
 
 

@@ -231,7 +231,8 @@ def explain(
     ids = profile.ids if reference is None else torch.arange(model.space.m)
     Z = relevance(model, profile, [item], reference)[0, ids]
     output = Z.sum() if model.hidden is None else model(profile)[0, item]
-    order = Z.argsort(descending=True)
+    lot = np.random.default_rng(0).permutation(len(Z))
+    order = torch.from_numpy(np.lexsort((lot, -Z.cpu().numpy())))
     features = ids[order]
     present, below = torch.isin(features, profile.ids), torch.zeros_like(ids, dtype=torch.bool)
     if reference is not None:

@@ -30,8 +30,8 @@ def affine(layer: Layer, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         b = layer(torch.zeros(1, *shape, dtype=torch.float64)).reshape(-1)
         units = torch.eye(size, dtype=torch.float64).reshape(size, *shape)
-        columns = [layer(unit[None]).reshape(-1) - b for unit in units]
-    return torch.stack(columns, dim=1), b
+        columns = layer(units).reshape(size, -1) - b
+    return columns.T, b
 
 
 # --------------------------------------------------------------------------- rules
@@ -46,8 +46,12 @@ class Shares:
 
 
 def weigh(contributions: Tensor, bias: Tensor, R: Tensor, epsilon: float) -> Shares:
-    """Each output's relevance, shared in proportion to its contributions `[out, in]`."""
-    messages = R / stabilised(contributions.sum(1) + bias, epsilon)
+    """Each output's relevance, shared in proportion to its contributions `[out, in]`.
+
+    A sum of exactly 0 has nothing to share.
+    """
+    sums = stabilised(contributions.sum(1) + bias, epsilon)
+    messages = torch.where(sums == 0, 0.0, R / torch.where(sums == 0, 1.0, sums))
     return Shares((contributions * messages[:, None]).sum(0), float((bias * messages).sum()))
 
 

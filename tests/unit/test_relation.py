@@ -246,8 +246,8 @@ def shelf(items: int = 9) -> Tensor:
     ("asked", "message"),
     [
         ({"candidates": torch.tensor([], dtype=torch.long)}, "candidates: the category is empty"),
-        ({"candidates": torch.tensor([9])}, r"candidates: item 9 is not in 0..8"),
-        ({"query": torch.tensor([-1])}, r"query: item -1 is not in 0..8"),
+        ({"candidates": torch.tensor([9])}, r"candidates: item 9 is not in this dataset .0..8"),
+        ({"query": torch.tensor([-1])}, r"query: item -1 is not in this dataset .0..8"),
         ({"k": 9}, r"k: 9 is outside 1..8"),
         ({"k": 0}, r"k: 0 is outside 1..8"),
         ({"user": 7}, r"user: 7 is not in 0..2"),

@@ -16,7 +16,7 @@ from explainrec_lab import data, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset, present
 from explainrec_lab.evaluate.truth import rule_holds
-from explainrec_lab.relation import truth_table
+from explainrec_lab.relation import Pairs, RelationModel, Split, truth_table
 from explainrec_lab.settings import SIZES, Relation
 from explainrec_lab.vision.homogeneous import folded
 
@@ -76,7 +76,7 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
 
 
 def _accuracies(
-    model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
+    model: RelationModel, dataset: Dataset, split: Split, seed: int
 ) -> Iterator[Columns]:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     images = present("images", dataset.catalogue.images)
@@ -97,7 +97,7 @@ def _accuracies(
 
 
 def _by_kind(
-    pairs: relation.Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
+    pairs: Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
 ) -> Iterator[Columns]:
     """Accuracy on the counted pairs; none where a kind has no such pair."""
     shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
@@ -122,7 +122,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
         split = relation.split(relations, seed)
         test = relation.test_pairs(split.test, seed)
         sure, right = rule_holds(dataset, test) == test.related, test.related
-        models: list[tuple[relation.RelationModel, Columns]] = []
+        models: list[tuple[RelationModel, Columns]] = []
         found: list[Columns] = []
         for how in FED_BACK:
             model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
@@ -174,11 +174,7 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
 
 @torch.no_grad()
 def _recommended(
-    model: relation.RelationModel,
-    dataset: Dataset,
-    x: torch.Tensor,
-    of: dict[str, np.ndarray],
-    seed: int,
+    model: RelationModel, dataset: Dataset, x: torch.Tensor, of: dict[str, np.ndarray], seed: int
 ) -> Iterator[pd.DataFrame]:
     """Probability and truth of the model's choices and of random ones, by kind and group."""
     rng, source = np.random.default_rng([seed, 5]), of["top"][:200].repeat(3)

@@ -75,16 +75,14 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
             yield from results(rows, data="boutique", **shared)
 
 
-def _accuracies(
-    model: RelationModel, dataset: Dataset, split: Split, seed: int
-) -> Iterator[Columns]:
+def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Iterator[Columns]:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
-    images = present("images", dataset.catalogue.images)
-    own = dataset.catalogue.items["category"].to_numpy()
+    images = present("images", shop.catalogue.images)
+    own = shop.catalogue.items["category"].to_numpy()
     for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.test_pairs(split.test, seed, category=category)
         hit = relation.logits_of(model, images, pairs) > 0
-        right, confirmed = hit == pairs.related, rule_holds(dataset, pairs) == pairs.related
+        right, confirmed = hit == pairs.related, rule_holds(shop, pairs) == pairs.related
         everything = np.ones(len(pairs), bool)
         recorded = {"group": group, "labels": "recorded"}
         yield from _by_kind(pairs, right, everything, **recorded)

@@ -16,7 +16,14 @@ Source: the LRP paper, §2.3, and the rules of the field around it.
 # ruff: noqa: F401
 
 from explainrec_lab.lrp.bilrp import bilrp
-from explainrec_lab.lrp.composites import Composite, depth, epsilon_gamma_box, first_layer, kind
+from explainrec_lab.lrp.composites import (
+    Composite,
+    depth,
+    epsilon_gamma_box,
+    first_layer,
+    kind,
+    named,
+)
 from explainrec_lab.lrp.engine.calls import UnsupportedOperation
 from explainrec_lab.lrp.head import SPLITS, difference, elementwise, homogeneous
 from explainrec_lab.lrp.relevance import relevance

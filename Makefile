@@ -12,13 +12,14 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test env lab colab format clean
+.PHONY: help book test env lab colab format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
 	@echo "make test    run every test"
 	@echo "make lab     work in JupyterLab"
 	@echo "make format  tidy code and strip notebooks of outputs"
+	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
 	@echo ""
@@ -46,8 +47,39 @@ format: $(TESTS)
 	$(RUN) -m ruff format .
 	find book -name '*.ipynb' -not -path '*/.*' -exec $(RUN) -m nbstripout {} +
 
+# The declared versions, proved. A row is a Python with the oldest or the newest packages (the
+# tests of the package; types and style are those of the newest), or a release of torch (the
+# engine's tests). `make matrix/torch-2.6` runs one row.
+ENGINE := $(wildcard tests/oracles/test_lrp_* tests/oracles/test_bilrp.py tests/laws/test_*programs.py \
+  tests/unit/test_lrp_*)
+PACKAGE := tests --ignore=tests/notebooks --ignore=tests/site
+PYTHONS := 3.11 3.12 3.13
+TORCHES := 2.6 2.7 2.8 2.9 2.10 2.11 2.12 2.13 2.14 2.15
+ROWS := $(PYTHONS:%=python-%-lowest) $(PYTHONS:%=python-%-newest) $(TORCHES:%=torch-%)
+
+# Each row in turn, whatever became of the one before; red if one is.
+matrix: $(TESTS)
+	@$(MAKE) --keep-going --no-print-directory -j1 $(ROWS:%=matrix/%)
+
+matrix/python-%-lowest: $(TESTS)
+	$(call matrix_row,$*,--resolution lowest-direct,$(PACKAGE) --ignore=tests/house)
+matrix/python-%-newest: $(TESTS)
+	$(call matrix_row,$*,,$(PACKAGE))
+matrix/torch-%: $(TESTS)
+	$(call matrix_row,$(PYTHON),'torch==$*.*',$(ENGINE))
+
+# $1 Python, $2 what the environment is to hold, $3 tests. The environment goes when it has passed.
+define matrix_row
+	$(RUN) -m uv venv -q --clear --python $1 .matrix/$(@F)
+	$(RUN) -m uv pip install -q --python .matrix/$(@F) --only-binary :all: $2 \
+	  -r pyproject.toml --extra test
+	$(RUN) -m uv pip install -q --python .matrix/$(@F) --no-deps -e .
+	OMP_NUM_THREADS=1 .matrix/$(@F)/bin/python -m pytest -q -n auto --maxprocesses 4 $3
+	rm -rf .matrix/$(@F)
+endef
+
 clean:
-	rm -rf _build .executed
+	rm -rf _build .executed .matrix
 
 # The environment: made again when pyproject.toml changes. uv is fast; pip does the same slowly.
 env: $(BOOK)

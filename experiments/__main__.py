@@ -15,6 +15,7 @@ import torch
 from experiments import weights
 from experiments.record import Result, record
 from explainrec_lab import data
+from explainrec_lab.data.store import FOLDER
 
 # Module -> its experiments.
 MODULES = {
@@ -26,10 +27,9 @@ MODULES = {
     "relation": ("relation_table_1", "relation_recommendation", "relation_feedback"),
     "relation_truth": ("relation_truth",),
     "relation_perturbation": ("relation_perturbation",),
-    "saers": ("saers_auc", "saers_ablation", "saers_truth"),
+    "saers": ("saers_auc", "saers_ablation", "saers_siamese", "saers_truth"),
     "saers_boxes": ("saers_boxes",),
     "saers_search": ("saers_search", "saers_living"),
-    "saers_siamese": ("saers_siamese",),
     "saers_photos": ("saers_photos",),
 }
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=Path("book/reference/results"))
+    parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / FOLDER)
     return parser
 
 
@@ -77,4 +77,6 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # no letter that a terminal lacks stops a run
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

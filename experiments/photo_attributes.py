@@ -19,7 +19,14 @@ from scipy import sparse
 
 from experiments.record import Columns, timed
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Images, Schema, present
+from explainrec_lab.data.contracts import (
+    DOES_NOT_APPLY,
+    Catalogue,
+    Images,
+    Schema,
+    present,
+    require,
+)
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.saers.attributes import look
 from explainrec_lab.settings import Network
@@ -65,8 +72,7 @@ def divided(catalogue: Catalogue, seed: int) -> Division:
     """
     group = look_alikes(catalogue)
     sizes = np.bincount(group)
-    if len(sizes) < 2:
-        raise ValueError("catalogue: all products look alike, so they cannot be divided")
+    require(len(sizes) >= 2, "catalogue: all products look alike, so they cannot be divided")
     order = np.random.default_rng([seed, 11]).permutation(len(sizes))
     before = np.cumsum(sizes[order]) - sizes[order]
     inside = np.isin(group, order[before < TRAINING * len(group)])
@@ -131,7 +137,7 @@ def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> I
             row = {"method": method, "attribute": name, "n": int(scores.products)}
             row["classes"] = int(scores.classes)
             for measure in ("accuracy", "balanced accuracy"):
-                yield row | {"measure": measure, "value": float(scores[measure])}
+                yield row | {"measure": measure, "value": scores[measure]}
 
 
 # Pictures that a network sees at a time.

@@ -101,12 +101,12 @@ def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
         for seed in range(seeds):
             parts = likes(seed, attributes=variant == "attributes")
             scores, cost = timed(partial(settings.scores, parts.train, seed))
-            row: Columns = {"data": "movielens-1m", "method": method, "seed": seed}
+            row: Columns = {"data": "movielens-1m", "method": method, "seed": seed, "cost": cost}
             row |= {"measure": "recall", "k": 50, "settings": asdict(settings)}
             for left_out, matrix in masks((method, variant), parts).items():
-                value = float(mean_recall(scores, 50, parts.test.matrix, matrix)[-1])
-                yield Result(**row, variant=left_out or variant, value=value, cost=cost)
-                cost = 0.0
+                value = mean_recall(scores, 50, parts.test.matrix, matrix)[-1]
+                yield row | {"variant": left_out or variant, "value": value}
+                row["cost"] = 0.0
 
 
 def masks(name: tuple[str, str], parts: data.Split) -> dict[str, sparse.csr_array]:

@@ -96,7 +96,7 @@ def _measured(
     for group, users, ks in (("cold users", parts.cold_users, KS), ("warm users", warm, (50,))):
         recall = mean_recall(scores[users], 50, parts.test.matrix[users], known[users])
         for k in ks:
-            yield row | {"group": group, "k": k, "value": float(recall[k - 1])}
+            yield row | {"group": group, "k": k, "value": recall[k - 1]}
     if isinstance(chosen, Version):
         for told in _told(model, whole, parts, seed):
             yield row | {"group": "cold users"} | told
@@ -123,7 +123,7 @@ def _told(
         known = events.select(rank < n)
         scores = scores_of(model, known, cold)
         recall = mean_recall(scores, 50, parts.test.matrix[cold], known.matrix[cold])[-1]
-        yield {"measure": "recall", "k": 50, "told": n, "value": float(recall)}
+        yield {"measure": "recall", "k": 50, "told": n, "value": recall}
         if n == 0:
             surprise = -scores.log_softmax(dim=1)[parts.test.matrix[cold].nonzero()].mean()
-            yield {"measure": "cross-entropy", "told": n, "value": float(surprise)}
+            yield {"measure": "cross-entropy", "told": n, "value": surprise}

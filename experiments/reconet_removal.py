@@ -44,7 +44,7 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
     for seed in range(seeds):
         for (method, variant), chosen in EXPLAINED.items():
             model, sets, items, cost = recommended((method, variant), seed)
-            found, seconds = timed(partial(_changes, model, sets, items, seed))
+            found, seconds = timed(partial(list, _changes(model, sets, items, seed)))
             found.append({"measure": "CPU seconds of the curves", "value": seconds})
             if chosen.hidden:
                 found += _against_the_best(model, sets, items)
@@ -64,31 +64,29 @@ def recommended(
     return model, sets, torch.as_tensor(first), cost
 
 
-def _changes(model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int) -> list[Columns]:
+def _changes(
+    model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int
+) -> Iterator[Columns]:
     """Means and effect sizes, both conventions."""
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
-    found: list[Columns] = []
     ways = {average: (turn, average) for average in removal.AVERAGES}
     if len(model.space.item_features):
         following = {o: removal.attributes_follow(model.space, sets, t) for o, t in turn.items()}
         ways["items, attributes follow"] = (following, "renormalised")
     for way, (order, average) in ways.items():
-        curves = {
-            o: removal.remove(model, sets, items, t, average=average) for o, t in order.items()
-        }
-        found += [each | {"how": way} for each in _measures(curves)]
-    return found
+        removed = partial(removal.remove, model, sets, items, average=average)
+        yield from results(_measures({o: removed(t) for o, t in order.items()}), how=way)
 
 
 def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
     most, random = curves["most"], curves["random"]
     both = most.long_enough & random.long_enough
-    yield {"measure": "users", "value": float(both.sum())}
+    yield {"measure": "users", "value": both.sum()}
     for k in REMOVED:
         for order, curve in curves.items():
-            value = float(curve.changes[k, both].mean())
-            yield {"measure": "mean change", "order": order, "k": k, "value": value}
+            change = curve.changes[k, both].mean()
+            yield {"measure": "mean change", "order": order, "k": k, "value": change}
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
         effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
         yield {"measure": "effect", "k": k, "value": effect}
@@ -123,10 +121,10 @@ def _against_the_best(
     top, greedy, best = np.array(changes).T
     share = "share of the best change"
     return [
-        {"measure": "short profiles", "n": SMALL, "value": float(len(best))},
-        {"measure": share, "order": "most", "k": k, "value": float(top.sum() / best.sum())},
-        {"measure": share, "order": "greedy", "k": k, "value": float(greedy.sum() / best.sum())},
-        {"measure": "most relevant is best", "k": k, "value": float((top <= best + 1e-6).mean())},
+        {"measure": "short profiles", "n": SMALL, "value": len(best)},
+        {"measure": share, "order": "most", "k": k, "value": top.sum() / best.sum()},
+        {"measure": share, "order": "greedy", "k": k, "value": greedy.sum() / best.sum()},
+        {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()},
     ]
 
 
@@ -176,12 +174,10 @@ def _explained(
     n, Z = len(one.ids), reconet.closed_form(model.Q[one.ids], model.W[item]).detach()
     black_box = removal.score_of_masks(model, one, item)
     of_p = removal.score_of_masks(model, one, item, probability=True)
-    for variant, action in {
-        "": lambda: _recommended_and_explained(model, one),
-        "explanation alone": lambda: reconet.explain(model, one, item),
-    }.items():
-        row = {"method": "RecoNet", "variant": variant, "measure": "CPU seconds"}
-        yield row | {"value": _mean_seconds(action)}
+    row = {"method": "RecoNet", "measure": "CPU seconds"}
+    yield row | {"value": _mean_seconds(lambda: _recommended_and_explained(model, one))}
+    alone = _mean_seconds(lambda: reconet.explain(model, one, item))
+    yield row | {"variant": "explanation alone", "value": alone}
     explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
         ("RecoNet", ""): lambda: Z,
         **{(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()},
@@ -195,8 +191,7 @@ def _explained(
         row = {"method": method, "variant": variant}
         if method != "RecoNet":
             yield row | {"measure": "CPU seconds", "value": seconds}
-        for judged in _judged(found, Z, black_box):
-            yield row | judged
+        yield from results(_judged(found, Z, black_box), **row)
 
 
 def _lime_on_the_whole_row(
@@ -214,7 +209,7 @@ def _lime_on_the_whole_row(
 
 def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:
     """Agreement with Z, and the change after removing what the explainer puts first."""
-    yield {"measure": "Spearman", "value": float(spearmanr(found, Z).statistic)}
+    yield {"measure": "Spearman", "value": spearmanr(found, Z).statistic}
     first, ours = (set(x.topk(5).indices.tolist()) for x in (found, Z))
     yield {"measure": "overlap", "k": 5, "value": len(first & ours) / 5}
     ranked = found.argsort(descending=True)

@@ -53,9 +53,8 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     for method, rate in truth.references(shop, parts).items():
         yield row | {"method": method, "value": rate}
     counted = truth.explainable(reason, applies)
-    answers = {name: scores.argmax(axis=1) for name, scores in answers.items()}
     for method, named in (answers | {"the truth": reason}).items():
-        same = truth.agreement(parts.test.item[counted], named[counted])
+        same = truth.agreement(*(each[counted] for each in (parts.test.item, named, applies)))
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
     share = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
     features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]

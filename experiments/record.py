@@ -1,87 +1,66 @@
-"""One measured number, what it depends on, and the file it is written to."""
+"""Measured numbers, what each depends on, and the file that they are written to.
+
+A result is a dictionary of columns, the same in every record (`explainrec_lab.data.store.COLUMNS`):
+
+| column | says |
+|---|---|
+| data, seed, value | of what, by which division and draw, and the number itself |
+| method | model, explainer or reference |
+| variant | what of it is another than usual: its features, network, examples or control |
+| measure | what was measured |
+| how | by which way an answer was read or a thing done |
+| order | in which order features went |
+| group | of which users, items or pairs |
+| attribute | of which attribute, or 'mean' or 'lowest' over all |
+| kind | of relation |
+| labels | judged by the recorded ones or by the rule |
+| k | length of the list, or how many features went |
+| d | dimensions of the model, where an experiment sets them |
+| purchases, told | a shopper's; likes that a cold user told |
+| user, n | whose explanation; what a value counts: products, purchases, features |
+| trial, classes | of a search; of the attribute |
+| cost, settings | CPU seconds of training; what the model was trained with |
+"""
 
 import json
 import os
 import platform
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from explainrec_lab import __version__
+from explainrec_lab.data.contracts import require
 from explainrec_lab.data.store import COLUMNS, whole_file
+from explainrec_lab.training import timed as timed
 
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One measured number; the columns are those of every record.
-
-    Attributes:
-        method: model, explainer or reference. variant: what of it is another than usual: its
-            features, network, examples or control.
-        measure: what was measured. how: by which way an answer was read or a thing done.
-            order: in which order features went. group: of which users, items or pairs.
-            attribute: of which attribute, or 'mean' or 'lowest' over all. kind: of relation.
-            labels: judged by the recorded ones or by the rule.
-        k: length of the list, or how many features went. d: dimensions of the model, where an
-            experiment sets them. purchases: a shopper's. told: likes that a cold user told.
-            user: whose explanation. n: what a value counts: products, purchases, features.
-            classes: of the attribute.
-        cost: CPU seconds of training. settings: what the model was trained with.
-    """
-
-    data: str
-    method: str
-    measure: str
-    value: float
-    seed: int
-    cost: float = 0.0
-    variant: str = ""
-    how: str = ""
-    order: str = ""
-    group: str = ""
-    attribute: str = ""
-    kind: str = ""
-    labels: str = ""
-    k: int | None = None
-    d: int | None = None
-    purchases: int | None = None
-    told: int | None = None
-    trial: int | None = None
-    user: int | None = None
-    n: int | None = None
-    classes: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-# Some columns of a result.
+# Some columns of a result, and all of them.
 Columns = dict[str, Any]
+Result = Columns
 
-T = TypeVar("T")
-
-
-def timed(action: Callable[[], T]) -> tuple[T, float]:
-    """What an action gives, and its CPU seconds."""
-    start = time.process_time()
-    found = action()
-    return found, time.process_time() - start
+# What every result says.
+NEEDED = {"data", "method", "measure", "value", "seed"}
 
 
 def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
     """Results that share columns; what a row says itself comes first."""
-    for columns in found:
-        yield Result(**(shared | columns))
+    return (shared | columns for columns in found)
 
 
 def row(result: Result) -> Columns:
-    """The columns that say something, in their order; six digits of the value."""
-    rounded = {"value": float(f"{result.value:.6g}"), "cost": round(result.cost, 1)}
-    found = asdict(result) | rounded
-    return {name: found[name] for name in COLUMNS if found[name] not in ("", None)}
+    """The columns that say something, in their order; six digits of the value.
+
+    Raises:
+        ValueError: a column that no record has, or one of `NEEDED` that is missing.
+    """
+    wrong = sorted(result.keys() - set(COLUMNS) | NEEDED - result.keys())
+    require(not wrong, f"result: columns {wrong} are unknown or missing; see `experiments.record`")
+    found: Columns = {"cost": 0.0, "settings": {}} | result
+    found |= {"value": float(f"{result['value']:.6g}"), "cost": round(found["cost"], 1)}
+    return {name: found[name] for name in COLUMNS if found.get(name) not in ("", None)}
 
 
 def record(name: str, found: Iterator[Result], folder: Path) -> Path:

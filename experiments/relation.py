@@ -131,7 +131,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             row = {"method": how[0], "variant": how[1], "cost": cost}
             logits = relation.logits_of(model.eval(), images, test)
             hits = _by_kind(test, (logits > 0) == test.related, sure)
-            value = float(np.mean([each["value"] for each in hits]))
+            value = np.mean([each["value"] for each in hits])
             found.append(row | {"measure": "accuracy", "labels": "rule", "value": value})
             models.append((folded(model), row))
             right = right & (logits > 0)
@@ -142,8 +142,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
             table = truth_table.truth_table(close, dataset, chosen, methods, references=False)
             means = truth_table.summary(table).loc[EXPLAINER]
             for measure, name in (("mass_ratio", "mass over area"), ("pointing", "pointing")):
-                value = float(means[measure])
-                found.append(row | {"measure": name, "how": EXPLAINER, "value": value})
+                found.append(row | {"measure": name, "how": EXPLAINER, "value": means[measure]})
         yield from results(found, data="boutique", seed=seed, settings=asdict(FEEDBACK))
 
 

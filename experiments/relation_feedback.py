@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
 from explainrec_lab import lrp, relation
-from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present, require
 from explainrec_lab.evaluate.localisation import reference_maps
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split
 from explainrec_lab.relation.data import N_KINDS, Batch
@@ -150,8 +150,7 @@ def validated(close: Closeness, images: Images, pairs: Pairs) -> tuple[Tensor, M
         ValueError: no related pair is predicted right.
     """
     right = pairs[pairs.related & (relation.logits_of(close.model, images, pairs) > 0)]
-    if not len(right):
-        raise ValueError("pairs: the model predicts no related one right")
+    require(len(right), "pairs: the model predicts no related one right")
     ends = torch.from_numpy(np.concatenate([right.source, right.target]))
     items, inside = ends.unique(return_inverse=True)
     user, kind = (torch.from_numpy(ids).repeat(2) for ids in (right.user, right.kind))

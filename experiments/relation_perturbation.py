@@ -69,7 +69,7 @@ def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     with torch.no_grad():
         x, n = found.model.features(source), len(found.right)
     for name, value in mass.items():
-        yield {"method": name, "measure": "mass_ratio", "value": float(value), "n": n}
+        yield {"method": name, "measure": "mass_ratio", "value": value, "n": n}
     orders = [(name, order) for name in maps for order in ("most", "least")]
     for how in ("noise", "background"):
         areas = {}
@@ -81,7 +81,7 @@ def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
         blind = [name for name in maps if name != "true region"]
         alike = spearmanr([areas[name, "most"] for name in blind], [mass[name] for name in blind])
         row = {"method": "all maps", "measure": "rank correlation with mass_ratio", "how": how}
-        yield row | {"value": float(alike.statistic), "n": len(blind)}
+        yield row | {"value": alike.statistic, "n": len(blind)}
 
 
 def _area(

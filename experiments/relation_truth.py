@@ -114,7 +114,7 @@ def _means(
         for method, row in means.iterrows():
             told = columns | {"method": method, "group": group, "n": int(row["pairs"])}
             for measure, value in row[list(measures)].dropna().items():
-                yield told | {"measure": measure, "value": float(value)}
+                yield told | {"measure": measure, "value": value}
 
 
 def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
@@ -150,4 +150,4 @@ def _books(found: Tested, dataset: Dataset) -> Iterator[Columns]:
         table = explained(found, dataset, some, of="distance", rule=rule).ledger.table()
         for account, share in table["share of output"].drop("output").items():
             row = {"method": name, "measure": "share of the distance", "how": account}
-            yield row | {"value": float(share), "n": len(some)}
+            yield row | {"value": share, "n": len(some)}

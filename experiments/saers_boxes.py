@@ -98,4 +98,4 @@ def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
 
 def _by_attribute(measure: str, found: pd.Series) -> Iterator[Columns]:
     for attribute, value in found.items():
-        yield {"measure": measure, "attribute": attribute, "value": float(value)}
+        yield {"measure": measure, "attribute": attribute, "value": value}

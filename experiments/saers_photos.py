@@ -121,14 +121,14 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
 def seen(dataset: Dataset, found: saers.Extracted, schema: Schema) -> Iterator[Columns]:
     """Share of H&M's items in which the network sees each attribute, by H&M's own groups."""
     group = dataset.catalogue.items["group"].to_numpy()
-    some = float(found.applies.any(axis=1).mean())
+    some = found.applies.any(axis=1).mean()
     yield {"method": "network", "measure": "items with an attribute", "value": some}
     for name in GROUPS:
         inside = group == name
         row = {"method": "network", "measure": "share", "group": name, "n": int(inside.sum())}
         for attribute, own in zip(schema.attributes, found.applies[inside].T, strict=True):
             if inside.any():
-                yield row | {"attribute": attribute, "value": float(own.mean())}
+                yield row | {"attribute": attribute, "value": own.mean()}
 
 
 def spoken(dataset: Dataset, schema: Schema) -> Int[ndarray, "item attribute"]:
@@ -166,7 +166,7 @@ def ranked(shop: PhotoShop, trials: list[Columns], schema: Schema, seed: int) ->
         how = best.get(VARIANTS.get(name, (name, "")), {})
         model, columns = trained(name, shop, CPU.d, seed, seen_by, **how)
         for found in scores_of(model, drawn):
-            yield Result(data="hm", n=users[found["group"]], **columns, **found)
+            yield {"data": "hm", "n": users[found["group"]], **columns, **found}
         if isinstance(model, saers.SAERS):
             yield from results(named(model, shop, schema), data="hm", **columns)
 
@@ -192,9 +192,9 @@ def named(model: saers.SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Colum
     added = np.nanargmax(saers.answers(model, users, items, "contribution"), axis=1)
     share = np.bincount(added, minlength=len(schema.attributes)) / len(added)
     for attribute, value in zip(schema.attributes, share, strict=True):
-        yield {"measure": "reason given", "attribute": attribute, "value": float(value)}
+        yield {"measure": "reason given", "attribute": attribute, "value": value}
     if model.fusion == "attention":
         weighed = np.nanargmax(saers.answers(model, users, items, "attention"), axis=1)
-        chance = float((1 / shop.found.applies[items].sum(axis=1)).mean())
-        yield {"measure": AGREEMENT, "value": float((weighed == added).mean())}
+        chance = (1 / shop.found.applies[items].sum(axis=1)).mean()
+        yield {"measure": AGREEMENT, "value": (weighed == added).mean()}
         yield {"method": "guessing", "variant": "", "measure": AGREEMENT, "value": chance}

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from experiments.reconet import Version, likes
-from experiments.record import Columns, Result, timed
+from experiments.record import Result, timed
 from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
@@ -134,6 +134,6 @@ def tried(source: str, method: str, settings: Any, trial: int) -> Result:
     scores, cost = timed(lambda: settings.scores(parts.train, 0))
     recall = mean_recall(scores, 50, parts.development.matrix, parts.train.matrix)[-1]
     method, variant = ("popularity", "attributes") if of_its_kind else (method, "")
-    row: Columns = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}
-    row |= {"measure": "recall", "group": "development", "k": 50, "value": float(recall)}
-    return Result(**row, cost=cost, settings=asdict(settings))
+    row = {"data": source, "method": method, "variant": variant, "trial": trial, "seed": 0}
+    row |= {"measure": "recall", "group": "development", "k": 50, "value": recall}
+    return row | {"cost": cost, "settings": asdict(settings)}

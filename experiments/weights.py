@@ -18,7 +18,8 @@ from safetensors.torch import save
 from experiments.relation import CPU, shop_of
 from experiments.saers_boxes import accuracy
 from explainrec_lab import __version__, data, relation
-from explainrec_lab.data.contracts import Dataset, present
+from explainrec_lab.data.contracts import Dataset, present, require
+from explainrec_lab.data.store import whole_file
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation.train import recipe as relation_recipe
 from explainrec_lab.settings import Network, Relation
@@ -95,8 +96,7 @@ def _write(
     """The rounded weights, and the rest of their card: what they score among others."""
     model.half().float()
     for part, value in model.state_dict().items():
-        if not value.isfinite().all():
-            raise ValueError(f"{name}: {part} is not finite in half precision")
+        require(value.isfinite().all(), f"{name}: {part} is not finite in half precision")
     halves = {  # counters stay as they are
         key: value.half() if value.is_floating_point() else value
         for key, value in model.state_dict().items()
@@ -116,6 +116,8 @@ def _write(
         "unseen items": unseen,
         "scores": scores,
     }
-    (FOLDER / f"{name}.safetensors").write_bytes(content)
-    (FOLDER / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with whole_file(FOLDER / f"{name}.safetensors") as file:
+        file.write_bytes(content)
+    with whole_file(FOLDER / f"{name}.json") as file:
+        file.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     print(name, f"{len(content) / 1e6:.2f} MB", scores)

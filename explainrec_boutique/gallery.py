@@ -10,10 +10,12 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 import warnings
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -110,12 +112,27 @@ class Gallery:
 
     @cached_property
     def _rows(self) -> ndarray:
-        return _open(self.path, len(self), self.size)
+        try:
+            return _open(self.path, len(self), self.size)
+        except OSError:
+            self._move()
+            return _open(self.path, len(self), self.size)
+
+    def _move(self) -> None:
+        """Draw where it can be, for as long as this gallery lives: the folder may only be read."""
+        _warn(f"no pictures can be kept in {self.path}", "drawn for this run alone")
+        self._temporary = tempfile.TemporaryDirectory(prefix="boutique-")
+        self.path = Path(self._temporary.name) / self.path.name
+        self._whole[:] = False
+        self.__dict__.pop("_rows", None)
 
     def _drawn(self, ids: Int[ndarray, " item"]) -> ndarray:
         """All rows, those of `ids` drawn."""
         unsure = ids[~self._whole[ids]]
         if missing := self._not_whole(unsure.tolist()):
+            if not os.access(self.path, os.W_OK):
+                self._move()
+                return self._drawn(ids)
             self._draw(missing)
         self._whole[unsure] = True
         return self._rows
@@ -142,20 +159,22 @@ class Gallery:
         for helper in helpers:
             helper.join()
         _draw_rows(*self._job(self._not_whole(todo)))  # what a helper that failed has left
+        if self._not_whole(missing):
+            raise OSError(f"{self.path}: no room for {len(todo)} pictures: free some there")
 
     def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}
 
 
 def _draw_rows(path: Path, size: int, designs: dict[int, Design], parent: int = 0) -> None:
-    """Draw items and write their rows.
+    """Draw items and write their rows, up to the first that cannot be written.
 
     Args:
         parent: of a helper, which stops when this process is gone: nobody waits for the rest.
     """
     hidden = bool(parent) or len(designs) < BLOCK or not sys.stderr.isatty()
     bar = tqdm(designs.items(), "drawing the boutique", unit="item", disable=hidden)
-    with path.open("r+b", buffering=0) as file:
+    with suppress(OSError), path.open("r+b", buffering=0) as file:
         for item, design in bar:
             if parent and os.getppid() != parent:
                 return
@@ -190,6 +209,8 @@ def _checksum(row: np.void | ndarray) -> int:
 def _open(path: Path, count: int, size: int) -> ndarray:
     """Map the file into memory. It is made of zeros, which take no room on the disk."""
     row, length = _row_type(size), count * _row_type(size).itemsize
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise OSError(f"{path} is no file")
     if not path.exists() or path.stat().st_size != length:
         if path.exists():
             _warn(f"damaged file {path}")
@@ -199,8 +220,8 @@ def _open(path: Path, count: int, size: int) -> ndarray:
     return np.asarray(np.memmap(path, row, mode="r", shape=(count,)))
 
 
-def _warn(what: str) -> None:
-    warnings.warn(f"boutique: {what}; drawn again", stacklevel=6)
+def _warn(what: str, then: str = "drawn again") -> None:
+    warnings.warn(f"boutique: {what}; {then}", stacklevel=6)
 
 
 def _key(designs: Sequence[Design], size: int) -> str:

@@ -23,7 +23,6 @@ from .relations import draw_relations
 from .shoppers import Purchases, Shoppers, draw_popularity, draw_purchases, draw_shoppers
 from .vocabulary import FAMILIES
 
-CACHE = Path.home() / ".cache" / "explainrec_boutique"
 DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()  # as they stand by default
 
 
@@ -61,7 +60,7 @@ def load(
     drawing: Dials = DRAWING,
     shopping: ShopperDials = SHOPPING,
     relating: RelationDials = RELATING,
-    cache: Path = CACHE,
+    cache: Path | None = None,
 ) -> Shop:
     """Set up the shop. Nothing is drawn until a picture is looked at.
 
@@ -73,7 +72,7 @@ def load(
         drawing: how pictures vary beyond their attributes.
         shopping: how shoppers differ and choose.
         relating: how many relations there are and how clean.
-        cache: folder that keeps what was drawn.
+        cache: folder that keeps what was drawn; by default one in the user's home.
 
     Raises:
         ValueError: names the argument, its value and the allowed range.
@@ -88,7 +87,7 @@ def load(
     return Shop(
         items=table,
         attributes=attributes,
-        gallery=Gallery(designs, size, cache),
+        gallery=Gallery(designs, size, cache or Path.home() / ".cache" / "explainrec_boutique"),
         shoppers=people,
         users=_user_table(people),
         purchases=_purchase_table(draw_purchases(people, facts, seed, shopping)),

@@ -8,15 +8,18 @@ batches and a loss come in. Not here: the choice of hyperparameters (see `settin
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.store import one_at_a_time, whole_file
+from explainrec_lab.data.store import kept
 
 
 class Batch(Protocol):
@@ -33,6 +36,7 @@ if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should 
     from lightning_fabric import Fabric
 
 B = TypeVar("B", bound=Batch)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -171,46 +175,41 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
 # --------------------------------------------------------------------------- trained once
 
 
+def timed(action: Callable[[], T]) -> tuple[T, float]:
+    """What an action gives, and its CPU seconds."""
+    start = time.process_time()
+    found = action()
+    return found, time.process_time() - start
+
+
+# Beside the weights of a kept model: the CPU seconds that they took.
+SECONDS = "cpu seconds"
+
+
 def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
 
-    Several processes may ask for the same file: one learns, the others wait and read.
-
     Args:
-        path: a safetensors file in the cache; a damaged one is learned anew.
+        path: a file in the cache, see `data.store.kept`.
         learn: trains `model` in place and returns the CPU seconds that it took.
 
     Returns:
         The CPU seconds of the training, also when it took place earlier.
+
+    Raises:
+        ValueError: the file holds a network of other parts or shapes.
     """
-    with one_at_a_time(path):
-        seconds = _read(path, model)
-        if seconds is None:
-            seconds = learn()
-            _write(path, model, seconds)
-    return seconds
 
+    def made() -> dict[str, ndarray]:
+        seconds = np.array(learn())
+        return {name: part.cpu().numpy() for name, part in model.state_dict().items()} | {
+            SECONDS: seconds
+        }
 
-def _read(path: Path, model: nn.Module) -> float | None:
-    """Load weights from the cache; the CPU seconds that they took, None if there are none."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.exists():
-        return None
+    arrays = kept(path, made)
+    seconds = float(arrays.pop(SECONDS))
     try:
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in model.state_dict()}
-            seconds = float(file.metadata()["seconds"])
-        model.load_state_dict(state)
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OSError):
-        path.unlink(missing_ok=True)
-        return None
+        model.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds another network: delete it, and train again") from error
     return seconds
-
-
-def _write(path: Path, model: nn.Module, seconds: float) -> None:
-    from safetensors.torch import save_file
-
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as part:
-        save_file(state, part, metadata={"seconds": str(seconds)})

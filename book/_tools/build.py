@@ -7,8 +7,9 @@
    package, `pyproject.toml`, the settings, the data folder and the installed versions;
 3. build the page from that copy with Jupyter Book (which executes nothing) into `_build/html/`.
 
-A tree or page gets its final name only when it is complete. A failing cell or a Sphinx warning
-ends the run with a non-zero exit code.
+A tree or page gets its final name only when it is complete; what a killed build left beside it
+goes when the next begins. A failing cell or a Sphinx warning ends the run with a non-zero exit
+code.
 """
 
 import hashlib
@@ -25,10 +26,13 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
@@ -39,7 +43,6 @@ SETTINGS = ("ci", "cpu", "gpu")
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
 INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
 PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
-ROW = {"key", "seconds", "cores", "gpu"}  # what is kept of an executed notebook
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
 
@@ -66,7 +69,7 @@ def files_seen_by_notebooks() -> Iterator[Path]:
 
 def versions() -> list[str]:
     """`name version` of every dependency that `pyproject.toml` names."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in project["dependencies"]]
     return [f"{name} {metadata.version(name)}" for name in sorted(names)]
 
@@ -92,9 +95,26 @@ def shared_key(settings: str) -> str:
 # --------------------------------------------------------------------------- step 1 and 2
 
 
+@contextmanager
+def alone(final: Path) -> Iterator[Path]:
+    """A folder in which to make `final`, while no other build makes it.
+
+    So what lies beside it is of builds that were killed. It goes; but if one was killed between the
+    renames of `take_place`, what stood there before comes back.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(final.with_name(f".{final.name}.lock")):
+        if (old := final.with_name(f"{final.name}.old")).exists() and not final.exists():
+            old.rename(final)
+        for left in final.parent.glob(f"{final.name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=f"{final.name}.part-", dir=final.parent) as part:
+            yield Path(part)
+
+
 def take_place(new: Path, final: Path) -> None:
     """Rename the folder `new` to `final`, and remove what stood there."""
-    old = new.with_name(new.name + "-old")
+    old = final.with_name(f"{final.name}.old")
     if final.exists():
         final.rename(old)
     new.rename(final)
@@ -148,36 +168,46 @@ def hardware() -> dict[str, int]:
     return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
 
 
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sealed(row: dict[str, Any], notebook: Path) -> dict[str, Any]:
+    """What is kept of an executed notebook, with a checksum of that and of the notebook."""
+    said = {name: value for name, value in row.items() if name != "sha256"}
+    return said | {"sha256": digest(json.dumps(said).encode() + notebook.read_bytes())}
+
+
 def executed(tree: Path) -> dict[str, dict[str, Any]]:
-    """What the record of an executed copy says of its notebooks; nothing if it is damaged."""
+    """What the record of an executed copy says of its notebooks, if they are as they were left."""
     try:
-        notebooks = json.loads((tree / "run-times.json").read_text())["notebooks"]
-        return {n: row for n, row in notebooks.items() if (tree / n).exists() and row.keys() >= ROW}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        rows = json.loads((tree / "run-times.json").read_text(encoding="utf-8"))["notebooks"]
+        there = {name: row for name, row in rows.items() if (tree / name).is_file()}
+        return {name: row for name, row in there.items() if row == sealed(row, tree / name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def execute(settings: str) -> None:
     """Bring `.executed/<settings>/` up to date, or leave it as it was and exit with an error."""
     final = EXECUTED / settings
-    done = executed(final)
-    shared = shared_key(settings).encode()
-    keys = {n: hashlib.sha256(shared + (ROOT / n).read_bytes()).hexdigest() for n in notebooks()}
-    stale = [name for name, key in keys.items() if name not in done or done[name]["key"] != key]
-    stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
-    same = len(keys) - len(stale)
-    print(f"Notebooks: {len(stale)} to execute, {same} unchanged ({settings}).", flush=True)
-    EXECUTED.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{settings}.part-", dir=EXECUTED) as part:
-        tree = Path(part)
+    with alone(final) as tree:
+        done = executed(final)
+        shared = shared_key(settings).encode()
+        keys = {n: digest(shared + (ROOT / n).read_bytes()) for n in notebooks()}
+        stale = [name for name, key in keys.items() if done.get(name, {}).get("key") != key]
+        stale.sort(key=lambda name: -done[name]["seconds"] if name in done else -math.inf)
+        same = len(keys) - len(stale)
+        print(f"Notebooks: {len(stale)} to execute, {same} unchanged ({settings}).", flush=True)
         copy_sources(tree)
         for name in keys.keys() - set(stale):
             shutil.copy2(final / name, tree / name)
         if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        times = {"settings": settings, "notebooks": {n: new.get(n) or done[n] for n in keys}}
-        (tree / "run-times.json").write_text(json.dumps(times, indent=1))
+        rows = {n: sealed(new.get(n) or done[n], tree / n) for n in keys}
+        times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
+        (tree / "run-times.json").write_text(times, encoding="utf-8")
         take_place(tree, final)
 
 
@@ -187,16 +217,15 @@ def execute(settings: str) -> None:
 def build_page(settings: str) -> None:
     """Build `_build/html/` from the executed copy; a warning is an error."""
     source = EXECUTED / settings
-    PAGE.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="page.part-", dir=PAGE.parent) as work:
+    with alone(PAGE) as work:
         command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-        command += ["build", str(source), "--path-output", work]
+        command += ["build", str(source), "--path-output", str(work)]
         command += ["-W", "-n", "--keep-going", "--all", "-q"]
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if run.returncode:
             print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
             raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
-        take_place(Path(work) / "_build" / "html", PAGE)
+        take_place(work / "_build" / "html", PAGE)
 
 
 def main() -> None:

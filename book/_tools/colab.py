@@ -31,16 +31,18 @@ def repository_url() -> str:
     found = GITHUB.search(origin())
     if found:
         return f"https://github.com/{found[1]}"
-    return str(yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"])
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    return str(yaml.safe_load(config)["repository"]["url"])
 
 
 def origin() -> str:
     """Address of the git remote `origin`; empty without git or without a remote."""
     command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
+        found = subprocess.run(command, capture_output=True, check=False).stdout
+    except OSError:  # no git
         return ""
+    return found.decode("utf-8", "replace")
 
 
 def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from build import executed
+from build import SETTINGS, executed
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
 
@@ -79,14 +79,14 @@ class RunTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         srcdir = Path(self.env.srcdir)
         rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
-        for settings in sorted(path.name for path in srcdir.parent.iterdir() if path.suffix == ""):
+        for settings in SETTINGS:
             times = executed(srcdir.with_name(settings))
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
                 took = f"{duration(time['seconds'])} | {hardware(time)}"
                 rows += [f"| {page} | {settings} | {took} |"]
             total = duration(sum(time["seconds"] for time in times.values()))
-            rows += [f"| **Together** | {settings} | **{total}** | |"]
+            rows += [f"| **Together** | {settings} | **{total}** | |"] * bool(times)
         return self.parse_text_to_nodes("\n".join(rows))
 
 

@@ -26,7 +26,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, require
 
 
 class Recommender(Protocol):
@@ -84,8 +84,7 @@ class DemographicPopularity(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.trust > 1:
-            raise ValueError(f"trust: {self.trust} is outside 0..1")
+        require(self.trust <= 1, f"trust: {self.trust} is outside 0..1")
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Log shares; nothing is random. Users without a history do not count as users who

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explainrec_lab.data.contracts import check_least
+from explainrec_lab.data.contracts import check_least, require
 
 # Masks of features -> scores.
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
@@ -102,8 +102,7 @@ def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
     Source: Shapley 1953.
     """
     check_least(n=n)
-    if n > MOST_FEATURES:
-        raise ValueError(f"n: {n} features make 2^{n} coalitions; at most {MOST_FEATURES}")
+    require(n <= MOST_FEATURES, f"n: {n} features make 2^{n} coalitions; at most {MOST_FEATURES}")
     masks = all_masks(n)
     scores, sizes = black_box(masks).double(), masks.sum(dim=1).long()
     weights = torch.tensor([1 / (n * math.comb(n - 1, s)) for s in range(n)], dtype=torch.float64)

@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,12 @@ from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
 
-# What `zipfile` raises for members that are cut, altered, encrypted or packed in an odd way.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# Others inflate by more than they were asked for.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# More than this inflates to many times what it takes in the archive: a bomb.
+SWOLLEN = 64
+# Bytes of the line that names the columns of a table.
+LONGEST = 2**16
 # How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
@@ -38,12 +41,15 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         DataNotFound: there is no such file; the message is the steps.
         ValueError: it is no whole zip archive.
     """
-    if not path.is_file():
-        raise DataNotFound(steps)
     try:
-        archive = zipfile.ZipFile(path)
-    except DAMAGED as error:
-        raise ValueError(f"{path} is not a whole zip archive: delete it and load again") from error
+        archive = zipfile.ZipFile(path) if path.is_file() else None
+    except Exception as error:  # `zipfile` has many kinds
+        told = f"is not a whole zip archive: delete it and load again ({error})"
+        raise ValueError(f"{path} {told}") from error
+    if archive is None:
+        raise DataNotFound(steps)
+    for member in archive.filelist:  # written by Windows, or with endings in capitals
+        archive.NameToInfo.setdefault(member.filename.replace("\\", "/").lower(), member)
     with archive:
         yield archive
 
@@ -66,17 +72,18 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
         FileNotFoundError: the archive has no such member.
         ValueError: the member is too large or damaged.
     """
-    _check_size(archive, name, most)
+    _check(archive, name, most)
     try:
-        return archive.read(name)
-    except DAMAGED as error:
+        with archive.open(name) as file:
+            return file.read(archive.getinfo(name).file_size + 1)  # its end has the checksum
+    except Exception as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 
 
 def table(
     archive: zipfile.ZipFile, name: str, columns: Sequence[str], commas: bool = False
 ) -> pd.DataFrame:
-    """Columns of a CSV file in the archive, as text; empty cells are missing.
+    """Columns of a CSV file in the archive, as text; empty cells are missing. No other is kept.
 
     Args:
         commas: the last column may hold commas without quotes.
@@ -84,24 +91,28 @@ def table(
     Raises:
         ValueError: no such file, a damaged one, or a missing column.
     """
-    where = Path(archive.filename or "").name
     try:
-        _check_size(archive, name, 8192 * MEGABYTE)
+        _check(archive, name, 8192 * MEGABYTE)
         with archive.open(name) as file:
-            found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
-    except (FileNotFoundError, ValueError, csv.Error, *DAMAGED) as error:
-        raise ValueError(f"{where}: {name} cannot be read ({error}); fetch it again") from error
-    check_columns(f"{where}: {name}", found, columns)
-    return found[list(columns)]
+            if len(line := file.readline(LONGEST)) == LONGEST:
+                raise ValueError("no table: its first line does not end")
+            head = next(csv.reader([line.decode("utf-8-sig")]), [])
+            check_columns(name, pd.DataFrame(columns=head), columns)
+            places = [head.index(column) for column in columns]
+            if commas:
+                return pd.DataFrame(_lenient(file, len(head), places), columns=list(columns))
+            kept = {"names": sorted(columns, key=head.index), "usecols": places, "header": None}
+            return pd.read_csv(file, **kept, **AS_TEXT)[list(columns)]
+    except Exception as error:
+        told = f"{name} cannot be read ({error}); fetch it again"
+        raise ValueError(f"{Path(archive.filename or '').name}: {told}") from error
 
 
-def _lenient(file: IO[bytes]) -> pd.DataFrame:
-    """A CSV file in which cells beyond the last column belong to it."""
-    rows = csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))
-    header = next(rows, [])
-    last = max(len(header) - 1, 0)
-    cells = [[*row[:last], ",".join(row[last:])] for row in rows if row]
-    return pd.DataFrame(cells, columns=header, dtype=object).replace("", None)
+def _lenient(file: IO[bytes], width: int, places: Sequence[int]) -> Iterator[list[str | None]]:
+    """Some cells of each row of a CSV file; cells beyond the last column belong to it."""
+    for row in filter(None, csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))):
+        cells = [*row[: width - 1], ",".join(row[width - 1 :]), *[""] * (width - len(row))]
+        yield [cells[place] or None for place in places]
 
 
 def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
@@ -109,18 +120,23 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the archive has no such member.
-        ValueError: it is damaged, too large, or something else than an object.
-        RecursionError: it is nested too deeply.
+        ValueError: it is damaged, too large, nested too deeply, or something else than an object.
     """
-    found = json.loads(contents(archive, name, MEGABYTE))
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: holds no object")
-    return found
+    text = contents(archive, name, MEGABYTE)
+    try:
+        return {**json.loads(text)}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: holds no JSON object ({error})") from error
 
 
-def _check_size(archive: zipfile.ZipFile, name: str, most: int) -> None:
-    """FileNotFoundError for a missing member, ValueError for one that says it is too large."""
+def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:
+    """FileNotFoundError for a missing member, ValueError for one that is not to be opened."""
     if name not in archive.NameToInfo:
         raise FileNotFoundError(f"{name}: not in the archive")
-    if (size := archive.getinfo(name).file_size) > most:
-        raise ValueError(f"{name}: inflates to {size} bytes, more than {most}")
+    member = archive.getinfo(name)
+    if member.file_size > most:
+        raise ValueError(f"{name}: inflates to {member.file_size} bytes, more than {most}")
+    if member.file_size > MEGABYTE + SWOLLEN * member.compress_size:
+        raise ValueError(f"{name}: inflates to more than {SWOLLEN} times its size")
+    if member.flag_bits & 1 or member.compress_type not in PACKINGS:
+        raise ValueError(f"{name}: encrypted, or packed in a way that is not read here")

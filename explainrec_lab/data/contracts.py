@@ -9,7 +9,10 @@ it is made; the code behind this door trusts it. Nothing here reads a file or dr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import ast
+import json
+from collections.abc import Callable, Collection, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -42,17 +45,21 @@ def present(what: str, value: T | None) -> T:
     return value
 
 
+def require(right: object, message: str) -> None:
+    """Refuse bad input with a ValueError; the message names the argument and what it needs."""
+    if not right:
+        raise ValueError(message)
+
+
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:
     """Raise a ValueError that lists the choices unless `value` is one of them."""
-    if value not in choices:
-        raise ValueError(f"{name}: {value!r}; choose from {', '.join(map(str, choices))}")
+    require(value in choices, f"{name}: {value!r}; choose from {', '.join(map(str, choices))}")
 
 
 def check_least(least: float = 1, **numbers: float) -> None:
     """Raise a ValueError that names the first of some numbers below `least`."""
     for name, number in numbers.items():
-        if number < least:
-            raise ValueError(f"{name}: {number} must be at least {least}")
+        require(number >= least, f"{name}: {number} must be at least {least}")
 
 
 def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
@@ -70,11 +77,16 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
     return array.astype(np.int64)
 
 
-def check_columns(name: str, table: pd.DataFrame, needed: Sequence[str]) -> None:
-    """Raise a ValueError that lists the missing and the present columns of `table`."""
+def check_columns(name: str, table: pd.DataFrame, needed: Sequence[Hashable]) -> None:
+    """Raise a ValueError that lists the missing and the present columns of `table`, or says that
+    it is no table, or that two of its columns share a name."""
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(f"{name}: needs a pandas DataFrame, got {type(table).__name__}")
+    if len(twice := table.columns[table.columns.duplicated()]):
+        raise ValueError(f"{name}: two columns are called {twice[0]!r}; drop or rename one")
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        lists = (", ".join(map(str, some)) for some in (missing, needed, table.columns))
+        lists = (", ".join(map(str, some))[:400] for some in (missing, needed, table.columns))
         raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 
@@ -83,6 +95,43 @@ def check_filled(name: str, table: pd.DataFrame, advice: str) -> None:
     for column in table.columns[table.isna().any()]:
         row = int(table[column].isna().to_numpy().argmax())
         raise ValueError(f"{name}: row {row} has no {column}; {advice}")
+
+
+# What `pandas.api.types.infer_dtype` calls a column of numbers, or of text that may spell some.
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean", "string", "empty")
+
+
+def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
+    """A column as float32, or as int64 if `whole`; nothing is rounded, cut or wrapped round.
+
+    Raises:
+        ValueError: names the first cell that is empty, no number or not finite, or, if `whole`,
+            that has a fraction or lies where this type or int64 no longer counts one by one.
+    """
+    check_filled(name, column.to_frame(), "fill it or drop the row first")
+    kind, told = pd.api.types.infer_dtype(column, skipna=False), f"{name}: column {column.name!r}"
+    try:
+        if kind not in NUMBERS or (whole and kind == "boolean"):
+            raise ValueError(f"it holds {kind}")
+        found = pd.to_numeric(column).to_numpy()
+        wide = found.astype(np.float64)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"{told} must hold numbers ({error!s:.200})") from None
+    with np.errstate(over="ignore"):
+        good = np.isfinite(wide.astype(np.float32))
+    if whole:
+        limit = exact_up_to(found.dtype) if found.dtype.kind == "f" else 2.0**63
+        good &= (np.abs(wide) < limit) & (wide == np.rint(wide))
+    if not good.all():
+        row = int(good.argmin())
+        needs = f"whole numbers below {limit:.0f}" if whole else "finite numbers"
+        raise ValueError(f"{told} must hold {needs}; row {row} is {column.tolist()[row]!r:.60}")
+    return found.astype(np.int64 if whole else np.float32)
+
+
+def exact_up_to(floating: Any) -> float:
+    """The number from which on a type of floats skips whole numbers, so that two become one."""
+    return 2.0 ** (np.finfo(floating).nmant + 1)
 
 
 class Images(Protocol):
@@ -116,6 +165,7 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         check_columns("items", self.items, ["title", "category"])
+        check_filled("items", self.items[["title", "category"]], "give it one")
         if (self.attributes is None) != (self.schema is None):
             raise ValueError("attributes and schema: give both or neither")
         if self.images is not None and len(self.images) != len(self):
@@ -177,35 +227,73 @@ class Features:
 
     @classmethod
     def from_columns(cls, table: pd.DataFrame, columns: dict[str, str]) -> Features:
-        """One binary feature for each value of each column; missing values give none.
+        """One binary feature for each value of each column; missing and blank values give none.
+
+        A column of 0 and 1 (or False and True) is a flag: it gives one feature, for its ones, with
+        the name of the column. Features of one name are one feature.
 
         Args:
             table: one row an owner, in id order.
-            columns: column -> the word before the colon in the feature's name.
+            columns: column -> the word before the colon in the feature's name; a flag whose word
+                is the column's own name needs no colon.
+
+        Raises:
+            ValueError: a missing column, or cells that hold lists, or values of several kinds.
         """
         check_columns("table", table, list(columns))
         parts = [cls.none(len(table))]
         for column, word in columns.items():
-            codes, values = pd.factorize(table[column], sort=True)
+            try:
+                cells = table[column].map(worded)
+                codes, values = pd.factorize(cells, sort=True)
+            except TypeError as error:
+                told = f"column {column!r} holds no single values ({error})"
+                raise ValueError(f"table: {told}; cells of several belong in item_sets") from None
             (known,) = np.nonzero(codes >= 0)
-            names = tuple(f"{word}: {value}" for value in values)
+            texts, places = [_text(value) for value in values], codes[known]
+            names = [f"{word}: {text}" for text in texts]
+            if texts and set(texts) <= {"0", "1", "False", "True"}:
+                known = known[np.isin(texts, ["1", "True"])[places]]
+                names, places = [f"{word}: {column}" if word != column else word], 0 * known
             shape = (len(table), len(names))
-            parts.append(cls(names, _ones(known, codes[known], shape, np.int8)))
+            parts.append(cls(tuple(names), _ones(known, places, shape, np.int8)))
         return cls.joined(parts)
 
     @classmethod
     def from_sets(cls, column: pd.Series, word: str) -> Features:
-        """One binary feature for each member of cells such as 'Action|Sci-Fi'."""
-        flags = column.astype(object).fillna("").astype(str).str.get_dummies("|")
-        flags = flags.drop(columns="", errors="ignore")
-        names = tuple(f"{word}: {value}" for value in flags)
-        return cls(names, sparse.csr_array(flags.to_numpy(np.int8)))
+        """One binary feature for each member of cells such as 'Action|Sci-Fi'.
+
+        A cell is a list, tuple, set or array, or the same spelled as JSON or Python (objects count
+        by their `name`), or text in which | ; or , stands between members: the first of the three
+        that the column holds. Margins do not count; nor do blanks and '(no genres listed)'.
+
+        Raises:
+            ValueError: a cell that holds something else, or another separator than the column's.
+        """
+        cells = [_members(cell, column.name) for cell in column]
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        between = next((each for each in "|;," if any(each in text for text in texts)), "|")
+        if odd := [t for t in texts if between not in t and any(each in t for each in "|;,")]:
+            told = f"{odd[0]!r:.60} has no {between!r}, which other cells have between members"
+            raise ValueError(f"{column.name}: {told}; give lists, as .str.split({between!r}) does")
+        lists = [cell.split(between) if isinstance(cell, str) else cell for cell in cells]
+        pairs = [(row, worded(each)) for row, members in enumerate(lists) for each in members]
+        known = [(row, name) for row, name in pairs if name is not None]
+        place = {name: n for n, name in enumerate(sorted({name for _, name in known}))}
+        rows, columns = [row for row, _ in known], [place[name] for _, name in known]
+        matrix = _ones(
+            np.array(rows, int), np.array(columns, int), (len(cells), len(place)), np.int8
+        )
+        return cls(tuple(f"{word}: {name}" for name in place), matrix)
 
     @classmethod
     def joined(cls, parts: Sequence[Features]) -> Features:
-        """The features of several tables side by side, for the same owners."""
-        matrix = sparse.csr_array(sparse.hstack([part.matrix for part in parts], format="csr"))
-        return cls(tuple(name for part in parts for name in part.names), matrix)
+        """The features of several tables for the same owners; those of one name become one."""
+        whole = sparse.hstack([part.matrix for part in parts], format="coo")
+        names = np.array([name for part in parts for name in part.names], object)
+        codes, once = pd.factorize(names)
+        shape = (whole.shape[0], len(once))
+        return cls(tuple(once), _ones(whole.row, codes[whole.col], shape, np.int8))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -214,6 +302,49 @@ class Features:
         """Names of one owner's features."""
         row = self.matrix[check_ids("owner", owner, self.matrix.shape[0], "owner")]
         return [self.names[column] for column in row.indices]
+
+
+# Words that stand where there is nothing.
+BLANK = ("", "nan", "NaN", "NaT", "None", "<NA>", "null", "NULL", "(no genres listed)")
+
+
+def worded(cell: Any) -> Any:
+    """A cell without margins, or None if it says nothing. TypeError for a cell of several."""
+    if isinstance(cell, tuple | frozenset):
+        raise TypeError(f"{type(cell).__name__} {cell}")
+    text = cell.strip() if isinstance(cell, str) else cell
+    return None if isinstance(text, str) and text in BLANK else text
+
+
+def _text(value: Any) -> str:
+    """A value for display: 25.0, which a column with gaps makes of 25, is 25."""
+    whole = isinstance(value, float | np.floating) and value.is_integer()
+    return str(int(value)) if whole else str(value)
+
+
+def _members(cell: Any, name: Any) -> str | list[str]:
+    """The members of a cell, or text that is still to be divided."""
+    found = _spelled(cell.strip()) if isinstance(cell, str) else cell
+    if isinstance(found, str):
+        return found
+    several = pd.api.types.is_list_like(found) and not isinstance(found, dict)
+    parts = [
+        each.get("name", each) if isinstance(each, dict) else each
+        for each in (found if several else [found])
+    ]
+    if not all(pd.api.types.is_scalar(each) for each in parts):
+        raise ValueError(f"{name}: a cell holds {str(cell)[:60]}, no list of words")
+    return [_text(each) for each in parts if not pd.isna(each)]
+
+
+def _spelled(text: str) -> Any:
+    """What "['Action', 'Drama']" or '[{"name": "Drama"}]' spells; other text as it is."""
+    if text[:1] + text[-1:] not in ("[]", "{}", "()"):
+        return text
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return read(text)
+    return text if text[0] == "(" else text[1:-1]
 
 
 def _ones(rows: ndarray, columns: ndarray, shape: tuple[int, int], dtype: type) -> sparse.csr_array:
@@ -266,11 +397,13 @@ class Interactions:
     ) -> Interactions:
         """Interactions from a table with `user` and `item`, and maybe `time` and `value`."""
         check_columns("events", events, ["user", "item"])
+        usual = {"time": 0, "value": 1}
+        events = events.assign(**{c: x for c, x in usual.items() if c not in events})
         return cls(
             user=check_ids("user", events["user"].to_numpy(), len(users), "user"),
             item=check_ids("item", events["item"].to_numpy(), n_items, "item"),
-            time=_numbers(events, "time", np.int64, 0),
-            value=_numbers(events, "value", np.float32, 1),
+            time=numbers("events", events["time"], whole=True),
+            value=numbers("events", events["value"]),
             users=users,
             n_items=n_items,
             user_features=user_features or Features.none(len(users)),
@@ -302,17 +435,6 @@ class Interactions:
     def history(self, user: int) -> Int[ndarray, " n"]:
         """V(u): the items of one user, ascending (Source: RecoNet, §2)."""
         return self.matrix[check_ids("user", user, self.n_users, "user")].indices
-
-
-def _numbers(events: pd.DataFrame, column: str, dtype: type, otherwise: int) -> ndarray:
-    """A column as numbers, where there is one. Raises a ValueError that names the column."""
-    if column not in events:
-        return np.full(len(events), otherwise, dtype)
-    check_filled("events", events[[column]], "fill it or drop the row first")
-    try:
-        return events[column].to_numpy(dtype)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"events: column {column!r} must hold numbers ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -364,13 +486,18 @@ class Truth:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One source behind the one door, `data.load(name)`."""
+    """One source behind the one door, `data.load(name)`.
+
+    Attributes:
+        notes: what its reader shall know of how it was read, a sentence each.
+    """
 
     name: str
     catalogue: Catalogue
     interactions: Interactions
     relations: Relations | None = None
     truth: Truth | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.catalogue) != self.interactions.n_items:
@@ -383,4 +510,5 @@ class Dataset:
         events = self.interactions
         density = len(events) / max(events.n_users * events.n_items, 1)
         sizes = f"{events.n_users:,} users, {events.n_items:,} items, {len(events):,} interactions"
-        return f"Dataset {self.name!r}: {sizes} ({density:.2%} of all pairs)"
+        first = f"Dataset {self.name!r}: {sizes} ({density:.2%} of all pairs)"
+        return "\n".join([first, *self.notes])

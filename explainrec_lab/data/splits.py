@@ -1,7 +1,8 @@
 """The papers' evaluation protocols as functions of interactions and a seed.
 
 Source: RecoNet, §5 (implicit threshold), §5.1 (60-20-20 split), §5.2 (cold-start users); SAERS,
-§4.1 (one record a user held out, twice) and §4.3 (cold items).
+§4.1 (one record a user held out, twice) and §4.3 (cold items). Both papers draw at random; to ask
+how well a model foretells what comes, split by time.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, check_choice
+
+PARTS = ("train", "development", "test")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,16 @@ def implicit(interactions: Interactions, threshold: float) -> Interactions:
 
     The earliest event of a pair stays. The paper's threshold on MovieLens is 3 (of 5 stars).
 
+    Raises:
+        ValueError: nothing is left.
+
     Source: RecoNet, §5.
     """
-    positive = np.flatnonzero(interactions.value >= threshold)
+    value = interactions.value
+    positive = np.flatnonzero(value >= np.float32(threshold))
+    if not len(positive):
+        known = f", whose values are {value.min():g} to {value.max():g}" if len(value) else ""
+        raise ValueError(f"threshold: {threshold} keeps none of {len(value)} events{known}")
     order = positive[np.argsort(interactions.time[positive], kind="stable")]
     pair = interactions.user[order] * interactions.n_items + interactions.item[order]
     _, first = np.unique(pair, return_index=True)
@@ -45,22 +55,48 @@ def split(
     interactions: Interactions,
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    by: str = "chance",
 ) -> Split:
-    """Random training, development and test events.
+    """Training, development and test events.
+
+    Args:
+        by: 'chance' draws events. 'time' cuts at two moments, the same for all users: training is
+            strictly before development, development before test. Events of one time stay
+            together; the parts are the nearest to `fractions` that this allows. 'user time' cuts
+            the events of each user: what she has in training is never later than what she has in
+            development, nor that than her test. Where such events have the same time, the seed
+            decides. A user keeps at least one event for training, unless `fractions` has none.
 
     Raises:
-        ValueError: fractions that are not three, are negative or do not sum to 1, or repeated
-            (user, item) pairs (they would leak from training into test).
+        ValueError: fractions that are not three, are negative or do not sum to 1; a part that is
+            empty though it has a fraction; an unknown `by`, or one by time where all times are the
+            same; repeated (user, item) pairs (they would leak from training into test).
 
-    Source: RecoNet, §5.1.
+    Source: RecoNet, §5.1 (by chance).
     """
     if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
     _check_no_repeats(interactions)
-    order = np.random.default_rng(seed).permutation(len(interactions))
-    first, second = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
-    parts = np.split(order, [first, second])
-    train, development, test = (interactions.select(np.sort(part)) for part in parts)
+    _check_times(interactions, by, ("chance", "time", "user time"))
+    shares, rng, count = np.cumsum(fractions[:2]), np.random.default_rng(seed), len(interactions)
+    if by == "user time":
+        owner = interactions.user
+        place = _rank_by_time(interactions, rng)
+        mine = np.bincount(owner)[owner]
+        ends = np.maximum(np.round(shares[:, None] * mine), fractions[0] > 0)
+    elif by == "time":
+        order = np.sort(interactions.time)
+        place = np.searchsorted(order, interactions.time)  # where the events of its time begin
+        edges = np.append(np.unique(place), count)
+        ends = edges[np.abs(edges - shares[:, None] * count).argmin(axis=1)]
+    else:
+        place = np.argsort(rng.permutation(count))
+        ends = np.round(shares * count)
+    number = (place >= ends[0]).astype(int) + (place >= ends[1])
+    train, development, test = (interactions.select(number == part) for part in range(3))
+    for name, share, part in zip(PARTS, fractions, (train, development, test), strict=True):
+        if share and not len(part):
+            raise ValueError(f"fractions: {fractions} of {count} events leave {name} empty")
     return Split(train, development, test)
 
 
@@ -85,25 +121,38 @@ def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
     return Split(train, development, parts.test, cold)
 
 
-def leave_one_out(interactions: Interactions, seed: int = 0, least: int = 3) -> Split:
-    """One random record a user for development, another for test, the others for training.
+def leave_one_out(
+    interactions: Interactions, seed: int = 0, least: int = 3, by: str = "chance"
+) -> Split:
+    """One record a user for development, another for test, the others for training.
 
     Args:
+        by: 'chance' draws them; 'time' takes the last for test, the one before for development
+            (of records of the same time, the seed decides which is later).
         least: users with fewer records hold nothing out; all they have is training. (The paper
             discards users with fewer than 5.)
 
     Raises:
-        ValueError: `least` below 3 (a user would be left without training), or repeated
-            (user, item) pairs.
+        ValueError: `least` below 3 (a user would be left without training), or above what any user
+            has; an unknown `by`, or 'time' where all times are the same; repeated (user, item)
+            pairs.
 
     Source: SAERS, §4.1.
     """
     if least < 3:
         raise ValueError(f"least: {least} must be at least 3, one record a part")
     _check_no_repeats(interactions)
-    rank = random_rank(interactions.user, np.random.default_rng(seed))
-    counts = np.bincount(interactions.user, minlength=interactions.n_users)
-    rank[counts[interactions.user] < least] = 2
+    _check_times(interactions, by, ("chance", "time"))
+    mine = np.bincount(interactions.user)[interactions.user]
+    if mine.max(initial=0) < least:
+        raise ValueError(f"least: no user has {least} records; the most is {mine.max(initial=0)}")
+    rng = np.random.default_rng(seed)
+    if by == "chance":
+        rank = random_rank(interactions.user, rng)
+    else:
+        late = mine - 1 - _rank_by_time(interactions, rng)
+        rank = np.where(late < 2, 1 - late, late)
+    rank[mine < least] = 2
     parts = (rank >= 2, rank == 0, rank == 1)
     train, development, test = (interactions.select(part) for part in parts)
     return Split(train, development, test)
@@ -131,6 +180,20 @@ def rank_in_order(
     rank = np.empty(len(owner), np.int64)
     rank[order] = np.arange(len(owner)) - np.searchsorted(grouped, grouped)
     return rank
+
+
+def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... from each user's first event on; events of one time in random order."""
+    order = np.lexsort((rng.random(len(events)), events.time, events.user))
+    return rank_in_order(events.user, order)
+
+
+def _check_times(events: Interactions, by: str, known: tuple[str, ...]) -> None:
+    """ValueError for an unknown way to split, or one by time for events without times."""
+    check_choice("by", by, known)
+    if by != "chance" and len(times := np.unique(events.time)) < 2:
+        told = f"all {len(events)} events have the time {times[0]}" if len(times) else "no events"
+        raise ValueError(f"by: {by!r} needs times, but {told}; from_frames(time=...) names them")
 
 
 def _check_no_repeats(interactions: Interactions) -> None:

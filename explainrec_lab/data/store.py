@@ -12,8 +12,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pooch
 from filelock import FileLock
+from numpy import ndarray
 from scipy import sparse
 
 
@@ -29,8 +31,14 @@ class DataNotFound(FileNotFoundError):
 
 
 def cache_dir() -> Path:
-    """Folder for what the package generates: `EXPLAINREC_CACHE`, else the user's cache."""
-    return Path(os.environ.get("EXPLAINREC_CACHE") or pooch.os_cache("explainrec_lab"))
+    """Folder for what the package generates: `EXPLAINREC_CACHE`, else the user's cache.
+
+    Who has no home gets a folder beside the system's temporary files.
+    """
+    with suppress(RuntimeError):
+        given = os.environ.get("EXPLAINREC_CACHE") or pooch.os_cache("explainrec_lab")
+        return Path(given).expanduser()
+    return Path(tempfile.gettempdir()) / f"explainrec_lab-{os.getuid()}"
 
 
 def data_dir() -> Path:
@@ -58,14 +66,20 @@ def digest(*matrices: sparse.csr_array) -> str:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
+def _one_at_a_time(path: Path) -> Iterator[None]:
     """Only one process at a time makes `path`; the others wait, and find it made.
 
-    Two notebooks that need the same trained model would otherwise both train it.
+    Two notebooks that need the same trained model would otherwise both train it. In a folder that
+    may only be read, nobody waits.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with suppress(OSError, NotImplementedError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -76,8 +90,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f".{path.name}.*.part"):
-        if time.time() - stale.stat().st_mtime > 86_400:  # a day
-            stale.unlink(missing_ok=True)
+        with suppress(OSError):  # another process's broom, or another user's file
+            if time.time() - stale.stat().st_mtime > 86_400:  # a day
+                stale.unlink()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
@@ -89,6 +104,62 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def download(url: str, path: Path, check: Callable[[Path], Any]) -> None:
+    """Fetch a file; it appears under its name only when `check` lets it pass.
+
+    Raises:
+        OSError: it could not be fetched, or not be written; and whatever `check` raises.
+    """
+    with whole_file(path) as part:
+        pooch.HTTPDownloader(progressbar=True)(url, str(part), None)
+        check(part)
+
+
+def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, ndarray]:
+    """The arrays that `path` keeps; where it keeps none, what `make` makes, which is then kept.
+
+    Safetensors, and the SHA-256 of the file's name and content: one that is damaged, or another's,
+    is told and made again. Several processes may ask: one makes, the others wait and read. Where
+    nothing can be written, a warning says so, and what was made is not lost.
+    """
+    from safetensors.numpy import save
+
+    if (found := _read(path)) is not None:
+        return found
+    with _one_at_a_time(path):
+        if (found := _read(path)) is not None:
+            return found
+        with suppress(OSError):
+            path.stat()
+            warnings.warn(f"{path} is damaged: it is made again", stacklevel=2)
+        made = {name: np.asarray(array, order="C") for name, array in make().items()}
+        content = save(made)
+        try:
+            with whole_file(path) as part:
+                part.write_bytes(content + _sum(path, content))
+        except OSError as error:
+            told = "free some space there, or name another folder in EXPLAINREC_CACHE"
+            warnings.warn(f"{path} could not be kept ({error.strerror}): {told}", stacklevel=2)
+        return made
+
+
+def _read(path: Path) -> dict[str, ndarray] | None:
+    """What is kept there; None if there is nothing, or nothing whole."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        whole = path.read_bytes() if path.is_file() else b""
+        content, end = whole[:-32], whole[-32:]
+        return load(content) if end == _sum(path, content) else None
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def _sum(path: Path, content: bytes) -> bytes:
+    return hashlib.sha256(path.name.encode() + content).digest()
+
+
 # -------------------------------------------------------------------------- recorded results
 
 
@@ -98,7 +169,7 @@ WORDS = (
     *("how", "order", "group", "attribute", "kind", "labels"),
 )
 NUMBERS = ("k", "d", "purchases", "told", "trial", "user", "n", "classes", "seed")
-# What each says stands in `experiments.record.Result`.
+# What each says stands in `experiments.record`.
 COLUMNS = (*WORDS, *NUMBERS, "value", "cost", "settings")
 
 
@@ -110,6 +181,7 @@ def results(name: str) -> pd.DataFrame:
 
     Raises:
         DataNotFound: no such record.
+        ValueError: a damaged one.
     """
     here = Path.cwd()
     roots = [here, *here.parents, Path(__file__).resolve().parents[2]]
@@ -117,12 +189,16 @@ def results(name: str) -> pd.DataFrame:
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise DataNotFound(f"no record {name!r} in {FOLDER}: run this inside the repository")
-    record = json.loads(path.read_text(encoding="utf-8"))
-    blank = dict.fromkeys(WORDS, "")
-    rows = [blank | each for each in record.pop("results")]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    for column in NUMBERS:
-        table[column] = table[column].astype("Int64" if table[column].isna().any() else "int64")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        blank = dict.fromkeys(WORDS, "")
+        rows = [blank | each for each in record.pop("results")]
+        table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": float, "cost": float})
+        for column in NUMBERS:
+            kind = "Int64" if table[column].isna().any() else "int64"
+            table[column] = table[column].astype(kind)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}): get it again, or record anew") from error
     table["name"] = (table["method"] + ", " + table["variant"]).str.removesuffix(", ")
     table.attrs = record
     return table

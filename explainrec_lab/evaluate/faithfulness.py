@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from explainrec_lab.data.contracts import check_choice, check_least
+from explainrec_lab.data.contracts import check_choice, check_least, require
 
 # Which patches go first: the most relevant, the least relevant, or any.
 ORDERS = ("most", "least", "random")
@@ -258,8 +258,7 @@ def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 
 def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
-    if not images:
-        raise ValueError("images: none; give a tensor or a sequence of tensors")
+    require(images, "images: none; give a tensor or a sequence of tensors")
     for number, picture in enumerate(images):
         if picture.ndim != 4 or not len(picture) or len(picture) != len(images[0]):
             needed = "[pair, channel, height, width] with the same pairs, at least one"
@@ -279,23 +278,20 @@ def _maps(
     """One map an image, summed over channels; blank ones for a random order."""
     check_choice("order", order, ORDERS)
     if relevance is None:
-        if order != "random":
-            raise ValueError(f"relevance: none, but order {order!r} ranks by it")
+        require(order == "random", f"relevance: none, but order {order!r} ranks by it")
         return [torch.zeros_like(image[:, 0]) for image in images]
     channels = images[0].shape[1]
     maps = [each.detach() for each in _listed(relevance)]
     maps = [each.sum(1) if each.ndim == 4 and each.shape[1] == channels else each for each in maps]
     for number, each in enumerate(maps):
-        if not each.isfinite().all():
-            raise ValueError(f"relevance: map {number} has nan or infinite values")
+        require(each.isfinite().all(), f"relevance: map {number} has nan or infinite values")
     return _same_shapes("relevance", maps, [image[:, 0] for image in images])
 
 
 def _same_shapes(name: str, given: list[Tensor], images: list[Tensor]) -> list[Tensor]:
     """What was given, on the device and in the precision of the images."""
     shapes, needed = ([tuple(each.shape) for each in some] for some in (given, images))
-    if shapes != needed:
-        raise ValueError(f"{name}: shapes {shapes}; needs {needed}, as the images")
+    require(shapes == needed, f"{name}: shapes {shapes}; needs {needed}, as the images")
     return [each.to(image) for each, image in zip(given, images, strict=True)]
 
 

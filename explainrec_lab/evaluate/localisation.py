@@ -27,7 +27,7 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present
+from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present, require
 from explainrec_lab.evaluate.truth import NO_REASON
 
 SIGNS = ("positive", "negative", "absolute")
@@ -37,6 +37,8 @@ TRUTHS = {"attribute": "part mask", "colour": "silhouette", "together": "part ma
 VIEWS = ("source", "target", "pooled")
 
 Map = ndarray | Tensor
+# Regions of both pictures of each pair.
+Ends = Bool[ndarray, "pair 2 height width"]
 
 
 # --------------------------------------------------------------------------- scores of one image
@@ -89,8 +91,7 @@ def pointing_game(
 
 def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
     """The mask and all pixels at most `tolerance` pixels (Euclidean) away; empty stays empty."""
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance: {tolerance} pixels must be at least 0")
+    require(tolerance >= 0, f"tolerance: {tolerance} pixels must be at least 0")
     masks = _array(mask).astype(bool)
     if tolerance:
         far = [distance_transform_edt(~each) for each in masks]
@@ -119,9 +120,7 @@ def densest_attribute(
 # --------------------------------------------------------------------------- scores of pairs
 
 
-def pair_scores(
-    relevance: Sequence[Map], masks: Bool[ndarray, "pair 2 height width"], sign: str = "positive"
-) -> pd.DataFrame:
+def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -> pd.DataFrame:
     """All scores of both images of each pair, and of the two together.
 
     In the view 'pooled' the pixels of both images compete: an explanation that puts all relevance
@@ -168,9 +167,7 @@ def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
 # --------------------------------------------------------------------------- the truth, gathered
 
 
-def relation_masks(
-    dataset: Dataset, pairs: Any, truth: str = "attribute"
-) -> Bool[ndarray, "pair 2 height width"]:
+def relation_masks(dataset: Dataset, pairs: Any, truth: str = "attribute") -> Ends:
     """The true region of some relations, in the source and in the target.
 
     Both are empty where nothing is behind the pair (label noise).
@@ -263,8 +260,7 @@ def _checked(
     if values.ndim != 3 or values.shape != inside.shape:
         needed = "both need [event, height, width], channels summed away"
         raise ValueError(f"relevance and mask: shapes {values.shape} and {inside.shape}; {needed}")
-    if not np.isfinite(values).all():
-        raise ValueError("relevance: nan or infinite values among the pixels")
+    require(np.isfinite(values).all(), "relevance: nan or infinite values among the pixels")
     check_choice("sign", sign, SIGNS)
     signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
     flat = len(values), -1

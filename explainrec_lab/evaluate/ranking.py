@@ -2,13 +2,18 @@
 
 Source: RecoNet, §5.1 (recall@k); SAERS, §4.1 (AUC, NDCG@N, sampling). Nothing here knows a model:
 scores come in as a matrix, or as lists of ranked items.
+
+Ids bias nothing. What is said of scores is a mean over all orders of the items that tie, so that a
+model that knows nothing scores what chance scores. Only a list must put one of them first: it does
+so by lot. Scores may be infinite but not nan, and what is excluded comes back in no list.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy import sparse
@@ -17,74 +22,129 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Interactions, check_ids
 
+Scores: TypeAlias = Float[Tensor, "user item"]
+Lists: TypeAlias = Int[Tensor, "user k"]
+# 0 or 1, [user, item].
+Binary: TypeAlias = sparse.csr_array
 
-def top_k(
-    scores: Float[Tensor, "user item"], k: int, exclude: sparse.csr_array | None = None
-) -> Int[Tensor, "user k"]:
+
+def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) -> Lists:
     """The k best items of each user, best first, without the excluded ones.
 
+    Ties are broken by lot: `seed` draws one order of all items, and in it stand the items that tie,
+    whoever asks and for whatever k. So a shorter list is the beginning of a longer one.
+
     Args:
-        exclude: binary `[user, item]`, what may not be recommended (a user's own history).
+        exclude: binary `[user, item]`, what may not be recommended (a user's own history). No list
+            holds any of it; it may hold an item that scores -inf, behind all others.
 
     Raises:
-        ValueError: k outside 1..items, or more than a user's items that are not excluded; a score
-            that is not a number.
+        ValueError: matrices of different shapes, a score that is not a number, or k outside
+            1..items that are not excluded, of any user: all lists have the same length.
     """
-    _check_numbers(scores)
-    users, n_items = scores.shape
-    if not 1 <= k <= n_items:
-        raise ValueError(f"k: {k} is outside 1..{n_items}, the number of items")
-    if exclude is not None:
-        if exclude.shape != (users, n_items):
-            raise ValueError(f"exclude: shape {exclude.shape}, but scores have {(users, n_items)}")
-        hidden = exclude.toarray() != 0
-        left = n_items - hidden.sum(axis=1)
-        if left.min(initial=k) < k:
-            user = int(left.argmin())
-            raise ValueError(f"k: {k} is more than the {left[user]} items left for user {user}")
-        scores = scores.masked_fill(torch.from_numpy(hidden).to(scores.device), -torch.inf)
-    return scores.topk(k).indices
+    scores = _open(scores, exclude)
+    values, items, cut = _best(scores, k)
+    lot = torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed))
+    lot, own, last = lot.to(scores.device), scores[cut], values[cut, -1:]
+    level = torch.where(own == last, lot, -1)
+    items[cut] = torch.where(own > last, len(lot), level).topk(k).indices
+    items = items.gather(1, lot[items].argsort(dim=1, descending=True))
+    return items.gather(1, scores.gather(1, items).argsort(dim=1, descending=True, stable=True))
 
 
-def _check_numbers(scores: Float[Tensor, "user item"]) -> None:
-    if missing := int(scores.isnan().sum()):
-        count = f"{missing} of {scores.numel()}"
+def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None = None) -> Scores:
+    """Scores that are -inf where an item is excluded, and only there; all fit together."""
+    if scores.ndim != 2 or not scores.shape[1]:
+        raise ValueError(f"scores: shape {tuple(scores.shape)}; needs [user, item]")
+    for name, matrix in (("exclude", exclude), ("relevant", relevant)):
+        if matrix is not None and matrix.shape != (shape := tuple(scores.shape)):
+            raise ValueError(f"{name}: shape {matrix.shape}, but scores have {shape}")
+    if scores.amin(dim=1).isnan().any():
+        count = f"{int(scores.isnan().sum())} of {scores.numel()}"
         raise ValueError(f"scores: {count} are nan; did the training diverge?")
+    scores = scores.detach() if scores.dtype == torch.float32 else scores.detach().double()
+    scores = scores.clamp(min=torch.finfo(scores.dtype).min)  # the lowest that is not excluded
+    if exclude is not None:
+        scores[exclude.nonzero()] = -torch.inf
+    return scores
 
 
-def recall_at_k(
-    ranked: Int[Tensor, "user k"], relevant: sparse.csr_array
-) -> Float[ndarray, "user k"]:
+def _best(scores: Scores, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Values and places of the k best; and whose last one ties with one that is left out."""
+    left = np.count_nonzero((scores > -torch.inf).cpu().numpy(), axis=1)
+    if not 1 <= k <= left.min(initial=scores.shape[1]):
+        most = f"1..{left.min()}, the items left in row {left.argmin()}"
+        raise ValueError(f"k: {k} is outside {most}; ask for fewer or exclude fewer")
+    values, items = scores.topk(min(k + 1, scores.shape[1]))
+    cut = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
+    return values[:, :k], items[:, :k], cut
+
+
+def _check_different(name: str, what: str, lists: Int[ndarray, "row n"]) -> None:
+    ordered = np.sort(lists, axis=1)
+    if (rows := np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))).size:
+        raise ValueError(f"{name}: {what} {rows[0]} has an item twice; give each once")
+
+
+def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
     """Share of each user's relevant items among her first 1, 2, ..., k ranked ones.
 
     Column k-1 is recall@k. A user without relevant items has no recall: nan, so take `nanmean`.
+    A list has no ties any more; of scores that may tie ask `mean_recall`.
+
+    Raises:
+        ValueError: not one list a user, an item outside the catalogue (-1 is one), or an item that
+            stands in a list twice.
 
     Source: RecoNet, §5.1.
     """
-    hits = np.take_along_axis(relevant.toarray(), ranked.cpu().numpy(), axis=1) != 0
-    count = np.asarray((relevant != 0).sum(axis=1), np.float64)
+    if ranked.ndim != 2 or len(ranked) != relevant.shape[0]:
+        lists = f"{relevant.shape[0]} users, [user, k]"
+        raise ValueError(f"ranked: shape {tuple(ranked.shape)}; needs a list for each of {lists}")
+    items = check_ids("ranked", ranked.cpu().numpy(), relevant.shape[1], "item")
+    _check_different("ranked", "user", items)
+    hits = np.take_along_axis(relevant.toarray(), items, axis=1) != 0
+    return _recall(hits, np.asarray((relevant != 0).sum(axis=1)))
+
+
+def _recall(hits: ndarray, count: ndarray) -> Float[ndarray, "user k"]:
     return hits.cumsum(axis=1) / np.where(count > 0, count, np.nan)[:, None]
 
 
 def mean_recall(
-    scores: Float[Tensor, "user item"],
-    k: int,
-    relevant: sparse.csr_array,
-    exclude: sparse.csr_array | None = None,
+    scores: Scores, k: int, relevant: Binary, exclude: Binary | None = None
 ) -> Float[ndarray, " k"]:
     """recall@1, ..., recall@k, averaged over the users that have relevant items.
 
+    Ties are shared: the value is the mean over all orders of the items that tie.
+
     Args:
-        relevant: binary `[user, item]`, what was held out. exclude: see `top_k`.
+        relevant: binary `[user, item]`, what was held out; none of it counts that is excluded.
+        exclude: see `top_k`.
+
+    Raises:
+        ValueError: as `top_k`; or no user has a relevant item.
     """
-    return np.nanmean(recall_at_k(top_k(scores, k, exclude), relevant), axis=0)
+    scores = _open(scores, exclude, relevant)
+    good = torch.from_numpy(relevant.toarray() != 0).to(scores.device) & (scores > -torch.inf)
+    values, items, cut = _best(scores, k)
+    # A place holds a share of the relevant items: their share among all that have its score.
+    group = F.pad(values[:, 1:] < values[:, :-1], (1, 0)).cumsum(dim=1)
+    hits, ones = good.gather(1, items).double(), torch.ones_like(values, dtype=torch.float64)
+    found, size = (torch.zeros_like(ones).scatter_add(1, group, each) for each in (hits, ones))
+    hits = (found / size).gather(1, group)
+    # The last score may go on behind the list.
+    last = values[cut, -1:]
+    level = scores[cut] == last
+    share = (level & good[cut]).sum(dim=1, keepdim=True) / level.sum(dim=1, keepdim=True)
+    hits[cut] = torch.where(values[cut] == last, share.double(), hits[cut])
+    count = np.count_nonzero(good.cpu().numpy(), axis=1)
+    if not count.any():
+        raise ValueError("relevant: no user has an item to find; hold some out")
+    return np.nanmean(_recall(hits.cpu().numpy(), count), axis=0)
 
 
-def auc(
-    scores: Float[Tensor, "user item"],
-    relevant: sparse.csr_array,
-    exclude: sparse.csr_array | None = None,
-) -> Float[ndarray, " user"]:
+def auc(scores: Scores, relevant: Binary, exclude: Binary | None = None) -> Float[ndarray, " user"]:
     """Chance that a relevant item outscores an irrelevant one; ties count half.
 
     Args:
@@ -94,22 +154,18 @@ def auc(
         One value a user; nan where she has no relevant or no irrelevant item.
 
     Raises:
-        ValueError: a score that is not a number.
+        ValueError: matrices of different shapes, or a score that is not a number.
 
     Source: SAERS, §4.1.
     """
-    _check_numbers(scores)
-    good = relevant.toarray() != 0
-    takes_part = np.ones(good.shape, bool) if exclude is None else exclude.toarray() == 0
-    good &= takes_part
-    result = np.full(len(good), np.nan)
-    for user, row in enumerate(scores.cpu().numpy()):
-        ours = good[user, takes_part[user]]
-        n, m = ours.sum(), (~ours).sum()
-        if n and m:
-            ranks = rankdata(row[takes_part[user]])
-            result[user] = (ranks[ours].sum() - n * (n + 1) / 2) / (n * m)
-    return result
+    scores = _open(scores, exclude, relevant)
+    open_ones = (scores > -torch.inf).cpu().numpy()
+    good = (relevant.toarray() != 0) & open_ones
+    rows = zip(scores.cpu().numpy(), good, strict=True)
+    ranks = np.array([rankdata(row)[ours].sum() for row, ours in rows])  # excluded items are last
+    n, m = good.sum(axis=1), (open_ones & ~good).sum(axis=1)
+    least = n * (scores.shape[1] - m - n) + n * (n + 1) / 2
+    return (ranks - least) / np.where(n * m > 0, n * m, np.nan)
 
 
 # --------------------------------------------------------------------------- sampled negatives
@@ -131,12 +187,16 @@ class Contests:
 
     Attributes:
         user, positive: int64 `[contest]`.
-        negatives: int64 `[contest, negative]`, all different.
+        negatives: int64 `[contest, negative]`, all different, the positive not among them.
     """
 
     user: Int[ndarray, " contest"]
     positive: Int[ndarray, " contest"]
     negatives: Int[ndarray, "contest negative"]
+
+    def __post_init__(self) -> None:
+        items = np.column_stack([self.positive, self.negatives])
+        _check_different("contests", "contest", items)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -196,7 +256,7 @@ def _draw(
     return np.argpartition(lots, negatives - 1, axis=1)[:, :negatives]
 
 
-def sampled_auc(scores: Float[Tensor, "user item"], drawn: Contests) -> Float[ndarray, " contest"]:
+def sampled_auc(scores: Scores, drawn: Contests) -> Float[ndarray, " contest"]:
     """Share of the negatives that the held-out item outscores; ties count half.
 
     Source: SAERS, §4.1.
@@ -205,9 +265,7 @@ def sampled_auc(scores: Float[Tensor, "user item"], drawn: Contests) -> Float[nd
     return 1 - (above + tied / 2) / drawn.negatives.shape[1]
 
 
-def sampled_ndcg(
-    scores: Float[Tensor, "user item"], drawn: Contests, N: int
-) -> Float[ndarray, "contest N"]:
+def sampled_ndcg(scores: Scores, drawn: Contests, N: int) -> Float[ndarray, "contest N"]:
     """NDCG@1, ..., NDCG@N of the held-out item among its negatives.
 
     With one relevant item it is 1 / log2(rank + 1) within the first N and 0 behind. Tied items
@@ -229,16 +287,14 @@ def sampled_ndcg(
 
 
 def _beaten_by(
-    scores: Float[Tensor, "user item"], drawn: Contests
+    scores: Scores, drawn: Contests
 ) -> tuple[Int[ndarray, " contest"], Int[ndarray, " contest"]]:
     """How many negatives score higher than the held-out item, and how many the same."""
-    if scores.ndim != 2:
-        raise ValueError(f"scores: shape {tuple(scores.shape)}; needs [user, item]")
-    check_ids("contests.user", drawn.user, scores.shape[0], "user")
-    check_ids("contests.positive", drawn.positive, scores.shape[1], "item")
-    _check_numbers(scores)
+    values = _open(scores).cpu()
+    check_ids("contests.user", drawn.user, values.shape[0], "user")
+    for name in ("positive", "negatives"):
+        check_ids(f"contests.{name}", getattr(drawn, name), values.shape[1], "item")
     user = torch.from_numpy(drawn.user)
-    values = scores.detach().cpu()
     own = values[user, torch.from_numpy(drawn.positive)][:, None]
     others = values[user[:, None], torch.from_numpy(drawn.negatives)]
     return (others > own).sum(dim=1).numpy(), (others == own).sum(dim=1).numpy()

@@ -23,11 +23,15 @@ from explainrec_lab.data import Dataset, Interactions
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, RELATION_KINDS, check_ids
 from explainrec_lab.data.splits import Split
 
+# One attribute an event, -1 where there is no single one.
+Reasons = Int[ndarray, " event"]
+# Of each attribute of each event's item: whether it applies, and how much it has to do with it.
+Applies = Bool[ndarray, "event attribute"]
+Scores = Float[ndarray, "event attribute"]
+
 
 def reason_hit_rate(
-    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
-    true_reason: Int[ndarray, " event"],
-    applies: Bool[ndarray, "event attribute"],
+    predicted_attribute: Reasons | Scores, true_reason: Reasons, applies: Applies
 ) -> float:
     """Share of explainable events whose explanation names the true attribute.
 
@@ -51,18 +55,12 @@ def reason_hit_rate(
     return _mean(guess[counted, true_reason[counted]])
 
 
-def chance_rate(
-    true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
-) -> float:
+def chance_rate(true_reason: Reasons, applies: Applies) -> float:
     """Hit rate of a blind guess: the mean of 1 / (number of attributes that apply), in 0..1."""
     return reason_hit_rate(np.zeros(np.shape(applies)), true_reason, applies)
 
 
-def prior_rate(
-    train_reason: Int[ndarray, " train"],
-    true_reason: Int[ndarray, " event"],
-    applies: Bool[ndarray, "event attribute"],
-) -> float:
+def prior_rate(train_reason: Reasons, true_reason: Reasons, applies: Applies) -> float:
     """Hit rate of naming, among the attributes that apply, the most frequent reason.
 
     Args:
@@ -78,9 +76,7 @@ def prior_rate(
 
 
 def hit_rate(
-    dataset: Dataset,
-    events: Interactions,
-    predicted_attribute: Int[ndarray, " event"] | Float[ndarray, "event attribute"],
+    dataset: Dataset, events: Interactions, predicted_attribute: Reasons | Scores
 ) -> float:
     """`reason_hit_rate` of these explanations of a data set's own purchases."""
     reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
@@ -98,22 +94,27 @@ def references(dataset: Dataset, parts: Split) -> dict[str, float]:
     }
 
 
-def agreement(items: Int[ndarray, " event"], named: Int[ndarray, " event"]) -> float:
-    """Mean over items of the chance that two of its buyers are given the same attribute."""
-    votes = pd.crosstab(items, named).to_numpy()  # [item, attribute]
-    n = votes.sum(axis=1)
-    alike = (votes * (votes - 1)).sum(axis=1)
+def agreement(items: Int[ndarray, " event"], named: Reasons | Scores, applies: Applies) -> float:
+    """Mean over items of the chance that two of its buyers are given the same attribute.
+
+    Args:
+        named: one attribute an event (-1 = none, an answer too), or the scores of all. Each buyer
+            has a lot of her own among the attributes that tie at the top, of those that apply.
+    """
+    one = pd.get_dummies(named, dtype=float).to_numpy() if np.ndim(named) == 1 else None
+    guess = _shares(np.asarray(named), applies) if one is None else one
+    votes, alone = (pd.DataFrame(each).groupby(items).sum() for each in (guess, guess**2))
+    n = np.unique(items, return_counts=True)[1]
+    alike = (votes**2 - alone).sum(axis=1).to_numpy()
     return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
 
 
-def explainable(
-    true_reason: Int[ndarray, " event"], applies: Bool[ndarray, "event attribute"]
-) -> Bool[ndarray, " event"]:
+def explainable(true_reason: Reasons, applies: Applies) -> Bool[ndarray, " event"]:
     """Which events count: those with a reason, on items with at least two attributes."""
     return (np.asarray(true_reason) != NO_REASON) & (np.asarray(applies).sum(axis=1) > 1)
 
 
-def applies_to(dataset: Dataset, events: Interactions) -> Bool[ndarray, "event attribute"]:
+def applies_to(dataset: Dataset, events: Interactions) -> Applies:
     """Whether the item of each event has each attribute.
 
     Raises:
@@ -124,7 +125,7 @@ def applies_to(dataset: Dataset, events: Interactions) -> Bool[ndarray, "event a
     return dataset.catalogue.attributes[events.item] != DOES_NOT_APPLY
 
 
-def purchase_reasons(dataset: Dataset, events: Interactions) -> Int[ndarray, " event"]:
+def purchase_reasons(dataset: Dataset, events: Interactions) -> Reasons:
     """The true reason of each event of a split, looked up by (user, item).
 
     Raises:
@@ -142,7 +143,7 @@ def purchase_reasons(dataset: Dataset, events: Interactions) -> Int[ndarray, " e
     return dataset.truth.purchase_reason[place]
 
 
-def _pair_codes(events: Interactions) -> Int[ndarray, " event"]:
+def _pair_codes(events: Interactions) -> Reasons:
     return events.user * events.n_items + events.item
 
 
@@ -160,7 +161,7 @@ def _checked(true_reason: ndarray, applies: ndarray) -> tuple[ndarray, ndarray]:
     return true_reason, applies
 
 
-def _shares(predicted: ndarray, applies: ndarray) -> Float[ndarray, "event attribute"]:
+def _shares(predicted: ndarray, applies: ndarray) -> Scores:
     """One guess an event, spread evenly over the attributes tied at the top."""
     if predicted.ndim == 1 and len(predicted) == len(applies):
         named = check_ids("predicted_attribute", predicted, applies.shape[1], "attribute")

@@ -205,7 +205,7 @@ def unpack(packed: dict[str, Any], space: FeatureSpace) -> RecoNet:
 
 def written(packed: dict[str, Any]) -> str:
     """JSON that may stand in a script element, whatever the names hold."""
-    text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(packed, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 

@@ -60,10 +60,18 @@ class Composite:
     Attributes:
         table: (selector, rule) pairs; the first that fits decides.
         rest: the epsilon rule of all other layers.
+        attention: 'AttnLRP' divides a product of two signals equally and goes through the softmax
+            by its gradient (Achtibat et al., 2024); 'CP-LRP' holds attention weights constant (Ali
+            et al., 2022). Both hold constant what normalisations divide by.
     """
 
     table: Sequence[tuple[Selector, Rule]] = ()
     rest: Epsilon = Epsilon()  # noqa: RUF009 (frozen)
+    attention: str = "AttnLRP"
+
+    def __post_init__(self) -> None:
+        if self.attention not in ("AttnLRP", "CP-LRP"):
+            raise ValueError(f"attention: {self.attention!r}; choose 'AttnLRP' or 'CP-LRP'")
 
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""

@@ -15,7 +15,7 @@ from explainrec_lab.lrp.engine.calls import UnsupportedOperation, run_once
 from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.head import SPLITS
-from explainrec_lab.lrp.rules import Epsilon, Rule, wide
+from explainrec_lab.lrp.rules import Epsilon, Rule, amount, wide
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
 # In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
@@ -108,6 +108,9 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
             values = select(model(*stand_ins), output)
+    mark = trace.mark_of(values)
+    if mark is not None and mark.gate == "softmax":
+        raise UnsupportedOperation("output: a softmax; explain a logit instead of a probability")
     if not trace.carries(values) or not values.requires_grad:
         raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
     if not bool(torch.isfinite(values).all()):
@@ -129,7 +132,7 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
         torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
     ]
     for root, g in zip(trace.roots, gradients, strict=True):
-        part = root.direct + (0 if g is None else root.leaf.detach() * g.to(wide(g)))
+        part = root.direct + (0 if g is None else amount(g.to(wide(g)), root.leaf.detach()))
         if root.owner is None:
             assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())

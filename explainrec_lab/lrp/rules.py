@@ -296,7 +296,12 @@ def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor
     return ratio
 
 
+def amount(g: Tensor, x: Tensor) -> Tensor:
+    """R = g x; none where no g arrives, though x be infinite, as in the mask of an attention."""
+    return torch.where(g == 0, 0.0, g * x)
+
+
 def book_bias(book: Book | None, g: Tensor, bias: Tensor | None) -> None:
     """The relevance of a bias, g times its value."""
     if book and bias is not None:
-        book("biases", (g.sum_to_size(bias.shape) * bias).sum())
+        book("biases", amount(g.sum_to_size(bias.shape), bias).sum())

@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, require, rgb
+from explainrec_lab.data.contracts import require
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6
@@ -197,7 +198,7 @@ def _legend(figure: Figure, axes: ndarray, ends: tuple[str, str]) -> None:
     bar = figure.colorbar(
         scale, ax=axes.ravel().tolist(), location="bottom", shrink=0.45, aspect=28, pad=0.02
     )
-    bar.set_ticks([-1, 0, 1], labels=[ends[0], "0", ends[1]])
+    bar.set_ticks([-1, 0, 1], labels=[plain(ends[0]), "0", plain(ends[1])])
     bar.ax.tick_params(length=0, labelsize=9)
     bar.outline.set_visible(False)
 

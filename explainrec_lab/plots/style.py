@@ -34,9 +34,3 @@ def rgb(image: ndarray) -> Float[ndarray, "height width 3"]:
 def plain(text: object) -> str:
     """Text that matplotlib writes as it is: a dollar in a product's name begins no formula."""
     return str(text).replace("$", r"\$")
-
-
-def require(right: bool, message: str) -> None:
-    """Refuse what a figure cannot draw."""
-    if not right:
-        raise ValueError(message)

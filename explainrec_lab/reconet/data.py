@@ -18,7 +18,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids
+from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
 from explainrec_lab.data.splits import random_rank
 
 Matrix: TypeAlias = sparse.csr_array
@@ -155,14 +155,12 @@ class FeatureSpace:
                 raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
         told = {self.first_told + names.index(name) for name in user_features}
         known = [*chosen.tolist(), *brought.tolist(), *sorted(told)]
-        if not known:
-            raise ValueError("profile: it is empty; give at least one item or one user feature")
+        require(known, "profile: it is empty; give at least one item or one user feature")
         return Sets.of(known)
 
     def check_one(self, profile: Sets, verb: str, may_be_empty: bool = False) -> None:
         """Raise a ValueError unless these are known features of one profile."""
-        if len(profile) != 1:
-            raise ValueError(f"profile: got {len(profile)} profiles; {verb} one at a time")
+        require(len(profile) == 1, f"profile: got {len(profile)} profiles; {verb} one at a time")
         if not len(profile.ids) and not may_be_empty:
             raise ValueError("profile: it is empty, and all items score alike; give a feature")
         check_ids("profile", profile.ids.cpu(), self.m, "feature")
@@ -181,8 +179,7 @@ def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
 
     Source: RecoNet, §4.2.
     """
-    if beta < 0:
-        raise ValueError(f"beta: {beta} must not be negative")
+    require(beta >= 0, f"beta: {beta} must not be negative")
     return torch.arange(1, longest + 1, dtype=torch.float64).log().cumsum(0).mul(-beta).exp()
 
 
@@ -221,17 +218,13 @@ class Examples:
         """Number of targets: each has its loss."""
         return len(self.targets.ids)
 
-    def _sets(self) -> tuple[Sets, Sets, Sets]:
-        return self.inputs, self.targets, self.silenced
-
     def rows(self, start: int, stop: int) -> Examples:
         """The examples of users start..stop-1."""
-        return Examples(*(sets.rows(start, stop) for sets in self._sets()))
+        return Examples(*(sets.rows(start, stop) for sets in vars(self).values()))
 
     def joined(self, more: Examples) -> Examples:
         """These users, then `more` users."""
-        both = zip(self._sets(), more._sets(), strict=True)
-        return Examples(*(ours.joined(theirs) for ours, theirs in both))
+        return Examples(**{name: own.joined(vars(more)[name]) for name, own in vars(self).items()})
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
@@ -239,7 +232,7 @@ class Examples:
         return self.rows(edges[index], edges[index + 1])
 
     def to(self, device: torch.device | str) -> Examples:
-        return Examples(*(sets.to(device) for sets in self._sets()))
+        return Examples(*(sets.to(device) for sets in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from explainrec_lab.data.contracts import (
     check_ids,
     check_least,
     present,
+    require,
 )
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
@@ -143,8 +144,7 @@ def relevance(
     g = model.W[items_of(model.space, profiles, items)]
     share = profiles.shares(model.space.m)
     if reference is not None:
-        if model.hidden is not None:
-            raise ValueError("reference: only the one-layer model has this closed form")
+        require(model.hidden is None, "reference: only the one-layer model has this closed form")
         if reference.shape != (model.space.m,):
             shape, m = tuple(reference.shape), model.space.m
             raise ValueError(f"reference: shape {shape}; needs one number for each of {m} features")
@@ -231,7 +231,8 @@ def explain(
     ids = profile.ids if reference is None else torch.arange(model.space.m)
     Z = relevance(model, profile, [item], reference)[0, ids]
     output = Z.sum() if model.hidden is None else model(profile)[0, item]
-    order = Z.argsort(descending=True)
+    lot = np.random.default_rng(0).permutation(len(Z))
+    order = torch.from_numpy(np.lexsort((lot, -Z.cpu().numpy())))
     features = ids[order]
     present, below = torch.isin(features, profile.ids), torch.zeros_like(ids, dtype=torch.bool)
     if reference is not None:

@@ -2,8 +2,10 @@
 
 import torch
 from jaxtyping import Float, Int
+from scipy import sparse
 from torch import Tensor
 
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet.data import Sets
 from explainrec_lab.reconet.model import RecoNet
 
@@ -24,11 +26,7 @@ def recommend(
             unknown feature or is a batch of several.
     """
     model.space.check_one(profile, "recommend for")
-    y = model(profile)[0]
-    owned = profile.ids[profile.ids < model.space.n_items]
-    left = model.space.n_items - len(owned)
-    if not 1 <= k <= left:
-        raise ValueError(f"k: {k} is outside 1..{left}, the number of items not in the profile")
-    y[owned] = -torch.inf
-    activations, items = y.topk(k)
-    return items, activations
+    y = model(profile)
+    owned = torch.zeros(model.space.m, dtype=torch.bool).index_fill(0, profile.ids.cpu(), True)
+    items = top_k(y, k, sparse.csr_array(owned[None, : y.shape[1]].numpy()))[0]
+    return items, y[0, items]

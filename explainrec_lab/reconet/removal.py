@@ -23,7 +23,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
-from explainrec_lab.data.contracts import check_choice, check_ids
+from explainrec_lab.data.contracts import check_choice, check_ids, require
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import items_of
@@ -71,8 +71,7 @@ def change_from_relevance(
     check_choice("average", average, AVERAGES)
     if average == "held":
         return -Z_removed
-    if n <= k:
-        raise ValueError(f"k: {k} of n = {n} features leave nothing to average; choose k < n")
+    require(n > k, f"k: {k} of n = {n} features leave nothing to average; choose k < n")
     return (k * y - n * Z_removed) / (n - k)
 
 
@@ -110,6 +109,7 @@ def score_of_masks(
 @torch.no_grad()
 def best_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]:
     """The k of n features whose removal lowers the score most, by trying all; and the change.
+    Ties are broken by lot.
 
     Raises:
         ValueError: k outside 1..n-1, or more than `MOST_SETS` sets to try.
@@ -118,6 +118,7 @@ def best_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]
     if math.comb(n, k) > MOST_SETS:
         raise ValueError(f"k: {math.comb(n, k):,} sets of {k} out of {n}; at most {MOST_SETS:,}")
     places = torch.combinations(torch.arange(n), k)
+    places = places[np.random.default_rng(0).permutation(len(places))]
     masks = torch.ones(len(places), n, dtype=torch.float64).scatter_(1, places, 0.0)
     best = places[black_box(masks).argmin()].tolist()
     return best, change_of_output(black_box, n, best)
@@ -126,14 +127,16 @@ def best_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]
 @torch.no_grad()
 def greedy_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]:
     """k features, each the one whose removal lowers the score most at its turn; and the change.
+    Ties are broken by lot.
 
     Raises:
         ValueError: k outside 1..n-1.
     """
     _check_count(n, k)
     mask, gone = torch.ones(n, dtype=torch.float64), []
+    lot = np.random.default_rng(0).permutation(n)
     for _ in range(k):
-        left = mask.nonzero()[:, 0]
+        left = torch.from_numpy(lot[mask.numpy()[lot] > 0])
         tried = mask.repeat(len(left), 1).scatter_(1, left[:, None], 0.0)
         gone.append(int(left[black_box(tried).argmin()]))
         mask[gone[-1]] = 0
@@ -256,5 +259,4 @@ def remove(
 
 
 def _check_count(n: int, k: int) -> None:
-    if not 1 <= k < n:
-        raise ValueError(f"k: {k} is outside 1..{n - 1}; a profile must keep a feature")
+    require(1 <= k < n, f"k: {k} is outside 1..{n - 1}; a profile must keep a feature")

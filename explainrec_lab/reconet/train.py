@@ -3,9 +3,9 @@
 The loop itself is `training.fit`; the examples are §4.2's (`data`); the loss is §4.1's.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -74,11 +74,6 @@ def trained(
     examples = RemovedItems(interactions, space, batch_size=settings.batch_size, seed=seed)
     seen = (interactions.matrix, interactions.user_features.matrix, space.item_features.matrix)
     asked = {"version": RECIPE_VERSION, "seed": seed, "hidden": hidden, "seen": digest(*seen)}
-
-    def learn() -> float:
-        begin = time.process_time()
-        train(model, examples, settings)
-        return time.process_time() - begin
-
-    weights.trained(model, "reconet", asked | asdict(settings), learn)
+    learn = partial(training.timed, lambda: train(model, examples, settings))
+    weights.trained(model, "reconet", asked | asdict(settings), lambda: learn()[1])
     return model.eval()

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations
+from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations, require
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)
@@ -139,8 +139,7 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
         if category is not None:
             bad |= (category[s] == category[t]) != (kind < len(SUBSTITUTES))
         open_ = open_[bad]
-    if len(open_):
-        raise ValueError(f"part: {len(part.items)} items have too few unrelated pairs to sample")
+    require(not len(open_), f"part: {len(part.items)} items have too few unrelated pairs to sample")
     return Pairs(
         user=np.tile(positive.group, 2),
         source=np.concatenate([positive.source, source]),
@@ -187,8 +186,7 @@ class Batch:
         Raises:
             ValueError: more than one process.
         """
-        if count > 1:
-            raise ValueError(f"devices: {count} processes; the relation model trains in one")
+        require(count <= 1, f"devices: {count} processes; the relation model trains in one")
         return self
 
     def to(self, device: torch.device | str) -> Batch:
@@ -209,11 +207,9 @@ class Batches:
     """
 
     def __init__(self, part: Part, images: Images | Tensor, size: int, seed: int = 0) -> None:
-        if size < 2:
-            raise ValueError(f"size: {size} must be at least 2 items a batch")
+        require(size >= 2, f"size: {size} must be at least 2 items a batch")
         relations = part.relations
-        if not len(relations):
-            raise ValueError("relations: there are none to learn from")
+        require(len(relations), "relations: there are none to learn from")
         self.items, self.images, self.size, self.seed = part.items, images, size, seed
         place = np.full(relations.n_items, -1)
         place[self.items] = np.arange(len(self.items))

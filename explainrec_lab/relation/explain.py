@@ -54,7 +54,7 @@ from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images, check_choice
+from explainrec_lab.data.contracts import Images, check_choice, require
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
 from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
@@ -211,13 +211,11 @@ def explain(
     images = {"images_i": images_i, "images_j": images_j}
     images |= {} if rivals is None else {"rivals": rivals}
     check_pictures(**images)
-    if not len(images_i):
-        raise ValueError(f"{', '.join(images)}: no pictures")
+    require(len(images_i), f"{', '.join(images)}: no pictures")
     check_choice("level", level, LEVELS)
     if only is not None and level != "pixels":
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
-    if model.training:
-        raise ValueError("model: it is in training mode; call model.eval() first")
+    require(not model.training, "model: it is in training mode; call model.eval() first")
     asked = (_plain(user), _plain(kind))
     program = _program(model, of, rivals, references, asked, len(images_i))
     ask = partial(_Asked, model.q, program.references)

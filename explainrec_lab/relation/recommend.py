@@ -5,11 +5,16 @@ and sigma rises, so that the most probable item is the nearest one in z = x L. A
 user and kind are one matrix product.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy import sparse
 from torch import Tensor
 
+from explainrec_lab.data.contracts import check_ids
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Ids, RelationModel
 
@@ -42,9 +47,13 @@ def recommend(
 
     Source: §3.4, Eq. 5.
     """
-    asked, candidates = (torch.as_tensor(ids, device=x.device) for ids in (query, candidates))
-    queries = asked.reshape(-1)
-    _check(x, queries, candidates, k)
+    shape = torch.as_tensor(query).shape
+    queries = _checked("query", query, x).reshape(-1)
+    candidates = _checked("candidates", candidates, x)
+    if not len(candidates):
+        raise ValueError("candidates: the category is empty")
+    if len(candidates.unique()) < len(candidates):
+        raise ValueError("candidates: some item stands there twice")
     users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
     if len(users) not in (1, len(queries)):
         raise ValueError(f"user: {len(users)} of them for {len(queries)} queries")
@@ -54,24 +63,16 @@ def recommend(
         rows = users == one
         factor = model.metric.factor(one.reshape(1), kinds)[0]
         d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
-    d = d.masked_fill(candidates == queries[:, None], torch.inf)
-    nearest, place = d.topk(k, largest=False)
-    items, probability = candidates[place], (model.q[kinds] - nearest).sigmoid()
-    return items.reshape(*asked.shape, k), probability.reshape(*asked.shape, k)
+    itself = sparse.csr_array((candidates == queries[:, None]).cpu().numpy())
+    place = top_k(-d, k, itself)
+    items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
+    return items.reshape(*shape, k), probability.reshape(*shape, k)
 
 
-def _check(x: Tensor, queries: Tensor, candidates: Tensor, k: int) -> None:
-    if not len(candidates):
-        raise ValueError("candidates: the category is empty")
-    for name, ids in (("query", queries), ("candidates", candidates)):
-        bad = ids[(ids < 0) | (ids >= len(x))]
-        if len(bad):
-            raise ValueError(f"{name}: item {int(bad[0])} is not in 0..{len(x) - 1}")
-        broken = ids[~x[ids].isfinite().all(dim=1)]
-        if len(broken):
-            raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
-    if len(candidates.unique()) < len(candidates):
-        raise ValueError("candidates: some item stands there twice")
-    most = len(candidates) - int(torch.isin(queries, candidates).any())
-    if not 1 <= k <= most:
-        raise ValueError(f"k: {k} is outside 1..{most}, the candidates beside the query")
+def _checked(name: str, ids: Any, x: Tensor) -> Int[Tensor, "*n"]:
+    """Known items whose features are finite."""
+    items = check_ids(name, torch.as_tensor(ids).cpu().numpy(), len(x), "item")
+    found = torch.from_numpy(items).to(x.device)
+    if len(broken := found[~x[found].isfinite().all(dim=-1)]):
+        raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
+    return found

@@ -14,7 +14,6 @@ Source: LRP for explainable recommendations, §2.2 (the objective, end to end, A
 ("we use the pre-trained model to only initialize the weights").
 """
 
-import time
 from dataclasses import asdict, replace
 from typing import Any
 from zlib import crc32
@@ -31,7 +30,7 @@ from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Projection, RelationModel, Shares
 from explainrec_lab.settings import Relation, fabric
-from explainrec_lab.training import History, Optimisation, fit
+from explainrec_lab.training import History, Optimisation, fit, timed
 from explainrec_lab.vision import naming
 from explainrec_lab.vision.backbone import flat_vectors
 from explainrec_lab.vision.homogeneous import folded, has_additive_terms
@@ -188,10 +187,9 @@ def trained(
     def learn() -> float:
         begun = pretrained(settings, recorded.n_groups, seed)
         images[part.items]  # drawing is not training
-        begin = time.process_time()
-        train(begun, part, images, settings, seed)
+        _, seconds = timed(lambda: train(begun, part, images, settings, seed))
         model.load_state_dict(folded(begun).state_dict())
-        return begun.seconds + time.process_time() - begin
+        return begun.seconds + seconds
 
     chosen = recipe(settings, part, images, seed, model.network.origin)
     model.seconds = weights.trained(model, NAME, chosen, learn)

@@ -41,7 +41,7 @@ from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import COLOURS_OF_FAMILY, SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present, require
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
@@ -54,6 +54,8 @@ from explainrec_lab.vision.homogeneous import convolutions, default_rule
 
 # Relevance of both pictures: `[pair, 3, height, width]` each, or without channels.
 Maps: TypeAlias = tuple[Tensor, Tensor]
+# Of each question, in the source and in the target.
+OfUnits: TypeAlias = Float[ndarray, "pair 2 question"]
 # (model, images_i, images_j, user, kind) -> maps.
 Explainer: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Maps]
 
@@ -151,8 +153,7 @@ def explained(
     Raises:
         ValueError: a model in training mode.
     """
-    if model.training:
-        raise ValueError("model: is in training mode; call model.eval() first")
+    require(not model.training, "model: is in training mode; call model.eval() first")
     device = next(model.parameters()).device
     found = []
     for rows in np.array_split(np.arange(len(pairs)), max(1, -(-len(pairs) // batch))):
@@ -184,8 +185,7 @@ def right_pairs(
     Raises:
         ValueError: a data set without truth, or logits that are not one a pair.
     """
-    if len(logits) != len(pairs):
-        raise ValueError(f"logits: {len(logits)} for {len(pairs)} pairs")
+    require(len(logits) == len(pairs), f"logits: {len(logits)} for {len(pairs)} pairs")
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(seed)
     chosen = [
@@ -277,9 +277,7 @@ def _hits_of(
     return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
 
 
-def unit_scores(
-    shop: Dataset, pairs: Pairs, relevance: Float[ndarray, "pair 2 question"]
-) -> pd.DataFrame:
+def unit_scores(shop: Dataset, pairs: Pairs, relevance: OfUnits) -> pd.DataFrame:
     """Does an explanation in named features name the true attribute, and colour where it counts?
 
     Only what speaks *for* a relation names anything, and ties are shared, so that an explanation
@@ -369,9 +367,7 @@ def _drawn_again(scores: pd.DataFrame, draws: int) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def switch_effects(
-    model: RelationModel, shop: Dataset, pairs: Pairs
-) -> Float[ndarray, "pair 2 question"]:
+def switch_effects(model: RelationModel, shop: Dataset, pairs: Pairs) -> OfUnits:
     """What the model itself goes by: how far d rises when one thing is drawn differently.
 
     Each attribute of each item is switched to its other classes, and its main colour to one of

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, require
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,8 @@ class Triples:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size: {self.batch_size} must be at least 1")
-        if not self.train.matrix.nnz:
-            raise ValueError("train: no purchases, so there is nothing to sample")
+        require(self.batch_size >= 1, f"batch_size: {self.batch_size} must be at least 1")
+        require(self.train.matrix.nnz, "train: no purchases, so there is nothing to sample")
         most = int(self._sizes.max())
         if most >= self.train.n_items:
             user = int(self._sizes.argmax())

@@ -190,7 +190,8 @@ def explain(
         has = f"the model has {(model.n_items, model.n_attributes)}"
         raise ValueError(f"found: {found.applies.shape} items and attributes; {has}")
     weights = answers(model, [user], [item], how)[0]
-    order = np.argsort(-weights, kind="stable")[: int((~np.isnan(weights)).sum())]
+    lot = np.random.default_rng(0).permutation(len(weights))
+    order = np.lexsort((lot, -weights))[: int((~np.isnan(weights)).sum())]
     score = float(model.scores([user])[0, item])
     boxes, classes = found.boxes[item, order], found.predicted[item, order]
     return Explanation(user, item, score, order, weights[order], boxes, classes, how)

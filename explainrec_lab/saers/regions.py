@@ -14,8 +14,6 @@ Fast R-CNN, Girshick 2015.
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -28,8 +26,8 @@ from torchvision.ops import roi_pool
 from torchvision.transforms.functional import gaussian_blur
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images
-from explainrec_lab.data.store import cache_dir, content_key, one_at_a_time, whole_file
+from explainrec_lab.data.contracts import Images, require
+from explainrec_lab.data.store import cache_dir, content_key, kept
 from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming
@@ -170,8 +168,7 @@ def segment(maps: Maps, threshold: float = THRESHOLD) -> Masks:
     Raises:
         ValueError: a threshold outside 0..1, or maps that are not finite.
     """
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold: {threshold} must be at least 0 and below 1")
+    require(0 <= threshold < 1, f"threshold: {threshold} must be at least 0 and below 1")
     _check_finite(maps)
     top = maps.amax(dim=(-2, -1), keepdim=True)
     return (maps > threshold * top) | (top <= 0)
@@ -183,11 +180,9 @@ def brightest(maps: Maps, share: float) -> Masks:
     Raises:
         ValueError: a share outside 0..1, or maps that are negative or not finite.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share: {share} must be above 0 and at most 1")
+    require(0 < share <= 1, f"share: {share} must be above 0 and at most 1")
     _check_finite(maps)
-    if bool((maps < 0).any()):
-        raise ValueError("maps: negative values; take the positive part first")
+    require(not bool((maps < 0).any()), "maps: negative values; take the positive part first")
     values, order = maps.flatten(-2).sort(dim=-1, descending=True, stable=True)
     before = values.cumsum(dim=-1) - values
     needed = before < share * values.sum(dim=-1, keepdim=True)
@@ -372,23 +367,5 @@ def extracted(network: Naming, images: Images, *, every: bool = False) -> Extrac
     key = content_key(
         version=EXTRACTION_VERSION, every=every, network=zlib.crc32(state), pictures=pictures
     )
-    path = cache_dir() / "saers" / f"{key}.npz"
-    with one_at_a_time(path):
-        kept = _read(path)
-        if kept is None:
-            kept = extract(network, images, applies=asked)
-            with whole_file(path) as part, part.open("wb") as file:
-                np.savez(file, **vars(kept))
-    return kept
-
-
-def _read(path: Path) -> Extracted | None:
-    """What was kept, or None; a damaged file is removed."""
-    try:
-        with np.load(path) as file:
-            return Extracted(**file)
-    except FileNotFoundError:
-        return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
-        path.unlink(missing_ok=True)
-        return None
+    path = cache_dir() / "saers" / f"{key}.kept"
+    return Extracted(**kept(path, lambda: vars(extract(network, images, applies=asked))))

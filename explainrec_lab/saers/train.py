@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from explainrec_lab import training
 from explainrec_lab.baselines.visual import Ranker
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, require
 from explainrec_lab.saers.data import Batch, Triples
 from explainrec_lab.saers.model import bpr
 from explainrec_lab.settings import fabric
@@ -99,8 +99,7 @@ def train(
     Raises:
         ValueError: a negative regularizer, or purchases that do not fit the model.
     """
-    if not regularizer >= 0:
-        raise ValueError(f"regularizer: {regularizer} must not be negative")
+    require(regularizer >= 0, f"regularizer: {regularizer} must not be negative")
     if (purchases.n_users, purchases.n_items) != (model.n_users, model.n_items):
         has = f"the model has {model.n_users} and {model.n_items}"
         given = f"{purchases.n_users} users and {purchases.n_items} items"

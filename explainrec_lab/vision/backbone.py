@@ -3,30 +3,38 @@
 Source: LRP for explainable recommendations, §2.2 and §3.2 ("independent of the specific
 architecture"; VGG-16 there); SAERS, §3.1 ("the network architecture can be arbitrary"; ResNet-50
 there). Any torchvision classifier whose convolutions run one after another works at full width;
-VGGs also at a fraction of it, and `compact`, a network of ours, which train from scratch on a
+so do vision transformers, whose patches become the cells of a map, and Swin transformers. VGGs also
+come at a fraction of it, and so does `compact`, a network of ours, which train from scratch on a
 laptop. Not here: what the chapters put on top of the maps.
 """
 
+import hashlib
 import os
+import re
 import warnings
+from functools import partial
 from itertools import takewhile
+from math import isqrt
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision import models
 
+from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
 from explainrec_lab.vision.homogeneous import ScaledConv2d, ScaleNorm
 
 # Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Of the few whose weights expect pixels in -1..1, it is 0.5 each.
+HALVES = ("efficientnet_v2_l", "googlenet", "inception_v3")
 # Torchvision's plans of the VGG family: channels of convolutions, and "M", a max-pooling.
 _LETTERS = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}
 VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
@@ -73,6 +81,28 @@ def flat_vectors(
 def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """(pixel - mean) / std, channel by channel."""
     return (images - mean) / std
+
+
+class Patches(nn.Module):
+    """A vision transformer's last patches as a map, without the class token.
+
+    Positions are interpolated to the picture's grid, so that its sides may be any multiples of a
+    patch's.
+    """
+
+    def __init__(self, network: models.VisionTransformer) -> None:
+        super().__init__()
+        self.patches, self.encoder = network.conv_proj, network.encoder
+        self.class_token = network.class_token
+
+    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel y x"]:
+        cells, positions = self.patches(images), self.encoder.pos_embedding
+        places = positions[:, 1:].mT.unflatten(-1, (isqrt(positions.shape[1]), -1))
+        places = F.interpolate(places, cells.shape[-2:], mode="bicubic", align_corners=True)
+        token = (self.class_token + positions[:, :1]).expand(len(cells), -1, -1)
+        tokens = self.encoder.dropout(torch.cat([token, (cells + places).flatten(2).mT], 1))
+        tokens = self.encoder.ln(self.encoder.layers(tokens))
+        return tokens[:, 1:].mT.unflatten(-1, cells.shape[-2:])
 
 
 class Backbone(nn.Module):
@@ -125,7 +155,8 @@ def backbone(
     """The convolutional part of a torchvision network, or `compact`, a small one of ours.
 
     Args:
-        name: 'compact', or torchvision's name of a classifier ('vgg16', 'resnet50', ...).
+        name: 'compact', or torchvision's name of a classifier ('vgg16', 'resnet50', 'vit_b_16',
+            'swin_t', ...).
         width: share of the channels of a VGG or of `compact`; others come at full width only.
         weights: 'imagenet', or None to start from scratch (He initialisation for narrow ones).
         grid: side of the feature map that is flattened. VGG-16's last max-pooling is left out, so
@@ -158,6 +189,9 @@ def backbone(
     layers = network if narrow else _convolutions(network, name)
     found = Backbone(_at_stride(layers, stride), grid)
     found.origin = "imagenet" if loaded else "scratch"
+    if loaded and name in HALVES:
+        found.mean.fill_(0.5)
+        found.std.fill_(0.5)
     return found
 
 
@@ -223,7 +257,11 @@ def _network(name: str) -> nn.Module:
 
 def _convolutions(network: nn.Module, name: str) -> nn.Module:
     """What comes before a classifier's pooling and linear layers."""
+    if isinstance(network, models.VisionTransformer):
+        return Patches(network)
     features = getattr(network, "features", None)
+    if isinstance(network, models.SwinTransformer):
+        return nn.Sequential(*network.features, network.norm, network.permute)
     if isinstance(features, nn.Sequential):
         return features[:-1] if name.startswith("vgg") else features
     head = (nn.AdaptiveAvgPool2d, nn.Linear, nn.Dropout)
@@ -248,32 +286,66 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
 
 
 def _load_imagenet(network: nn.Module, name: str) -> bool:
-    """From the folder EXPLAINREC_WEIGHTS, else by torchvision's download; whether it worked."""
+    """From the folder EXPLAINREC_WEIGHTS, else torchvision's file; whether it worked."""
     if folder := os.environ.get("EXPLAINREC_WEIGHTS"):
-        _load_file(network, name, Path(folder))
+        _load_own(network, name, Path(folder))
         return True
-    try:
-        network.load_state_dict(models.get_model_weights(name)["DEFAULT"].get_state_dict())
-    except (URLError, OSError) as error:
-        warnings.warn(
-            f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
-            "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
-            stacklevel=3,
-        )
-        return False
+    url = models.get_model_weights(name)["DEFAULT"].url
+    hub = Path(torch.hub.get_dir())
+    path = (hub if hub.is_absolute() else cache_dir() / "hub") / "checkpoints" / Path(url).name
+    published = partial(_check_hash, start=path.stem.rpartition("-")[2])
+    if not path.is_file():
+        try:
+            download(url, path, published)
+        except (OSError, ValueError) as error:
+            warnings.warn(
+                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
+                "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
+                stacklevel=3,
+            )
+            return False
+    published(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code
+    # As torchvision does: DenseNet's names are older than its layers', heads that help to train go.
+    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.", r"\1", key): state[key] for key in state}
+    _fill(network, {k: v for k, v in state.items() if not k.lower().startswith("aux")}, name, path)
     return True
 
 
-def _load_file(network: nn.Module, name: str, folder: Path) -> None:
-    """`<name>-features.fp16.safetensors` (convolutions alone) or `<name>.fp16.safetensors`."""
-    from safetensors.torch import load_file
+def _check_hash(path: Path, start: str) -> None:
+    """ValueError for a file whose SHA-256 does not start as torchvision published."""
+    with path.open("rb") as file:
+        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(start):
+            told = f"damaged, or not the file that torchvision published as {start}"
+            raise ValueError(f"{path}: {told}: delete it and try again")
 
-    part, whole = (folder / f"{name}{end}.fp16.safetensors" for end in ("-features", ""))
-    target, path = (network.features, part) if part.exists() else (network, whole)
-    if not path.exists():
-        raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {part.name} nor {whole.name}")
-    state = {key: tensor.float() for key, tensor in load_file(path).items()}
+
+def _load_own(network: nn.Module, name: str, folder: Path) -> None:
+    """`<name>-features.fp16.safetensors` (convolutions alone) or `<name>.fp16.safetensors`."""
+    from safetensors.torch import load
+
+    parts = {"-features": getattr(network, "features", None), "": network}
+    paths = {folder / f"{name}{end}.fp16.safetensors": each for end, each in parts.items() if each}
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        tried = " nor ".join(each.name for each in paths)
+        raise ValueError(f"EXPLAINREC_WEIGHTS: the folder has neither {tried}")
     try:
-        target.load_state_dict(state)  # type: ignore[union-attr]
-    except RuntimeError as error:
-        raise ValueError(f"EXPLAINREC_WEIGHTS: {path.name} does not fit {name!r}") from error
+        state = load(path.read_bytes())
+    except Exception as error:  # of several libraries
+        raise ValueError(f"{path}: no whole safetensors file ({error}): get it anew") from error
+    _fill(paths[path], state, name, path)
+
+
+def _fill(target: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
+    """Load weights. Raises ValueError naming their file: other names, shapes, or no numbers."""
+    own = target.state_dict()
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: {key} is not finite: get the file anew")
+    try:
+        if any(own[key].is_floating_point() > state[key].is_floating_point() for key in own):
+            raise KeyError("integers where the network has fractions")
+        target.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {name!r}: get the file of that network") from error

@@ -12,7 +12,6 @@ questions count as much as common ones, are ours.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,7 +28,7 @@ from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import History, Optimisation, fast_half, fit
+from explainrec_lab.training import History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -364,9 +363,7 @@ def trained(settings: Network, seed: int = 0) -> Naming:
         shop = labelled_shop(settings, seed)
         assert shop.images is not None
         shop.images[:]  # drawing is not training
-        begin = time.process_time()
-        train(naming, shop, settings, seed)
-        return time.process_time() - begin
+        return timed(lambda: train(naming, shop, settings, seed))[1]
 
     chosen = recipe(settings, seed, naming.network.origin)
     naming.seconds = weights.trained(naming, NAME, chosen, learn)

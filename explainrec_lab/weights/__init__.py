@@ -43,8 +43,8 @@ def trained(
     key, own = recipe_key(recipe), _card(name)
     if own.get("key") == key and os.environ.get("EXPLAINREC_TRAIN") != "1":
         model.load_state_dict(read(name))
-        return float(own["cpu seconds"])
-    return training.cached(cache_dir() / "trained" / f"{name}-{key}.safetensors", model, learn)
+        return own["cpu seconds"]
+    return training.cached(cache_dir() / "trained" / f"{name}-{key}.kept", model, learn)
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:
@@ -53,9 +53,19 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
 
 
 def _card(name: str) -> dict[str, Any]:
-    """What is known of a network of the package; empty if there is none of that name."""
+    """What is known of a network of the package; empty if there is none of that name.
+
+    Raises:
+        ValueError: a damaged card.
+    """
     path = FOLDER / f"{name}.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    if not path.is_file():
+        return {}
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+        return card | {"cpu seconds": float(card["cpu seconds"]), "sha256": str(card["sha256"])}
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"weights: {path.name} is no card; get it anew") from error
 
 
 def read(name: str) -> dict[str, Tensor]:

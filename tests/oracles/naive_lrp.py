@@ -30,8 +30,8 @@ def affine(layer: Layer, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         b = layer(torch.zeros(1, *shape, dtype=torch.float64)).reshape(-1)
         units = torch.eye(size, dtype=torch.float64).reshape(size, *shape)
-        columns = [layer(unit[None]).reshape(-1) - b for unit in units]
-    return torch.stack(columns, dim=1), b
+        columns = layer(units).reshape(size, -1) - b
+    return columns.T, b
 
 
 # --------------------------------------------------------------------------- rules
@@ -46,8 +46,12 @@ class Shares:
 
 
 def weigh(contributions: Tensor, bias: Tensor, R: Tensor, epsilon: float) -> Shares:
-    """Each output's relevance, shared in proportion to its contributions `[out, in]`."""
-    messages = R / stabilised(contributions.sum(1) + bias, epsilon)
+    """Each output's relevance, shared in proportion to its contributions `[out, in]`.
+
+    A sum of exactly 0 has nothing to share.
+    """
+    sums = stabilised(contributions.sum(1) + bias, epsilon)
+    messages = torch.where(sums == 0, 0.0, R / torch.where(sums == 0, 1.0, sums))
     return Shares((contributions * messages[:, None]).sum(0), float((bias * messages).sum()))
 
 
@@ -267,3 +271,57 @@ def _kind(layer: nn.Module) -> str:
         return "pass"
     name = type(layer).__name__
     return "max" if "MaxPool" in name else "copy" if "Pad" in name else "affine"
+
+
+# --------------------------------------------------------------------------- attention
+
+
+def through_linear(x: Tensor, A: Tensor, b: Tensor, R: Tensor) -> Tensor:
+    """LRP-0, token by token: x `[token, in]`, A `[out, in]`, R `[token, out]`."""
+    rows = [Epsilon(0.0)(x[t], A, b, R[t]).inputs for t in range(len(x))]
+    return torch.stack(rows)
+
+
+def through_product(a: Tensor, b: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+    """Half of each product's relevance to each factor (AttnLRP, Proposition 3.3)."""
+    R_a, R_b, z = torch.zeros_like(a), torch.zeros_like(b), a @ b
+    for row in range(len(a)):
+        for column in range(b.shape[1]):
+            for inner in range(len(b)):
+                part = a[row, inner] * b[inner, column] / z[row, column] * R[row, column]
+                R_a[row, inner] += part / 2
+                R_b[inner, column] += part / 2
+    return R_a, R_b
+
+
+def through_weights(a: Tensor, b: Tensor, R: Tensor) -> Tensor:
+    """All of it to b: a holds weights (CP-LRP)."""
+    return 2 * through_product(a, b, R)[1]
+
+
+def through_softmax(x: Tensor, R: Tensor) -> Tensor:
+    """Taylor's expansion at x, row by row, from the Jacobian (AttnLRP, Proposition 3.1)."""
+    out = torch.zeros_like(x)
+    for row in range(len(x)):
+        seen = [i for i in range(x.shape[1]) if x[row, i] != -torch.inf]
+        s = torch.softmax(x[row, seen], 0)
+        jacobian = torch.diag(s) - s[:, None] * s[None, :]
+        for place, i in enumerate(seen):
+            for other, j in enumerate(seen):
+                out[row, i] += jacobian[other, place] * x[row, i] / s[other] * R[row, j]
+    return out
+
+
+def through_layer_norm(x: Tensor, norm: nn.LayerNorm, R: Tensor) -> Tensor:
+    """The standard deviation is a constant; what is left is a matrix and a bias."""
+    size, out = x.shape[1], []
+    centre = torch.eye(size, dtype=x.dtype) - 1 / size
+    for row, relevance in zip(x, R, strict=True):
+        deviation = (row.var(unbiased=False) + norm.eps).sqrt()
+        A = norm.weight.detach()[:, None] * centre / deviation
+        out.append(Epsilon(0.0)(row, A, norm.bias.detach(), relevance).inputs)
+    return torch.stack(out)
+
+
+def through_sum(a: Tensor, b: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+    return a / (a + b) * R, b / (a + b) * R

@@ -173,14 +173,6 @@ class Own(torch.autograd.Function):
         return 2 * gradient
 
 
-def softmax(z: Tensor) -> Tensor:
-    return F.softmax(z, dim=-1)  # line of softmax
-
-
-def method_softmax(z: Tensor) -> Tensor:
-    return z.softmax(-1)  # line of method_softmax
-
-
 def log_softmax(z: Tensor) -> Tensor:
     return torch.log_softmax(z, -1)  # line of log_softmax
 
@@ -214,8 +206,6 @@ def through_numpy(z: Tensor) -> Tensor:
 
 
 REFUSED = {
-    softmax: "softmax",
-    method_softmax: "softmax",
     log_softmax: "log_softmax",
     own: "custom autograd function",
     fourier: "rfft",
@@ -263,22 +253,6 @@ def test_what_runs_without_gradients_is_refused_or_right(middle: Any) -> None:
         return
     model.middle = middle
     assert torch.equal(relevance, lrp.relevance(model, x(), 0))
-
-
-def test_attention_is_refused() -> None:
-    class Attends(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.attention, self.head = (
-                nn.MultiheadAttention(4, 2, batch_first=True),
-                nn.Linear(4, 3),
-            )
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.head(self.attention(x, x, x)[0].mean(1))
-
-    with pytest.raises(lrp.UnsupportedOperation):
-        lrp.relevance(Attends().eval(), torch.randn(2, 3, 4), 0)
 
 
 def test_the_error_is_a_kind_that_callers_can_expect() -> None:

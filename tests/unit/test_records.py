@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -77,11 +76,23 @@ TWO = Result(data="toy", method="c", measure="recall", value=1.0, seed=1, d=4, s
 
 
 def test_a_row_holds_what_says_something() -> None:
-    assert {field.name for field in fields(Result)} == set(COLUMNS)
     assert row(ONE) == {
         **{"data": "toy", "method": "a", "variant": "b", "measure": "AUC"},
         **{"k": 0, "seed": 0, "value": 0.333333, "cost": 0.1, "settings": {}},
     }
+
+
+def test_a_column_that_no_record_has_or_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match=r"columns \['recall'\] are unknown or missing"):
+        row(ONE | {"recall": 0.5})
+    with pytest.raises(ValueError, match=r"columns \['seed', 'value'\] are unknown or missing"):
+        row({"data": "toy", "method": "a", "measure": "AUC"})
+
+
+def test_every_column_is_explained() -> None:
+    table = [line for line in (experiments.record.__doc__ or "").splitlines() if "|" in line]
+    said = {name for line in table[2:] for name in line.split("|")[1].replace(",", " ").split()}
+    assert said == set(COLUMNS)
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

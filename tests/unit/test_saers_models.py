@@ -79,11 +79,12 @@ def test_a_damaged_memory_is_made_again(
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     network = vision.naming.untrained(TINY.network).eval()
     first = saers.extracted(network, images)
-    (file,) = (tmp_path / "saers").glob("*.npz")
+    (file,) = (tmp_path / "saers").glob("*.kept")
     whole = file.read_bytes()
     for damaged in (b"half a file", whole[: len(whole) // 2], b""):
         file.write_bytes(damaged)
-        again = saers.extracted(network, images)
+        with pytest.warns(UserWarning, match=f"{file.name} is damaged"):
+            again = saers.extracted(network, images)
         assert np.array_equal(first.features, again.features)
 
 
@@ -356,6 +357,6 @@ def test_the_search_looks_at_development_purchases(
     monkeypatch.setattr(saers_search, "SETTINGS", {"BPR-MF": TUNED["BPR-MF"]})
     monkeypatch.setattr(saers_search, "GRID", {"epochs": (1, 2)})
     found = list(saers_search.saers_search())
-    assert [each.settings["epochs"] for each in found] == [1, 2]
+    assert [each["settings"]["epochs"] for each in found] == [1, 2]
     assert len(asked) == 1
     assert asked[0] is shop.parts.development

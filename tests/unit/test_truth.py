@@ -134,4 +134,16 @@ def test_the_references_are_the_most_frequent_reason_and_guessing(dataset):
 
 def test_agreement_is_the_share_of_pairs_of_buyers_who_hear_the_same():
     items, named = np.array([0, 0, 0, 1, 1, 2]), np.array([3, 3, -1, 2, 2, 5])
-    assert truth.agreement(items, named) == pytest.approx((1 / 3 + 1) / 2)
+    assert truth.agreement(items, named, np.ones((6, 6), bool)) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_answers_without_an_opinion_agree_by_chance():
+    """Of m attributes that tie two buyers get the same one in m: whichever stands first."""
+    items, applies = np.array([0, 0, 1, 1, 1]), np.ones((5, 4), bool)
+    applies[2:, 0] = False
+    scores = np.zeros((5, 4))
+    assert truth.agreement(items, scores, applies) == pytest.approx((1 / 4 + 1 / 3) / 2)
+    scores[:, 2:] = 1
+    assert truth.agreement(items, scores, applies) == pytest.approx(1 / 2)
+    scores[:2] = -np.inf
+    assert truth.agreement(items, scores, applies) == pytest.approx((1 / 4 + 1 / 2) / 2)

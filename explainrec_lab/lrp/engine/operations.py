@@ -63,23 +63,24 @@ ROWS: list[tuple[t.Treatment, str]] = [
         relu6 hardtanh clamp clamp_min clamp_max clip silu gelu mish elu selu celu hardswish tanh
         logsigmoid log_sigmoid softplus softsign tanhshrink softshrink hardshrink threshold square
         sqrt exp expm1 log log1p log2 log10 sin cos tan atan asinh erf normalize
-        local_response_norm rms_norm elementwise
+        local_response_norm elementwise
         """),
     (t.gate, "sigmoid hardsigmoid expit rsqrt reciprocal rtruediv"),
     (t.power, "pow float_power rpow"),
     (partial(t.shared, degree=2), "var"),
     (t.batch_norm, "batch_norm"),
-    (t.sample_norm, "layer_norm group_norm"),
+    (t.sample_norm, "layer_norm group_norm rms_norm"),
+    (t.softmax, "softmax"),
+    (t.attention, "scaled_dot_product_attention"),
+    (t.written_out, "multi_head_attention_forward"),
     (t.embedding, "embedding"),
     (t.embedding_bag, "embedding_bag"),
     (t.difference, "difference"),
     (t.homogeneous, "homogeneous"),
-    (t.refused("explain a logit instead of a probability"), "softmax log_softmax"),
+    (t.refused("explain a logit instead of a probability"), "log_softmax"),
     (t.refused("it cuts the value off from the inputs"), "detach data"),
     (t.refused("it changes relevance on its way back"), "register_hook"),
     (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
-    (t.refused("attention has no rule"), "scaled_dot_product_attention"),
-    (t.refused("attention has no rule"), "multi_head_attention_forward"),
 ]  # fmt: skip
 
 OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}
@@ -99,6 +100,7 @@ class Watch(TorchFunctionMode):
     def __init__(self, trace: Trace) -> None:
         super().__init__()
         self.trace = trace
+        trace.watch = self
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
@@ -162,9 +164,10 @@ class Watch(TorchFunctionMode):
             raise call.refuse("it runs in no_grad or in a custom autograd function")
         signals = t.signals_of(self.trace, call)
         marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
+        gates = {mark.gate for mark in marks}
         call.about = {
             "depth": max(mark.depth for mark in marks),
-            "gate": all(mark.gate for mark in marks),
+            "gate": gates.pop() if len(gates) == 1 else "",
             "of": frozenset.intersection(*(mark.of | {mark.token} for mark in marks)),
         }
         if len(marks) == 1:

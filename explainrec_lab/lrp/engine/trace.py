@@ -87,7 +87,7 @@ class Mark:
         depth: linear layers and convolutions between the inputs and it.
         sum: the weighted sum that made it.
         root: the root that it is a copy of.
-        gate: it is the output of a gate.
+        gate: it is the output of a gate: 'sigmoid' or 'softmax'.
         ids: they are the explained input of this number, and whole numbers.
         places: of the ids, in that input.
         token: its own; the same for a tensor and what has its numbers, scaled, gated or moved.
@@ -99,7 +99,7 @@ class Mark:
     depth: int = 0
     sum: Sum | None = None
     root: Root | None = None
-    gate: bool = False
+    gate: str = ""
     ids: int | None = None
     places: Tensor | None = None
     token: object = field(default_factory=object)
@@ -142,6 +142,7 @@ class Trace:
         self.book = self._book if keep_books else None
         self.roots: list[Root] = []
         self.sums: list[Sum] = []
+        self.watch: Any = None  # meets the calls of a treatment that writes an operation out
 
     def _book(self, account: str, amount: Tensor) -> None:
         """Add to an account; stays on the device until the end."""

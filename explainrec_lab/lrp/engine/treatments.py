@@ -8,6 +8,7 @@ which.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from explainrec_lab.lrp import head
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
-from explainrec_lab.lrp.rules import Layer, book_bias
+from explainrec_lab.lrp.rules import Layer, amount, book_bias
 
 Treatment = Callable[[Trace, Call], Any]
 
@@ -175,15 +176,16 @@ def product(trace: Trace, call: Call) -> Tensor:
         raise call.refuse(
             "its bias is scaled or depends on the inputs; add it in a step of its own"
         )
+    several = len(signals_of(trace, call)) > 1
+    call = _weighed(trace, call)
     factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
     signals = [t for t in factors if trace.carries(t)]
     bias = None if given is None else given.detach()
     if bias is not None and call.name.startswith("conv"):
         bias = bias.view(-1, *(1,) * (call.argument("weight", 1).dim() - 2))
     if len(signals) > 1:
-        call = _weighed(trace, call)
-        return shared(trace, call, len(signals_of(trace, call)), bias)
-    if len(factors) != 2:  # more constants than one
+        return shared(trace, call, len(signals), bias)
+    if several or len(factors) != 2:  # constants that are no layer's weight
         run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
@@ -217,14 +219,16 @@ def _weighed(trace: Trace, call: Call, *, derived: bool = False) -> Call:
     One function gets one explanation in all its spellings, h / s and h * (1 / s) for example, or
     GELU and h * (1 + erf(h / sqrt 2)) / 2:
 
-    - gates and reciprocals are weights, whatever they were computed from;
+    - gates and reciprocals are weights, whatever they were computed from, and by CP-LRP so are
+      attention weights;
     - with `derived`, so is a factor that was computed from the other one, with no layer in between.
 
     Two signals that are neither, or both, share half and half.
     """
     signals = signals_of(trace, call)
     marks: list[Any] = [trace.mark_of(x) for x in signals]
-    weights = [x for x, mark in zip(signals, marks, strict=True) if mark.gate]
+    kinds = ("sigmoid", "softmax") if trace.composite.attention == "CP-LRP" else ("sigmoid",)
+    weights = [x for x, mark in zip(signals, marks, strict=True) if mark.gate in kinds]
     if derived and not weights:
         tokens = {mark.token for mark in marks}
         weights = [x for x, mark in zip(signals, marks, strict=True) if mark.of & tokens]
@@ -273,7 +277,7 @@ def elementwise(trace: Trace, call: Call) -> Any:
 
 def gate(trace: Trace, call: Call) -> Any:
     """The same; its output counts as a weight where it multiplies a signal."""
-    call.about["gate"] = True
+    call.about["gate"] = "sigmoid"
     return elementwise(trace, call)
 
 
@@ -282,6 +286,71 @@ def power(trace: Trace, call: Call) -> Any:
     exponent = call.argument("exponent", 1)
     below = call.name != "rpow" and bool((torch.as_tensor(exponent) < 0).all())
     return (gate if below else elementwise)(trace, call)
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+
+def softmax(trace: Trace, call: Call) -> Tensor:
+    """Taylor's expansion at the point: R_i = x_i (R_i - s_i sum_j R_j), the ordinary gradient.
+
+    Its constant term is the softmax's own account. By CP-LRP nothing goes through.
+
+    Source: AttnLRP, §3.3.1.
+    """
+    cut = trace.composite.attention == "CP-LRP"
+
+    def counted(tensor: Tensor, sign: int) -> Tensor:
+        value = tensor.detach()
+
+        def back(g: Tensor) -> tuple[Tensor | None]:
+            if trace.book:
+                trace.book("softmax", sign * amount(g, value).sum())
+            return (None if cut else g,)
+
+        return trace.step(value, back, tensor, depth=call.depth, gate="softmax")
+
+    (x,) = signals_of(trace, call)
+    return counted(call.with_(x, counted(x, -1)).run(), 1)
+
+
+def written_out(trace: Trace, call: Call) -> Any:
+    """A Python function of torch's: its calls are met one by one."""
+    inside, func = {"has_torch_function": lambda _: False}, call.func
+    assert isinstance(func, FunctionType)
+    own = FunctionType(func.__code__, func.__globals__ | inside, func.__name__, func.__defaults__)
+    with trace.watch:
+        return own(*call.args, **call.kwargs)
+
+
+def attention(trace: Trace, call: Call) -> Tensor:
+    """`scaled_dot_product_attention` by its definition, each step with a rule of its own.
+
+    A query that may look nowhere gets 0, as torch has it.
+    """
+    order = "query key value attn_mask dropout_p is_causal scale enable_gqa"
+    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
+    query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
+    if of["dropout_p"]:
+        raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
+    with torch.no_grad():
+        out = call.run()
+    with trace.watch:
+        if of["enable_gqa"]:
+            many = query.shape[-3] // key.shape[-3], query.shape[-3] // value.shape[-3]
+            key, value = key.repeat_interleave(many[0], -3), value.repeat_interleave(many[1], -3)
+        scale = query.shape[-1] ** -0.5 if of["scale"] is None else of["scale"]
+        scores = query @ key.mT * scale
+        if of["is_causal"]:
+            mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        if mask is not None:
+            boolean = mask.dtype == torch.bool
+            scores = scores.masked_fill(~mask, -torch.inf) if boolean else scores + mask
+            nowhere = (scores == -torch.inf).all(-1, keepdim=True)
+            scores = scores.masked_fill(nowhere, 0.0)
+        weights = scores.softmax(-1)
+        path = (weights if mask is None else weights.masked_fill(nowhere, 0.0)) @ value
+    return trace.step(out, lambda g: (g,), path, depth=call.depth)
 
 
 # --- norms ---------------------------------------------------------------------------------------
@@ -311,16 +380,18 @@ def batch_norm(trace: Trace, call: Call) -> Tensor:
 
 
 def sample_norm(trace: Trace, call: Call) -> Tensor:
-    """Layer and group norm: the standard deviation counts as a constant."""
-    x, eps = call.argument("input", 0), call.argument("eps", 4, 1e-5)
-    weight, bias = call.argument("weight", 2), call.argument("bias", 3)
-    if call.operation == "layer_norm":
+    """Layer, group and RMS norm: the standard deviation counts as a constant."""
+    rms = call.operation == "rms_norm"
+    x, eps = call.argument("input", 0), call.argument("eps", 3 if rms else 4)
+    weight, bias = call.argument("weight", 2), None if rms else call.argument("bias", 3)
+    eps = (torch.finfo(x.dtype).eps if rms else 1e-5) if eps is None else eps
+    if call.operation != "group_norm":
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))
     else:
         grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
         dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
-    centred = grouped - grouped.mean(dim=dims, keepdim=True)
+    centred = grouped if rms else grouped - grouped.mean(dim=dims, keepdim=True)
     scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()
     path = (centred * scale).reshape(x.shape)
     if weight is not None:
@@ -328,6 +399,8 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
     bias = None if bias is None else bias.detach().view(shape)
     with torch.no_grad():
         value = call.run()
+    if rms:
+        return trace.step(value, lambda g: (g,), path, depth=call.depth)
     return trace.summed(Layer("normalisation", call.depth, bias=bias), value, path)
 
 

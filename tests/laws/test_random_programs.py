@@ -1,0 +1,261 @@
+"""Any small program, however it is spelled, gets the relevance that the rules promise.
+
+Hypothesis draws a program (`random_programs.py`), an independent propagation interprets its
+description in float64 (`oracles/naive_programs.py`), and `lrp.relevance` follows the PyTorch code.
+200 programs by default; the nightly setting tries 2,000:
+
+    python -m pytest tests/laws/test_random_programs.py --hypothesis-profile=nightly
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from laws.random_programs import Program, Written, programs
+from oracles import naive_lrp as naive
+from oracles.naive_programs import Found, Policy, explain
+from torch import Tensor
+
+from explainrec_lab import lrp
+
+PROGRAMS = max(200, settings().max_examples)
+law = settings(
+    max_examples=PROGRAMS,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
+)
+
+# --------------------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule, or a composite, of the package and of the oracle."""
+
+    ours: Any
+    naive: Policy
+
+
+def everywhere(rule: naive.Rule, rest: naive.Rule) -> Policy:
+    return Policy([(lambda kind, depth: kind in ("linear", "convolution"), rule)], rest)
+
+
+def epsilon(value: float, relative: bool = False) -> Rule:
+    rule = naive.Epsilon(value, relative)
+    return Rule(lrp.Epsilon(value, relative=relative), Policy([], rule))
+
+
+def one(name: str, *numbers: float, e: float = 1e-6) -> Rule:
+    rule = getattr(naive, name)(*numbers, e)
+    return Rule(getattr(lrp, name)(*numbers, epsilon=e), everywhere(rule, naive.Epsilon(e)))
+
+
+def first(name: str, *numbers: float) -> Rule:
+    """A rule for the layers that see the inputs, gamma for other convolutions."""
+    ours = getattr(lrp, name)(*numbers)
+    table: list[Any] = [
+        (lambda kind, depth: depth == 0, getattr(naive, name)(*numbers)),
+        (lambda kind, depth: kind == "convolution", naive.Gamma(0.5)),
+    ]
+    composite = lrp.Composite([(lrp.first_layer, ours), (lrp.kind("convolution"), lrp.Gamma(0.5))])
+    return Rule(composite, Policy(table, naive.Epsilon()))
+
+
+def mixed() -> Rule:
+    """By depth and by kind, an epsilon of their own for sums without weights."""
+    ours = lrp.Composite(
+        [
+            (lrp.kind("addition", "pooling"), lrp.Epsilon(0.2)),
+            (lrp.depth(0, 2), lrp.Gamma(1.0, epsilon=1e-3)),
+            (lrp.kind("linear"), lrp.AlphaBeta(2.0, 1.0)),
+        ],
+        rest=lrp.Epsilon(0.05),
+    )
+    table: list[Any] = [
+        (lambda kind, depth: kind in ("addition", "pooling"), naive.Epsilon(0.2)),
+        (lambda kind, depth: depth < 2, naive.Gamma(1.0, 1e-3)),
+        (lambda kind, depth: kind == "linear", naive.AlphaBeta(2.0, 1.0)),
+    ]
+    return Rule(ours, Policy(table, naive.Epsilon(0.05)))
+
+
+RULES: dict[str, Rule] = {
+    "epsilon 0": epsilon(0.0),
+    "epsilon": epsilon(1e-6),
+    "large epsilon": epsilon(0.3),
+    "relative epsilon": epsilon(0.1, relative=True),
+    "gamma": one("Gamma", 0.25),
+    "gamma 2": one("Gamma", 2.0, e=1e-2),
+    "z plus": one("ZPlus"),
+    "alpha 2 beta 1": one("AlphaBeta", 2.0, 1.0, e=1e-3),
+    "alpha 1.5 beta .5": one("AlphaBeta", 1.5, 0.5),
+    "w squared first": first("WSquare"),
+    "z box first": first("ZBox", -4.0, 3.5),
+    "by kind and depth": mixed(),
+    "CP-LRP": Rule(
+        lrp.Composite([(lrp.kind("linear"), lrp.Gamma(0.5))], attention="CP-LRP"),
+        Policy(
+            [(lambda kind, depth: kind == "linear", naive.Gamma(0.5))], naive.Epsilon(), "CP-LRP"
+        ),
+    ),
+}
+
+# --------------------------------------------------------------------------- the law
+
+# Rounding of values, and the least error to allow, as a share of the relevance that moves.
+NOISE = {torch.float64: 1e-13, torch.float32: 1e-7, torch.bfloat16: 4e-3}
+FLOOR = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 2e-2}
+# What a program may blow rounding up to; others say nothing about right and wrong.
+WORST = {torch.float64: 1e-7, torch.float32: 1e-3, torch.bfloat16: 0.1}
+
+
+def tolerance(program: Program, found: Found, oracle: Callable[..., Found]) -> float:
+    """How far relevance may be off: by what rounding does to the oracle itself."""
+    off = 0.0
+    for seed in range(3):
+        other = oracle(noise=NOISE[program.dtype], seed=seed)
+        pairs = zip(other.relevance, found.relevance, strict=True)
+        off = max(off, *(float((a - b).abs().max()) for a, b in pairs if a.numel()))
+        off = max(off, abs(other.absorbed + other.at_zero - found.absorbed - found.at_zero))
+    assume(off <= WORST[program.dtype] * found.size)
+    return 30 * off + FLOOR[program.dtype] * found.size
+
+
+def started(output: Any) -> Callable[[Tensor], Tensor]:
+    """Relevance at the end: the chosen number of each sample."""
+
+    def start(y: Tensor) -> Tensor:
+        flat, R = y.flatten(1), torch.zeros(len(y), y[0].numel()).double()
+        index = torch.as_tensor(output).expand(len(y))[:, None]
+        return R.scatter(1, index, flat.gather(1, index)).view(y.shape)
+
+    return start
+
+
+def kept(model: Written) -> dict[str, Any]:
+    parameters = dict(model.named_parameters())
+    return {
+        "values": {name: value.clone() for name, value in model.state_dict().items()},
+        "grads": [value.grad for value in parameters.values()],
+        "wants": [value.requires_grad for value in parameters.values()],
+        "versions": [value._version for value in [*parameters.values(), *model.buffers()]],
+        "modes": [module.training for module in model.modules()],
+    }
+
+
+def assert_kept(model: Written, before: dict[str, Any]) -> None:
+    after = kept(model)
+    values, others = before.pop("values"), after.pop("values")
+    assert after == before
+    assert all(torch.equal(value, others[name]) for name, value in values.items())
+
+
+@law
+@given(program=programs(), name=st.sampled_from(list(RULES)), data=st.data())
+def test_relevance_of_a_random_program(program: Program, name: str, data: Any) -> None:
+    check(program, name, data)
+
+
+@settings(law, max_examples=PROGRAMS // 4)
+@given(
+    program=programs(dtypes=(torch.float32, torch.bfloat16)),
+    name=st.sampled_from(list(RULES)),
+    data=st.data(),
+)
+def test_low_precision_is_right_up_to_rounding(program: Program, name: str, data: Any) -> None:
+    check(program, name, data)
+
+
+def check(program: Program, name: str, data: Any) -> None:
+    softened = any(step.name == "softmax" for step in program.steps)
+    assume(not (softened and name == "CP-LRP"))  # what it makes of a softmax depends on its use
+    rule, width = RULES[name], program.written(0)(*program.given()).shape[1]
+    split = data.draw(st.sampled_from(lrp.SPLITS))
+    output: Any = data.draw(st.integers(0, width - 1))
+    samples = len(program.inputs[0])
+    if data.draw(st.booleans()):
+        indices = st.lists(st.integers(0, width - 1), min_size=samples, max_size=samples)
+        output = torch.tensor(data.draw(indices))
+
+    def oracle(**noise: Any) -> Found:
+        return explain(program.steps, program.inputs, started(output), rule.naive, split, **noise)
+
+    expected = oracle()
+    assume(expected.size > 0)
+    off = tolerance(program, expected, oracle)
+    for number in range(len(program.spellings)):
+        answer = relevance_of(program, number, output, rule.ours, split)
+        event("refused" if answer is None else "right")
+        if answer is not None:
+            assert_right(answer, expected, off)
+
+
+def relevance_of(program: Program, number: int, output: Any, rule: Any, split: str) -> Any:
+    """Relevance and ledger of one writing, which is left as it was; None where it is refused."""
+    model, given_ = program.written(number), program.given()
+    with torch.no_grad():
+        plain = model(*program.given())
+    before = kept(model)
+    try:
+        return lrp.relevance(model, given_, output, rule, split=split, ledger=True)
+    except lrp.UnsupportedOperation as refusal:
+        end = "a softmax" in str(refusal)  # of which a logit is to be explained
+        assert end or any(way.refusable for way in model.spellings), refusal
+        assert end or "called at" in str(refusal)
+        return None
+    except RuntimeError as error:  # OPEN: an error of autograd instead of a word
+        assume("modified" not in str(error))
+        raise
+    finally:
+        assert_kept(model, before)
+        assert all(torch.equal(a, b) for a, b in zip(given_, program.given(), strict=True))
+        with torch.no_grad():
+            torch.testing.assert_close(model(*program.given()), plain)
+
+
+def assert_right(answer: Any, expected: Found, off: float) -> None:
+    ours, ledger = answer
+    for relevance, truth in zip(ours, expected.relevance, strict=True):
+        assert relevance.shape == truth.shape
+        assert not relevance.requires_grad
+        assert float((relevance.double() - truth).abs().max()) <= off
+    assert abs(ledger.output - expected.output) <= off
+    assert abs(ledger.gap) <= off
+    absorbed = ledger.biases + sum(ledger.sinks.values())
+    assert abs(absorbed - expected.absorbed - expected.at_zero) <= off
+
+
+# --------------------------------------------------------------------------- at the edges
+
+
+@settings(law, max_examples=PROGRAMS // 20)
+@given(program=programs(spellings=1), name=st.sampled_from(list(RULES)))
+def test_nothing_outlives_a_call(program: Program, name: str) -> None:
+    """Whether it ends well, with an index that does not exist, or inside the program."""
+    model, given_, rule = program.written(0), program.given(), RULES[name].ours
+    with contextlib.suppress(ValueError, RuntimeError):
+        lrp.relevance(model, given_, 0, rule, ledger=True)
+    with pytest.raises(ValueError):
+        lrp.relevance(model, given_, 10**6, rule)
+
+    def breaks(*inputs: Tensor) -> Tensor:
+        model(*inputs)
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        lrp.relevance(breaks, given_, 0, rule)
+    gc.collect()
+    assert model.made
+    assert [ref() for ref in model.made if ref() is not None] == []

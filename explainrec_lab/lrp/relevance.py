@@ -124,10 +124,16 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
 def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     """The backward pass, and R = x g at every root."""
     units = UNITS if values.dtype == torch.float16 else 1.0
+    trace.roots = trace.roots if values.numel() else []  # of no samples
     leaves = [root.leaf for root in trace.roots]
     with torch.inference_mode(False), torch.autocast(values.device.type, enabled=False):
         start = torch.full_like(values, units)
-        gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
+        try:
+            gradients = leaves and torch.autograd.grad(values, leaves, start, allow_unused=True)
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            raise UnsupportedOperation(f"model: write this out of place: {error}") from error
     found: list[Any] = [
         torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
     ]

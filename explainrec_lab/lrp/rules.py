@@ -70,8 +70,9 @@ class Layer:
         return replace(self, weight=(groups * slope.view(shape)).flatten(0, 1))
 
     def to(self, dtype: torch.dtype) -> Layer:
-        """With weight and bias in another precision."""
-        weight, bias = (None if v is None else v.to(dtype) for v in (self.weight, self.bias))
+        """With weight and bias dense and in another precision."""
+        given = self.weight, self.bias
+        weight, bias = (None if v is None else v.to_dense().to(dtype) for v in given)
         return replace(self, weight=weight, bias=bias)
 
 

@@ -82,16 +82,8 @@ class Call:
 
     def with_(self, old: Any, new: Any) -> Call:
         """The same call with another object in place of `old`, wherever it stands."""
-
-        def swap(value: Any) -> Any:
-            if value is old:
-                return new
-            if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-                return type(value)(swap(entry) for entry in value)
-            return value
-
-        kwargs = {key: swap(value) for key, value in self.kwargs.items()}
-        return replace(self, args=[swap(value) for value in self.args], kwargs=kwargs)
+        args, kwargs = _swapped((self.args, self.kwargs), old, new)
+        return replace(self, args=args, kwargs=kwargs)
 
     def refuse(self, why: str) -> UnsupportedOperation:
         return UnsupportedOperation(
@@ -157,6 +149,15 @@ def _call_site() -> str:
         if not frame.f_code.co_filename.startswith(inside):
             return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_qualname})"
     return "an unknown line"
+
+
+def _swapped(value: Any, old: Any, new: Any) -> Any:
+    """Nested lists, tuples and dicts with another object in one's place."""
+    if isinstance(value, dict):
+        return {key: _swapped(entry, old, new) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(_swapped(entry, old, new) for entry in value)
+    return new if value is old else value
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

@@ -31,7 +31,7 @@ ROWS: list[tuple[t.Treatment, str]] = [
         """),
     (t.move, """
         view reshape flatten unflatten ravel squeeze unsqueeze permute transpose t T mT H mH
-        movedim moveaxis swapaxes swapdims contiguous clone to float double half bfloat16 type
+        movedim moveaxis swapaxes swapdims contiguous clone to long int float double half bfloat16 type
         type_as as_strided expand expand_as repeat repeat_interleave tile split split_with_sizes
         chunk tensor_split unbind iter narrow select getitem index_select gather take
         take_along_dim masked_select flip fliplr flipud roll rot90 view_as reshape_as atleast_1d
@@ -40,12 +40,11 @@ ROWS: list[tuple[t.Treatment, str]] = [
         feature_alpha_dropout pad
         """),
     (t.ordinary, """
-        leaky_relu rrelu prelu abs absolute neg negative pos positive max_pool
+        relu leaky_relu rrelu prelu abs absolute neg negative pos positive max_pool
         max_pool_with_indices adaptive_max_pool adaptive_max_pool_with_indices
         fractional_max_pool amax amin topk sort median norm vector_norm frobenius_norm std
         interpolate upsample cumsum
         """),
-    (t.relu, "relu"),
     (t.join, """
         cat concat concatenate stack hstack vstack dstack column_stack where masked_fill setitem
         copy fill zero
@@ -88,7 +87,7 @@ OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.spl
 IDS = "of ids, which what they look up explains; give numbers as floats, masks as booleans"
 OF_IDS = frozenset(["add", "sub", "rsub", "remainder", "floordiv", "clamp", "getitem"])
 # Treatments that may write into their target: the ordinary gradient knows how.
-IN_PLACE = (t.move, t.ordinary, t.relu, t.join)
+IN_PLACE = (t.move, t.join)
 
 
 # -------------------------------------------------------------------------- asked at every call
@@ -170,30 +169,26 @@ class Watch(TorchFunctionMode):
             "gate": gates.pop() if len(gates) == 1 else "",
             "of": frozenset.intersection(*(mark.of | {mark.token} for mark in marks)),
         }
-        if len(marks) == 1:
+        if len({mark.token for mark in marks}) == 1:
             call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
-        sums = [(mark.sum, x) for mark, x in zip(marks, signals, strict=True) if mark.sum]
-        for found, x in sums:
-            found.use(x)
-        result = self._in_place(call, treatment) if call.in_place else treatment(self.trace, call)
-        for found, _ in sums:
-            found.source = None
-        return result
+        if not call.in_place:
+            return treatment(self.trace, call)
+        try:
+            return self._in_place(call, treatment)
+        except RuntimeError as error:
+            raise call.refuse(f"write it out of place: {error}") from error
 
     def _in_place(self, call: Call, treatment: t.Treatment) -> Any:
         """Write where autograd knows how; else run on a copy and write the result back."""
         trace, target = self.trace, call.first
-        mark = trace.mark_of(target)
-        made = None if mark is None else mark.sum
-        alone = treatment is t.relu and made is not None and made.uses == 1
-        trace.protect(target, spare=made if alone else None)
+        trace.protect(target)
         if not trace.carries(target):  # a buffer of constants that signals are written into
             whole = target if target._base is None else target._base
             whole.copy_(trace.constant(whole.clone()))
             for tensor in (whole, target):
                 trace.mark(tensor, depth=call.depth)
             _ = target.grad_fn  # of a view, torch makes it when it is asked for
-        if treatment not in IN_PLACE:
+        if treatment not in IN_PLACE and call.name != "relu":
             copy = trace.like(target.clone(), target)
             call = replace(call.with_(target, copy), func=getattr(Tensor, call.name, call.func))
             target.copy_(result := treatment(trace, call))

@@ -45,36 +45,19 @@ class Sum:
 
     Attributes:
         layer: what was summed up.
-        z: its value, or what ReLU made of it where nothing else looks at z (g is 0 wherever the
-            two differ, and memory is saved).
+        z: its value.
         x: the layer's input, for rules that need it.
-        source: what a batch norm that takes the sum over hands relevance to, and its version;
-            None once z was used.
-        uses: how many operations used z so far.
-        gated: `z` is what ReLU made of it.
+        source: what a batch norm that takes the sum over hands relevance to, and its version.
     """
 
     layer: Layer
     z: Tensor | None
     x: Tensor | None = None
     source: tuple[Tensor, int] | None = None
-    uses: int = 0
-    gated: bool = False
-
-    def use(self, tensor: Tensor) -> None:
-        """Count a use of z, which `tensor` holds."""
-        self.uses += 1
-        if self.gated and self.z is not None:
-            self.z, self.gated = tensor.detach(), False
-
-    def gate(self, after: Tensor) -> None:
-        """Keep ReLU's output instead of z, where nothing else used z so far."""
-        if self.uses == 1:
-            self.z, self.gated = after.detach(), True
 
     def take(self) -> tuple[Any, Any]:
         """z and x, for the last time."""
-        taken, self.z, self.x = (self.z, self.x), None, None
+        taken, self.z, self.x, self.source = (self.z, self.x), None, None, None
         return taken
 
 
@@ -150,7 +133,7 @@ class Trace:
 
     def close(self) -> None:
         """Let go of all tensors: marks point here, and a program may keep what it computed."""
-        self.roots, self.sums, self.parts = [], [], {}
+        vars(self).clear()
 
     # --- roots and marks -------------------------------------------------------------------------
 
@@ -303,12 +286,12 @@ class Trace:
 
         return self.step(value, back, *(x for x, _ in shares), **knowledge)
 
-    def protect(self, tensor: Tensor, *, spare: Sum | None) -> None:
+    def protect(self, tensor: Tensor) -> None:
         """Keep values that are still needed from an operation that writes into `tensor`."""
         place = tensor.untyped_storage().data_ptr()
         for found, name in product(self.sums, ("z", "x")):
-            kept, spared = getattr(found, name), found is spare and name == "z"
-            if kept is not None and not spared and kept.untyped_storage().data_ptr() == place:
+            kept = getattr(found, name)
+            if kept is not None and kept.untyped_storage().data_ptr() == place:
                 setattr(found, name, kept.clone())
 
 

@@ -109,15 +109,6 @@ def ordinary(trace: Trace, call: Call) -> Any:
     return _marked(trace, call, result)
 
 
-def relu(trace: Trace, call: Call) -> Any:
-    """The same; its output, which the next layer keeps too, stands in for the sum before it."""
-    mark = trace.mark_of(call.argument("input", 0))
-    result = ordinary(trace, call)
-    if mark is not None and mark.sum is not None:
-        mark.sum.gate(result)
-    return result
-
-
 def join(trace: Trace, call: Call) -> Any:
     """Tensors side by side; constants among them take the relevance of biases."""
     return _marked(trace, call, _with_constants(trace, call).run())
@@ -152,13 +143,14 @@ def homogeneous(trace: Trace, call: Call) -> Tensor:
 def addition(trace: Trace, call: Call) -> Any:
     """A sum of two signals is a weighted sum; a constant that is added takes its own relevance."""
     if len(signals_of(trace, call)) > 1:
-        return trace.weighted_sum(Layer("addition", call.depth), call.run, **call.about)
+        about = call.about | call.alone[1]
+        return trace.weighted_sum(Layer("addition", call.depth), call.run, **about)
     return _marked(trace, call, _with_constants(trace, call).run())
 
 
 def pool(trace: Trace, call: Call) -> Tensor:
     """A sum with fixed weights: the epsilon rule."""
-    return trace.weighted_sum(Layer("pooling", call.depth), call.run, **call.about)
+    return trace.weighted_sum(Layer("pooling", call.depth), call.run, gate=call.about["gate"])
 
 
 # Where a product's bias stands.
@@ -176,6 +168,9 @@ def product(trace: Trace, call: Call) -> Tensor:
         raise call.refuse(
             "its bias is scaled or depends on the inputs; add it in a step of its own"
         )
+    terms, arrow, out = str(call.first).partition("->") if call.name == "einsum" else ("", "", "")
+    if arrow and set(terms) <= set(out + ", "):
+        return scaling(trace, call)  # it sums nothing up
     several = len(signals_of(trace, call)) > 1
     call = _weighed(trace, call)
     factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
@@ -189,12 +184,17 @@ def product(trace: Trace, call: Call) -> Tensor:
         run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
-    layer = _layer_of(trace, call, x, weight, given)
+    layer = _layer_of(trace, call, x, weight, given, usual=x is factors[0])
     layer.bias = bias
     return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
 
 
-def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -> Layer:
+OUTPUTS_AT = {"linear": 0, "conv": 0, "conv_transpose": 1, "matmul": 1, "mm": 1, "addmm": 1}
+
+
+def _layer_of(
+    trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any, *, usual: bool
+) -> Layer:
     """One signal times one constant, but for the bias."""
 
     def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
@@ -204,10 +204,9 @@ def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -
             return other.with_(given, zeros if bias is None else bias.view_as(given)).run()
         return other.run() if bias is None else other.run() + bias  # of a batch norm
 
-    usual = call.argument("weight", 1) is weight
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
     batched = usual and x.dim() == weight.dim()  # a batch norm counts the same outputs
-    out = {"linear": 0, "conv": 0, "conv_transpose": 1}.get(call.operation) if batched else None
+    out = OUTPUTS_AT.get(call.operation) if batched else None
     groups = call.argument("groups", 6, 1) if kind == "convolution" else 1
     names = partial(trace.names_of, weight)
     return Layer(kind, call.depth, weight.detach(), None, apply, out, groups, names)
@@ -271,7 +270,7 @@ def elementwise(trace: Trace, call: Call) -> Any:
         raise call.refuse("it changes the shape")
     root = trace.mark_of(x).root  # type: ignore[union-attr]
     if root is not None:
-        return trace.replace(value, root.owner, **call.about)
+        return trace.replace(value, root.owner, root.places, **call.about)
     return trace.per_unit(value, (x, value), **call.about)
 
 
@@ -389,7 +388,7 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))
     else:
-        grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
+        grouped = x.flatten(1).unflatten(1, (call.argument("num_groups", 1), -1))
         dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
     centred = grouped if rms else grouped - grouped.mean(dim=dims, keepdim=True)
     scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()

@@ -47,10 +47,12 @@ format: $(TESTS)
 	$(RUN) -m ruff format .
 	find book -name '*.ipynb' -not -path '*/.*' -exec $(RUN) -m nbstripout {} +
 
-# The declared versions, proved. A row is a Python with the oldest or the newest packages (all
-# tests of the package), or a release of torch (the engine's tests); `make matrix/torch-2.6` runs one.
+# The declared versions, proved. A row is a Python with the oldest or the newest packages (the
+# tests of the package; types and style are those of the newest), or a release of torch (the
+# engine's tests). `make matrix/torch-2.6` runs one row.
 ENGINE := $(wildcard tests/oracles/test_lrp_* tests/oracles/test_bilrp.py tests/laws/test_*programs.py \
   tests/unit/test_lrp_*)
+PACKAGE := tests --ignore=tests/notebooks --ignore=tests/site
 PYTHONS := 3.11 3.12 3.13
 TORCHES := 2.6 2.7 2.8 2.9 2.10 2.11 2.12 2.13 2.14 2.15
 ROWS := $(PYTHONS:%=python-%-lowest) $(PYTHONS:%=python-%-newest) $(TORCHES:%=torch-%)
@@ -60,9 +62,9 @@ matrix: $(TESTS)
 	@$(MAKE) --keep-going --no-print-directory -j1 $(ROWS:%=matrix/%)
 
 matrix/python-%-lowest: $(TESTS)
-	$(call matrix_row,$*,--resolution lowest-direct,tests --ignore=tests/notebooks --ignore=tests/site)
+	$(call matrix_row,$*,--resolution lowest-direct,$(PACKAGE) --ignore=tests/house)
 matrix/python-%-newest: $(TESTS)
-	$(call matrix_row,$*,,tests --ignore=tests/notebooks --ignore=tests/site)
+	$(call matrix_row,$*,,$(PACKAGE))
 matrix/torch-%: $(TESTS)
 	$(call matrix_row,$(PYTHON),'torch==$*.*',$(ENGINE))
 

@@ -12,6 +12,8 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Some tests try many times as much under EXPLAINREC_NIGHTLY=1.
+NIGHTLY = os.environ.get("EXPLAINREC_NIGHTLY") == "1"
 
 
 def lacking(reason: str) -> NoReturn:

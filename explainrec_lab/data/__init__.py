@@ -22,6 +22,6 @@ from explainrec_lab.data.contracts import (
 )
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
-from explainrec_lab.data.sources import available, load
+from explainrec_lab.data.sources import available, load, register
 from explainrec_lab.data.splits import Split, cold_items, cold_start, implicit, leave_one_out, split
 from explainrec_lab.data.store import DataNotFound, results

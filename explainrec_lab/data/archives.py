@@ -73,7 +73,7 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
     _check(archive, name, most)
     try:
         with archive.open(name) as file:
-            return file.read(archive.getinfo(name).file_size)
+            return file.read(archive.getinfo(name).file_size + 1)  # its end has the checksum
     except Exception as error:
         raise ValueError(f"{name}: damaged ({error})") from error
 
@@ -117,13 +117,13 @@ def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the archive has no such member.
-        ValueError: it is damaged, too large, or something else than an object.
-        RecursionError: it is nested too deeply.
+        ValueError: it is damaged, too large, nested too deeply, or something else than an object.
     """
-    found = json.loads(contents(archive, name, MEGABYTE))
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: holds no object")
-    return found
+    text = contents(archive, name, MEGABYTE)
+    try:
+        return {**json.loads(text)}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: holds no JSON object ({error})") from error
 
 
 def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:

@@ -86,7 +86,7 @@ def check_columns(name: str, table: pd.DataFrame, needed: Sequence[Hashable]) ->
         raise ValueError(f"{name}: two columns are called {twice[0]!r}; drop or rename one")
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        lists = (", ".join(map(str, some)) for some in (missing, needed, table.columns))
+        lists = (", ".join(map(str, some))[:400] for some in (missing, needed, table.columns))
         raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 
@@ -116,7 +116,7 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
         found = pd.to_numeric(column).to_numpy()
         wide = found.astype(np.float64)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise ValueError(f"{told} must hold numbers ({error})") from None
+        raise ValueError(f"{told} must hold numbers ({error!s:.200})") from None
     with np.errstate(over="ignore"):
         good = np.isfinite(wide.astype(np.float32))
     if whole:
@@ -125,7 +125,7 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
     if not good.all():
         row = int(good.argmin())
         needs = f"whole numbers below {limit:.0f}" if whole else "finite numbers"
-        raise ValueError(f"{told} must hold {needs}; row {row} is {column.tolist()[row]}")
+        raise ValueError(f"{told} must hold {needs}; row {row} is {column.tolist()[row]!r:.60}")
     return found.astype(np.int64 if whole else np.float32)
 
 
@@ -274,7 +274,7 @@ class Features:
         texts = [cell for cell in cells if isinstance(cell, str)]
         between = next((each for each in "|;," if any(each in text for text in texts)), "|")
         if odd := [t for t in texts if between not in t and any(each in t for each in "|;,")]:
-            told = f"{odd[0]!r} has no {between!r}, which other cells have between members"
+            told = f"{odd[0]!r:.60} has no {between!r}, which other cells have between members"
             raise ValueError(f"{column.name}: {told}; give lists, as .str.split({between!r}) does")
         lists = [cell.split(between) if isinstance(cell, str) else cell for cell in cells]
         pairs = [(row, worded(each)) for row, members in enumerate(lists) for each in members]

@@ -93,7 +93,7 @@ def _product(file: zipfile.ZipFile, product: str) -> tuple[dict[str, str], str]:
         return _named(json_object(file, f"{INSIDE}/styles/{product}.json")), "read"
     except FileNotFoundError:
         return {}, "missing"
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}, "damaged"
 
 

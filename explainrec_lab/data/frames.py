@@ -78,6 +78,7 @@ def from_frames(
     user_table = _table("users", "user", users, taken["user"], ids["user"])
     sets = (item_sets or {}, item_columns or {}, user_columns or {})
     check_columns("items", item_table, [*sets[0], *sets[1]])
+    check_columns("users", user_table, list(sets[2]))
     features = [Features.from_sets(item_table[column], word) for column, word in sets[0].items()]
     value_of = events[taken["value"]] if "value" in taken else pd.Series(1, events.index)
     when, unit = _times(events[taken["time"]] if "time" in taken else pd.Series(0, events.index))
@@ -96,7 +97,7 @@ def from_frames(
     unused = [str(column) for column in events if column not in taken.values()]
     said += [f"not used: {', '.join(unused)}"] if unused else []
     notes = [f"events: {'; '.join(filter(None, said))}"] if any(said) and len(events) else []
-    if unused:
+    if unused and notes:
         warnings.warn(notes[0], stacklevel=2)
     for word, table in (("items", item_table), ("users", user_table)):
         known = ["original_id", "title", "category", *(key for each in sets for key in each)]
@@ -141,7 +142,7 @@ def _ids(name: str, ids: pd.Series) -> pd.Series:
         ids = ids.astype(ids.cat.categories.dtype)
     kind, told = pd.api.types.infer_dtype(ids, skipna=False), f"{name}: column {ids.name!r}"
     if kind == "floating":
-        ids = pd.Series(ids.to_numpy(), name=ids.name)
+        ids = pd.Series(pd.to_numeric(ids).to_numpy(), name=ids.name)
         if len(bad := ids[~(ids.abs() < contracts.exact_up_to(ids.dtype)) | (ids != ids.round())]):
             why = "floats are no ids, large ones merge; read the column as text (dtype=str)"
             raise ValueError(f"{told} has the id {bad.tolist()[0]}: {why}")
@@ -150,7 +151,7 @@ def _ids(name: str, ids: pd.Series) -> pd.Series:
         raise ValueError(f"{told} holds ids of the type {kind}; .astype(str) makes text of them")
     if blank := [each for each in ids.unique() if contracts.worded(each) is None]:
         row = int((ids == blank[0]).to_numpy().argmax())
-        raise ValueError(f"{told}: row {row} has no id but {blank[0]!r}; drop such rows first")
+        raise ValueError(f"{told}: row {row} has no id but {blank[0]!r:.60}; drop such rows first")
     return ids
 
 
@@ -166,7 +167,9 @@ def _table(
         check_columns(name, given, [role])
     known = _ids(name, given[key])
     if len(repeated := known[known.duplicated()]):
-        raise ValueError(f"{name}: id {repeated.tolist()[0]!r} stands in {len(repeated) + 1} rows")
+        raise ValueError(
+            f"{name}: id {repeated.tolist()[0]!r:.60} stands in {len(repeated) + 1} rows"
+        )
     table = given.rename(columns={key: "original_id"}).reset_index(drop=True)
     check_columns(name, table, ["original_id"])
     return table.assign(original_id=known.to_numpy())
@@ -203,7 +206,7 @@ def _times(column: pd.Series) -> tuple[Int[ndarray, " event"], str]:
         row, told = int(bad.to_numpy().argmax()), f"events: column {column.name!r}"
         needs = "ISO dates such as 2024-03-31, all with a time zone or all without"
         way = "pandas.to_datetime reads many other spellings"
-        raise ValueError(f"{told} must hold {needs}; row {row} is {text.iloc[row]!r}: {way}")
+        raise ValueError(f"{told} must hold {needs}; row {row} is {text.iloc[row]!r:.60}: {way}")
     for unit in ("s", "ms", "us", "ns"):
         cut = dates.astype(f"datetime64[{unit}]")
         if (cut == dates).all():
@@ -217,5 +220,5 @@ def _positions(role: str, ids: pd.Series, table: pd.Series) -> Int[ndarray, " ev
     if (position < 0).any():
         missing = ids[position < 0].tolist()[0]
         types = "" if ids.dtype == table.dtype else f" (of {table.dtype}, events of {ids.dtype})"
-        raise ValueError(f"events: {role} {missing!r} is not in the table of {role}s{types}")
+        raise ValueError(f"events: {role} {missing!r:.60} is not in the table of {role}s{types}")
     return position.astype(np.int64)

@@ -1,22 +1,39 @@
-"""MovieLens 1M: a million star ratings, with demographics and genres.
+"""MovieLens: star ratings of films, in five of the releases by GroupLens.
 
-Files: `movielens-1m/ml-1m.zip` under the data folder, downloaded from GroupLens when missing.
-The files inside the archive are checked against their published contents, so a repacked archive
-is as good as the original. Source: Harper & Konstan, 2015; terms: research use, no redistribution.
+Files: `movielens-1m/ml-1m.zip` and so on (or `ml-1m.zip` alone) under the data folder, downloaded
+from GroupLens when missing. A download is checked against the published sum. Of MovieLens 1M the
+files inside are checked, so a repacked archive is as good as the original; of the others a part in
+the same layout loads too, and the data set's notes say so.
+Source: Harper & Konstan, 2015; terms: research use, no redistribution.
 """
 
 import hashlib
 import io
+import warnings
+from dataclasses import replace
+from itertools import compress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pooch
 
 from explainrec_lab.data import archives
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, check_choice, check_columns, numbers
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.store import DataNotFound, data_dir, download
 
-URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+SITE = "https://files.grouplens.org/datasets/movielens"
+
+# Users, movies and ratings as published, the archive's megabytes, and its md5 beside it on the
+# site. The small one is renewed now and then, so it has no sum.
+RELEASES = {
+    "100k": (943, 1_682, 100_000, 5, "0e33842e24a9c977be4e0107933c0723"),
+    "1m": (6_040, 3_883, 1_000_209, 6, "c4d9eecfca2ab87c1945afe126590906"),
+    "latest-small": (610, 9_742, 100_836, 1, ""),
+    "25m": (162_541, 62_423, 25_000_095, 250, "6b51fb2759a8657d3bfcbfc42b592ada"),
+    "32m": (200_948, 87_585, 32_000_204, 239, "d472be332d4daa821edc399621853b57"),
+}
 
 SHA256 = {
     "ratings.dat": "506d64ca44484487c11dc2d9a28de5c54948213e6b96285e298afe28d6ea4e0f",
@@ -24,13 +41,34 @@ SHA256 = {
     "movies.dat": "0140fc2356357c1a851d0f52e893a1e4d3696df632c4141cea8d5bc3d621f0b9",
 }
 
-COLUMNS = {
-    "ratings.dat": ["user", "item", "value", "time"],
-    "users.dat": ["user", "gender", "age", "occupation", "zip_code"],
-    "movies.dat": ["item", "title", "genres"],
+GENRES = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
+    "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
+    "Thriller", "War", "Western",
+)  # fmt: skip
+
+RATINGS = ["user", "item", "value", "time"]
+# Ratings, movies and users of a release: file, what stands between its cells, its columns. The
+# files with commas name them in their first line.
+CSV = (
+    ("ratings.csv", ",", ["userId", "movieId", "rating", "timestamp"]),
+    ("movies.csv", ",", ["movieId", "title", "genres"]),
+)
+FILES = {
+    "1m": (
+        ("ratings.dat", "::", RATINGS),
+        ("movies.dat", "::", ["item", "title", "genres"]),
+        ("users.dat", "::", ["user", "gender", "age", "occupation", "zip_code"]),
+    ),
+    "100k": (
+        ("u.data", "\t", RATINGS),
+        ("u.item", "|", ["item", "title", "date", "video", "address", *GENRES]),
+        ("u.user", "|", ["user", "age", "gender", "occupation", "zip_code"]),
+    ),
 }
 
-AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
+# The first year of each band.
+AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
 
 OCCUPATIONS = (
     "other", "academic or educator", "artist", "clerical or admin", "college or grad student",
@@ -40,70 +78,117 @@ OCCUPATIONS = (
 )  # fmt: skip
 
 
-def path() -> Path:
+def path(release: str = "1m") -> Path:
     """Where the archive is, or would be downloaded to."""
-    return data_dir() / "movielens-1m" / "ml-1m.zip"
+    check_choice("release", release, RELEASES)
+    usual = data_dir() / f"movielens-{release}" / f"ml-{release}.zip"
+    alone = data_dir() / usual.name
+    return alone if alone.is_file() and not usual.exists() else usual
 
 
-def load() -> Dataset:
-    """6,040 users, 3,883 movies, 1,000,209 ratings in `interactions.value` (1 to 5 stars).
+def load(release: str = "1m") -> Dataset:
+    """Users x movies, with ratings in `interactions.value` (up to 5 stars), in seconds since 1970.
 
-    Time is in seconds since 1970. Item features: genres; user features: gender, age, occupation.
+    Item features: genres; user features, of 100k and 1m: gender, age, occupation. The archives of
+    25m and 32m take about 6 GB of memory to read.
+
+    Args:
+        release: '100k', '1m', 'latest-small', '25m' or '32m'.
 
     Raises:
         DataNotFound: the archive is not here and could not be downloaded.
         ValueError: the archive is damaged; the message names the file and the fix.
     """
-    archive = path()
+    archive = path(release)
     if not archive.is_file():
-        _download(archive)
-    ratings, users, movies = (_table(text, name) for name, text in _contents(archive).items())
-    users = users.assign(
-        gender=users.gender.map({"F": "woman", "M": "man"}),
-        age=users.age.map(AGES),
-        occupation=users.occupation.map(dict(enumerate(OCCUPATIONS))),
-    )
-    movies = movies.assign(category=movies.genres.str.split("|").str[0])
-    return from_frames(
+        _download(archive, release)
+    return _read(archive, release)
+
+
+def _read(archive: Path, release: str) -> Dataset:
+    """What the archive holds. Raises a ValueError that names the file which is damaged."""
+    with archives.opened(archive, f"movielens-{release}: {archive} is not there") as file:
+        inside = {Path(name).name: name for name in file.namelist()}
+        most = (1024 if release in ("25m", "32m") else 32) * archives.MEGABYTE
+        tables = []
+        try:
+            for name, between, columns in FILES.get(release, CSV):
+                if name in inside:
+                    text = archives.contents(file, inside[name], most)
+                    tables.append(_table(text, name, between, columns))
+                elif name != "u.user":
+                    raise ValueError(f"it has no {name}")
+            return _dataset(release, *tables)
+        except (ValueError, Warning) as error:
+            raise ValueError(f"{archive}: {error}: delete it and load again") from error
+
+
+def _dataset(
+    release: str, ratings: pd.DataFrame, movies: pd.DataFrame, users: pd.DataFrame | None = None
+) -> Dataset:
+    """Ratings, movies and users as one data set."""
+    if release == "100k":
+        flags = movies[list(GENRES)].eq(1).to_numpy()
+        movies = movies[["item", "title"]].assign(
+            genres=["|".join(compress(GENRES, row)) for row in flags]
+        )
+    told = () if users is None else ("gender", "age", "occupation")
+    found = from_frames(
         ratings,
-        items=movies,
-        users=users,
-        user_columns={"gender": "gender", "age": "age", "occupation": "occupation"},
+        items=movies.assign(category=[str(each).split("|")[0] for each in movies.genres]),
+        users=None if users is None else _people(users),
+        user_columns={column: column for column in told},
         item_sets={"genres": "genre"},
-        name="movielens-1m",
+        name=f"movielens-{release}",
+    )
+    if len(ratings) == (whole := RELEASES[release][2]):
+        return found
+    note = f"{len(ratings):,} ratings are here, the release had {whole:,}"
+    return replace(found, notes=(*found.notes, note))
+
+
+def _people(users: pd.DataFrame) -> pd.DataFrame:
+    """Users with words in place of codes."""
+    jobs, age = dict(enumerate(OCCUPATIONS)), numbers("users", users.age)
+    bands = pd.cut(age, [*AGES, 200], right=False, labels=list(AGES.values()))
+    return users.assign(
+        gender=users.gender.map({"F": "woman", "M": "man"}),
+        age=bands.astype(object),
+        occupation=users.occupation.map(lambda job: jobs.get(job, job)),
     )
 
 
-def _download(archive: Path) -> None:
+def _download(archive: Path, release: str) -> None:
     """Fetch the archive; it appears under its name only when its contents are right."""
+    url, md5 = f"{SITE}/{archive.name}", RELEASES[release][4]
+
+    def check(part: Path) -> None:
+        if not md5:
+            _read(part, release)
+        elif pooch.file_hash(str(part), alg="md5") != md5:
+            raise ValueError
+
     try:
-        download(URL, archive, _contents)
+        download(url, archive, check)
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
         raise DataNotFound(
-            f"movielens-1m: could not download {URL} ({why}). Connect and try again, or put it at "
-            f"{archive}, or point EXPLAINREC_DATA at a folder with movielens-1m/ml-1m.zip"
+            f"movielens-{release}: could not download {url} ({why}). Connect and try again, or put "
+            f"it at {archive}, or point EXPLAINREC_DATA at a folder with "
+            f"{archive.parent.name}/{archive.name}"
         ) from None
 
 
-def _contents(archive: Path) -> dict[str, bytes]:
-    """The three files of the archive, checked. Raises ValueError naming the damaged one."""
-    files = {}
-    with archives.opened(archive, f"movielens-1m: {archive} is not there") as file:
-        inside = {Path(name).name: name for name in file.namelist()}
-        for name, digest in SHA256.items():
-            try:
-                if name not in inside:
-                    raise ValueError(f"it has no {name}")
-                files[name] = archives.contents(file, inside[name])
-                if hashlib.sha256(files[name]).hexdigest() != digest:
-                    raise ValueError(f"{name} differs from MovieLens 1M's")
-            except ValueError as error:
-                raise ValueError(f"{archive}: {error}: delete it and load again") from error
-    return files
-
-
-def _table(text: bytes, name: str) -> pd.DataFrame:
-    """Parse one `::`-separated latin-1 file."""
-    single = text.decode("latin-1").replace("::", "\t")
-    return pd.read_csv(io.StringIO(single), sep="\t", names=COLUMNS[name], header=None, quoting=3)
+def _table(text: bytes, name: str, between: str, columns: list[str]) -> pd.DataFrame:
+    """One file of the archive."""
+    if name in SHA256 and hashlib.sha256(text).hexdigest() != SHA256[name]:
+        raise ValueError(f"{name} differs from MovieLens 1M's")
+    if between == "::":
+        text, between = text.replace(b"::", b"\t"), "\t"
+    plain = {"names": columns, "header": None, "encoding": "latin-1", "quoting": 3}
+    how: Any = {"sep": between, "index_col": False, "low_memory": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row is longer than the others
+        table = pd.read_csv(io.BytesIO(text), **how, **({} if between == "," else plain))
+    check_columns(name, table, columns)
+    return table

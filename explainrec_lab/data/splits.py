@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, check_choice
 
 PARTS = ("train", "development", "test")
 
@@ -190,8 +190,7 @@ def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray
 
 def _check_times(events: Interactions, by: str, known: tuple[str, ...]) -> None:
     """ValueError for an unknown way to split, or one by time for events without times."""
-    if by not in known:
-        raise ValueError(f"by: {by!r}; choose from {', '.join(known)}")
+    check_choice("by", by, known)
     if by != "chance" and len(times := np.unique(events.time)) < 2:
         told = f"all {len(events)} events have the time {times[0]}" if len(times) else "no events"
         raise ValueError(f"by: {by!r} needs times, but {told}; from_frames(time=...) names them")

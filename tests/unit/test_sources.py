@@ -7,11 +7,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pooch
 import pytest
 
 from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, movielens
+from explainrec_lab.data.sources import SOURCES
 
 
 @pytest.fixture
@@ -123,3 +125,50 @@ def test_a_damaged_archive_is_named_with_the_way_out(
     with pytest.raises(ValueError, match=told) as error:
         data.load("movielens-1m")
     assert str(archive) in str(error.value)
+
+
+# ------------------------------------------------------------------------------- one's own source
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr("explainrec_lab.data.sources.SOURCES", dict(SOURCES))
+
+
+def mine(rows: int = 2) -> data.Dataset:
+    return data.from_frames(pd.DataFrame({"user": range(rows), "item": 1, "time": 1, "value": 1}))
+
+
+@pytest.mark.usefixtures("sources")
+def test_a_registered_loader_is_a_source_like_the_others() -> None:
+    data.register("mine", mine)
+    assert len(data.load("mine").interactions) == 2
+    assert len(data.load("mine", rows=5).interactions) == 5
+    assert data.available().loc["mine", "on this machine"]
+    with pytest.raises(ValueError, match="items: mine has no such size argument; it takes rows"):
+        data.load("mine", items=3)
+    with pytest.raises(ValueError, match=r"choose from boutique, .*, mine$"):
+        data.load("yours")
+
+
+@pytest.mark.usefixtures("sources")
+def test_a_taken_name_is_refused_unless_it_shall_be_replaced() -> None:
+    with pytest.raises(ValueError, match="name: 'hm' is taken; choose another or pass replace"):
+        data.register("hm", mine)
+    data.register("mine", mine)
+    with pytest.raises(ValueError, match="name: 'mine' is taken"):
+        data.register("mine", mine)
+    data.register("mine", lambda: mine(7), replace=True)
+    assert len(data.load("mine").interactions) == 7
+
+
+@pytest.mark.usefixtures("sources")
+def test_what_is_no_loader_is_named() -> None:
+    with pytest.raises(ValueError, match=r"loader: Dataset .*cannot be called; give the function"):
+        data.register("mine", mine())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="name: '' must be some text"):
+        data.register("", mine)
+    data.register("table", lambda: pd.DataFrame())  # type: ignore[arg-type,return-value]
+    with pytest.raises(ValueError, match="table: its loader returned DataFrame, no Dataset"):
+        data.load("table")

@@ -147,3 +147,18 @@ def test_leaving_out_needs_three_records_and_no_repeats() -> None:
         leave_one_out(shop().interactions, least=2)
     with pytest.raises(ValueError, match=r"interactions: 1 repeated .* call implicit\(\) first"):
         leave_one_out(rated([(0, 0, 0, 1.0), (0, 0, 1, 1.0), (1, 0, 0, 1.0)]))
+
+
+def test_a_threshold_that_keeps_nothing_is_an_error_that_names_the_values() -> None:
+    events = rated([(0, 0, 0, 1.0), (1, 0, 0, 2.0)])
+    with pytest.raises(ValueError, match=r"threshold: 3 keeps none of 2 .* values are 1 to 2"):
+        implicit(events, threshold=3)
+    with pytest.raises(ValueError, match="threshold: nan keeps none of 2 events"):
+        implicit(events, threshold=float("nan"))
+    with pytest.raises(ValueError, match="threshold: 1 keeps none of 0 events"):
+        implicit(rated([]), threshold=1)
+
+
+def test_a_rating_that_reaches_the_threshold_is_kept_whatever_type_the_threshold_has() -> None:
+    events = rated([(0, 0, 0, 4.7)])
+    assert len(implicit(events, 4.7)) == len(implicit(events, np.float64(4.7))) == 1

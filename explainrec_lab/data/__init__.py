@@ -21,7 +21,7 @@ from explainrec_lab.data.contracts import (
     Truth,
 )
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.photos import Photos
+from explainrec_lab.data.photos import Photos, from_pictures
 from explainrec_lab.data.sources import available, load, register
 from explainrec_lab.data.splits import Split, cold_items, cold_start, implicit, leave_one_out, split
 from explainrec_lab.data.store import DataNotFound, results

@@ -24,6 +24,8 @@ MEGABYTE = 2**20
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # More than this inflates to many times what it takes in the archive: a bomb.
 SWOLLEN = 64
+# Bytes of the line that names the columns of a table.
+LONGEST = 2**16
 # How pandas leaves cells as they are: '0108775015' keeps its zero, and 'NA' is a word.
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
@@ -81,7 +83,7 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
 def table(
     archive: zipfile.ZipFile, name: str, columns: Sequence[str], commas: bool = False
 ) -> pd.DataFrame:
-    """Columns of a CSV file in the archive, as text; empty cells are missing.
+    """Columns of a CSV file in the archive, as text; empty cells are missing. No other is kept.
 
     Args:
         commas: the last column may hold commas without quotes.
@@ -89,27 +91,28 @@ def table(
     Raises:
         ValueError: no such file, a damaged one, or a missing column.
     """
-    where = Path(archive.filename or "").name
     try:
         _check(archive, name, 8192 * MEGABYTE)
         with archive.open(name) as file:
-            if len(file.readline(MEGABYTE)) == MEGABYTE:
+            if len(line := file.readline(LONGEST)) == LONGEST:
                 raise ValueError("no table: its first line does not end")
-        with archive.open(name) as file:
-            found = _lenient(file) if commas else pd.read_csv(file, **AS_TEXT)
+            head = next(csv.reader([line.decode("utf-8-sig")]), [])
+            check_columns(name, pd.DataFrame(columns=head), columns)
+            places = [head.index(column) for column in columns]
+            if commas:
+                return pd.DataFrame(_lenient(file, len(head), places), columns=list(columns))
+            kept = {"names": sorted(columns, key=head.index), "usecols": places, "header": None}
+            return pd.read_csv(file, **kept, **AS_TEXT)[list(columns)]
     except Exception as error:
-        raise ValueError(f"{where}: {name} cannot be read ({error}); fetch it again") from error
-    check_columns(f"{where}: {name}", found, columns)
-    return found[list(columns)]
+        told = f"{name} cannot be read ({error}); fetch it again"
+        raise ValueError(f"{Path(archive.filename or '').name}: {told}") from error
 
 
-def _lenient(file: IO[bytes]) -> pd.DataFrame:
-    """A CSV file in which cells beyond the last column belong to it."""
-    rows = csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))
-    header = next(rows, [])
-    last = max(len(header) - 1, 0)
-    cells = [[*row[:last], ",".join(row[last:])] for row in rows if row]
-    return pd.DataFrame(cells, columns=header, dtype=object).replace("", None)
+def _lenient(file: IO[bytes], width: int, places: Sequence[int]) -> Iterator[list[str | None]]:
+    """Some cells of each row of a CSV file; cells beyond the last column belong to it."""
+    for row in filter(None, csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))):
+        cells = [*row[: width - 1], ",".join(row[width - 1 :]), *[""] * (width - len(row))]
+        yield [cells[place] or None for place in places]
 
 
 def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:

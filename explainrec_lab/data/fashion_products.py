@@ -13,15 +13,12 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Int
-from numpy import ndarray
 
 from explainrec_lab.data.archives import by_hand, json_object, opened, table
 from explainrec_lab.data.contracts import Catalogue, Dataset, Schema
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.photos import Photos
+from explainrec_lab.data.photos import Photos, codes
 from explainrec_lab.data.store import data_dir
 
 INSIDE = "fashion-dataset"
@@ -119,10 +116,3 @@ def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
         if len(kept) > 1:
             classes[str(name)] = tuple(kept[: LARGEST.get(str(name))])
     return Schema(classes)
-
-
-def codes(labels: pd.DataFrame, schema: Schema) -> Int[ndarray, "item attribute"]:
-    """Class codes; -1 where there is no label, or one that is no class of the schema."""
-    every = schema.classes.items()
-    found = [pd.Index(classes).get_indexer(labels[name]) for name, classes in every]
-    return np.array(found, np.int64).reshape(len(found), len(labels)).T

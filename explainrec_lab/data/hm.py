@@ -7,6 +7,7 @@ Source: H&M Personalized Fashion Recommendations, Kaggle, 2022; terms: non-comme
 """
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +38,8 @@ def path() -> Path:
 def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     """Customers x articles; each pair once, with its first day and `value`, how often.
 
-    Time is in days since 1970. Items have the columns `group`, `colour` and `description`; item
+    Time is in days since 1970. Article numbers have ten digits: zeros that a program took from
+    their front come back. Items have the columns `group`, `colour` and `description`; item
     features: group and colour. Photos are read from the archive when they are asked for.
 
     Args:
@@ -53,9 +55,11 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     with opened(archive, by_hand("hm", PAGE, " and consent to the terms", archive)) as file:
         articles = table(file, "articles.csv", list(ARTICLES)).rename(columns=ARTICLES)
         purchases = table(file, "transactions_train.csv", list(PURCHASES))
+    check_filled("articles.csv", articles[["item"]], "fetch it again")
+    articles = articles.assign(item=_ten_digits(articles.item))
     found = from_frames(
         _events(purchases.rename(columns=PURCHASES), min_purchases),
-        items=articles.assign(category=articles.category.fillna("-")),
+        items=articles,
         item_columns={"group": "group", "colour": "colour"},
         name="hm",
     )
@@ -64,15 +68,26 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
     return replace(found, catalogue=Catalogue(found.catalogue.items, photos))
 
 
+def _ten_digits(numbers: pd.Series) -> pd.Series:
+    """Articles' numbers as the photos have them: 108775015 and 108775015.0 are 0108775015."""
+    return numbers.str.removesuffix(".0").str.zfill(10)
+
+
+def _days(day: str) -> int:
+    """Since 1970. Raises ValueError for what is no date, such as 'NaT'."""
+    try:
+        return (date.fromisoformat(day) - date(1970, 1, 1)).days
+    except ValueError:
+        told = f"t_dat: {day!r} is no date such as 2020-09-22; mend or drop the row"
+        raise ValueError(f"transactions_train.csv: {told}") from None
+
+
 def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     """One row a customer and article, of customers with enough articles."""
     check_filled("transactions_train.csv", purchases, "fetch it again")
-    try:
-        day = pd.to_datetime(purchases.day, format="%Y-%m-%d").astype("datetime64[s]")
-    except ValueError as error:
-        raise ValueError(f"transactions_train.csv: t_dat: {error}") from None
-    time = day.astype("int64") // 86_400
-    grouped = purchases.assign(time=time).groupby(["user", "item"])["time"]
+    days = {day: _days(day) for day in purchases.day.unique()}
+    said = {"time": purchases.day.map(days).astype("int64"), "item": _ten_digits(purchases.item)}
+    grouped = purchases.assign(**said).groupby(["user", "item"])["time"]
     events = grouped.agg(time="min", value="size").reset_index()
     count = events.groupby("user")["item"].transform("size")
     if not (count >= min_purchases).any():

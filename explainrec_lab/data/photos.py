@@ -1,53 +1,87 @@
 """Photos as the world has them: read when they are asked for, from files or from an archive.
 
 `Photos` are the `Images` of a catalogue. A photo that is missing or damaged does not stop a run
-over a hundred thousand: a blank picture stands in for it, and `unreadable` says which and why. What
-looks at pictures has nothing to see on a blank one (`saers.extract` gives it no attribute). An
-archive is opened anew for each request: nothing stays open, so a fork or a pickle takes the photos
-along.
+over a hundred thousand: a blank picture stands in for it, one warning counts them, and `unreadable`
+says which and why. What looks at pictures has nothing to see on a blank one (`saers.extract` gives
+it no attribute). If most cannot be read, something else is wrong, and that is an error. An archive
+is opened anew for each request: nothing stays open, so a fork or a pickle takes the photos along.
+
+All decoding is `_decoded`: upright, on white, eight bits a channel, a square. `from_pictures` makes
+a data set of a folder or a table of one's own pictures.
 """
 
-import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
-from jaxtyping import UInt8
+import pandas as pd
+from jaxtyping import Int, UInt8
 from numpy import ndarray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from explainrec_lab.data.archives import contents, opened
-from explainrec_lab.data.contracts import check_ids
+from explainrec_lab.data import contracts
+from explainrec_lab.data.archives import AS_TEXT, contents, opened
+from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled
+from explainrec_lab.data.frames import from_frames
 
-# Value of the pixels of a stand-in, and of what fills a photo up to a square.
+Where = str | Path
+
+# Value of the pixels of a stand-in, of what fills a photo up to a square, and under transparency.
 BLANK = 255
+# What is read: no format for which Pillow starts another program, as it does for PostScript.
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+# Pixels of the largest picture that is decoded (a JPEG is read at a fraction of its size).
+MOST_PIXELS = 2**26
+# Why a share of pictures is judged: so many were tried, or all.
+ENOUGH = 100
+# Tags of TIFF and EXIF, and what brings each orientation upright.
+BITS, WHITE_IS_0, ORIENTATION = 0x0102, 0x0106, 0x0112
+Turn = Image.Transpose
+UPRIGHT: dict[Any, Image.Transpose] = {
+    2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE,
+    6: Turn.ROTATE_270, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_90,
+}  # fmt: skip
 
 
 class Photos:
     """Pictures by item id, each padded to a square of `size` pixels.
 
+    A file whose ending is written in the other case, or whose path has backslashes, is found.
+
     Args:
         paths: one file an item, in id order; with `archive`, names of its members.
         size: pixels of a picture's side.
         archive: a zip archive that holds the photos.
+        tolerated: share of pictures that may be unreadable, in 0..1; judged once all were tried,
+            or a hundred.
 
     Attributes:
         unreadable: item -> why its photo could not be read, for those tried so far.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size below 1, an item without a path, or, when pictures are asked for, more
+            unreadable ones than tolerated.
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], size: int = 224, *, archive: str | Path | None = None
-    ) -> None:
+        self, paths: Sequence[Where], size: int = 224, *,
+        archive: Where | None = None, tolerated: float = 0.5,
+    ) -> None:  # fmt: skip
         if size < 1:
             raise ValueError(f"size: {size} pixels must be at least 1")
+        for item, path in enumerate(paths):
+            if not isinstance(path, (str, Path)) or not str(path).strip():
+                raise ValueError(f"paths: row {item} has {path!r}, which is no path of a file")
         self.paths, self.size = [Path(path) for path in paths], size
         self.archive = None if archive is None else Path(archive)
-        self.unreadable: dict[int, str] = {}
+        self.tolerated, self.unreadable = tolerated, dict[int, str]()
+        self._tried, self._told = np.zeros(len(self), bool), False
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -55,7 +89,7 @@ class Photos:
     def __getitem__(self, items: Any) -> UInt8[ndarray, "*item 3 size size"]:
         """Pictures of one item (an int) or several (a slice or ids)."""
         asked = np.arange(len(self))[items] if isinstance(items, slice) else items
-        pictures = self._stack(check_ids("items", asked, len(self), "item"))
+        pictures = self._stack(contracts.check_ids("items", asked, len(self), "item"))
         return pictures[0] if np.ndim(asked) == 0 else pictures
 
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
@@ -64,17 +98,194 @@ class Photos:
         home = self.archive
         steps = f"{home.name} is not in the folder {home.parent}" if home else ""
         with opened(home, steps) if home else nullcontext() as archive:
-            for row, item in enumerate(items.tolist()):
-                path = self.paths[item]
-                try:
-                    member = archive and io.BytesIO(contents(archive, path.as_posix()))
-                    pictures[row] = self._picture(member or path)
-                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                    self.unreadable[item] = f"{path.name}: {error or type(error).__name__}"
+
+            def read(row: int, path: Path) -> None:
+                pictures[row] = _decoded(_source(path, archive), self.size)
+
+            self.each(items, read)
         return pictures
 
-    def _picture(self, source: Path | IO[bytes]) -> UInt8[ndarray, "3 size size"]:
-        with Image.open(source) as photo:
-            upright = ImageOps.exif_transpose(photo).convert("RGB")
-        square = ImageOps.pad(upright, (self.size, self.size), color=(BLANK,) * 3)
-        return np.asarray(square).transpose(2, 0, 1)
+    def each(self, items: ndarray, do: Callable[[int, Path], Any]) -> None:
+        """Do something with the path of each item, and report what failed.
+
+        Raises:
+            ValueError: it failed for more than `tolerated`.
+        """
+        for row, item in enumerate(items.tolist()):
+            path = self.paths[item]
+            try:
+                do(row, path)
+                self.unreadable.pop(item, None)
+            except Exception as error:  # Pillow raises anything over damaged files
+                why = str(error).removeprefix(f"{path}: ").split(" <_io")[0]
+                self.unreadable[item] = f"{path}: {why or type(error).__name__}"
+        self._tried[items] = True
+        bad, tried = len(self.unreadable), int(self._tried.sum())
+        some = "; ".join(f"row {item}, {why}" for item, why in [*self.unreadable.items()][:3])
+        told = f"images: {bad} of {tried} pictures cannot be read ({some})"
+        if bad > self.tolerated * tried and tried >= min(len(self), ENOUGH):
+            raise ValueError(f"{told}, more than {self.tolerated:.0%}: mend paths or `tolerated`")
+        if bad and not self._told:
+            warnings.warn(f"{told}: blank here; `unreadable` names all", stacklevel=4)
+            self._told = True
+
+
+def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
+    """The file of a path, or the member of an archive: as written, else in another spelling."""
+    if archive is not None:
+        name = path.as_posix()
+        return BytesIO(contents(archive, name if name in archive.NameToInfo else name.lower()))
+    other = Path(str(path).replace("\\", "/"))
+    endings = [other.with_suffix(each) for each in (other.suffix.lower(), other.suffix.upper())]
+    for found in (path, other, *endings):
+        if found.is_file():
+            return found
+    raise FileNotFoundError("no such file")
+
+
+# ------------------------------------------------------------------------- decoding
+
+
+def _decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]:
+    """One picture upright, on white, in the middle of a square; of several frames the first.
+
+    Raises:
+        ValueError: too many pixels, or values of unknown scale; whatever Pillow raises.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of entries that are not needed here
+        with Image.open(source, formats=FORMATS) as photo:
+            photo.draft(None, (2 * size, 2 * size))
+            if (pixels := photo.width * photo.height) > MOST_PIXELS:
+                raise ValueError(f"{pixels} pixels, more than {MOST_PIXELS}: make it smaller")
+            photo.load()
+            shown = _upright(_eight_bits(photo), photo)
+    if shown.has_transparency_data:
+        shown = shown.convert("RGBA")
+        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    scale = size / max(shown.size)
+    width, height = (max(1, round(side * scale)) for side in shown.size)
+    square = Image.new("RGB", (size, size), (BLANK,) * 3)
+    shown = shown.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    square.paste(shown, (round((size - width) / 2), round((size - height) / 2)))
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+def _eight_bits(photo: Image.Image) -> Image.Image:
+    """Greys of 16 bits or of floats in eight: white is 65535; of floats, 1, 255 or 65535.
+
+    Raises:
+        ValueError: values that are negative, nan or beyond 65535.
+    """
+    if photo.mode not in ("I", "F") and not photo.mode.startswith("I;16"):
+        return photo
+    grey, tags = np.array(photo, np.float32), getattr(photo, "tag_v2", {})  # of TIFF
+    most = 4095 if tags.get(BITS) == (12,) else 65535
+    if isinstance(clear := photo.info.get("transparency"), int):
+        grey[grey == clear] = most
+    low, high = float(grey.min()), float(grey.max())
+    white = next((w for w in (1, 255, most) if w >= high and photo.mode == "F"), most)
+    if not 0 <= low <= high <= white:
+        raise ValueError(f"greys from {low:g} to {high:g}: save it with eight bits a channel")
+    grey = (grey if tags.get(WHITE_IS_0) != 0 else white - grey) * (255 / white)
+    return Image.fromarray(grey.round().astype(np.uint8))
+
+
+def _upright(shown: Image.Image, photo: Image.Image) -> Image.Image:
+    """Turned as the photo's EXIF says, as far as it can be read."""
+    try:
+        turn = UPRIGHT.get(photo.getexif().get(ORIENTATION))
+    except Exception:  # of damaged entries Pillow raises anything
+        turn = None
+    return shown if turn is None else shown.transpose(turn)
+
+
+# ------------------------------------------------------------------------- one's own pictures
+
+
+def from_pictures(
+    pictures: Where | pd.DataFrame,
+    attributes: str | Sequence[str] | Mapping[str, Sequence[str]] = (),
+    *, folder: Where | None = None, path: str = "path",
+    events: pd.DataFrame | None = None, size: int = 224,
+) -> Dataset:  # fmt: skip
+    """A `Dataset` of your own pictures, with attributes in words and, maybe, purchases.
+
+    Args:
+        pictures: a folder, whose sub-folders are the categories of its pictures; or a table (or
+            the CSV file of one) with a column of paths and maybe `item` (default: the path),
+            `title` (default: the file's name) and `category`.
+        attributes: columns that hold words. A word's code is its place among the column's sorted
+            words, or, in `{column: words}`, among the words given; the data set's schema keeps and
+            prints this. Capitals and blanks around a word don't count; '-' means that the
+            attribute does not apply.
+        folder: where the paths of a table begin; by default at the CSV file, or here.
+        path: name of the column of paths.
+        events: see `from_frames`; an item's id is its `item`.
+        size: pixels of a picture's side.
+
+    Raises:
+        ValueError: no pictures, a missing column, a row without a path or a word, a word that is
+            not among those given, more pictures missing than `Photos` tolerates; see `from_frames`.
+    """
+    table, home = _listed(pictures, folder, path)
+    columns = [attributes] if isinstance(attributes, str) else attributes
+    check_columns("pictures", table, [path, *columns])
+    check_filled("pictures", table[[path]], "write the file's path, or drop the row")
+    schema, labels = _in_codes(table, columns)
+    photos = Photos([Path(home, each) for each in table[path]], size)
+    photos.each(np.arange(len(photos)), lambda row, path: _source(path))
+    usual = {"item": table[path], "title": [each.stem for each in photos.paths], "category": "-"}
+    items = table.assign(**{c: x for c, x in usual.items() if c not in table})
+    nothing = pd.DataFrame(columns=["user", "item"])
+    found = from_frames(nothing if events is None else events, items=items, name="pictures")
+    return replace(
+        found, catalogue=contracts.Catalogue(found.catalogue.items, photos, labels, schema)
+    )
+
+
+def _listed(
+    pictures: Where | pd.DataFrame, folder: Where | None, path: str
+) -> tuple[pd.DataFrame, Path]:
+    """One row a picture, and where its path begins."""
+    if isinstance(pictures, pd.DataFrame):
+        return pictures.reset_index(drop=True), Path(folder or "")
+    home = Path(pictures)
+    if home.is_file():
+        return pd.read_csv(home, **AS_TEXT), Path(folder or home.parent)
+    kinds = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
+    found = (each.relative_to(home) for each in home.rglob("[!.]*"))
+    some = sorted(each.parts for each in found if each.suffix.lower() in kinds)
+    rows = [("/".join(parts), parts[0] if len(parts) > 1 else "-") for parts in some]
+    if not rows:
+        raise ValueError(f"pictures: {home} is no folder with pictures, and no CSV file")
+    return pd.DataFrame(rows, columns=[path, "category"]), home
+
+
+def _in_codes(
+    table: pd.DataFrame, attributes: Sequence[str] | Mapping[str, Sequence[str]]
+) -> tuple[Schema | None, Int[ndarray, "item attribute"] | None]:
+    """Words as codes, and the schema that says which is which; nothing without attributes."""
+    classes, labels = {}, {}
+    for name in attributes:
+        words = table[name].astype("string").str.strip().replace("", None)
+        check_filled("pictures", words.to_frame(), "write '-' where it does not apply")
+        found = sorted(set(words) - {"-"}, key=lambda word: (word.casefold(), word))
+        first: dict[str, str] = {}
+        for word in attributes[name] if isinstance(attributes, Mapping) else found:
+            first.setdefault(word.strip().casefold(), word.strip())
+        labels[name] = words.str.casefold().map(first | {"-": ""})
+        if (unknown := labels[name].isna()).any():
+            row = int(unknown.to_numpy().argmax())
+            choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
+            raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
+        classes[name] = tuple(first.values())
+    schema = Schema(classes)
+    return (schema, codes(pd.DataFrame(labels), schema)) if classes else (None, None)
+
+
+def codes(labels: pd.DataFrame, schema: Schema) -> Int[ndarray, "item attribute"]:
+    """Class codes; -1 where there is no label, or one that is no class of the schema."""
+    every = schema.classes.items()
+    found = [pd.Index(classes).get_indexer(labels[name]) for name, classes in every]
+    return np.array(found, np.int64).reshape(len(found), len(labels)).T

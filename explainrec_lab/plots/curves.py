@@ -57,7 +57,7 @@ def curves(
     if log:
         ax.set_xscale("log", base=2)
         ax.set_xticks(table.index, table.index)
-    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.set(xlabel=plain(x), ylabel=plain(y), title=plain(title))
     _name_ends(ax, ends)
     return ax
 
@@ -150,9 +150,9 @@ def change_distributions(
     low, high = np.quantile(np.concatenate(list(changes.values())), [0.005, 0.995])
     bins = np.linspace(low, high, 61).tolist()
     for name, values in changes.items():
-        ax.hist(values, bins, histtype="stepfilled", alpha=0.45, label=name)
+        ax.hist(values, bins, histtype="stepfilled", alpha=0.45, label=plain(name))
     ax.axvline(0, color=QUIET, lw=0.8)
-    ax.set(xlabel="change of the score", ylabel="users", title=title)
+    ax.set(xlabel="change of the score", ylabel="users", title=plain(title))
     ax.legend(loc="upper left")
     return ax
 
@@ -177,7 +177,7 @@ def explanations_abreast(table: pd.DataFrame, *, title: str = "") -> ndarray:
         values = table[name].to_numpy()
         ax.barh(range(len(table)), values, color=np.where(values > 0, SUPPORTS, OPPOSES))
         ax.axvline(0, color=QUIET, lw=0.8)
-        ax.set_title(name, loc="center")
+        ax.set_title(plain(name), loc="center")
         ax.grid(visible=False, axis="y")
     grid[0, 0].set_yticks(range(len(table)), labels=[plain(name) for name in table.index])
     grid[0, 0].invert_yaxis()

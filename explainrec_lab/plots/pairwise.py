@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import require
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, rgb
+from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How many pairs are drawn.
 STRONGEST = 10
@@ -59,7 +59,8 @@ def pairwise_figure(
     ends = (pairs.reshape(-1, 2, 2)[..., ::-1] + 0.5) * cell - 0.5 + [[0, 0], [shift, 0]]
     _join(ax, ends, drawn)
     _mark(ax, ends, drawn > 0, cell)
-    ax.set(xlim=(-0.5, shift + width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal", title=title)
+    ax.set(xlim=(-0.5, shift + width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
+    ax.set_title(plain(title))
     ax.axis("off")
     _legend(ax, drawn)
     return ax

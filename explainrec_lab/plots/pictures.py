@@ -198,7 +198,7 @@ def _legend(figure: Figure, axes: ndarray, ends: tuple[str, str]) -> None:
     bar = figure.colorbar(
         scale, ax=axes.ravel().tolist(), location="bottom", shrink=0.45, aspect=28, pad=0.02
     )
-    bar.set_ticks([-1, 0, 1], labels=[ends[0], "0", ends[1]])
+    bar.set_ticks([-1, 0, 1], labels=[plain(ends[0]), "0", plain(ends[1])])
     bar.ax.tick_params(length=0, labelsize=9)
     bar.outline.set_visible(False)
 

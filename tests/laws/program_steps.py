@@ -15,6 +15,7 @@ spellings of a step are one function, so one explanation is right for all of the
 | each | a function of each number: unchanged |
 | table | the vectors of ids: to the ids |
 | difference | as the split says |
+| softmax, attention | by the equations of AttnLRP, or of CP-LRP |
 """
 
 from __future__ import annotations
@@ -431,12 +432,17 @@ def group_norm_path(a: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
     return run
 
 
+def group_norm_about(s: Source, shape: Shape) -> dict[str, Any] | None:
+    groups = s.one(*(g for g in (1, 2, 3) if shape[0] % g == 0))
+    if torch.Size(shape).numel() // groups < 2:
+        return None
+    weight, bias = s.normal(shape[0]), s.normal(shape[0])
+    return {"groups": groups, "eps": 1e-3, "weight": weight, "bias": bias}
+
+
 OPS["group norm"] = Op(
     "normalisation", lambda a, x: group_norm_path(a, x)(x), ranks=(2, 3), path=group_norm_path,
-    about=lambda s, shape: {
-        "groups": s.one(*(g for g in (1, 2, 3) if shape[0] % g == 0)), "eps": 1e-3,
-        "weight": s.normal(shape[0]), "bias": s.normal(shape[0]),
-    },
+    about=group_norm_about,
     module=lambda a: loaded(nn.GroupNorm(a.groups, len(a.weight), a.eps), a),
     spellings=spelled({
         "nn": lambda h, x: h.module(x),
@@ -664,7 +670,7 @@ OPS["times a number"] = Op(
         "*=": lambda h, x: operator.imul(x, h.number),
         "/=": lambda h, x: operator.itruediv(x, 1 / h.number),
         "div_": lambda h, x: x.div_(1 / h.number),
-    }),
+    }, out=lambda h, x: torch.mul(x, h.number, out=torch.empty_like(x))),
 )  # fmt: skip
 OPS["part scaled"] = Op(
     "carry", lambda a, x: torch.cat([x[:, : a.k] * a.number, x[:, a.k :]], 1),
@@ -798,7 +804,7 @@ OPS["addition"] = Op(
         "add_": lambda h, x, y: x.add_(y),
         "[:] +=": lambda h, x, y: (operator.setitem(x, slice(None), x[:] + y), x)[1],
         "through a view": through(lambda x: x.transpose(1, -1), lambda h, x, y: x.add_(y)),
-    }),
+    }, out=lambda h, x, y: torch.add(x, y, out=torch.empty_like(x))),
 )  # fmt: skip
 OPS["subtraction"] = Op(
     "addition", lambda a, x, y: x - y, reads=2,
@@ -923,6 +929,69 @@ OPS["squared length"] = Op(
     spellings=spelled({
         "homogeneous": lambda h, x: lrp.homogeneous(2)(lambda u: ((u @ h.M) * u).sum(-1, True))(x),
         "einsum": lambda h, x: torch.einsum("ni,ij,nj->n", x, h.M, x)[:, None],
+    }),
+)  # fmt: skip
+
+
+# --------------------------------------------------------------------------- attention
+
+
+def scores(a: Any, x: Tensor, y: Tensor) -> Tensor:
+    found = x @ y.mT * x.shape[-1] ** -0.5
+    if a.mask is None:
+        return found
+    if a.mask.dtype == torch.bool:
+        return found.masked_fill(~a.mask, -torch.inf)
+    return found + a.mask
+
+
+def mask_about(s: Source, x: Shape, y: Shape) -> dict[str, Any]:
+    places = x[0], y[0]
+    allowed = s.normal(*places) > -0.3
+    allowed[:, 0] = True
+    options = [None, allowed, s.normal(*places)]
+    causal = torch.ones(places, dtype=torch.bool).tril()
+    return {"mask": [*options, causal][s.one(0, 0, 1, 2, 3)]}
+
+
+def fused(h: Any, x: Tensor, y: Tensor, *more: Any) -> Tensor:
+    causal = h.mask is not None and torch.equal(h.mask, torch.ones_like(h.mask).tril())
+    if causal and h.mask.dtype == torch.bool:
+        return F.scaled_dot_product_attention(x, y, y, is_causal=True)
+    return F.scaled_dot_product_attention(x, y, y, h.mask, *more)
+
+
+OPS["attention"] = Op(
+    "attention", lambda a, x, y: scores(a, x, y).softmax(-1) @ y, reads=2, ranks=(2,),
+    meets=lambda s, t: len(s) == len(t) == 2 and s[1] == t[1], about=mask_about,
+    spellings=spelled({
+        "fused": lambda h, x, y: fused(h, x, y),
+        "by position": lambda h, x, y: fused(h, x, y, 0.0, False),
+        "by keyword": lambda h, x, y: F.scaled_dot_product_attention(
+            query=x, value=y, key=y, attn_mask=h.mask, scale=x.shape[-1] ** -0.5
+        ),
+        "with heads": lambda h, x, y: F.scaled_dot_product_attention(
+            x[:, None], y[:, None], y[:, None], h.mask
+        )[:, 0],
+        "softmax": lambda h, x, y: F.softmax(scores(h, x, y), dim=-1) @ y,
+        "method": lambda h, x, y: scores(h, x, y).softmax(dim=-1).matmul(y),
+        "module": lambda h, x, y: torch.bmm(nn.Softmax(-1)(scores(h, x, y)), y),
+        "query scaled": lambda h, x, y: torch.softmax(
+            scores(h, x * 2, y / 2), -1
+        ) @ y,
+        "einsum": lambda h, x, y: torch.einsum(
+            "nij,njf->nif", torch.softmax(scores(h, x, y), dim=2), y
+        ),
+        "dropout": lambda h, x, y: F.dropout(scores(h, x, y).softmax(-1), 0.1, False) @ y,
+    }),
+)  # fmt: skip
+OPS["softmax"] = Op(
+    "softmax", lambda a, x: x.softmax(-1),
+    spellings=spelled({
+        "method": lambda h, x: x.softmax(-1),
+        "F": lambda h, x: F.softmax(x, dim=-1),
+        "torch": lambda h, x: torch.softmax(input=x, dim=x.dim() - 1),
+        "module": lambda h, x: nn.Softmax(dim=-1)(x),
     }),
 )  # fmt: skip
 
@@ -1117,20 +1186,78 @@ def rows_module(a: About) -> nn.Module:
     return loaded(nn.Embedding(*a.weight.shape), About(weight=a.weight, bias=None))
 
 
+def bag_about(s: Source, shape: Shape) -> dict[str, Any]:
+    return rows_about(s, shape) | {"mode": s.one("mean", "sum")}
+
+
+def bag_module(a: About) -> nn.Module:
+    return nn.EmbeddingBag(*a.weight.shape, mode=a.mode, _weight=a.weight.clone())
+
+
+def renormed_about(s: Source, shape: Shape) -> dict[str, Any]:
+    return rows_about(s, shape) | {"most": s.one(0.5, 1.0)}
+
+
+def renormed(a: Any, ids: Tensor) -> Tensor:
+    rows = a.weight[ids]
+    sizes = rows.norm(dim=-1, keepdim=True)
+    return torch.where(sizes > a.most, rows * a.most / (sizes + 1e-7), rows)  # as torch has it
+
+
 TABLES = {
     "embedding": Op(
-        "table", lambda a, ids: a.weight[ids], about=rows_about, module=rows_module,
-        spellings=spelled({
-            "nn": lambda h, ids: h.module(ids),
-            "F": lambda h, ids: F.embedding(ids, h.weight),
-            "by keyword": lambda h, ids: F.embedding(input=ids, weight=h.weight, padding_idx=0),
-            "[]": lambda h, ids: h.weight[ids],
-            "[] detached": lambda h, ids: h.weight.detach()[ids],
-            "torch": lambda h, ids: torch.embedding(h.weight, ids),
-        }, index_select=lambda h, ids: h.weight.index_select(0, ids.flatten()).view(
-            *ids.shape, -1)),
+        "table",
+        lambda a, ids: a.weight[ids],
+        about=rows_about,
+        module=rows_module,
+        spellings=spelled(
+            {
+                "nn": lambda h, ids: h.module(ids),
+                "nn, by keyword": lambda h, ids: h.module(input=ids),
+                "F": lambda h, ids: F.embedding(ids, h.weight),
+                "by keyword": lambda h, ids: F.embedding(input=ids, weight=h.weight, padding_idx=0),
+                "[]": lambda h, ids: h.weight[ids],
+                "[] detached": lambda h, ids: h.weight.detach()[ids],
+                "torch": lambda h, ids: torch.embedding(h.weight, ids),
+                "parametrised": Spelling(lambda h, ids: h.module(ids), doubled),
+            },
+            index_select=lambda h, ids: h.weight.index_select(0, ids.flatten()).view(
+                *ids.shape, -1
+            ),
+        ),
     ),
-}  # fmt: skip
+    "bag": Op(
+        "bag",
+        lambda a, ids: getattr(a.weight[ids], a.mode)(1),
+        about=bag_about,
+        module=bag_module,
+        spellings=spelled(
+            {
+                "nn": lambda h, ids: h.module(ids),
+                "F": lambda h, ids: F.embedding_bag(ids, h.weight, mode=h.mode),
+                "by keyword": lambda h, ids: F.embedding_bag(
+                    input=ids, weight=h.weight, mode=h.mode
+                ),
+                "embedding": lambda h, ids: getattr(F.embedding(ids, h.weight), h.mode)(1),
+                "[]": lambda h, ids: getattr(torch, h.mode)(h.weight[ids], dim=1),
+            }
+        ),
+    ),
+    "renormed": Op(
+        "table",
+        renormed,
+        about=renormed_about,
+        module=rows_module,
+        spellings=spelled(
+            {
+                "F": lambda h, ids: F.embedding(ids, h.weight, max_norm=h.most),
+                "by keyword": lambda h, ids: F.embedding(
+                    input=ids, weight=h.weight, max_norm=h.most, norm_type=2.0
+                ),
+            }
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True, eq=False)

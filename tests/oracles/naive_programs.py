@@ -32,6 +32,7 @@ class Policy:
 
     table: Sequence[tuple[Callable[[str, int], bool], naive.Rule]]
     rest: naive.Rule
+    attention: str = "AttnLRP"
 
     def rule(self, kind: str, depth: int) -> naive.Rule:
         for selects, rule in self.table:
@@ -125,8 +126,18 @@ class _Back:
             return [(step.reads[0], R)]
         if kind == "table":
             return [(step.reads[0], R.sum(dim=tuple(range(xs[0].dim(), R.dim()))))]
+        if kind == "bag":  # a sum of rows, by the rule of pooling
+            rows = step.about.weight[xs[0]]
+            rule = self.policy.rule("pooling", self.depth_of(step))
+            mean = getattr(torch, step.about.mode)
+            share = self.summed(step, rows, R, lambda u: mean(u, 1), rule)
+            return [(step.reads[0], share.sum(-1))]
         if kind == "carry":
             return list(zip(step.reads, self.carried(step, xs, R), strict=True))
+        if kind == "softmax":
+            return [(step.reads[0], self.softened(xs[0], R))]
+        if kind == "attention":
+            return list(zip(step.reads, self.attended(step, *xs, R), strict=True))
         if kind == "difference":
             return list(zip(step.reads, shares(self.split, *xs, R), strict=True))
         if kind == "addition":
@@ -167,6 +178,38 @@ class _Back:
             both.append(share.inputs.view(2, *R.shape[1:]))
         stacked = torch.stack(both) if both else torch.zeros(0, 2, *R.shape[1:]).double()
         return [stacked[:, 0], stacked[:, 1]]
+
+    def softened(self, x: Tensor, R: Tensor) -> Tensor:
+        """AttnLRP, Eq. 8: x_i (R_i - s_i sum_j R_j); what is masked out takes none."""
+        through = R - x.softmax(-1) * R.sum(-1, keepdim=True)
+        share = torch.where(x == -torch.inf, 0.0, torch.where(x == -torch.inf, 0.0, x) * through)
+        self.found.absorbed += float((R - share).sum())
+        return share
+
+    def attended(self, step: Any, x: Tensor, y: Tensor, R: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights times values, a softmax of scores, queries times keys: half and half each."""
+        weigh, c = self.policy.attention == "AttnLRP", x.shape[-1] ** -0.5
+        mask, scores = step.about.mask, x @ y.mT * c
+        added = 0.0 * scores
+        if mask is not None:
+            added = torch.where(mask, 0.0, -torch.inf) if mask.dtype == torch.bool else mask
+        weights = (scores + added).softmax(-1)
+        out = weights @ y
+        unit = torch.where(out == 0, 0.0, R / torch.where(out == 0, 1.0, out))
+        of_values = y * (weights.mT @ unit)
+        if not weigh:  # a sum with fixed weights
+            rule, found = self.policy.rule("addition", self.depth_of(step)), torch.zeros_like(y)
+            for n in range(len(y)):
+                matrix = naive.affine(lambda u, n=n: weights[n] @ u, y.shape[1:])
+                share = rule(y[n].reshape(-1), *matrix, R[n].reshape(-1))
+                found[n] = share.inputs.reshape(y.shape[1:])
+            return torch.zeros_like(x), found
+        of_weights = weights * (unit @ y.mT) / 2
+        of_sum = self.softened(scores + added, of_weights)
+        unit = of_sum / torch.where(of_sum == 0, 1.0, scores + added)
+        self.found.absorbed += float((of_sum - unit * scores).sum())
+        of_x, of_y = x * c * (unit @ y) / 2, y * c * (unit.mT @ x) / 2
+        return of_x, of_values / 2 + of_y
 
     def depth_of(self, step: Any) -> int:
         return max(self.depth[read] for read in step.reads)

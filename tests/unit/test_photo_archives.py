@@ -116,7 +116,8 @@ def test_a_bad_photo_is_blank_and_told_and_its_neighbours_are_read(
     files = {"good.jpg": jpeg()} | ({} if stored is None else {"bad.jpg": stored})
     archive = zipped(tmp_path / "shop.zip", files)
     photos = data.Photos(["bad.jpg", "good.jpg"], 16, archive=archive)
-    pictures = photos[:]
+    with pytest.warns(UserWarning, match=r"1 of 2 pictures cannot be read \(row 0, bad.jpg: "):
+        pictures = photos[:]
     assert (pictures[0] == 255).all() and (pictures[1] != 255).any()
     assert list(photos.unreadable) == [0]
     assert photos.unreadable[0].startswith("bad.jpg: ")
@@ -125,7 +126,7 @@ def test_a_bad_photo_is_blank_and_told_and_its_neighbours_are_read(
 
 def test_a_member_that_would_swell_is_not_inflated(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "shop.zip", {"huge.jpg": bytes(40 * archives.MEGABYTE)})
-    photos = data.Photos(["huge.jpg"], 16, archive=archive)
+    photos = data.Photos(["huge.jpg"], 16, archive=archive, tolerated=1)
     assert (photos[0] == 255).all()
     assert "inflates to 41943040 bytes" in photos.unreadable[0]
 
@@ -135,7 +136,7 @@ def test_a_member_whose_bytes_were_turned_is_told(tmp_path: Path) -> None:
     whole = bytearray(archive.read_bytes())
     whole[60:90] = bytes(255 - byte for byte in whole[60:90])
     archive.write_bytes(whole)
-    photos = data.Photos(["a.jpg"], 16, archive=archive)
+    photos = data.Photos(["a.jpg"], 16, archive=archive, tolerated=1)
     assert (photos[0] == 255).all() and "damaged" in photos.unreadable[0]
 
 
@@ -284,10 +285,13 @@ def test_purchases_are_distinct_pairs_with_the_first_day_and_how_often(folder: P
 def test_an_article_without_a_photo_is_blank_and_told(folder: Path) -> None:
     photos = load_purchases(folder, some_purchases()).catalogue.images
     assert isinstance(photos, data.Photos)
+    with pytest.raises(ValueError, match=r"2 of 3 .*row 1, images/010/0100000002.jpg: not in the"):
+        photos[:]
+    photos.tolerated = 0.7
     assert (photos[:][1:] == 255).all()
     assert photos.unreadable == {
-        1: "0100000002.jpg: images/010/0100000002.jpg: not in the archive",
-        2: "0200000003.jpg: images/020/0200000003.jpg: not in the archive",
+        1: "images/010/0100000002.jpg: not in the archive",
+        2: "images/020/0200000003.jpg: not in the archive",
     }
 
 
@@ -312,11 +316,16 @@ def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
         ({"transactions_train.csv": "t_dat,article_id\n"}, "missing column customer_id"),
         (
             {"transactions_train.csv": "t_dat,customer_id,article_id\nmonday,ann,0100000001"},
-            r"t_dat: time data .monday.",
+            r"t_dat: 'monday' is no date such as 2020-09-22",
         ),
         (
+            {"transactions_train.csv": "t_dat,customer_id,article_id\nNaT,ann,0100000001"},
+            r"t_dat: 'NaT' is no date",
+        ),
+        ({"articles.csv": ARTICLES + ",1,Top,Top,Upper,Red,-"}, r"row 0 has no item"),
+        (
             {"transactions_train.csv": "t_dat,customer_id,article_id\n2020-01-01,ann,7"},
-            "events: item '7' is not in the table of items",
+            "events: item '0000000007' is not in the table of items",
         ),
         ({"transactions_train.csv": "t_dat,customer_id,article_id\n"}, "leaves no customer"),
         (
@@ -329,7 +338,15 @@ def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
         ),
     ],
     ids=[
-        *("no articles", "article column", "customer column", "date", "unknown article"),
+        *(
+            "no articles",
+            "article column",
+            "customer column",
+            "date",
+            "no time",
+            "no number",
+            "unknown article",
+        ),
         *("nothing", "no customer", "no day"),
     ],
 )

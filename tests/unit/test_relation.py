@@ -266,6 +266,18 @@ def test_a_query_is_not_recommended_to_itself() -> None:
     assert not (items == torch.arange(9)[:, None]).any()
 
 
+def test_twins_of_the_query_are_recommended_and_the_query_never() -> None:
+    """All have the same picture, so that all distances are 0; the list is one order for any k."""
+    twins = torch.ones(9, 6)
+    items, p = relation.recommend(model(), twins, torch.arange(9), 0, 0, torch.arange(9), 8)
+    assert not (items == torch.arange(9)[:, None]).any()
+    assert all(len(set(row)) == 8 for row in items.tolist())
+    assert torch.unique(p).numel() == 1
+    few, _ = relation.recommend(model(), twins, torch.arange(9), 0, 0, torch.arange(9), 3)
+    assert torch.equal(few, items[:, :3])
+    assert items[8, :3].tolist() != [0, 1, 2]
+
+
 def test_queries_may_have_users_of_their_own() -> None:
     own, asked = model(), torch.tensor([3, 1, 3, 0])
     users = [0, 2, NEW_USER, 0]

@@ -275,10 +275,10 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
         with torch.no_grad():
             maps = convolutions(torch.zeros(1, 3, TRIAL, TRIAL))
     except (RuntimeError, AssertionError) as error:
-        raise ValueError("name: this network has no convolutional part to take") from error
+        raise ValueError(f"name: it takes no pictures of {TRIAL} pixels ({error})") from error
     convolutions.train()
     if maps.ndim != 4:
-        raise ValueError("name: this network has no convolutional part that gives maps")
+        raise ValueError("name: this network has no part that gives maps")
     return maps
 
 

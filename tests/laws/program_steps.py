@@ -670,7 +670,7 @@ OPS["times a number"] = Op(
         "*=": lambda h, x: operator.imul(x, h.number),
         "/=": lambda h, x: operator.itruediv(x, 1 / h.number),
         "div_": lambda h, x: x.div_(1 / h.number),
-    }),
+    }, out=lambda h, x: torch.mul(x, h.number, out=torch.empty_like(x))),
 )  # fmt: skip
 OPS["part scaled"] = Op(
     "carry", lambda a, x: torch.cat([x[:, : a.k] * a.number, x[:, a.k :]], 1),
@@ -804,7 +804,7 @@ OPS["addition"] = Op(
         "add_": lambda h, x, y: x.add_(y),
         "[:] +=": lambda h, x, y: (operator.setitem(x, slice(None), x[:] + y), x)[1],
         "through a view": through(lambda x: x.transpose(1, -1), lambda h, x, y: x.add_(y)),
-    }),
+    }, out=lambda h, x, y: torch.add(x, y, out=torch.empty_like(x))),
 )  # fmt: skip
 OPS["subtraction"] = Op(
     "addition", lambda a, x, y: x - y, reads=2,

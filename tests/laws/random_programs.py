@@ -36,6 +36,7 @@ OPEN: dict[str, str] = {
         "relu: clamped, relu: clamp_min, relu: maximum, relu: threshold, relu: in_place_clamp, "
         "relu: in_place_clamp, on a copy, relu6: in_place, on a copy",
     "embeddings that renormalise": "renormed: F, renormed: by keyword",
+    "out=": "times a number: out, addition: out",
     "no rule": "unit length: / linalg, abs: sign",
     "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "
         "square: in_place_product, on a copy",
@@ -268,18 +269,19 @@ def drawn(s: Source, spellings: int, dtypes: Sequence[torch.dtype]) -> Program:
             values.append(y)
     program = Program(inputs, steps, dtype, wants=s.flag())
     program.layout = s.one("plain", "turned", "wants gradients")
-    program.spellings = [
-        [spelled(s, program, place) for place in range(len(steps))] for _ in range(spellings)
-    ]
     if CHECKPOINTS and len(steps) > 2 and s.one(False, False, False, True):
         start = s.one(*range(len(steps) - 1))
         program.checkpointed = (start, s.one(*range(start + 1, len(steps))))
+    program.spellings = [
+        [spelled(s, program, place) for place in range(len(steps))] for _ in range(spellings)
+    ]
     return program
 
 
 def spelled(s: Source, program: Program, place: int) -> str:
     op: Op = program.steps[place].op
-    step, free = program.steps[place], program.overwritable(place)
+    step, (start, stop) = program.steps[place], program.checkpointed
+    free = program.overwritable(place) and not start <= place < stop
     return s.one(*(
         name for name, way in op.spellings.items()
         if (free or not way.in_place) and f"{step.name}: {name}" not in CLOSED

@@ -181,25 +181,40 @@ def test_low_precision_is_right_up_to_rounding(program: Program, name: str, data
 def check(program: Program, name: str, data: Any) -> None:
     softened = any(step.name == "softmax" for step in program.steps)
     assume(not (softened and name == "CP-LRP"))  # what it makes of a softmax depends on its use
-    rule, width = RULES[name], program.written(0)(*program.given()).shape[1]
-    split = data.draw(st.sampled_from(lrp.SPLITS))
-    output: Any = data.draw(st.integers(0, width - 1))
-    samples = len(program.inputs[0])
-    if data.draw(st.booleans()):
-        indices = st.lists(st.integers(0, width - 1), min_size=samples, max_size=samples)
-        output = torch.tensor(data.draw(indices))
+    with torch.no_grad():
+        width = program.written(0)(*program.given()).shape[1]
+    rule, split = RULES[name], data.draw(st.sampled_from(lrp.SPLITS))
+    samples, index = len(program.inputs[0]), data.draw(st.integers(0, width - 1))
+    indices = torch.tensor(
+        data.draw(st.lists(st.integers(0, width - 1), min_size=samples, max_size=samples))
+    )
+    asked, chosen = data.draw(st.sampled_from(questions(index, indices, width)))
 
     def oracle(**noise: Any) -> Found:
-        return explain(program.steps, program.inputs, started(output), rule.naive, split, **noise)
+        return explain(program.steps, program.inputs, started(chosen), rule.naive, split, **noise)
 
     expected = oracle()
     assume(expected.size > 0)
     off = tolerance(program, expected, oracle)
     for number in range(len(program.spellings)):
-        answer = relevance_of(program, number, output, rule.ours, split)
+        answer = relevance_of(program, number, asked, rule.ours, split)
         event("refused" if answer is None else "right")
         if answer is not None:
             assert_right(answer, expected, off)
+
+
+def questions(index: int, indices: Tensor, width: int) -> list[tuple[Any, Any]]:
+    """Ways to ask for one number a sample, and which numbers they ask for."""
+    every = torch.arange(len(indices))
+    ways: list[tuple[Any, Any]] = [
+        (index, index),
+        (index - width, index),
+        (torch.tensor(index), index),
+        (indices, indices),
+        (lambda y: y[:, index], index),
+        (lambda y: y[every, indices], indices),
+    ]
+    return [*ways, (None, 0)] if width == 1 else ways
 
 
 def relevance_of(program: Program, number: int, output: Any, rule: Any, split: str) -> Any:
@@ -209,7 +224,16 @@ def relevance_of(program: Program, number: int, output: Any, rule: Any, split: s
         plain = model(*program.given())
     before = kept(model)
     try:
-        return lrp.relevance(model, given_, output, rule, split=split, ledger=True)
+        if len(given_) > 1 or number:
+            return lrp.relevance(model, given_, output, rule, split=split, ledger=True)
+        (x,) = given_  # a tensor alone, and a word that goes along with it
+        alone, ledger = lrp.relevance(model, x, output, rule, split=split, ledger=True)
+        (again, nothing), _ = lrp.relevance(
+            lambda x, word: model(x), (x, "word"), output, rule, split=split, ledger=True
+        )
+        assert nothing is None
+        torch.testing.assert_close(again, alone)
+        return (alone,), ledger
     except lrp.UnsupportedOperation as refusal:
         end = "a softmax" in str(refusal)  # of which a logit is to be explained
         assert end or any(way.refusable for way in model.spellings), refusal

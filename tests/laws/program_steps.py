@@ -235,6 +235,8 @@ OPS["addmm"] = Op(
         "addmm": lambda h, x: torch.addmm(h.bias, x, h.weight.T),
         "by keyword": lambda h, x: torch.addmm(input=h.bias, mat1=x, mat2=h.weight.t()),
         "method": lambda h, x: h.bias.addmm(x, h.weight.T),
+        "beta": lambda h, x: torch.addmm(h.bias * 2, x, h.weight.T, beta=0.5),
+        "alpha": lambda h, x: torch.addmm(h.bias, x, h.weight.T / 2, alpha=2.0),
         "F.linear": lambda h, x: F.linear(x, h.weight, h.bias),
     }),
 )  # fmt: skip
@@ -738,6 +740,18 @@ OPS["plus a number"] = Op(
         "by keyword": lambda h, x: torch.add(x, other=float(h.c)),
         "reversed": lambda h, x: -(-float(h.c) - x),
     }, {"+=": lambda h, x: operator.iadd(x, float(h.c))}),
+)  # fmt: skip
+OPS["at least a constant"] = Op(
+    "each", lambda a, x: torch.maximum(x, a.c), about=like,
+    spellings=spelled({
+        "maximum": lambda h, x: torch.maximum(x, h.c),
+        "constant first": lambda h, x: torch.maximum(h.c, x),
+        "max": lambda h, x: torch.max(x, h.c),
+        "method": lambda h, x: x.max(h.c.expand_as(x)),
+        "clamp": lambda h, x: x.clamp(min=h.c.expand_as(x)),
+        "fmax": lambda h, x: torch.fmax(input=x, other=h.c),
+        "minimum": lambda h, x: -torch.minimum(-x, -h.c),
+    }),
 )  # fmt: skip
 OPS["beside a constant"] = Op(
     "carry", lambda a, x: torch.cat([x, a.c.expand(len(x), *a.c.shape[1:])], 1), added=("c",),

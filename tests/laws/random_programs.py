@@ -36,6 +36,8 @@ OPEN: dict[str, str] = {
         "relu: clamped, relu: clamp_min, relu: maximum, relu: threshold, relu: in_place_clamp, "
         "relu: in_place_clamp, on a copy, relu6: in_place, on a copy",
     "embeddings that renormalise": "renormed: F, renormed: by keyword",
+    "a constant that is lost": "at least a constant: max, at least a constant: method, "
+        "addmm: beta, addmm: alpha",
     "out=": "times a number: out, addition: out",
     "no rule": "unit length: / linalg, abs: sign",
     "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "

@@ -235,8 +235,11 @@ OPS["addmm"] = Op(
         "addmm": lambda h, x: torch.addmm(h.bias, x, h.weight.T),
         "by keyword": lambda h, x: torch.addmm(input=h.bias, mat1=x, mat2=h.weight.t()),
         "method": lambda h, x: h.bias.addmm(x, h.weight.T),
-        "beta": lambda h, x: torch.addmm(h.bias * 2, x, h.weight.T, beta=0.5),
         "alpha": lambda h, x: torch.addmm(h.bias, x, h.weight.T / 2, alpha=2.0),
+        "beta": Spelling(
+            lambda h, x: torch.addmm(h.bias * 2, x, h.weight.T, beta=0.5),
+            refusable="its bias is scaled",
+        ),
         "F.linear": lambda h, x: F.linear(x, h.weight, h.bias),
     }),
 )  # fmt: skip
@@ -564,6 +567,8 @@ OPS["gelu"] = with_module(activation(
     "each", F.gelu,
     F=lambda h, x: F.gelu(x),
     keyword=lambda h, x: F.gelu(input=x, approximate="none"),
+    by_hand=lambda h, x: x * (1 + torch.erf(x / 2**0.5)) / 2,
+    half_first=lambda h, x: 0.5 * x * (1 + torch.erf(x * 0.5**0.5)),
 ), nn.GELU)  # fmt: skip
 OPS["tanh"] = with_module(activation(
     "each", torch.tanh,

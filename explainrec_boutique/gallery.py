@@ -173,7 +173,8 @@ def _draw_rows(path: Path, size: int, designs: dict[int, Design], parent: int = 
         parent: of a helper, which stops when this process is gone: nobody waits for the rest.
     """
     hidden = bool(parent) or len(designs) < BLOCK or not sys.stderr.isatty()
-    bar = tqdm(designs.items(), "drawing the boutique", unit="item", disable=hidden)
+    bar = designs.items()  # a hidden bar has a lock too, which a helper that is killed would keep
+    bar = bar if hidden else tqdm(bar, "drawing the boutique", unit="item")
     with suppress(OSError), path.open("r+b", buffering=0) as file:
         for item, design in bar:
             if parent and os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation for any eval-mode PyTorch program.
+"""Layer-wise relevance propagation for eval-mode PyTorch programs.
 
     relevance, ledger = lrp.relevance(model, images, output=3, rule=lrp.Gamma(0.25), ledger=True)
 
@@ -11,7 +11,12 @@
 | `bilrp.py` | which region of one image goes with which of another |
 | `engine/` | how relevance finds its way through a running program |
 
-Source: the LRP paper, §2.3, and the rules of the field around it.
+Convolutional networks and transformers run unmodified: all classifiers of torchvision's but the
+quantised ones. An operation without a rule is refused by its name and the line that called it; the
+message names a next step. Recurrent layers are among these: write their steps out.
+
+Source: the LRP paper, §2.3, and the rules of the field around it; for attention and normalisation
+AttnLRP (Achtibat et al., 2024) and CP-LRP (Ali et al., 2022).
 """
 # ruff: noqa: F401
 

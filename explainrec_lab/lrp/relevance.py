@@ -67,11 +67,12 @@ def relevance(
     """Layer-wise relevance of the inputs for one output a sample.
 
     Args:
-        model: any PyTorch program in eval mode; called as `model(*inputs)`.
+        model: a PyTorch program in eval mode; called as `model(*inputs)`.
         inputs: one tensor or several. Ids that go into an embedding are explained too. What is no
             tensor is handed on and gets None.
         output: what to explain: None (the model gives one value a sample), an index into the last
-            dimension, indices `[sample]`, or a function from the model's output to `[sample]`.
+            dimension, indices `[sample]`, or a function from the model's output to `[sample]`. Not
+            a probability: a softmax goes by its own slope there, which nearly all of it stays in.
         rule: one rule for all layers with weights, or a composite.
         split: how a `lrp.difference` is divided between its operands, one of `SPLITS`.
         ledger: also return where the relevance went.
@@ -83,9 +84,10 @@ def relevance(
     Raises:
         ValueError: a model in training mode, NaN or infinite values, an output that is not one
             value a sample or does not depend on the inputs.
-        UnsupportedOperation: an operation that has no rule; names it and the calling line.
+        UnsupportedOperation: an operation that has no rule; names it and the calling line. A
+            softmax as the output.
 
-    Source: the LRP paper, §2.3.
+    Source: the LRP paper, §2.3; for transformers see `Composite.attention`.
     """
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     _check(model, given, split)

@@ -83,6 +83,17 @@ def test_no_file_names_a_machine() -> None:
     assert not named
 
 
+def test_every_name_is_one_on_windows_too() -> None:
+    reserved = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
+    names = tracked()
+    for name in names:
+        for part in Path(name).parts:
+            assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[ .]$', part), name
+            assert part.split(".")[0].lower() not in reserved, name
+    assert len({name.lower() for name in names}) == len(names), "two differ in capitals alone"
+    assert max(map(len, names)) < 160, "with a folder before it, Windows allows 260 characters"
+
+
 TOOLS = {
     "ruff check": ["ruff", "check", "--no-cache", "."],
     "ruff format": ["ruff", "format", "--no-cache", "--check", "."],

@@ -3,7 +3,9 @@
 Random weights, but no net at its tame initial state: batch norms have statistics of their own and
 every bias is drawn. The oracle is gradient x input of a copy in which hooks hold constant what LRP
 holds constant: the factors of smooth activations, the gates of squeeze-and-excitation, the standard
-deviations of layer norms.
+deviations of layer norms. Products of two signals, such as attention has, are halved in it.
+
+Every classifier of torchvision's, the largest too, is run under EXPLAINREC_NIGHTLY=1; else three.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from machine import NIGHTLY
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision import models
 from torchvision.models.convnext import LayerNorm2d
 from torchvision.ops.misc import SqueezeExcitation
@@ -26,16 +30,18 @@ QUICK = ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5"
 SLOW = [
     "alexnet", "vgg11", "vgg11_bn", "densenet121", "googlenet", "mobilenet_v2", "efficientnet_b0",
     "convnext_tiny", "regnet_y_400mf", "regnet_x_400mf", "inception_v3", "mnasnet0_5",
+    "vit_b_32", "swin_t", "maxvit_t",
 ]  # fmt: skip
 FAMILIES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
-SIZE = {"inception_v3": 96}
+SIZE = {"inception_v3": 96, "maxvit_t": 224}
 WITHOUT_SLOW_INIT = {"googlenet", "inception_v3"}
 
 
 def alive(name: str, seed: int = 0) -> nn.Module:
     """A family with He's weights, drawn biases, and batch norms near their layers' statistics."""
     torch.manual_seed(seed)
-    options = {"init_weights": False} if name in WITHOUT_SLOW_INIT else {}
+    options: dict[str, Any] = {"init_weights": False} if name in WITHOUT_SLOW_INIT else {}
+    options |= {"image_size": 64} if name.startswith("vit") else {}
     model = getattr(models, name)(weights=None, num_classes=10, **options).double().eval()
     for layer in model.modules():
         for key, values in [*layer.named_parameters(recurse=False)]:
@@ -45,7 +51,9 @@ def alive(name: str, seed: int = 0) -> nn.Module:
         norm.train().momentum = 1.0
     if norms:
         with torch.no_grad():
-            model(image(name, 16))  # every norm now knows its layer's statistics
+            model(
+                image(name, 2 if SIZE.get(name) == 224 else 16)
+            )  # every norm now knows its layer's statistics
     for norm in norms:
         norm.eval().momentum = 0.1
         norm.running_mean += 0.1 * torch.randn_like(norm.running_mean) * norm.running_var.sqrt()
@@ -110,16 +118,38 @@ def hold_deviation(layer: nn.LayerNorm, inputs: tuple[Tensor], output: Tensor) -
     return y.permute(0, 3, 1, 2) if isinstance(layer, LayerNorm2d) else y
 
 
+def halve_products(layer: nn.MultiheadAttention, inputs: Any, output: Any) -> Any:
+    """Self-attention in single calls, for `Halved` to meet."""
+    x = inputs[0]
+    projected = F.linear(x, layer.in_proj_weight, layer.in_proj_bias).chunk(3, -1)
+    q, k, v = (part.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for part in projected)
+    weights = torch.matmul(q * layer.head_dim**-0.5, k.mT).softmax(-1)
+    return layer.out_proj(torch.matmul(weights, v).transpose(1, 2).flatten(2)), None
+
+
+class Halved(TorchFunctionMode):
+    """Half of the gradient of a product of two signals."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in ("matmul", "einsum"):
+            factors = [x for x in args if isinstance(x, Tensor) and x.requires_grad]
+            return out / 2 + (out / 2).detach() if len(factors) > 1 else out
+        return out
+
+
 HOOKS: dict[Any, Any] = {
-    (nn.SiLU, nn.Hardswish, nn.GELU, nn.ReLU6): hold_factor,
+    (nn.SiLU, nn.Hardswish, nn.GELU, nn.ReLU6, nn.Tanh): hold_factor,
     SqueezeExcitation: hold_gate,
     nn.LayerNorm: hold_deviation,
+    nn.MultiheadAttention: halve_products,
 }
 
 
 def gradient_times_input(model: nn.Module, x: Tensor, index: Tensor) -> Tensor:
     leaf = x.clone().requires_grad_()
-    value = model(leaf).gather(1, index[:, None]).sum()
+    with Halved():
+        value = model(leaf).gather(1, index[:, None]).sum()
     return x * torch.autograd.grad(value, leaf)[0]
 
 
@@ -164,3 +194,29 @@ def test_images_of_a_batch_are_explained_one_by_one() -> None:
         rows = slice(sample, sample + 1)
         one = lrp.relevance(model, x[rows], index[rows], lrp.epsilon_gamma_box(-4.0, 4.0))
         assert F.cosine_similarity(together[rows].flatten(), one.flatten(), 0) > 1 - 1e-9
+
+
+# --------------------------------------------------------------------------- all of them
+
+QUICKEST = ("vit_b_16", "swin_t", "maxvit_t")
+CLASSIFIERS = [n for n in models.list_models(module=models) if NIGHTLY or n in QUICKEST]
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_classifier_of_torchvision_runs_as_it_is(name: str) -> None:
+    """In float32, with random weights: only the ledger is looked at."""
+    options: dict[str, Any] = {"init_weights": False} if name in WITHOUT_SLOW_INIT else {}
+    options |= {"image_size": 56 if name == "vit_h_14" else 64} if name.startswith("vit") else {}
+    torch.manual_seed(0)
+    model = models.get_model(name, weights=None, num_classes=10, **options).eval()
+    for key, values in model.named_parameters():
+        if "bias" in key or "heads.head" in key:  # zeros would explain nothing
+            nn.init.normal_(values, std=0.1)
+    size = options.get("image_size", SIZE.get(name, 64))
+    x = torch.randn(1, 3, size, size)
+    for attention in ("AttnLRP", "CP-LRP") if name in QUICKEST else ("AttnLRP",):
+        rule = lrp.Composite(attention=attention)
+        relevance, ledger = lrp.relevance(model, x, largest_logit(model, x), rule, ledger=True)
+        assert relevance.shape == x.shape
+        assert bool(relevance.any())
+        assert abs(ledger.gap) <= 1e-5 * abs(ledger.output)

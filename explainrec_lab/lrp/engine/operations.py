@@ -73,6 +73,9 @@ ROWS: list[tuple[t.Treatment, str]] = [
     (t.difference, "difference"),
     (t.homogeneous, "homogeneous"),
     (t.refused("explain a logit instead of a probability"), "log_softmax"),
+    (t.refused("write its steps out with linear layers, sigmoid and tanh, which have rules"), """
+        lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell
+        """),
     (t.refused("it cuts the value off from the inputs"), "detach data"),
     (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
 ]  # fmt: skip

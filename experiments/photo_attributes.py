@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 from scipy import sparse
 
-from experiments.record import Columns, timed
+from experiments.record import Columns, rows_by, timed
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
@@ -124,8 +124,7 @@ def accuracies(network: Naming, parts: Division) -> Iterator[Columns]:
     train, test = (present("attributes", part.attributes) for part in parts)
     predicted = seen_classes(network, present("images", parts[1].images))
     for columns in compared(predicted, test, train, present("schema", parts[1].schema)):
-        cost = network.seconds if columns["method"] == "network" else 0.0
-        yield columns | {"cost": cost}
+        yield columns | {"cost": network.seconds if columns["method"] == "network" else 0.0}
 
 
 def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> Iterator[Columns]:
@@ -134,10 +133,9 @@ def compared(predicted: Codes, labels: Codes, train: Codes, schema: Schema) -> I
     guesses = {"network": predicted, "majority": np.tile(majority(train), (len(labels), 1))}
     for method, classes in guesses.items():
         for name, scores in judged(classes, labels, schema).iterrows():
-            row = {"method": method, "attribute": name, "n": int(scores.products)}
-            row["classes"] = int(scores.classes)
-            for measure in ("accuracy", "balanced accuracy"):
-                yield row | {"measure": measure, "value": scores[measure]}
+            row = {"attribute": name, "n": int(scores.products), "classes": int(scores.classes)}
+            found = scores[["accuracy", "balanced accuracy"]]
+            yield from rows_by("measure", found, method=method, **row)
 
 
 # Pictures that a network sees at a time.

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from experiments.reconet import Version
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, rows_by
 from explainrec_lab import data, reconet
 from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
@@ -50,8 +50,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
         for method, scores in own.items():
             rate = truth.hit_rate(shop, parts.test, scores)
             yield row | {"method": method, "variant": variant, "value": rate, "cost": cost}
-    for method, rate in truth.references(shop, parts).items():
-        yield row | {"method": method, "value": rate}
+    yield from rows_by("method", truth.references(shop, parts), **row)
     counted = truth.explainable(reason, applies)
     for method, named in (answers | {"the truth": reason}).items():
         same = truth.agreement(*(each[counted] for each in (parts.test.item, named, applies)))

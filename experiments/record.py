@@ -25,11 +25,12 @@ A result is a dictionary of columns, the same in every record (`explainrec_lab.d
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import pandas as pd
 import torch
 
 from explainrec_lab import __version__
@@ -40,6 +41,7 @@ from explainrec_lab.training import timed as timed
 # Some columns of a result, and all of them.
 Columns = dict[str, Any]
 Result = Columns
+Values: TypeAlias = Mapping[Any, float] | pd.Series
 
 # What every result says.
 NEEDED = {"data", "method", "measure", "value", "seed"}
@@ -48,6 +50,11 @@ NEEDED = {"data", "method", "measure", "value", "seed"}
 def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
     """Results that share columns; what a row says itself comes first."""
     return (shared | columns for columns in found)
+
+
+def rows_by(column: str, values: Values, **said: Any) -> Iterator[Columns]:
+    """One row for each of some values, whose names stand in a column of their own."""
+    return ({**said, column: name, "value": value} for name, value in values.items())
 
 
 def row(result: Result) -> Columns:

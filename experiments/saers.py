@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.record import Columns, Result, results, timed
+from experiments.record import Columns, Result, results, rows_by, timed
 from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
@@ -100,10 +100,9 @@ def _table(
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     """The paper's contests, and the same among items that training never saw."""
     draw = partial(contests, shop.parts.test, shop.dataset.interactions, seed=seed)
-    cold = data.cold_items(shop.parts)
     return {
         "all items": draw(negatives=NEGATIVES),
-        "cold items": draw(negatives=COLD_NEGATIVES, candidates=cold),
+        "cold items": draw(negatives=COLD_NEGATIVES, candidates=data.cold_items(shop.parts)),
     }
 
 
@@ -120,8 +119,8 @@ def scores_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
 def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
     """AUC, averaged over contests, for each scenario."""
     scores = model.scores()
-    for scenario, some in drawn.items():
-        yield {"measure": "AUC", "group": scenario, "value": sampled_auc(scores, some).mean()}
+    aucs = {scenario: sampled_auc(scores, some).mean() for scenario, some in drawn.items()}
+    yield from rows_by("group", aucs, measure="AUC")
 
 
 def trained(
@@ -243,9 +242,9 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 found = [*aucs_of(model, drawn), *rates_of(model, shop)]
                 found += health_of(model, shop.parts.test)
                 yield from results(found, data="boutique", purchases=purchases, **columns)
-            for method, rate in truth.references(shop.dataset, shop.parts).items():
-                columns = {"method": method, "measure": "hit rate", "value": rate, "seed": seed}
-                yield from results([columns], data="boutique", purchases=purchases)
+            known = truth.references(shop.dataset, shop.parts)
+            rates = rows_by("method", known, measure="hit rate")
+            yield from results(rates, data="boutique", purchases=purchases, seed=seed)
 
 
 def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
@@ -259,8 +258,7 @@ def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
 def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
     """Whether a model's attention lives; nothing of a model without one."""
     if isinstance(model, saers.SAERS) and model.fusion == "attention":
-        for name, value in saers.health(model, events).items():
-            yield {"measure": str(name), "value": float(value)}
+        yield from rows_by("measure", saers.health(model, events))
 
 
 def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:

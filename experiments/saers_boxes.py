@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.photo_attributes import judged, seen_classes
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, rows_by
 from experiments.relation import PAPER
 from experiments.saers import CPU
 from explainrec_lab import data, saers
@@ -53,7 +53,8 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
     Source: SAERS, §3.1; the truth is the boutique's.
     """
     for seed in range(seeds):
-        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=shown_at(seed))
+        unseen = seed + (seed >= CHOSEN_ON)  # pictures new to the network and to the settings
+        shop = data.load("boutique", items=ITEMS, size=CPU.size, seed=unseen)
         for variant, settings in NETWORKS.items():
             if seed and settings != CPU:
                 continue
@@ -63,16 +64,11 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
             right = accuracy(network, shop.catalogue)
             every = pd.Series({"mean": right.mean(), "lowest": right.min(), **right})
             row = {"method": "network", "variant": variant, **shared}
-            yield from results(_by_attribute("accuracy", every), **row)
+            yield from rows_by("attribute", every, measure="accuracy", **row)
             main = settings == CPU
             maps = boxes.MAPS if main else FEW
             table = boxes.table(network, shop, np.arange(BOXED), maps, references=main)
             yield from results(_boxes(table, variant), **shared)
-
-
-def shown_at(seed: int) -> int:
-    """Seed of the shop whose pictures are new to the network and to the settings."""
-    return seed if seed < CHOSEN_ON else seed + 1
 
 
 def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
@@ -92,10 +88,4 @@ def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
         for measure in ("iou", "pointing"):
             yield row | {"measure": measure, "attribute": "mean", "value": rows[measure].mean()}
             every = rows.groupby("attribute", sort=False)[measure].mean()
-            for columns in _by_attribute(measure, every):
-                yield row | columns
-
-
-def _by_attribute(measure: str, found: pd.Series) -> Iterator[Columns]:
-    for attribute, value in found.items():
-        yield {"measure": measure, "attribute": attribute, "value": value}
+            yield from rows_by("attribute", every, measure=measure, **row)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from experiments import photo_attributes
 from experiments.photo_attributes import SETTINGS
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, Result, results, rows_by
 from experiments.saers import CPU, VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
 from experiments.saers_search import searched
@@ -191,8 +191,8 @@ def named(model: saers.SAERS, shop: PhotoShop, schema: Schema) -> Iterator[Colum
     users, items = events.user[several], events.item[several]
     added = np.nanargmax(saers.answers(model, users, items, "contribution"), axis=1)
     share = np.bincount(added, minlength=len(schema.attributes)) / len(added)
-    for attribute, value in zip(schema.attributes, share, strict=True):
-        yield {"measure": "reason given", "attribute": attribute, "value": value}
+    reasons = dict(zip(schema.attributes, share, strict=True))
+    yield from rows_by("attribute", reasons, measure="reason given")
     if model.fusion == "attention":
         weighed = np.nanargmax(saers.answers(model, users, items, "attention"), axis=1)
         chance = (1 / shop.found.applies[items].sum(axis=1)).mean()

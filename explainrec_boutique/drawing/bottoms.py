@@ -198,8 +198,7 @@ def _draw_fly(canvas: Canvas, front: Cover) -> None:
 def _draw_pockets(canvas: Canvas, front: Cover) -> None:
     waist, hip = _waist(canvas.design), _hip(canvas.design)
     right = curve((waist - 10, TOP + BAND), (waist - 7, TOP + 30), (hip + 1, TOP + 33), count=9)
-    for pocket in both(right):
-        canvas.line(pocket, width=1.4, opacity=0.5, clip=front)
+    canvas.line(*both(right), width=1.4, opacity=0.5, clip=front)
     for seam in both(right - [2.2, -1.6]):
         canvas.stitch(seam, _thread(canvas), opacity=0.65, clip=front)
 

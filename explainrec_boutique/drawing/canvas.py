@@ -17,7 +17,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
 from ..design import Design, Scene
-from .fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window
+from .fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window, luminance
 from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
 
 OVERSAMPLE = 4
@@ -66,6 +66,7 @@ class Canvas:
         self.design, self.frame, self.has = design, frame, design.attributes
         self.fabric = Fabric(design, frame)
         self.main = self.fabric.main
+        self.lightness = luminance(self.main)
         turn = math.radians(design.scene.light)
         self.light = (on_grid(math.cos(turn)), on_grid(math.sin(turn)))
         self.image = self.backdrop = _backdrop(design.scene, frame.size)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .canvas import Canvas, Clip, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker, luminance
+from .fabric import BRIGHT, Colour, colour, darker
 from .geometry import Points, along, box, closed, curve, dashes, join, normals, unit
 from .last import Last, Upper
 
@@ -125,8 +125,7 @@ def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     inwards, k, wide = normals(edge), last.scale, 16 * last.scale
     flap = join(edge, (edge + wide * inwards)[::-1])
     canvas.cloth(flap, PANEL, colour=darker(canvas.main, 0.84), clip=side)
-    bright = luminance(canvas.main) < 0.7
-    lace = colour(0.96, 0.96, 0.95) if bright else colour(0.25, 0.25, 0.28)
+    lace = colour(0.96, 0.96, 0.95) if canvas.lightness < 0.7 else colour(0.25, 0.25, 0.28)
     eyelets, rim = edge + 0.72 * wide * inwards, edge - 1.5 * inwards
     for low, high in zip(eyelets[:-1], rim[1:], strict=True):
         canvas.line(join(low, high), width=1.9 * k, colour=lace, opacity=0.95)
@@ -162,8 +161,7 @@ def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
 
 
 def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
-    dark = luminance(canvas.main) > 0.3
-    tone = colour(0.18, 0.18, 0.20) if dark else colour(0.50, 0.50, 0.52)
+    tone = colour(0.18, 0.18, 0.20) if canvas.lightness > 0.3 else colour(0.50, 0.50, 0.52)
     panel = canvas.cloth(outline, PANEL, colour=tone, clip=side)
     low, high = outline.min(axis=0), outline.max(axis=0)
     ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
@@ -191,8 +189,7 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
 
 def _draw_straps(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     """A buckled strap: over the instep, as on a Mary Jane, or round a boot's ankle."""
-    dark = luminance(canvas.main) <= 0.25
-    tone = colour(0.47, 0.36, 0.27) if dark else darker(canvas.main, 0.66)
+    tone = colour(0.47, 0.36, 0.27) if canvas.lightness <= 0.25 else darker(canvas.main, 0.66)
     if last.boot:
         start, stop = last.at(0.475, 60), last.on_shaft(0.99, 54)
         middle = ((start[0] + stop[0]) / 2, max(start[1], stop[1]) + 5)

@@ -112,10 +112,10 @@ def ellipse(centre: Point, across: float, down: float, count: int = 20) -> Point
     return _circle(count) * np.array([across, down]) + np.asarray(centre)
 
 
-def star(centre: Point, outer: float, inner: float, tips: int = 5) -> Points:
-    """A star with one tip up."""
-    radius = np.where(np.arange(2 * tips) % 2, inner, outer)[:, None]
-    return _circle(2 * tips)[:, ::-1] * np.array([1.0, -1.0]) * radius + np.asarray(centre)
+def star(outer: float, inner: float) -> Points:
+    """A star round the origin, with one of its five tips up."""
+    radius = np.where(np.arange(10) % 2, inner, outer)[:, None]
+    return _circle(10)[:, ::-1] * np.array([1.0, -1.0]) * radius
 
 
 # ------------------------------------------------------------------ along a path
@@ -188,17 +188,13 @@ class Frame:
     Attributes:
         size: pixels of a picture's side.
         scale: pixels a cloth unit.
-        xx, xy, yx, yy, x0, y0: px = xx * x + xy * y + x0, py = yx * x + yy * y + y0.
+        turn, origin: a point (x, y) of the cloth falls on the pixel turn (x, y) + origin.
     """
 
     size: int
     scale: float
-    xx: float
-    xy: float
-    yx: float
-    yy: float
-    x0: float
-    y0: float
+    turn: Float[ndarray, "2 2"]
+    origin: Float[ndarray, " xy"]
 
     @classmethod
     def fit(cls, room: Points, pose: Pose, size: int) -> Frame:
@@ -209,30 +205,26 @@ class Frame:
             pose: its zoom is a share of the largest scale that fits, its position a share of
                 the slack (at most `WANDER`).
         """
-        turn, flip = math.radians(pose.rotation), -1.0 if pose.flip else 1.0
-        c, s = on_grid(math.cos(turn)), on_grid(math.sin(turn))
-        upright = cls(size, 1.0, flip * c, -s, flip * s, c, 0.0, 0.0)
-        turned = upright.to_pixels(room)
+        angle, flip = math.radians(pose.rotation), -1.0 if pose.flip else 1.0
+        c, s = on_grid(math.cos(angle)), on_grid(math.sin(angle))
+        turn = np.array([[flip * c, -s], [flip * s, c]])
+        turned = cls(size, 1.0, turn, np.zeros(2)).to_pixels(room)
         low, high = turned.min(axis=0), turned.max(axis=0)
         free = SIDE - 2 * MARGIN
         zoom = pose.zoom * float((free / (high - low)).min())
         slack = np.minimum((free - zoom * (high - low)) / 2, WANDER)
         middle = SIDE / 2 + slack * np.array([pose.across, pose.down])
-        pixel = size / SIDE
-        x0, y0 = (middle - zoom * (low + high) / 2) * pixel
-        k = zoom * pixel
-        return cls(size, k, flip * c * k, -s * k, flip * s * k, c * k, float(x0), float(y0))
+        k = zoom * (size / SIDE)
+        return cls(size, k, turn * k, (middle - zoom * (low + high) / 2) * (size / SIDE))
 
     def to_pixels(self, path: Points) -> Points:
-        x, y = path[:, 0], path[:, 1]
-        across, down = self.xx * x + self.xy * y + self.x0, self.yx * x + self.yy * y + self.y0
-        return np.stack([across, down], axis=1)
+        return path[:, :1] * self.turn[:, 0] + path[:, 1:] * self.turn[:, 1] + self.origin
 
     def cloth_grid(self) -> tuple[Float[ndarray, "height width"], Float[ndarray, "height width"]]:
         """Cloth coordinates (x, y) of all pixel centres, float32."""
         centres = np.arange(self.size) + 0.5
-        px, py = centres[None, :] - self.x0, centres[:, None] - self.y0
-        det = self.xx * self.yy - self.xy * self.yx
-        x = (self.yy * px - self.xy * py) / det
-        y = (self.xx * py - self.yx * px) / det
+        px, py = centres[None, :] - self.origin[0], centres[:, None] - self.origin[1]
+        (xx, xy), (yx, yy) = self.turn
+        det = xx * yy - xy * yx
+        x, y = (yy * px - xy * py) / det, (xx * py - yx * px) / det
         return x.astype(np.float32), y.astype(np.float32)

@@ -1,7 +1,7 @@
 """Brand marks: eight small shapes that say nothing about an item (unless a dial ties them)."""
 
 from .canvas import Canvas
-from .fabric import INK, WHITE, luminance
+from .fabric import INK, WHITE
 from .geometry import Point, Points, box, closed, curve, ellipse, join, star
 
 MARK = "mark"  # name of the brand mark's pixels among a canvas's masks
@@ -17,7 +17,7 @@ def draw_mark(canvas: Canvas, centre: Point, radius: float) -> None:
         cover = canvas.stroke(ring, width=0.42 * radius)
     else:
         cover = canvas.cover(*(part * radius + join(centre) for part in _SHAPES[name]))
-    canvas.paint(cover, INK if luminance(canvas.main) > 0.45 else WHITE, 0.95)
+    canvas.paint(cover, INK if canvas.lightness > 0.45 else WHITE, 0.95)
     canvas.mark(MARK, cover)
 
 
@@ -25,7 +25,7 @@ _SHAPES: dict[str, list[Points]] = {
     "bars": [box(-1, -0.8, 1, -0.2), box(-1, 0.2, 0.4, 0.8)],
     "dot": [ellipse((0, 0), 0.85, 0.85)],
     "triangle": [join((0, -1), (1, 0.8), (-1, 0.8))],
-    "star": [star((0, 0), 1.15, 0.47)],
+    "star": [star(1.15, 0.47)],
     "swoosh": [
         join(curve((-1.2, 0), (-0.4, 1.6), (1.4, -0.8)), curve((1.4, -0.8), (-0.2, 0.4), (-1.2, 0)))
     ],

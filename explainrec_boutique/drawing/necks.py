@@ -12,7 +12,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker, lighter, luminance, trim_of
+from .fabric import BRIGHT, Colour, colour, darker, lighter, trim_of
 from .geometry import Points, along, both, bow, box, curve, join, mirror, unit, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
@@ -164,16 +164,15 @@ def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 
 def _collar_tone(canvas: Canvas) -> Colour:
-    if canvas.design.detail >= 2 and luminance(canvas.main) < 0.8:
+    if canvas.design.detail >= 2 and canvas.lightness < 0.8:
         return colour(0.97, 0.97, 0.96)
-    return lighter(canvas.main, 0.14) if luminance(canvas.main) < 0.5 else darker(canvas.main, 0.92)
+    return lighter(canvas.main, 0.14) if canvas.lightness < 0.5 else darker(canvas.main, 0.92)
 
 
 def _draw_placket(canvas: Canvas, front: Cover, hem: float) -> None:
     seams = (vertical(x, 80, hem + 4) for x in (-4.5, 4.5))
     canvas.line(*seams, width=1.0, opacity=0.35, clip=front)
-    dark = luminance(canvas.main) < 0.75
-    button = lighter(canvas.main, 0.8) if dark else darker(canvas.main, 0.55)
+    button = lighter(canvas.main, 0.8) if canvas.lightness < 0.75 else darker(canvas.main, 0.55)
     for y in np.arange(96, hem - 3, 17):
         canvas.disc((0, y), 2.5, button)
         canvas.disc((0, y), 0.9, colour(0.3, 0.3, 0.3), 0.6)
@@ -274,8 +273,7 @@ SHAWL = join(
 
 def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
     """A shirt under the jacket."""
-    light = luminance(canvas.main) < 0.72
-    shirt = colour(0.95, 0.95, 0.95) if light else colour(0.35, 0.42, 0.52)
+    shirt = colour(0.95, 0.95, 0.95) if canvas.lightness < 0.72 else colour(0.35, 0.42, 0.52)
     canvas.cloth(neck.opening, Finish(depth=6, contrast=0.6, edge=0.2), colour=shirt)
     rim, far = bow(-15.5, SHOULDER + 2, 22, 13), bow(15.5, SHOULDER + 2, 7, 13)
     canvas.paint(canvas.cover(join(rim, far)), darker(shirt, 0.72))
@@ -289,7 +287,7 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         canvas.line(neck.whole_front, width=4.4, colour=trim_of(main), opacity=0.9)
         canvas.mark("lapel", canvas.stroke(neck.whole_front, width=17))
         return
-    tone = lighter(main, 0.10) if luminance(main) < 0.55 else darker(main, 0.95)
+    tone = lighter(main, 0.10) if canvas.lightness < 0.55 else darker(main, 0.95)
     for side in (join, mirror):
         _lay(canvas, neck, side(NOTCHED if neck.value == "notched" else SHAWL), front, HIGH, tone)
         if neck.value == "notched":
@@ -302,7 +300,7 @@ def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
     main = canvas.main
     canvas.line(vertical(0, end, hem + 4), width=1.3, opacity=0.55, clip=front)
     canvas.line(vertical(1.8, end, hem + 4), width=2.2, opacity=0.12, clip=front)
-    button = darker(main, 0.45) if luminance(main) > 0.3 else colour(0.58, 0.53, 0.45)
+    button = darker(main, 0.45) if canvas.lightness > 0.3 else colour(0.58, 0.53, 0.45)
     for y in np.arange(end + 7, hem - 8, 21):
         canvas.disc((-5, y), 2.9, button)
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)

@@ -142,13 +142,13 @@ def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
 
 
 def _draw_armholes(canvas: Canvas, cut: _Cut) -> None:
-    for seam in both(_armhole(cut)):
-        if cut.sleeve:
-            canvas.line(seam, width=1.3, opacity=0.28)
-        else:
-            canvas.line(seam, width=3.4, colour=trim_of(canvas.main), opacity=0.9)
-            canvas.line(seam, width=0.8, opacity=0.35)
-        canvas.mark("sleeves_length", canvas.stroke(seam, width=12 if cut.sleeve else 17))
+    seams = both(_armhole(cut))
+    if cut.sleeve:
+        canvas.line(*seams, width=1.3, opacity=0.28)
+    else:
+        canvas.line(*seams, width=3.4, colour=trim_of(canvas.main), opacity=0.9)
+        canvas.line(*seams, width=0.8, opacity=0.35)
+    canvas.mark("sleeves_length", canvas.stroke(*seams, width=12 if cut.sleeve else 17))
 
 
 def _draw_hem(canvas: Canvas, cut: _Cut, front: Cover) -> None:

@@ -59,8 +59,7 @@ class Popularity(Hyperparameters):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """One row, shared by all users; nothing is random."""
-        counts = torch.from_numpy(train.matrix.sum(axis=0)).float()
-        return counts.expand(train.n_users, -1)
+        return torch.from_numpy(train.matrix.sum(axis=0)).float().expand(train.n_users, -1)
 
 
 @dataclass(frozen=True)

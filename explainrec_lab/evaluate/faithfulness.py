@@ -166,8 +166,7 @@ def band(values: Float[ndarray, "step pair"]) -> Float[ndarray, "2 step"]:
     steps, pairs = values.shape
     if pairs == 0:
         return np.full((2, steps), np.nan)
-    rng = np.random.default_rng(0)
-    counts = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=1000)
+    counts = np.random.default_rng(0).multinomial(pairs, np.full(pairs, 1 / pairs), size=1000)
     return np.quantile(counts @ values.T / pairs, [0.025, 0.975], axis=0)
 
 
@@ -267,9 +266,8 @@ def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
         if not picture.is_floating_point():
             raise ValueError(f"images: dtype {picture.dtype}; needs floats (divide uint8 by 255)")
     for number, each in enumerate(context):
-        if len(each) != len(images[0]):
-            rows = f"{len(each)} rows for {len(images[0])} pairs"
-            raise ValueError(f"context: argument {number} has {rows}")
+        rows = f"{len(each)} rows for {len(images[0])} pairs"
+        require(len(each) == len(images[0]), f"context: argument {number} has {rows}")
 
 
 def _maps(
@@ -298,9 +296,8 @@ def _same_shapes(name: str, given: list[Tensor], images: list[Tensor]) -> list[T
 def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) -> None:
     check_least(patch=patch, steps=steps, per_step=per_step)
     there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
-    if steps * per_step > there:
-        asked = f"{steps} steps of {per_step} patches are more than the {there} patches of a pair"
-        raise ValueError(f"steps: {asked}; take fewer steps or smaller patches")
+    asked = f"{steps} steps of {per_step} patches are more than the {there} patches of a pair"
+    require(steps * per_step <= there, f"steps: {asked}; take fewer steps or smaller patches")
 
 
 # -------------------------------------------------------------------------- random weights

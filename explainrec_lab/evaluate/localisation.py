@@ -110,8 +110,7 @@ def densest_attribute(
         masks: bool `[event, attribute, height, width]`, part masks (`attribute_masks`).
     """
     regions = _array(masks).astype(bool)
-    some = np.ones((len(regions), *regions.shape[2:]), bool)
-    weights, _ = _checked(relevance, some, sign)
+    weights, _ = _checked(relevance, np.ones_like(regions.any(axis=1)), sign)
     inside = regions.reshape(*regions.shape[:2], -1).astype(np.float64)
     count = inside.sum(axis=2)
     return np.einsum("ep,eap->ea", weights, inside) / np.maximum(count, 1)

@@ -59,8 +59,7 @@ class Sets:
     @property
     def owners(self) -> Int[Tensor, " total"]:
         """The user behind each entry of `ids`."""
-        users = torch.arange(len(self), device=self.ids.device)
-        return users.repeat_interleave(self.sizes)
+        return torch.arange(len(self), device=self.ids.device).repeat_interleave(self.sizes)
 
     def rows(self, start: int, stop: int) -> Sets:
         """The sets of users start..stop-1."""
@@ -196,8 +195,7 @@ def diminishing_removal(
     survival = removal_survival(beta, max([1, *sizes.tolist()]))
     draw = torch.rand(len(sizes), generator=generator, dtype=torch.float64)
     # survival falls, so the draws below it are counted from its rising mirror image
-    removed = torch.searchsorted(-survival, -draw, right=False)
-    return removed.clamp(max=sizes)
+    return torch.searchsorted(-survival, -draw, right=False).clamp(max=sizes)
 
 
 @dataclass(frozen=True)

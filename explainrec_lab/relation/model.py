@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import RELATION_KINDS, Images, check_choice
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, check_choice, require
 from explainrec_lab.lrp import difference
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
@@ -142,8 +142,7 @@ class RelationModel(nn.Module):
         """
         if x_i.shape != x_j.shape or x_i.ndim != 2:
             raise ValueError(f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}")
-        factor = self.factor(user, kind, len(x_i))
-        return squared_length(difference(x_i, x_j), factor)
+        return squared_length(difference(x_i, x_j), self.factor(user, kind, len(x_i)))
 
     def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
         """The logit q - d: above zero, the pair is probably related."""
@@ -213,8 +212,7 @@ def check_pictures(**images: Tensor) -> None:
 @torch.no_grad()
 def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[Tensor, "item D"]:
     """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
-    if model.training:
-        raise ValueError("model: it is in training mode; call model.eval() first")
+    require(not model.training, "model: it is in training mode; call model.eval() first")
     parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
     x = [model.features(pixels(images[ids]).to(model.q.device)) for ids in parts]
     return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=model.q.device)

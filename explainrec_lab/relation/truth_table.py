@@ -96,8 +96,7 @@ def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
 
 def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
     """Grad-CAM at the end of all convolutions."""
-    layer = network(model).convolutions
-    return attribution.grad_cam(model, asked, layer=layer)[:2]
+    return attribution.grad_cam(model, asked, layer=network(model).convolutions)[:2]
 
 
 def network(model: nn.Module) -> Backbone:
@@ -265,8 +264,7 @@ def truth_table(
                 hits = _hits_of(density, reasons.T.ravel(), there)
                 table.loc[: len(items) - 1, "densest"] = hits
             tables.append(table.assign(method=name, truth=of, mask=mask))
-    whole = pd.concat(tables, ignore_index=True).dropna(subset="area")
-    return whole.join(asked, on="pair")
+    return pd.concat(tables, ignore_index=True).dropna(subset="area").join(asked, on="pair")
 
 
 def _hits_of(

@@ -297,6 +297,8 @@ def attention(trace: Trace, call: Call) -> Tensor:
     query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
     if of["dropout_p"]:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
+    if type(mask) not in (type(None), Tensor, torch.nn.Parameter):
+        raise call.refuse(f"its mask is a {type(mask).__name__}; give a plain tensor")
     with torch.no_grad():
         out = call.run()
     with trace.watch:

@@ -32,8 +32,8 @@ ROWS: list[tuple[t.Treatment, str]] = [
     (t.move, """
         view reshape flatten unflatten ravel squeeze unsqueeze permute transpose t T mT H mH
         movedim moveaxis swapaxes swapdims contiguous clone to long int float double half bfloat16
-        type type_as as_strided expand expand_as repeat repeat_interleave tile split
-        split_with_sizes chunk tensor_split unbind iter narrow select getitem index_select gather take
+        type type_as as_strided expand expand_as repeat repeat_interleave tile split chunk
+        split_with_sizes tensor_split unbind iter narrow select getitem index_select gather take
         take_along_dim masked_select flip fliplr flipud roll rot90 view_as reshape_as atleast_1d
         atleast_2d atleast_3d broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle unfold
         fold tril triu diagonal diag real cpu cuda dropout alpha_dropout feature_dropout

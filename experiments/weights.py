@@ -21,6 +21,7 @@ from explainrec_lab import __version__, data, relation
 from explainrec_lab.data.contracts import Dataset, present, require
 from explainrec_lab.data.store import whole_file
 from explainrec_lab.evaluate.truth import rule_holds
+from explainrec_lab.relation import RelationModel, Split
 from explainrec_lab.relation.train import recipe as relation_recipe
 from explainrec_lab.settings import Network, Relation
 from explainrec_lab.vision import folded, naming
@@ -59,9 +60,7 @@ def relation_network() -> None:
     _write("relation", model, key, CPU, unseen, lambda: relation_scores(model, shop, split))
 
 
-def relation_scores(
-    model: relation.RelationModel, shop: Dataset, split: relation.Split
-) -> dict[str, float]:
+def relation_scores(model: RelationModel, shop: Dataset, split: Split) -> dict[str, float]:
     """Accuracy on pairs of unseen items: against what was recorded, and against the rule."""
     pairs = relation.test_pairs(split.test, SEED)
     predicted = relation.logits_of(model, present("images", shop.catalogue.images), pairs) > 0
@@ -87,7 +86,7 @@ def write() -> None:
 
 def _write(
     name: str,
-    model: relation.RelationModel | naming.Naming,
+    model: RelationModel | naming.Naming,
     key: str,
     settings: Relation | Network,
     unseen: int,

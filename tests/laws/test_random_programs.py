@@ -2,7 +2,7 @@
 
 Hypothesis draws a program (`random_programs.py`), an independent propagation interprets its
 description in float64 (`oracles/naive_programs.py`), and `lrp.relevance` follows the PyTorch code.
-200 programs by default; the nightly setting tries 2,000:
+300 programs by default; the nightly setting tries 2,000:
 
     python -m pytest tests/laws/test_random_programs.py --hypothesis-profile=nightly
 """
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from explainrec_lab import lrp
 
-PROGRAMS = max(200, settings().max_examples)
+PROGRAMS = max(300, settings().max_examples)
 law = settings(
     max_examples=PROGRAMS,
     deadline=None,

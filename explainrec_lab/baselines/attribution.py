@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import check_least, require
 from explainrec_lab.lrp.relevance import Output, select
 
 Model = Callable[..., Any]
@@ -50,8 +51,7 @@ def integrated_gradients(
 
     Source: Sundararajan et al. 2017, Eq. 1.
     """
-    if steps < 1:
-        raise ValueError(f"steps: {steps} must be at least 1")
+    check_least(steps=steps)
     one_point = len(_as_tuple(inputs)[0]) if len(inputs) else None  # keeps integer inputs' size
     return _attributed(
         "IntegratedGradients", model, inputs, output, n_steps=steps, internal_batch_size=one_point
@@ -78,8 +78,7 @@ def grad_cam(
     from captum.attr import LayerAttribution, LayerGradCam
 
     floats, value = _explained(model, inputs, output)
-    if layer not in model.modules():
-        raise ValueError("layer: it is no part of the model")
+    require(layer in model.modules(), "layer: it is no part of the model")
     maps = LayerGradCam(value, layer).attribute(floats, relu_attributions=True)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or len(maps) != sum(map(len, floats)):
         needed = f"{len(floats)} images of {len(floats[0])} samples, all in one call"
@@ -116,13 +115,12 @@ def _explained(
 ) -> tuple[tuple[Tensor, ...], Callable[..., Tensor]]:
     """The floating inputs, and the value to explain as a function of these alone."""
     given = _as_tuple(inputs)
-    if isinstance(model, nn.Module) and model.training:
-        raise ValueError("model: is in training mode; call model.eval() first")
-    if len({len(x) for x in given}) != 1:
-        raise ValueError(f"inputs: {[len(x) for x in given]} samples; all need the same number")
+    training = isinstance(model, nn.Module) and model.training
+    require(not training, "model: is in training mode; call model.eval() first")
+    sizes = [len(x) for x in given]
+    require(len(set(sizes)) == 1, f"inputs: {sizes} samples; all need the same number")
     leaves = tuple(x.detach().clone().requires_grad_() for x in given if x.is_floating_point())
-    if not leaves:
-        raise ValueError("inputs: none is floating point, so none can have relevance")
+    require(leaves, "inputs: none is floating point, so none can have relevance")
 
     def value(*floats: Tensor) -> Tensor:
         moving = iter(floats)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import Interactions, check_ids, check_least
+from explainrec_lab.data.contracts import Interactions, check_ids, check_least, require
 
 Vectors = Float[Tensor, "item m"]
 
@@ -173,9 +173,8 @@ class DeepStyle(Seeing):
     ) -> None:
         rng = generator(seed)
         super().__init__(n_users, features, d, rng)
-        if category.shape != (self.n_items,):
-            shape = tuple(category.shape)
-            raise ValueError(f"category: shape {shape}; needs one a picture, ({self.n_items},)")
+        shape, one_each = tuple(category.shape), (self.n_items,)
+        require(shape == one_each, f"category: shape {shape}; needs one a picture, {one_each}")
         self.register_buffer("category", category)
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)
@@ -221,8 +220,8 @@ def projection(rows: int, columns: int, rng: torch.Generator) -> nn.Parameter:
 
 def check_features(features: Tensor) -> Vectors:
     """Return `features` if they are one finite vector an item; else a ValueError."""
-    if features.ndim != 2 or not features.shape[1]:
-        raise ValueError(f"features: shape {tuple(features.shape)}; needs [item, m]")
-    if not torch.isfinite(features).all():
-        raise ValueError("features: not all finite; look at the network that they come from")
+    shape = tuple(features.shape)
+    require(len(shape) == 2 and shape[1], f"features: shape {shape}; needs [item, m]")
+    finite = torch.isfinite(features).all()
+    require(finite, "features: not all finite; look at the network that they come from")
     return features

@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 from torch import Tensor
 
-from explainrec_lab.data.contracts import Interactions, check_ids
+from explainrec_lab.data.contracts import Interactions, check_ids, check_least, require
 
 Scores: TypeAlias = Float[Tensor, "user item"]
 Lists: TypeAlias = Int[Tensor, "user k"]
@@ -54,11 +54,11 @@ def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) 
 
 def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None = None) -> Scores:
     """Scores that are -inf where an item is excluded, and only there; all fit together."""
-    if scores.ndim != 2 or not scores.shape[1]:
-        raise ValueError(f"scores: shape {tuple(scores.shape)}; needs [user, item]")
+    shape = tuple(scores.shape)
+    require(len(shape) == 2 and shape[1], f"scores: shape {shape}; needs [user, item]")
     for name, matrix in (("exclude", exclude), ("relevant", relevant)):
-        if matrix is not None and matrix.shape != (shape := tuple(scores.shape)):
-            raise ValueError(f"{name}: shape {matrix.shape}, but scores have {shape}")
+        given = shape if matrix is None else matrix.shape
+        require(given == shape, f"{name}: shape {given}, but scores have {shape}")
     if scores.amin(dim=1).isnan().any():
         count = f"{int(scores.isnan().sum())} of {scores.numel()}"
         raise ValueError(f"scores: {count} are nan; did the training diverge?")
@@ -81,9 +81,9 @@ def _best(scores: Scores, k: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _check_different(name: str, what: str, lists: Int[ndarray, "row n"]) -> None:
-    ordered = np.sort(lists, axis=1)
-    if (rows := np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))).size:
-        raise ValueError(f"{name}: {what} {rows[0]} has an item twice; give each once")
+    twice = (np.diff(np.sort(lists, axis=1)) == 0).any(axis=1)
+    bad = f"{what} {twice.argmax() if len(twice) else 0}"
+    require(not twice.any(), f"{name}: {bad} has an item twice; give each once")
 
 
 def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
@@ -98,10 +98,10 @@ def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
 
     Source: RecoNet, §5.1.
     """
-    if ranked.ndim != 2 or len(ranked) != relevant.shape[0]:
-        lists = f"{relevant.shape[0]} users, [user, k]"
-        raise ValueError(f"ranked: shape {tuple(ranked.shape)}; needs a list for each of {lists}")
-    items = check_ids("ranked", ranked.cpu().numpy(), relevant.shape[1], "item")
+    (users, n_items), shape = relevant.shape, tuple(ranked.shape)
+    wanted = f"needs a list for each of {users} users, [user, k]"
+    require(len(shape) == 2 and shape[0] == users, f"ranked: shape {shape}; {wanted}")
+    items = check_ids("ranked", ranked.cpu().numpy(), n_items, "item")
     _check_different("ranked", "user", items)
     hits = np.take_along_axis(relevant.toarray(), items, axis=1) != 0
     return _recall(hits, np.asarray((relevant != 0).sum(axis=1)))
@@ -139,8 +139,7 @@ def mean_recall(
     share = (level & good[cut]).sum(dim=1, keepdim=True) / level.sum(dim=1, keepdim=True)
     hits[cut] = torch.where(values[cut] == last, share.double(), hits[cut])
     count = np.count_nonzero(good.cpu().numpy(), axis=1)
-    if not count.any():
-        raise ValueError("relevant: no user has an item to find; hold some out")
+    require(count.any(), "relevant: no user has an item to find; hold some out")
     return np.nanmean(_recall(hits.cpu().numpy(), count), axis=0)
 
 
@@ -225,15 +224,12 @@ def contests(
         ValueError: nothing to find, numbers below 1, unknown items, or a user with fewer
             candidates than negatives.
     """
-    for name, number in (("negatives", negatives), ("repeats", repeats)):
-        if number < 1:
-            raise ValueError(f"{name}: {number} must be at least 1")
+    check_least(negatives=negatives, repeats=repeats)
     allowed = np.full(held_out.n_items, candidates is None)
     if candidates is not None:
         allowed[check_ids("candidates", candidates, held_out.n_items, "item")] = True
     events = np.flatnonzero(allowed[held_out.item])
-    if not len(events):
-        raise ValueError("held_out: no event of a candidate item, so there is nothing to find")
+    require(len(events), "held_out: no event of a candidate item, so there is nothing to find")
     rng = np.random.default_rng(seed)
     chosen = np.resize(rng.permutation(events), repeats)
     user = held_out.user[chosen]
@@ -277,8 +273,7 @@ def sampled_ndcg(scores: Scores, drawn: Contests, N: int) -> Float[ndarray, "con
     Source: SAERS, §4.1.
     """
     size = drawn.negatives.shape[1] + 1
-    if not 1 <= N <= size:
-        raise ValueError(f"N: {N} is outside 1..{size}, the items of a contest")
+    require(1 <= N <= size, f"N: {N} is outside 1..{size}, the items of a contest")
     above, tied = _beaten_by(scores, drawn)
     gains = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, N + 2)))])
     cut = np.arange(1, N + 1)

@@ -24,14 +24,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    check_ids,
-    check_least,
-    present,
-    require,
-)
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, check_ids, present, require
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
@@ -215,7 +208,7 @@ class Explanation:
 def explain(
     model: RecoNet, profile: Sets, item: int, reference: Profile | None = None
 ) -> Explanation:
-    """Relevance of each feature of one profile for one item.
+    """Relevance of each feature of one profile for one item, highest first; ties by lot.
 
     Args:
         reference: an average profile, such as `mean_profile` gives. With it, the explanation
@@ -256,7 +249,7 @@ def explain_many(
     length.
 
     Returns:
-        Feature ids (-1 past the end of a profile) and relevances Z, best first.
+        Feature ids (-1 past the end of a profile) and relevances Z, best first; ties by lot.
 
     Raises:
         ValueError: a model with a hidden layer, an item outside the catalogue, items that are not
@@ -264,15 +257,16 @@ def explain_many(
     """
     if model.hidden is not None:
         raise ValueError("model: only the one-layer model has a closed form; use explain()")
-    check_least(best=best)
+    require(best >= 1, f"best: {best} must be at least 1")
     wanted, row = items_of(model.space, profiles, items, many=True).unique(return_inverse=True)
     ids, Z = torch.full((*row.shape, best), -1), torch.zeros(*row.shape, best)
     nothing = model.space.m  # one more column, for the padding of short profiles
     P = (model.W[wanted] @ F.pad(model.Q, (0, 0, 0, 1)).T).float()
-    P[:, nothing] = -torch.inf
+    P[:, nothing], lots = -torch.inf, torch.Generator().manual_seed(0)
     for who in profiles.sizes.argsort().split(AT_ONCE) if row.numel() else ():
         own = pad_sequence([profiles[u] for u in who], batch_first=True, padding_value=nothing)
         own = F.pad(own, (0, best), value=nothing)[:, None]
+        own = own[..., torch.randperm(own.shape[-1], generator=lots)]
         at = own + (nothing + 1) * row[who, :, None]
         score, place = P.view(-1).index_select(0, at.view(-1)).view(at.shape).topk(best)
         there = score > -torch.inf

@@ -14,16 +14,18 @@ from explainrec_lab.reconet.model import RecoNet
 def recommend(
     model: RecoNet, profile: Sets, k: int = 10
 ) -> tuple[Int[Tensor, " k"], Float[Tensor, " k"]]:
-    """The k items with the highest activation that the profile does not hold yet, best first.
+    """The k items with the highest activation that the profile does not hold yet, best first; ties
+    by lot (`evaluate.ranking.top_k`).
 
-    Works for users the model has never seen: nothing is trained.
+    Works for users the model has never seen: nothing is trained. An empty profile is refused, since
+    all items score alike; so is a k beyond the items that are left.
 
     Returns:
         items, activations.
 
     Raises:
-        ValueError: k is larger than the number of items left, or the profile is empty, holds an
-            unknown feature or is a batch of several.
+        ValueError: k is outside 1..items left, or the profile is empty, holds an unknown feature
+            or is a batch of several.
     """
     model.space.check_one(profile, "recommend for")
     y = model(profile)

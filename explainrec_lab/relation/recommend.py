@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from explainrec_lab.data.contracts import check_ids
+from explainrec_lab.data.contracts import check_ids, require
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Ids, RelationModel
@@ -29,7 +29,10 @@ def recommend(
     candidates: Int[Tensor, " candidate"] | Int[ndarray, " candidate"],
     k: int = 10,
 ) -> tuple[Int[Tensor, "*query k"], Float[Tensor, "*query k"]]:
-    """The k candidates that are most probably related to each query item, best first.
+    """The k candidates that are most probably related to each query item, best first; ties by lot
+    (`evaluate.ranking.top_k`).
+
+    A user without a history is `NEW_USER`. A k beyond the candidates that are left is refused.
 
     Args:
         x: features of all items (`features_of`).
@@ -43,22 +46,21 @@ def recommend(
 
     Raises:
         ValueError: an empty category, an unknown item, user or kind, a candidate given twice,
-            features that are not finite, or k out of range.
+            features that are not finite, or k outside 1..candidates left.
 
     Source: §3.4, Eq. 5.
     """
     shape = torch.as_tensor(query).shape
     queries = _checked("query", query, x).reshape(-1)
     candidates = _checked("candidates", candidates, x)
-    if not len(candidates):
-        raise ValueError("candidates: the category is empty")
-    if len(candidates.unique()) < len(candidates):
-        raise ValueError("candidates: some item stands there twice")
+    require(len(candidates), "candidates: the category is empty")
+    once = len(candidates.unique()) == len(candidates)
+    require(once, "candidates: some item stands there twice; give each once")
     users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
-    if len(users) not in (1, len(queries)):
-        raise ValueError(f"user: {len(users)} of them for {len(queries)} queries")
-    users = users.expand(len(queries))
-    d = x.new_empty(len(queries), len(candidates))
+    n = len(queries)
+    require(len(users) in (1, n), f"user: {len(users)} of them for {n} queries; give one or {n}")
+    users = users.expand(n)
+    d = x.new_empty(n, len(candidates))
     for one in users.unique():
         rows = users == one
         factor = model.metric.factor(one.reshape(1), kinds)[0]

@@ -176,7 +176,8 @@ def explain(
 ) -> Explanation:
     """The three parts: where on the picture, which attribute and class, and how much.
 
-    An item without attributes has an explanation of length 0.
+    Attributes that weigh the same stand in an order drawn by lot. An item without attributes has an
+    explanation of length 0.
 
     Args:
         found: what the network saw in the catalogue's pictures.

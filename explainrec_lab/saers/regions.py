@@ -175,7 +175,8 @@ def segment(maps: Maps, threshold: float = THRESHOLD) -> Masks:
 
 
 def brightest(maps: Maps, share: float) -> Masks:
-    """The fewest pixels that hold `share` of a map's sum; all of them where the map is zero.
+    """The fewest pixels that hold `share` of a map's sum; all of them where the map is zero. Pixels
+    that tie with the dimmest of them are in too: none is chosen by its place.
 
     Raises:
         ValueError: a share outside 0..1, or maps that are negative or not finite.
@@ -183,11 +184,11 @@ def brightest(maps: Maps, share: float) -> Masks:
     require(0 < share <= 1, f"share: {share} must be above 0 and at most 1")
     _check_finite(maps)
     require(not bool((maps < 0).any()), "maps: negative values; take the positive part first")
-    values, order = maps.flatten(-2).sort(dim=-1, descending=True, stable=True)
+    values = maps.flatten(-2).sort(dim=-1, descending=True).values
     before = values.cumsum(dim=-1) - values
-    needed = before < share * values.sum(dim=-1, keepdim=True)
-    kept = torch.zeros_like(needed).scatter(-1, order, needed).view(maps.shape)
-    return kept | (maps.amax(dim=(-2, -1), keepdim=True) <= 0)
+    needed = (before < share * values.sum(dim=-1, keepdim=True)) & (values > 0)
+    least = values.masked_fill(~needed, torch.inf).amin(dim=-1)[..., None, None]
+    return (maps >= least) | (maps.amax(dim=(-2, -1), keepdim=True) <= 0)
 
 
 def largest_region(masks: Masks) -> Masks:

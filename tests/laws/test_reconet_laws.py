@@ -284,6 +284,36 @@ def test_recommendations_are_the_best_items_that_the_user_has_not(seed: int) -> 
         recommend(model, profile, k=0)
 
 
+def blank(dataset: Dataset) -> RecoNet:
+    """A model to which everything is alike."""
+    model = model_of(dataset)
+    with torch.no_grad():
+        model.W.zero_()
+    return model
+
+
+def test_a_model_that_knows_nothing_favours_no_id() -> None:
+    """It recommends, and gives as reasons, what the lot says: all there is, not the first ones."""
+    dataset = shop(4, items=30)
+    model, profile = blank(dataset), profiles_of(dataset).rows(0, 1)
+    left = 30 - len(dataset.interactions.history(0))
+    items = recommend(model, profile, left)[0].tolist()
+    assert sorted(items) == sorted(set(range(30)) - set(dataset.interactions.history(0).tolist()))
+    assert recommend(model, profile, 3)[0].tolist() == items[:3] != sorted(items)[:3]
+    reasons = explain(model, profile, 1).features.tolist()
+    assert sorted(reasons) == sorted(profile.ids.tolist()) not in (reasons, reasons[::-1])
+    ids, _ = explain_many(model, profile, np.array([[1]]), best=len(reasons))
+    assert sorted(ids[0, 0].tolist()) == sorted(reasons) != ids[0, 0].tolist()
+
+
+def test_a_model_that_diverged_recommends_nothing() -> None:
+    model, profile = model_of(shop()), profiles_of(shop()).rows(0, 1)
+    with torch.no_grad():
+        model.W[3] = torch.nan
+    with pytest.raises(ValueError, match="scores: 1 of 9 are nan; did the training diverge"):
+        recommend(model, profile, 1)
+
+
 # --------------------------------------------------------------------------- explanation
 
 

@@ -58,6 +58,21 @@ def test_a_higher_threshold_or_a_smaller_share_keeps_less(
 
 
 @settings(deadline=None, max_examples=30)
+@given(seed=seeds, share=st.floats(0.01, 1.0))
+def test_no_pixel_is_kept_for_its_place(seed: int, share: float) -> None:
+    """Maps of three levels, where most pixels tie with the dimmest that is needed."""
+    rng = np.random.default_rng(seed)
+    levels = torch.from_numpy(rng.integers(3, size=(4, 5, 6)).astype(np.float64))
+    turn = torch.from_numpy(rng.permutation(30))
+    kept = saers.brightest(levels, share)
+    moved = saers.brightest(levels.flatten(1)[:, turn].view(4, 5, 6), share)
+    assert torch.equal(moved, kept.flatten(1)[:, turn].view(4, 5, 6))
+    held, whole = (each.sum(dim=(-2, -1)) for each in (levels * kept, levels))
+    assert (held >= share * whole - 1e-9).all()
+    assert saers.brightest(torch.ones(1, 5, 6), share).all()
+
+
+@settings(deadline=None, max_examples=30)
 @given(seed=seeds)
 def test_a_larger_box_pools_no_less(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -52,6 +52,14 @@ def naive_change(
     return score(model, left, item, divisor) - score(model, ids, item, len(ids))
 
 
+def test_a_score_that_never_moves_gives_no_feature_a_turn_for_its_place() -> None:
+    for search in (removal.greedy_removal, removal.best_removal):
+        gone, change = search(lambda masks: torch.zeros(len(masks)), 12, 3)
+        assert change == 0
+        assert len(set(gone)) == 3
+        assert sorted(gone) not in ([0, 1, 2], [9, 10, 11])
+
+
 @few
 @given(seeds, averages, layers)
 @pytest.mark.oracle("reconet", "removal-change")

@@ -140,7 +140,7 @@ def test_any_torchvision_classifier_serves(name: str) -> None:
     ("asked", "message"),
     [
         ({"name": "vgg17"}, "name: 'vgg17' is no classifier of torchvision"),
-        ({"name": "vit_b_16"}, "name: this network has no convolutional part"),
+        ({"name": "inception_v3"}, "name: it takes no pictures of 64 pixels"),
         ({"width": 0.0}, "width: 0.0 must be above 0"),
         ({"width": 0.5, "name": "alexnet"}, "width: 0.5 .* compact from scratch, not 'alexnet'"),
         ({"width": 0.1, "stride": 3}, "stride: 3 cannot be had, 2 can; use a power of 2"),
@@ -264,6 +264,18 @@ def test_a_bad_recommendation_is_named(asked: dict[str, Any], message: str) -> N
 def test_a_query_is_not_recommended_to_itself() -> None:
     items, _ = relation.recommend(model(), shelf(), torch.arange(9), 0, 0, torch.arange(9), 8)
     assert not (items == torch.arange(9)[:, None]).any()
+
+
+def test_twins_of_the_query_are_recommended_and_the_query_never() -> None:
+    """All have the same picture, so that all distances are 0; the list is one order for any k."""
+    twins = torch.ones(9, 6)
+    items, p = relation.recommend(model(), twins, torch.arange(9), 0, 0, torch.arange(9), 8)
+    assert not (items == torch.arange(9)[:, None]).any()
+    assert all(len(set(row)) == 8 for row in items.tolist())
+    assert torch.unique(p).numel() == 1
+    few, _ = relation.recommend(model(), twins, torch.arange(9), 0, 0, torch.arange(9), 3)
+    assert torch.equal(few, items[:, :3])
+    assert items[8, :3].tolist() != [0, 1, 2]
 
 
 def test_queries_may_have_users_of_their_own() -> None:

@@ -21,8 +21,17 @@ from saers_toys import (
 )
 from toys import shop
 
-from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
-from explainrec_lab.data import Interactions
+from explainrec_lab.baselines.visual import (
+    BPRMF,
+    JRL,
+    VBPR,
+    DeepStyle,
+    PopRank,
+    Random,
+    Ranker,
+    Untrained,
+)
+from explainrec_lab.data import Interactions, Split
 from explainrec_lab.saers import (
     EXPLAINERS,
     SAERS,
@@ -31,6 +40,7 @@ from explainrec_lab.saers import (
     Triples,
     answers,
     explain,
+    recommend,
     train,
 )
 from explainrec_lab.saers.regions import standardised
@@ -44,6 +54,35 @@ def bought(pairs: list[tuple[int, int]], users: int = N_USERS) -> Interactions:
     events = pd.DataFrame(pairs, columns=["user", "item"])
     people = pd.DataFrame({"id": range(users)})
     return Interactions.from_frame(events, users=people, n_items=N_ITEMS)
+
+
+# --------------------------------------------------------------------------- recommendation
+
+
+def parts(train: list[tuple[int, int]], development: list[tuple[int, int]]) -> Split:
+    return Split(bought(train), bought(development), bought([]))
+
+
+def test_a_list_holds_no_item_that_she_has_whatever_the_scores() -> None:
+    own = [(user, item) for user in range(N_USERS) for item in (0, 3)]
+    split = parts(own, [(user, 5) for user in range(N_USERS)])
+    for level in (0.0, -torch.inf):
+        model = Untrained(torch.full((N_USERS, N_ITEMS), level))
+        lists = recommend(model, split, k=N_ITEMS - 3)
+        assert (np.sort(lists) == np.setdiff1d(np.arange(N_ITEMS), [0, 3, 5])).all()
+        np.testing.assert_array_equal(recommend(model, split, k=2), lists[:, :2])
+
+
+def test_lists_that_nothing_is_known_for_are_refused() -> None:
+    split = parts([(user, 0) for user in range(N_USERS)], [])
+    model = PopRank(split.train)
+    with pytest.raises(ValueError, match=r"k: 11 is outside 1\.\.10, the items left in row 0"):
+        recommend(model, split, k=11)
+    everything = parts([(user, item) for user in range(N_USERS) for item in range(N_ITEMS)], [])
+    with pytest.raises(ValueError, match=r"k: 1 is outside 1\.\.0, the items left in row 0"):
+        recommend(model, everything, k=1)
+    with pytest.raises(ValueError, match="split: user 2 has none to train on, the model knows"):
+        recommend(model, parts([(0, 0), (1, 1), (3, 3), (4, 0), (5, 1)], [(2, 1)]), k=1)
 
 
 # --------------------------------------------------------------------------- triples

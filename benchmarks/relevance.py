@@ -2,7 +2,8 @@
 
     python benchmarks/relevance.py
 
-And chapter 1's heatmaps of a pair, by its default rule, over forward passes of the two pictures.
+And chapter 1's heatmaps of a pair, by its default rule, over forward passes of the two pictures;
+and a vision transformer's, by AttnLRP, CP-LRP and, where it is installed, by autolrp's AttnLRP.
 
 One JSON line a result. All methods take turns in one process on one thread, in CPU time, and the
 ratio to gradient x input is taken within each round; its median counts. Who is right where is a
@@ -12,6 +13,7 @@ matter of tests: `tests/oracles/test_lrp_peers.py`, `test_lrp_programs.py`, `tes
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -48,8 +50,10 @@ LAYERS = [*composites.layer_map_base(1e-6), (types.Linear, rules.Epsilon(1e-6))]
 ZENNIT_EPSILON = composites.LayerMapComposite(LAYERS)
 EPSILON, BOX = lrp.Epsilon(1e-6), lrp.epsilon_gamma_box(LOW, HIGH)
 ZENNIT_BOX = composites.EpsilonGammaBox(LOW, HIGH)
+CP = lrp.Composite(rest=EPSILON, attention="CP-LRP")
 BASE = "gradient x input"
-METHODS: dict[str, Callable[[nn.Module, Tensor], object]] = {
+Methods = dict[str, Callable[[nn.Module, Tensor], object]]
+METHODS: Methods = {
     BASE: gradient_times_input,
     "epsilon": lambda model, x: lrp.relevance(model, x, 0, EPSILON),
     "epsilon, ledger": lambda model, x: lrp.relevance(model, x, 0, EPSILON, ledger=True),
@@ -59,6 +63,19 @@ METHODS: dict[str, Callable[[nn.Module, Tensor], object]] = {
     "zennit epsilon": partial(by_zennit, ZENNIT_EPSILON),
     "zennit epsilon-gamma-box": partial(by_zennit, ZENNIT_BOX),
 }
+
+
+def by_autolrp(model: nn.Module, x: Tensor) -> Tensor:
+    import autolrp
+
+    wrapped, rules = autolrp.tensor(x.clone()), {**autolrp.BASE, **autolrp.ATTNLRP}
+    model(wrapped)[:, 0].sum().lrp(config=autolrp.LRPConfig(rule=rules))
+    return wrapped.relevance
+
+
+ATTENTION = {BASE: METHODS[BASE], "AttnLRP": METHODS["epsilon"]}
+ATTENTION["CP-LRP"] = partial(lrp.relevance, output=0, rule=CP)
+ATTENTION |= {"autolrp AttnLRP": by_autolrp} if find_spec("autolrp") else {}
 
 
 def of_a_pair(rounds: int) -> None:
@@ -74,6 +91,19 @@ def of_a_pair(rounds: int) -> None:
         say("pair", ratio, "x two forward passes", batch=batch, rounds=rounds)
 
 
+def compare(name: str, model: nn.Module, methods: Methods, *batches: int) -> None:
+    """Cost of each method over gradient x input, a line a batch size."""
+    for batch in batches:
+        x = torch.rand(batch, 3, 224, 224) * (HIGH - LOW) + LOW
+        runs: dict[str, Action] = {key: partial(m, model, x) for key, m in methods.items()}
+        seconds = in_turns(runs, ROUNDS)
+        ratios = seconds.div(seconds[BASE], axis=0).round(3)
+        for method in methods:
+            some = {"range": [*ratios[method].agg(["min", "max"])], "rounds": ROUNDS}
+            some |= {"batch": batch, "cpu_seconds": seconds[method].median()}
+            say(f"{name}, {method}", ratios[method].median(), "x gradient x input", **some)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=UserWarning)
@@ -83,16 +113,10 @@ def main() -> None:
     for layer in model.modules():
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # captum refuses those in place
-    for batch in BATCHES:
-        x = torch.rand(batch, 3, 224, 224) * (HIGH - LOW) + LOW
-        runs: dict[str, Action] = {name: partial(m, model, x) for name, m in METHODS.items()}
-        seconds = in_turns(runs, ROUNDS)
-        ratios = seconds.div(seconds[BASE], axis=0).round(3)
-        for name in METHODS:
-            extremes = [*ratios[name].agg(["min", "max"])]
-            some = {"method": name, "batch": batch, "rounds": ROUNDS, "range": extremes}
-            some["cpu_seconds"] = seconds[name].median()
-            say("cost", ratios[name].median(), "x gradient x input", **some)
+    compare("vgg16", model, METHODS, *BATCHES)
+    model = models.vit_b_16(weights=None).eval()
+    nn.init.normal_(model.heads.head.weight)  # zeros would explain nothing
+    compare("vit_b_16", model, ATTENTION, *BATCHES[:2])
 
 
 if __name__ == "__main__":

@@ -278,13 +278,10 @@ class Features:
             raise ValueError(f"{column.name}: {told}; give lists, as .str.split({between!r}) does")
         lists = [cell.split(between) if isinstance(cell, str) else cell for cell in cells]
         pairs = [(row, worded(each)) for row, members in enumerate(lists) for each in members]
-        known = [(row, name) for row, name in pairs if name is not None]
-        place = {name: n for n, name in enumerate(sorted({name for _, name in known}))}
-        rows, columns = [row for row, _ in known], [place[name] for _, name in known]
-        matrix = _ones(
-            np.array(rows, int), np.array(columns, int), (len(cells), len(place)), np.int8
-        )
-        return cls(tuple(f"{word}: {name}" for name in place), matrix)
+        known = sorted((f"{word}: {name}", row) for row, name in pairs if name is not None)
+        rows, shape = np.array([row for _, row in known], int), (len(cells), len(known))
+        each_one = _ones(rows, np.arange(len(known)), shape, np.int8)
+        return cls.joined([cls(tuple(name for name, _ in known), each_one)])
 
     @classmethod
     def joined(cls, parts: Sequence[Features]) -> Features:
@@ -327,11 +324,8 @@ def _members(cell: Any, name: Any) -> str | list[str]:
     found = _spelled(cell.strip()) if isinstance(cell, str) else cell
     if isinstance(found, str):
         return found
-    several = pd.api.types.is_list_like(found) and not isinstance(found, dict)
-    parts = [
-        each.get("name", each) if isinstance(each, dict) else each
-        for each in (found if several else [found])
-    ]
+    parts = found if pd.api.types.is_list_like(found) and not isinstance(found, dict) else [found]
+    parts = [each.get("name", each) if isinstance(each, dict) else each for each in parts]
     if not all(pd.api.types.is_scalar(each) for each in parts):
         raise ValueError(f"{name}: a cell holds {str(cell)[:60]}, no list of words")
     return [_text(each) for each in parts if not pd.isna(each)]

@@ -64,7 +64,10 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
     """
     archive = path()
     with opened(archive, by_hand("fashion-product-images", PAGE, "", archive)) as file:
-        items = _items(table(file, f"{INSIDE}/styles.csv", list(COLUMNS), commas=True))
+        items = table(file, f"{INSIDE}/styles.csv", list(COLUMNS), commas=True)
+        items = items.rename(columns=COLUMNS)
+        if bad := items.item[items.item.isna() | items.item.duplicated()].tolist():
+            raise ValueError(f"styles.csv: id {bad[0]!r} is missing or repeated")
         products = [_product(file, item) for item in items.item]
     rows, states = [row for row, _ in products], [state for _, state in products]
     labels = pd.DataFrame(rows, columns=list(REGION_ATTRIBUTES), dtype=object)
@@ -73,15 +76,9 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
     nothing, items = pd.DataFrame(columns=["user", "item"]), items.assign(product_file=states)
     found = from_frames(nothing, items=items, name="fashion-product-images")
     shown = Catalogue(found.catalogue.items, photos, codes(labels, schema), schema)
-    return replace(found, catalogue=shown)
-
-
-def _items(styles: pd.DataFrame) -> pd.DataFrame:
-    """One row a product."""
-    items = styles.rename(columns=COLUMNS)
-    if bad := items.item[items.item.isna() | items.item.duplicated()].tolist():
-        raise ValueError(f"styles.csv: id {bad[0]!r} is missing or repeated")
-    return items.assign(title=items.title.fillna("-"), category=items.category.fillna("-"))
+    without = f"{len(states) - states.count('read')} of {len(states)}"
+    notes = (*found.notes, f"items: {without} have no readable product file, so no labels")
+    return replace(found, catalogue=shown, notes=notes)
 
 
 def _product(file: zipfile.ZipFile, product: str) -> tuple[dict[str, str], str]:

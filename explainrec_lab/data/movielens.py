@@ -47,25 +47,24 @@ GENRES = (
     "Thriller", "War", "Western",
 )  # fmt: skip
 
-RATINGS = ["user", "item", "value", "time"]
 # Ratings, movies and users of a release: file, what stands between its cells, its columns. The
 # files with commas name them in their first line.
+FILES = {
+    "100k": (
+        ("u.data", "\t", ["user", "item", "value", "time"]),
+        ("u.item", "|", ["item", "title", "date", "video", "address", *GENRES]),
+        ("u.user", "|", ["user", "age", "gender", "occupation", "zip_code"]),
+    ),
+    "1m": (
+        ("ratings.dat", "::", ["user", "item", "value", "time"]),
+        ("movies.dat", "::", ["item", "title", "genres"]),
+        ("users.dat", "::", ["user", "gender", "age", "occupation", "zip_code"]),
+    ),
+}
 CSV = (
     ("ratings.csv", ",", ["userId", "movieId", "rating", "timestamp"]),
     ("movies.csv", ",", ["movieId", "title", "genres"]),
 )
-FILES = {
-    "1m": (
-        ("ratings.dat", "::", RATINGS),
-        ("movies.dat", "::", ["item", "title", "genres"]),
-        ("users.dat", "::", ["user", "gender", "age", "occupation", "zip_code"]),
-    ),
-    "100k": (
-        ("u.data", "\t", RATINGS),
-        ("u.item", "|", ["item", "title", "date", "video", "address", *GENRES]),
-        ("u.user", "|", ["user", "age", "gender", "occupation", "zip_code"]),
-    ),
-}
 
 # The first year of each band.
 AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
@@ -132,12 +131,12 @@ def _dataset(
         movies = movies[["item", "title"]].assign(
             genres=["|".join(compress(GENRES, row)) for row in flags]
         )
-    told = () if users is None else ("gender", "age", "occupation")
+    told = {column: column for column in ("gender", "age", "occupation") if users is not None}
     found = from_frames(
         ratings,
         items=movies.assign(category=[str(each).split("|")[0] for each in movies.genres]),
         users=None if users is None else _people(users),
-        user_columns={column: column for column in told},
+        user_columns=told,
         item_sets={"genres": "genre"},
         name=f"movielens-{release}",
     )

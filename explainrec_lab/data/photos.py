@@ -27,7 +27,7 @@ from PIL import Image
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.archives import AS_TEXT, contents, opened
-from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled
+from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled, require
 from explainrec_lab.data.frames import from_frames
 
 Where = str | Path
@@ -35,18 +35,14 @@ Where = str | Path
 # Value of the pixels of a stand-in, of what fills a photo up to a square, and under transparency.
 BLANK = 255
 # What is read: no format for which Pillow starts another program, as it does for PostScript.
-FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # Pixels of the largest picture that is decoded (a JPEG is read at a fraction of its size).
 MOST_PIXELS = 2**26
 # Why a share of pictures is judged: so many were tried, or all.
 ENOUGH = 100
-# Tags of TIFF and EXIF, and what brings each orientation upright.
+# Tags of TIFF and EXIF; orientation -> which `Image.Transpose` brings it upright.
 BITS, WHITE_IS_0, ORIENTATION = 0x0102, 0x0106, 0x0112
-Turn = Image.Transpose
-UPRIGHT: dict[Any, Image.Transpose] = {
-    2: Turn.FLIP_LEFT_RIGHT, 3: Turn.ROTATE_180, 4: Turn.FLIP_TOP_BOTTOM, 5: Turn.TRANSPOSE,
-    6: Turn.ROTATE_270, 7: Turn.TRANSVERSE, 8: Turn.ROTATE_90,
-}  # fmt: skip
+UPRIGHT: dict[Any, int] = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 
 
 class Photos:
@@ -73,11 +69,10 @@ class Photos:
         self, paths: Sequence[Where], size: int = 224, *,
         archive: Where | None = None, tolerated: float = 0.5,
     ) -> None:  # fmt: skip
-        if size < 1:
-            raise ValueError(f"size: {size} pixels must be at least 1")
+        require(size >= 1, f"size: {size} pixels must be at least 1")
         for item, path in enumerate(paths):
-            if not isinstance(path, (str, Path)) or not str(path).strip():
-                raise ValueError(f"paths: row {item} has {path!r}, which is no path of a file")
+            right = isinstance(path, (str, Path)) and str(path).strip()
+            require(right, f"paths: row {item} has {path!r}, which is no path of a file")
         self.paths, self.size = [Path(path) for path in paths], size
         self.archive = None if archive is None else Path(archive)
         self.tolerated, self.unreadable = tolerated, dict[int, str]()
@@ -123,8 +118,8 @@ class Photos:
         bad, tried = len(self.unreadable), int(self._tried.sum())
         some = "; ".join(f"row {item}, {why}" for item, why in [*self.unreadable.items()][:3])
         told = f"images: {bad} of {tried} pictures cannot be read ({some})"
-        if bad > self.tolerated * tried and tried >= min(len(self), ENOUGH):
-            raise ValueError(f"{told}, more than {self.tolerated:.0%}: mend paths or `tolerated`")
+        right = bad <= self.tolerated * tried or tried < min(len(self), ENOUGH)
+        require(right, f"{told}, more than {self.tolerated:.0%}: mend paths or `tolerated`")
         if bad and not self._told:
             warnings.warn(f"{told}: blank here; `unreadable` names all", stacklevel=4)
             self._told = True
@@ -137,10 +132,9 @@ def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
         return BytesIO(contents(archive, name if name in archive.NameToInfo else name.lower()))
     other = Path(str(path).replace("\\", "/"))
     endings = [other.with_suffix(each) for each in (other.suffix.lower(), other.suffix.upper())]
-    for found in (path, other, *endings):
-        if found.is_file():
-            return found
-    raise FileNotFoundError("no such file")
+    found = next((each for each in (path, other, *endings) if each.is_file()), None)
+    require(found, "no such file")
+    return found or path
 
 
 # ------------------------------------------------------------------------- decoding
@@ -156,8 +150,8 @@ def _decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]
         warnings.simplefilter("ignore")  # Pillow's, of entries that are not needed here
         with Image.open(source, formats=FORMATS) as photo:
             photo.draft(None, (2 * size, 2 * size))
-            if (pixels := photo.width * photo.height) > MOST_PIXELS:
-                raise ValueError(f"{pixels} pixels, more than {MOST_PIXELS}: make it smaller")
+            told = f"{(pixels := photo.width * photo.height)} pixels, more than {MOST_PIXELS}"
+            require(pixels <= MOST_PIXELS, f"{told}: make it smaller")
             photo.load()
             shown = _upright(_eight_bits(photo), photo)
     if shown.has_transparency_data:
@@ -185,8 +179,8 @@ def _eight_bits(photo: Image.Image) -> Image.Image:
         grey[grey == clear] = most
     low, high = float(grey.min()), float(grey.max())
     white = next((w for w in (1, 255, most) if w >= high and photo.mode == "F"), most)
-    if not 0 <= low <= high <= white:
-        raise ValueError(f"greys from {low:g} to {high:g}: save it with eight bits a channel")
+    told = f"greys from {low:g} to {high:g}: save it with eight bits a channel"
+    require(0 <= low <= high <= white, told)
     grey = (grey if tags.get(WHITE_IS_0) != 0 else white - grey) * (255 / white)
     return Image.fromarray(grey.round().astype(np.uint8))
 
@@ -197,7 +191,7 @@ def _upright(shown: Image.Image, photo: Image.Image) -> Image.Image:
         turn = UPRIGHT.get(photo.getexif().get(ORIENTATION))
     except Exception:  # of damaged entries Pillow raises anything
         turn = None
-    return shown if turn is None else shown.transpose(turn)
+    return shown if turn is None else shown.transpose(Image.Transpose(turn))
 
 
 # ------------------------------------------------------------------------- one's own pictures
@@ -239,14 +233,11 @@ def from_pictures(
     items = table.assign(**{c: x for c, x in usual.items() if c not in table})
     nothing = pd.DataFrame(columns=["user", "item"])
     found = from_frames(nothing if events is None else events, items=items, name="pictures")
-    return replace(
-        found, catalogue=contracts.Catalogue(found.catalogue.items, photos, labels, schema)
-    )
+    shown = contracts.Catalogue(found.catalogue.items, photos, labels, schema)
+    return replace(found, catalogue=shown)
 
 
-def _listed(
-    pictures: Where | pd.DataFrame, folder: Where | None, path: str
-) -> tuple[pd.DataFrame, Path]:
+def _listed(pictures: Any, folder: Where | None, path: str) -> tuple[pd.DataFrame, Path]:
     """One row a picture, and where its path begins."""
     if isinstance(pictures, pd.DataFrame):
         return pictures.reset_index(drop=True), Path(folder or "")
@@ -257,13 +248,12 @@ def _listed(
     found = (each.relative_to(home) for each in home.rglob("[!.]*"))
     some = sorted(each.parts for each in found if each.suffix.lower() in kinds)
     rows = [("/".join(parts), parts[0] if len(parts) > 1 else "-") for parts in some]
-    if not rows:
-        raise ValueError(f"pictures: {home} is no folder with pictures, and no CSV file")
+    require(rows, f"pictures: {home} is no folder with pictures, and no CSV file")
     return pd.DataFrame(rows, columns=[path, "category"]), home
 
 
 def _in_codes(
-    table: pd.DataFrame, attributes: Sequence[str] | Mapping[str, Sequence[str]]
+    table: pd.DataFrame, attributes: Any
 ) -> tuple[Schema | None, Int[ndarray, "item attribute"] | None]:
     """Words as codes, and the schema that says which is which; nothing without attributes."""
     classes, labels = {}, {}
@@ -275,10 +265,11 @@ def _in_codes(
         for word in attributes[name] if isinstance(attributes, Mapping) else found:
             first.setdefault(word.strip().casefold(), word.strip())
         labels[name] = words.str.casefold().map(first | {"-": ""})
-        if (unknown := labels[name].isna()).any():
-            row = int(unknown.to_numpy().argmax())
-            choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
-            raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
+        unknown = labels[name].isna().to_numpy()
+        row = int(np.argmax([*unknown, True]))
+        choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
+        told = f"pictures: row {row} has {name} {words.get(row)!r}; {choose}"
+        require(not unknown.any(), told)
         classes[name] = tuple(first.values())
     schema = Schema(classes)
     return (schema, codes(pd.DataFrame(labels), schema)) if classes else (None, None)

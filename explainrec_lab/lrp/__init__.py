@@ -21,7 +21,14 @@ AttnLRP (Achtibat et al., 2024) and CP-LRP (Ali et al., 2022).
 # ruff: noqa: F401
 
 from explainrec_lab.lrp.bilrp import bilrp
-from explainrec_lab.lrp.composites import Composite, depth, epsilon_gamma_box, first_layer, kind
+from explainrec_lab.lrp.composites import (
+    Composite,
+    depth,
+    epsilon_gamma_box,
+    first_layer,
+    kind,
+    named,
+)
 from explainrec_lab.lrp.engine.calls import UnsupportedOperation
 from explainrec_lab.lrp.head import SPLITS, difference, elementwise, homogeneous
 from explainrec_lab.lrp.relevance import relevance

@@ -6,6 +6,7 @@ The first selector that says yes decides. `rest` takes what is left, and all sum
 weights of their own: pooling, additions, a batch norm that no convolution feeds.
 """
 
+import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,23 @@ def kind(*kinds: str) -> Selector:
 def depth(start: int, stop: int | None = None) -> Selector:
     """Linear layers and convolutions number start..stop-1, counted from the inputs."""
     return lambda layer: start <= layer.depth and (stop is None or layer.depth < stop)
+
+
+@dataclass(frozen=True)
+class named:
+    """Layers that run in a module of this dotted name, such as `named("features.*")`.
+
+    It is the module that calls the operation, so a weight may be computed, tied or shared; an
+    operation on the bare parameter of another module counts as that module's.
+
+    Attributes:
+        pattern: as in `fnmatch`; names are those of `model.named_modules()`.
+    """
+
+    pattern: str
+
+    def __call__(self, layer: Layer) -> bool:
+        return bool(fnmatch.filter(layer.names() if layer.names else (), self.pattern))
 
 
 # The linear layers and convolutions that see the explained inputs.

@@ -8,6 +8,7 @@ divided by its degree, which is exact for a homogeneous function (Euler).
 
 from collections.abc import Callable
 from functools import partial, wraps
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -22,11 +23,14 @@ SPLITS = ("proportional", "signed", "midpoint", "one-sided")
 def _marked(function: Function, operation: str, **knowledge: Any) -> Function:
     """The function as one call, which whoever watches torch sees whole, as `operation`."""
 
+    names = signature(function)
+
     @wraps(function)
     def whole(*args: Any, **kwargs: Any) -> Any:
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        bound = names.bind(*args, **kwargs)
+        tensors = [arg for arg in bound.arguments.values() if isinstance(arg, Tensor)]
         if has_torch_function(tensors):
-            return handle_torch_function(whole, tensors, *args, **kwargs)
+            return handle_torch_function(whole, tensors, *bound.args, **bound.kwargs)
         return function(*args, **kwargs)
 
     vars(whole).update(operation=operation, **knowledge)

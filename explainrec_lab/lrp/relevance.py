@@ -1,15 +1,17 @@
 """`relevance`, the one door to the engine, and the ledger: where an output's relevance went."""
 
+import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from explainrec_lab.lrp.composites import Composite, as_composite
-from explainrec_lab.lrp.engine.calls import UnsupportedOperation
+from explainrec_lab.lrp.composites import Composite, as_composite, named
+from explainrec_lab.lrp.engine.calls import UnsupportedOperation, run_once
 from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.head import SPLITS
@@ -68,10 +70,10 @@ def relevance(
 
     Args:
         model: a PyTorch program in eval mode; called as `model(*inputs)`.
-        inputs: one tensor or several. Ids that go into an embedding are explained too. What is no
-            tensor is handed on and gets None.
-        output: what to explain: None (the model gives one value a sample), an index into the last
-            dimension, indices `[sample]`, or a function from the model's output to `[sample]`. Not
+        inputs: one tensor or several. Ids that go into an embedding are explained too. A mask of
+            booleans gets zeros; what is no tensor is handed on and gets None.
+        output: what to explain: None (the model gives one value a sample), an index into an output
+            `[sample, class]`, indices `[sample]`, or a function from the output to `[sample]`. Not
             a probability: a softmax goes by its own slope there, which nearly all of it stays in.
         rule: one rule for all layers with weights, or a composite.
         split: how a `lrp.difference` is divided between its operands, one of `SPLITS`.
@@ -90,10 +92,9 @@ def relevance(
     Source: the LRP paper, §2.3; for transformers see `Composite.attention`.
     """
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    _check(model, given, split)
-    parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
-    names = {id(parameter): name for name, parameter in parameters}
-    trace = Trace(as_composite(rule), split, names, keep_books=ledger)
+    network, composite = _network(model), as_composite(rule)
+    _check(network, given, split, composite)
+    trace = Trace(composite, split, network, keep_books=ledger)
     try:
         values = _run(model, given, output, trace)
         found = _collect(trace, given, values)
@@ -105,7 +106,7 @@ def relevance(
 
 def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
     """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), run_once():
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
             values = select(model(*stand_ins), output)
@@ -115,7 +116,7 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
     if not trace.carries(values) or not values.requires_grad:
         raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
     if not bool(torch.isfinite(values).all()):
-        parameters = model.named_parameters() if isinstance(model, nn.Module) else ()
+        parameters = _network(model).named_parameters()
         bad = [name for name, values in parameters if not bool(torch.isfinite(values).all())]
         where = f"parameter {bad[0]}" if bad else "the output for these inputs"
         raise ValueError(f"model: {where} has NaN or infinite values")
@@ -125,9 +126,16 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
 def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     """The backward pass, and R = x g at every root."""
     units = UNITS if values.dtype == torch.float16 else 1.0
+    trace.roots = trace.roots if values.numel() else []  # of no samples
     leaves = [root.leaf for root in trace.roots]
-    start = torch.full_like(values, units)
-    gradients = torch.autograd.grad(values, leaves, start, allow_unused=True)
+    with torch.inference_mode(False), torch.autocast(values.device.type, enabled=False):
+        start = torch.full_like(values, units)
+        try:
+            gradients = leaves and torch.autograd.grad(values, leaves, start, allow_unused=True)
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            raise UnsupportedOperation(f"model: write this out of place: {error}") from error
     found: list[Any] = [
         torch.zeros_like(x, dtype=wide(x)) if isinstance(x, Tensor) else None for x in given
     ]
@@ -137,8 +145,11 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
             assert trace.book is not None
             trace.book(root.account, torch.as_tensor(part).double().sum())
         elif isinstance(part, Tensor):
-            inner = tuple(range(given[root.owner].dim(), part.dim()))  # vectors of ids
-            part = part.sum(dim=inner) if inner else part
+            if root.places is not None:  # vectors of ids
+                inner = tuple(range(root.places.dim(), part.dim()))
+                part = part.sum(dim=inner) if inner else part
+                none = torch.zeros(given[root.owner].shape, dtype=part.dtype, device=part.device)
+                part = none.put_(root.places, part, accumulate=True)
             found[root.owner] = found[root.owner] + part / units
     trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
     for place, r in enumerate(found):
@@ -171,18 +182,28 @@ def select(out: Any, output: Output) -> Tensor:
         if out.dim() > 1 and out.numel() != len(out):
             raise ValueError(f"output: {shape} is not one value a sample; give an index")
         return out.reshape(-1)
-    index, count = torch.as_tensor(output, device=out.device), shape[-1] if shape else 0
-    outside = bool(((index < -count) | (index >= count)).any())
-    if outside or index.is_floating_point():
+    if out.dim() != 2:
+        raise ValueError(
+            f"output: {shape} is not [sample, class], which an index picks one value a sample of;"
+            " give a function that does, such as lambda y: y[:, 0].amax((-2, -1))"
+        )
+    index, count = torch.as_tensor(output, device=out.device), shape[1]
+    if index.is_floating_point() or index.dtype == torch.bool or index.shape not in ((), shape[:1]):
+        raise ValueError(f"output: {output!r} is neither an index nor one a sample ({shape[0]})")
+    if bool(((index < -count) | (index >= count)).any()):
         raise ValueError(f"output: {output!r} is no index in 0..{count - 1}")
-    if index.dim() == 0:
-        return out[..., int(index)].reshape(-1)
-    if len(shape) != 2 or index.shape != shape[:1]:
-        raise ValueError(f"output: {tuple(index.shape)} indices for an output {shape}")
-    return out.gather(1, (index % count)[:, None])[:, 0]
+    return out.gather(1, (index % count).expand(shape[0])[:, None])[:, 0]
 
 
-def _check(model: Any, given: Sequence[Any], split: str) -> None:
+def _network(model: Any) -> nn.Module:
+    """The module that a model is, or whose method it is; an empty one for other functions."""
+    while isinstance(model, partial):
+        model = model.func
+    model = getattr(model, "__self__", model)
+    return model if isinstance(model, nn.Module) else nn.Module().eval()
+
+
+def _check(model: nn.Module, given: Sequence[Any], split: str, composite: Composite) -> None:
     if split not in SPLITS:
         raise ValueError(f"split: {split!r}; choose from {', '.join(SPLITS)}")
     tensors = [(place, x) for place, x in enumerate(given) if isinstance(x, Tensor)]
@@ -191,9 +212,28 @@ def _check(model: Any, given: Sequence[Any], split: str) -> None:
     for place, x in tensors:
         if x.dtype == torch.uint8:
             raise ValueError(f"inputs: input {place} is uint8; give floats, such as images / 255")
+        if x.layout != torch.strided or x.is_complex():
+            raise ValueError(
+                f"inputs: input {place} is sparse or complex; give real numbers, dense"
+            )
         if not bool(torch.isfinite(x).all()):
-            raise ValueError(f"inputs: input {place} has NaN or infinite values")
-    modules = model.named_modules() if isinstance(model, nn.Module) else ()
-    busy = [name or "the model" for name, module in modules if module.training]
-    if busy:
-        raise ValueError(f"model: {busy[0]} is in training mode; call model.eval() first")
+            raise ValueError(
+                f"inputs: input {place} has NaN or infinite values; a mask that has can"
+                " be bound to the model with functools.partial"
+            )
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UnsupportedOperation(
+                f"model: {name or 'it'} is a script, which relevance cannot look into; give the"
+                " module it was made from"
+            )
+        if module.training and "eval" not in vars(model):  # exported programs have no modes
+            raise ValueError(
+                f"model: {name or 'the model'} is in training mode; call model.eval() first"
+            )
+    names = [name for name, _ in model.named_modules(remove_duplicate=False)]
+    for selector, _ in composite.table:
+        if isinstance(selector, named) and not fnmatch.filter(names, selector.pattern):
+            raise ValueError(
+                f"rule: no module is named {selector.pattern!r}; model.named_modules() has names"
+            )

@@ -16,7 +16,7 @@ et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -43,6 +43,8 @@ class Layer:
         bias: in a shape that broadcasts against z, or None.
         apply: (x, weight, bias) -> z, the operation itself.
         out: which dimension of the weight counts outputs; None = a batch norm can't be folded in.
+        groups: of outputs; each takes its own part of the weight.
+        names: dotted names of the module that runs it, asked for while it runs.
     """
 
     kind: str
@@ -51,6 +53,8 @@ class Layer:
     bias: Tensor | None = None
     apply: Any = None
     out: int | None = None
+    groups: int = 1
+    names: Callable[[], Sequence[str]] | None = None
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The operation with another input, weight or bias."""
@@ -58,8 +62,18 @@ class Layer:
 
     def steeper(self, slope: Tensor) -> Layer:
         """With each output's weights times a number; not its bias."""
-        shape = [-1 if place == self.out else 1 for place in range(self.weight.dim())]
-        return replace(self, weight=self.weight * slope.view(shape))
+        groups = self.weight.unflatten(0, (self.groups, -1))  # [group, ...], outputs at `out` + 1
+        shape = [
+            self.groups,
+            *(-1 if place == self.out else 1 for place in range(groups.dim() - 1)),
+        ]
+        return replace(self, weight=(groups * slope.view(shape)).flatten(0, 1))
+
+    def to(self, dtype: torch.dtype) -> Layer:
+        """With weight and bias dense and in another precision."""
+        given = self.weight, self.bias
+        weight, bias = (None if v is None else v.to_dense().to(dtype) for v in given)
+        return replace(self, weight=weight, bias=bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +166,7 @@ class AlphaBeta(Rule):
         super().__post_init__()
         if self.alpha < 0 or self.beta < 0 or abs(self.alpha - self.beta - 1) > 1e-9:
             given = f"alpha, beta: {self.alpha}, {self.beta}"
-            raise ValueError(
-                f"{given} must be at least 0 and alpha - beta = 1, to conserve relevance"
-            )
+            raise ValueError(f"{given} must be at least 0, and alpha - beta must be 1")
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         found = [_by_sign(layer, inputs[0], self.alpha * z, _one_sign, True)]

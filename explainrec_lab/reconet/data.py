@@ -235,7 +235,8 @@ class Examples:
 
 @dataclass(frozen=True)
 class _Hiding:
-    """Epoch -> batches of examples, one a user that has a history, in random order.
+    """Epoch -> batches of examples, one a user that has a history, in random order; a ValueError
+    if nobody has one.
 
     Attributes:
         batch_size: in users.
@@ -256,6 +257,7 @@ class _Hiding:
         rng = np.random.default_rng([self.seed, epoch])
         matrix, told = self.interactions.matrix, self.interactions.user_features.matrix
         users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
+        require(len(users), "interactions: there are no events to learn from")
         kept, attributes, *asked = self.hide(matrix[users], told[users], rng)
         inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
         whole = Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))

@@ -14,7 +14,6 @@ import re
 import warnings
 from functools import partial
 from itertools import takewhile
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision import models
 
 from explainrec_lab.data.store import cache_dir, download
@@ -83,7 +81,7 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-class Patches(nn.Module):
+class _Patches(nn.Module):
     """A vision transformer's last patches as a map, without the class token.
 
     Positions are interpolated to the picture's grid, so that its sides may be any multiples of a
@@ -97,11 +95,13 @@ class Patches(nn.Module):
 
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel y x"]:
         cells, positions = self.patches(images), self.encoder.pos_embedding
-        places = positions[:, 1:].mT.unflatten(-1, (isqrt(positions.shape[1]), -1))
-        places = F.interpolate(places, cells.shape[-2:], mode="bicubic", align_corners=True)
+        places = positions[:, 1:].mT.unflatten(-1, (int(positions.shape[1] ** 0.5), -1))
+        places = nn.functional.interpolate(
+            places, cells.shape[-2:], mode="bicubic", align_corners=True
+        )
         token = (self.class_token + positions[:, :1]).expand(len(cells), -1, -1)
-        tokens = self.encoder.dropout(torch.cat([token, (cells + places).flatten(2).mT], 1))
-        tokens = self.encoder.ln(self.encoder.layers(tokens))
+        tokens = torch.cat([token, (cells + places).flatten(2).mT], 1)
+        tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
         return tokens[:, 1:].mT.unflatten(-1, cells.shape[-2:])
 
 
@@ -258,7 +258,7 @@ def _network(name: str) -> nn.Module:
 def _convolutions(network: nn.Module, name: str) -> nn.Module:
     """What comes before a classifier's pooling and linear layers."""
     if isinstance(network, models.VisionTransformer):
-        return Patches(network)
+        return _Patches(network)
     features = getattr(network, "features", None)
     if isinstance(network, models.SwinTransformer):
         return nn.Sequential(*network.features, network.norm, network.permute)
@@ -275,10 +275,10 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
         with torch.no_grad():
             maps = convolutions(torch.zeros(1, 3, TRIAL, TRIAL))
     except (RuntimeError, AssertionError) as error:
-        raise ValueError("name: this network has no convolutional part to take") from error
+        raise ValueError(f"name: it takes no pictures of {TRIAL} pixels ({error})") from error
     convolutions.train()
     if maps.ndim != 4:
-        raise ValueError("name: this network has no convolutional part that gives maps")
+        raise ValueError("name: this network has no part that gives maps")
     return maps
 
 

@@ -235,6 +235,11 @@ OPS["addmm"] = Op(
         "addmm": lambda h, x: torch.addmm(h.bias, x, h.weight.T),
         "by keyword": lambda h, x: torch.addmm(input=h.bias, mat1=x, mat2=h.weight.t()),
         "method": lambda h, x: h.bias.addmm(x, h.weight.T),
+        "alpha": lambda h, x: torch.addmm(h.bias, x, h.weight.T / 2, alpha=2.0),
+        "beta": Spelling(
+            lambda h, x: torch.addmm(h.bias * 2, x, h.weight.T, beta=0.5),
+            refusable="its bias is scaled",
+        ),
         "F.linear": lambda h, x: F.linear(x, h.weight, h.bias),
     }),
 )  # fmt: skip
@@ -562,6 +567,8 @@ OPS["gelu"] = with_module(activation(
     "each", F.gelu,
     F=lambda h, x: F.gelu(x),
     keyword=lambda h, x: F.gelu(input=x, approximate="none"),
+    by_hand=lambda h, x: x * (1 + torch.erf(x / 2**0.5)) / 2,
+    half_first=lambda h, x: 0.5 * x * (1 + torch.erf(x * 0.5**0.5)),
 ), nn.GELU)  # fmt: skip
 OPS["tanh"] = with_module(activation(
     "each", torch.tanh,
@@ -738,6 +745,18 @@ OPS["plus a number"] = Op(
         "by keyword": lambda h, x: torch.add(x, other=float(h.c)),
         "reversed": lambda h, x: -(-float(h.c) - x),
     }, {"+=": lambda h, x: operator.iadd(x, float(h.c))}),
+)  # fmt: skip
+OPS["at least a constant"] = Op(
+    "each", lambda a, x: torch.maximum(x, a.c), about=like,
+    spellings=spelled({
+        "maximum": lambda h, x: torch.maximum(x, h.c),
+        "constant first": lambda h, x: torch.maximum(h.c, x),
+        "max": lambda h, x: torch.max(x, h.c),
+        "method": lambda h, x: x.max(h.c.expand_as(x)),
+        "clamp": lambda h, x: x.clamp(min=h.c.expand_as(x)),
+        "fmax": lambda h, x: torch.fmax(input=x, other=h.c),
+        "minimum": lambda h, x: -torch.minimum(-x, -h.c),
+    }),
 )  # fmt: skip
 OPS["beside a constant"] = Op(
     "carry", lambda a, x: torch.cat([x, a.c.expand(len(x), *a.c.shape[1:])], 1), added=("c",),

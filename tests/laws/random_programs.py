@@ -36,6 +36,9 @@ OPEN: dict[str, str] = {
         "relu: clamped, relu: clamp_min, relu: maximum, relu: threshold, relu: in_place_clamp, "
         "relu: in_place_clamp, on a copy, relu6: in_place, on a copy",
     "embeddings that renormalise": "renormed: F, renormed: by keyword",
+    "a constant that is lost": "at least a constant: max, at least a constant: method, "
+        "addmm: beta, addmm: alpha",
+    "a factor that is computed from the other": "gelu: by_hand, gelu: half_first",
     "out=": "times a number: out, addition: out",
     "no rule": "unit length: / linalg, abs: sign",
     "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "
@@ -133,6 +136,10 @@ class Written(nn.Module):
             key = id(step.about), spelling.wrap
             homes[key] = homes.get(key) or Home(step, spelling)
             self.homes.append(homes[key])
+        self.writes = any(
+            way.in_place or "copy" in name or "place" in name
+            for way, name in zip(self.spellings, spellings, strict=True)
+        )
         self.made: list[weakref.ref[Tensor]] = []
         self.to(program.dtype).eval().requires_grad_(program.wants)
 
@@ -195,7 +202,7 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
             if op.reads == 1 or fit:
                 partners[name] = fit
     maker = steps[first - len(values)].op.kind if first >= len(values) - len(steps) else ""
-    often = [*FIRST, *["batch norm"] * (8 if maker in WEIGHTED else 0)]
+    often = [*FIRST, *["batch norm"] * (25 if maker in WEIGHTED else 0)]
     name = s.one(*partners, *(name for name in often if name in partners))
     op = OPS[name]
     read_before = any(first in step.reads for step in steps)
@@ -203,6 +210,12 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
     if folded and (read_before or not folds(steps[first - len(values)], shape)):
         return None
     reads = (first,) if op.reads == 1 else (first, s.one(*partners[name]))
+    if name == "product" and len(set(reads)) == 2:
+        # Of a number and what was computed from it, one counts as a weight: other spellings of
+        # functions such as GELU, which are drawn as such.
+        before = [near(steps, place, len(values) - len(steps)) for place in reads]
+        if before[0] & before[1]:
+            return None
     shapes = [tuple(values[place].shape[1:]) for place in reads]
     same = [
         step for step in steps if step.name == name
@@ -215,6 +228,14 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
         return None
     about = {key: rounded(value, dtype) for key, value in about.items()}
     return Step(name, reads, SimpleNamespace(**about), op)
+
+
+def near(steps: list[Step], place: int, inputs: int) -> set[int]:
+    """The value and those that it was computed from, without a layer in between."""
+    step = steps[place - inputs] if place >= inputs else None
+    if step is None or step.op.kind in WEIGHTED:
+        return {place}
+    return {place}.union(*(near(steps, read, inputs) for read in step.reads))
 
 
 def folds(layer: Step, shape: Shape) -> bool:

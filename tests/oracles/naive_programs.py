@@ -147,7 +147,8 @@ class _Back:
         if kind == "batch norm":
             kind = "normalisation"
             before = self.of(read) if read >= self.count else None
-            if before is not None and before.op.kind in WEIGHTED:
+            positions = before is not None and before.op.kind == "linear" and R.dim() > 2
+            if before is not None and before.op.kind in WEIGHTED and not positions:
                 read, kind = before.reads[0], before.op.kind
                 depth = self.depth[read]
                 function = lambda u: step.op.value(step.about, before.op.value(before.about, u))  # noqa: E731

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from oracles import naive_lrp as naive
 from torch import Tensor, nn
+from torch.nn.attention.bias import causal_lower_right
 
 from explainrec_lab import lrp
 
@@ -351,6 +352,47 @@ def test_dropout_inside_attention_is_refused() -> None:
     x = torch.randn(2, TOKENS, 4)
     with pytest.raises(lrp.UnsupportedOperation, match="dropout_p=0"):
         lrp.relevance(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.1)[:, 0, 0], x)
+
+
+def test_a_mask_that_only_stands_for_one_is_refused() -> None:
+    """Its numbers are never made: what torch computes does not read them."""
+    mask = causal_lower_right(TOKENS, TOKENS)
+    with pytest.raises(lrp.UnsupportedOperation, match="plain tensor"):
+        lrp.relevance(
+            lambda x: F.scaled_dot_product_attention(x, x, x, mask)[:, 0, 0, 0],
+            torch.randn(2, 1, TOKENS, 4),
+        )
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_layers_are_refused_with_a_next_step(cell: Any) -> None:
+    layer = cell(4, 3).eval()
+    with pytest.raises(lrp.UnsupportedOperation, match="write its steps out"):
+        lrp.relevance(layer, torch.randn(2, 4), lambda out: out[0])
+
+
+def test_a_cell_that_is_written_out_has_gates_for_weights() -> None:
+    """What the refusal advises works: an LSTM's gates are held constant, and the ledger closes."""
+    torch.manual_seed(0)
+    cell, x = nn.LSTMCell(4, 3, bias=False).double(), torch.randn(2, 3, 4).double()
+    head = torch.tensor([1.0, -2.0, 0.5]).double()
+
+    def unrolled(x: Tensor, hold: bool = False) -> Tensor:
+        h = c = torch.zeros(len(x), 3).double()
+        for step in x.unbind(1):
+            z = F.linear(step, cell.weight_ih) + F.linear(h, cell.weight_hh)
+            i, f, g, o = z.chunk(4, 1)
+            gates = [each.sigmoid() for each in (i, f, o)]
+            i, f, o = (each.detach() for each in gates) if hold else gates
+            c = f * c + i * (g * (g.tanh() / g).detach() if hold else g.tanh())
+            h = o * (c * (c.tanh() / c).detach() if hold else c.tanh())
+        return h @ head
+
+    ours, ledger = lrp.relevance(unrolled, x, None, zero("AttnLRP"), ledger=True)
+    leaf = x.clone().requires_grad_()
+    (g,) = torch.autograd.grad(unrolled(leaf, hold=True).sum(), leaf)
+    assert_close(ours, x * g)
+    assert abs(ledger.gap) <= 1e-9 * abs(ledger.output)
 
 
 @BOTH

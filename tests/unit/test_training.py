@@ -17,7 +17,14 @@ from toys import shop
 
 from explainrec_lab import training
 from explainrec_lab.data import from_frames
-from explainrec_lab.reconet import FeatureSpace, RecoNet, RemovedItems, Sets, cross_entropy
+from explainrec_lab.reconet import (
+    FeatureSpace,
+    RecoNet,
+    RemovedItems,
+    Sets,
+    SingleLabel,
+    cross_entropy,
+)
 from explainrec_lab.training import Optimisation, fit
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -241,3 +248,12 @@ def test_a_share_without_users_has_no_losses() -> None:
     losses = cross_entropy(RecoNet(space, d=4), nobody)
     losses.sum().backward()
     assert len(losses) == len(nobody.targets.ids)
+
+
+def test_training_on_nothing_is_an_error() -> None:
+    dataset = from_frames(pd.DataFrame({"user": ["a", "b"], "item": [1, 2]}))
+    nothing = dataset.interactions.select(np.zeros(2, bool))
+    space = FeatureSpace.of(dataset)
+    for examples in (RemovedItems(nothing, space), SingleLabel(nothing, space)):
+        with pytest.raises(ValueError, match="interactions: there are no events to learn from"):
+            fit(RecoNet(space, 4), examples, cross_entropy, Optimisation(1, 1e-2))

@@ -6,13 +6,19 @@ import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from threading import RLock, get_ident
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.autograd import graph
+from torch.utils import checkpoint
 
 
 class UnsupportedOperation(ValueError):
@@ -26,8 +32,8 @@ class Call:
     Attributes:
         name: without underscores, the same for functions, methods and operators.
         in_place: it changes its first argument.
-        depth: linear layers and convolutions between the inputs and its arguments.
-        gate: all its signals come out of gates of this kind, as in `Mark`.
+        about: what its result inherits from its signals, fields of a `trace.Mark`.
+        alone: of its only signal, how many numbers it holds, and what it is.
     """
 
     name: str
@@ -35,8 +41,8 @@ class Call:
     args: list[Any]
     kwargs: dict[str, Any]
     in_place: bool = False
-    depth: int = 0
-    gate: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+    alone: tuple[int, dict[str, Any]] = (-1, {})
 
     @classmethod
     def of(cls, func: Any, args: Any, kwargs: Any) -> Call:
@@ -46,10 +52,19 @@ class Call:
         return call
 
     @property
+    def depth(self) -> int:
+        """Linear layers and convolutions between the inputs and its arguments."""
+        return self.about.get("depth", 0)
+
+    @property
     def operation(self) -> str:
-        """Its name in the table: that of a marked function, or the name without dimensions."""
-        plain = re.sub(r"(?<=[a-z])[123]d", "", self.name)
-        return getattr(self.func, "operation", plain)
+        """Its name in the table: that of a marked function, or the plain name's stem."""
+        return getattr(self.func, "operation", None) or PREFIX_AND_DIMENSIONS.sub("", self.name)
+
+    @property
+    def first(self) -> Any:
+        """Its first argument, named or not."""
+        return next(iter([*self.args, *self.kwargs.values()]), None)
 
     def run(self) -> Any:
         return self.func(*self.args, **self.kwargs)
@@ -67,16 +82,8 @@ class Call:
 
     def with_(self, old: Any, new: Any) -> Call:
         """The same call with another object in place of `old`, wherever it stands."""
-
-        def swap(value: Any) -> Any:
-            if value is old:
-                return new
-            if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-                return type(value)(swap(entry) for entry in value)
-            return value
-
-        kwargs = {key: swap(value) for key, value in self.kwargs.items()}
-        return replace(self, args=[swap(value) for value in self.args], kwargs=kwargs)
+        args, kwargs = _swapped((self.args, self.kwargs), old, new)
+        return replace(self, args=args, kwargs=kwargs)
 
     def refuse(self, why: str) -> UnsupportedOperation:
         return UnsupportedOperation(
@@ -86,18 +93,44 @@ class Call:
 
 @cache
 def parameters(func: Any) -> tuple[str, ...]:
-    """Names of a Python function's parameters; () for built-in ones."""
-    return tuple(inspect.signature(func).parameters) if inspect.isfunction(func) else ()
+    """Names of a function's parameters, from its signature or its operator's schema; or ()."""
+    operator = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
+    schema = getattr(getattr(operator, "default", func), "_schema", None)
+    if inspect.isfunction(func) and not hasattr(func, "__wrapped__"):
+        return tuple(inspect.signature(func).parameters)
+    return tuple(argument.name for argument in schema.arguments) if schema else ()
 
 
+PREFIX_AND_DIMENSIONS = re.compile("^(linalg|special|sparse)_|(?<=[a-z])[123]d")
+
+
+@contextmanager
+def run_once() -> Iterator[None]:
+    """Let no hook of the program exchange what the graph keeps: each part runs once, watched.
+
+    `torch.utils.checkpoint` would run its function again in the backward pass, where nobody
+    watches. Other threads keep their hooks.
+    """
+    mine, hooks, again = get_ident(), graph.saved_tensors_hooks, checkpoint.CheckpointFunction
+
+    def elsewhere(usual: Any, plainly: Any = lambda *args: None) -> Any:
+        return lambda *args: (plainly if get_ident() == mine else usual)(*args)
+
+    ways = {name: elsewhere(getattr(hooks, name)) for name in ("__enter__", "__exit__")}
+    once = SimpleNamespace(apply=elsewhere(again.apply, lambda run, _, *args: run(*args)))
+    with LOCK, patch.multiple(hooks, **ways), patch.object(checkpoint, "CheckpointFunction", once):
+        yield
+
+
+LOCK = RLock()
 ESCAPES = frozenset(["__float__", "__int__", "__index__", "__complex__"])
 OPERATORS = {"isub": "sub", "iadd": "add", "imul": "mul", "itruediv": "div", "idiv": "div"}
-OPERATORS |= {"radd": "add", "rmul": "mul", "ipow": "pow", "imatmul": "matmul"}
+OPERATORS |= {"radd": "add", "rmul": "mul", "ipow": "pow", "imatmul": "matmul", "rdiv": "rtruediv"}
 
 
 def _name_of(func: Any) -> tuple[str, bool]:
     """The plain name of a function, and whether the name says that it works in place."""
-    raw = getattr(func, "__name__", type(func).__name__)
+    raw = getattr(func, "__name__", type(func).__name__).split(".")[0]  # of add_.Tensor: add_
     if raw in ("__get__", "__set__"):
         return func.__self__.__name__.strip("_"), False
     if raw in ESCAPES:
@@ -116,6 +149,15 @@ def _call_site() -> str:
         if not frame.f_code.co_filename.startswith(inside):
             return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_qualname})"
     return "an unknown line"
+
+
+def _swapped(value: Any, old: Any, new: Any) -> Any:
+    """Nested lists, tuples and dicts with another object in one's place."""
+    if isinstance(value, dict):
+        return {key: _swapped(entry, old, new) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)(_swapped(entry, old, new) for entry in value)
+    return new if value is old else value
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

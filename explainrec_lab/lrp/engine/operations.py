@@ -12,13 +12,16 @@ no model, and meets functional calls, shared modules and in-place operations as 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from explainrec_lab.lrp.engine import treatments as t
-from explainrec_lab.lrp.engine.calls import Call
+from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
 
 ROWS: list[tuple[t.Treatment, str]] = [
@@ -28,26 +31,25 @@ ROWS: list[tuple[t.Treatment, str]] = [
         """),
     (t.move, """
         view reshape flatten unflatten ravel squeeze unsqueeze permute transpose t T mT H mH
-        movedim moveaxis swapaxes swapdims contiguous clone to float double half bfloat16 type
-        type_as as_strided expand expand_as repeat repeat_interleave tile split split_with_sizes
-        chunk tensor_split unbind iter narrow select getitem index_select gather take
+        movedim moveaxis swapaxes swapdims contiguous clone to long int float double half bfloat16
+        type type_as as_strided expand expand_as repeat repeat_interleave tile split chunk
+        split_with_sizes tensor_split unbind iter narrow select getitem index_select gather take
         take_along_dim masked_select flip fliplr flipud roll rot90 view_as reshape_as atleast_1d
         atleast_2d atleast_3d broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle unfold
         fold tril triu diagonal diag real cpu cuda dropout alpha_dropout feature_dropout
         feature_alpha_dropout pad
         """),
     (t.ordinary, """
-        leaky_relu rrelu prelu abs absolute neg negative pos positive max_pool
+        relu leaky_relu rrelu prelu abs absolute neg negative pos positive max_pool
         max_pool_with_indices adaptive_max_pool adaptive_max_pool_with_indices
-        fractional_max_pool max amax min amin topk sort median norm vector_norm frobenius_norm
+        fractional_max_pool amax amin topk sort median norm vector_norm frobenius_norm std
         interpolate upsample cumsum
         """),
-    (t.relu, "relu"),
     (t.join, """
         cat concat concatenate stack hstack vstack dstack column_stack where masked_fill setitem
-        copy
+        copy fill zero
         """),
-    (t.extreme, "maximum minimum fmax fmin"),
+    (t.extreme, "max min maximum minimum fmax fmin"),
     (t.addition, "add sub subtract rsub"),
     (t.pool, "avg_pool adaptive_avg_pool mean sum"),
     (t.product, """
@@ -59,10 +61,12 @@ ROWS: list[tuple[t.Treatment, str]] = [
     (t.elementwise, """
         relu6 hardtanh clamp clamp_min clamp_max clip silu gelu mish elu selu celu hardswish tanh
         logsigmoid log_sigmoid softplus softsign tanhshrink softshrink hardshrink threshold square
-        pow float_power sqrt exp expm1 log log1p log2 log10 sin cos tan atan asinh erf normalize
+        sqrt exp expm1 log log1p log2 log10 sin cos tan atan asinh erf normalize
         local_response_norm elementwise
         """),
-    (t.gate, "sigmoid hardsigmoid rsqrt reciprocal rdiv rtruediv"),
+    (t.gate, "sigmoid hardsigmoid expit rsqrt reciprocal rtruediv"),
+    (t.power, "pow float_power rpow"),
+    (partial(t.shared, degree=2), "var"),
     (t.batch_norm, "batch_norm"),
     (t.sample_norm, "layer_norm group_norm rms_norm"),
     (t.softmax, "softmax"),
@@ -77,12 +81,16 @@ ROWS: list[tuple[t.Treatment, str]] = [
         lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell
         """),
     (t.refused("it cuts the value off from the inputs"), "detach data"),
+    (t.refused("it changes relevance on its way back"), "register_hook"),
     (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
 ]  # fmt: skip
 
 OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}
+# What makes whole numbers of whole numbers, each at its place.
+IDS = "of ids, which what they look up explains; give numbers as floats, masks as booleans"
+OF_IDS = frozenset(["add", "sub", "rsub", "remainder", "floordiv", "clamp", "getitem"])
 # Treatments that may write into their target: the ordinary gradient knows how.
-IN_PLACE = (t.move, t.ordinary, t.relu, t.join)
+IN_PLACE = (t.move, t.join)
 
 
 # -------------------------------------------------------------------------- asked at every call
@@ -100,31 +108,56 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         call = Call.of(func, args, kwargs or {})
+        if isinstance(out := call.kwargs.pop("out", None), Tensor):  # compute, then overwrite it
+            result = self.__torch_function__(func, types, args, call.kwargs)
+            return self.__torch_function__(Tensor.copy_, types, (out, result))
         treatment = OPERATIONS.get(call.operation, t.unknown)
         if treatment is t.untouched:
-            return call.run()
+            return treatment(self.trace, call)
         for tensor in call.tensors():
             if tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor):
                 maker = type(tensor.grad_fn).__name__
-                raise call.refuse(f"{maker} hides it: a custom autograd function, a compiled part?")
+                raise call.refuse(
+                    f"{maker} hides it, a custom autograd function or a compiled part; if it does"
+                    " not depend on the inputs, detach it"
+                )
+            if tensor.is_inference():
+                call = call.with_(tensor, tensor.clone())
         known = [tensor for tensor in call.tensors() if self.trace.mark_of(tensor)]
         if not known:
             return self._constant(call, treatment)
-        if treatment is t.unknown:
-            return treatment(self.trace, call)
         if not any(self.trace.carries(tensor) for tensor in known):
-            if call.name not in ("embedding", "embedding_bag", "getitem"):
-                raise call.refuse("of ids that are to be explained; give images as floats")
-            treatment = t.embedding if call.name == "getitem" else treatment
+            return self._ids(call, treatment, known[0])
+        if treatment is t.unknown:
             return treatment(self.trace, call)
         return self._signals(call, treatment)
 
     def _constant(self, call: Call, treatment: t.Treatment) -> Any:
         """A call without signals: no gradient, but a row of a parameter keeps its name."""
-        with torch.no_grad():
+        learns = any(tensor.requires_grad for tensor in call.tensors())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not learns):
             result = call.run()
         if treatment is t.move:
-            self.trace.is_part(result, call.args[0])
+            self.trace.is_part(result, call.first)
+        return result
+
+    def _ids(self, call: Call, treatment: t.Treatment, ids: Tensor) -> Any:
+        """Whole numbers that are explained: looked up, or handed on with the places they hold."""
+        floats = any(tensor.is_floating_point() for tensor in call.tensors())
+        if floats:
+            treatment = t.embedding if call.name == "getitem" else treatment
+            if treatment not in (t.embedding, t.embedding_bag):
+                raise call.refuse(IDS)
+            return treatment(self.trace, call)
+        result, mark = call.run(), self.trace.mark_of(ids)
+        moves = treatment is t.move and call.first is ids
+        moved = call.with_(ids, mark.places).run() if moves else mark.places
+        for new, places in zip(tensors_in(result), tensors_in(moved), strict=False):
+            kept = (moves or call.name in OF_IDS) and new.shape == places.shape
+            if new.is_floating_point() or (new.dtype != torch.bool and not kept):
+                raise call.refuse(IDS)
+            if kept:
+                self.trace.mark(new, ids=mark.ids, places=places)
         return result
 
     def _signals(self, call: Call, treatment: t.Treatment) -> Any:
@@ -134,29 +167,35 @@ class Watch(TorchFunctionMode):
         signals = t.signals_of(self.trace, call)
         marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
         gates = {mark.gate for mark in marks}
-        call.depth, call.gate = max(m.depth for m in marks), gates.pop() if len(gates) == 1 else ""
-        sums = [(mark.sum, x) for mark, x in zip(marks, signals, strict=True) if mark.sum]
-        for found, x in sums:
-            found.use(x)
-        result = self._in_place(call, treatment) if call.in_place else treatment(self.trace, call)
-        for found, _ in sums:
-            found.source = None
-        return result
+        call.about = {
+            "depth": max(mark.depth for mark in marks),
+            "gate": gates.pop() if len(gates) == 1 else "",
+            "of": frozenset.intersection(*(mark.of | {mark.token} for mark in marks)),
+        }
+        if len({mark.token for mark in marks}) == 1:
+            call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
+        if not call.in_place:
+            return treatment(self.trace, call)
+        try:
+            return self._in_place(call, treatment)
+        except RuntimeError as error:
+            raise call.refuse(f"write it out of place: {error}") from error
 
     def _in_place(self, call: Call, treatment: t.Treatment) -> Any:
         """Write where autograd knows how; else run on a copy and write the result back."""
-        trace, target = self.trace, call.args[0]
-        mark = trace.mark_of(target)
-        made = None if mark is None else mark.sum
-        alone = treatment is t.relu and made is not None and made.uses == 1
-        trace.protect(target, spare=made if alone else None)
-        if treatment not in IN_PLACE:
-            copy = trace.like(target.clone(), target)
-            target.copy_(result := treatment(trace, call.with_(target, copy)))
-            return trace.like(target, result)
+        trace, target = self.trace, call.first
+        trace.protect(target)
         if not trace.carries(target):  # a buffer of constants that signals are written into
-            target.copy_(trace.constant(target.clone()))
-            trace.mark(target, depth=call.depth)
+            whole = target if target._base is None else target._base
+            whole.copy_(trace.constant(whole.clone()))
+            for tensor in (whole, target):
+                trace.mark(tensor, depth=call.depth)
+            _ = target.grad_fn  # of a view, torch makes it when it is asked for
+        if treatment not in IN_PLACE and call.name != "relu":
+            copy = trace.like(target.clone(), target)
+            call = replace(call.with_(target, copy), func=getattr(Tensor, call.name, call.func))
+            target.copy_(result := treatment(trace, call))
+            return trace.like(target, result)
         result = treatment(trace, call)
-        trace.mark(target, depth=call.depth, gate=call.gate)
+        trace.mark(target, **call.about)
         return result

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explainrec_lab.lrp.composites import WEIGHTED, Composite
 from explainrec_lab.lrp.rules import Epsilon, Layer, Rule, book_bias, propagate, wide
@@ -26,6 +27,7 @@ class Root:
     Attributes:
         leaf: of the autograd graph, the values of the tensor.
         owner: position of the explained input that it stands for; None for a constant.
+        places: of ids, which number of that input each vector of the leaf stands for.
         account: the ledger's account of a constant.
         direct: relevance that rules put here without going through g, `[*values]`.
     """
@@ -34,6 +36,7 @@ class Root:
     owner: int | None = None
     account: str = "biases"
     direct: Any = 0
+    places: Tensor | None = None
 
 
 @dataclass
@@ -42,35 +45,19 @@ class Sum:
 
     Attributes:
         layer: what was summed up.
-        z: its value, or what ReLU made of it where nothing else looks at z (g is 0 wherever the
-            two differ, and memory is saved).
+        z: its value.
         x: the layer's input, for rules that need it.
-        source: what a batch norm that takes the sum over hands relevance to; None once z was used.
-        uses: how many operations used z so far.
-        gated: `z` is what ReLU made of it.
+        source: what a batch norm that takes the sum over hands relevance to, and its version.
     """
 
     layer: Layer
     z: Tensor | None
     x: Tensor | None = None
-    source: Tensor | None = None
-    uses: int = 0
-    gated: bool = False
-
-    def use(self, tensor: Tensor) -> None:
-        """Count a use of z, which `tensor` holds."""
-        self.uses += 1
-        if self.gated and self.z is not None:
-            self.z, self.gated = tensor.detach(), False
-
-    def gate(self, after: Tensor) -> None:
-        """Keep ReLU's output instead of z, where nothing else used z so far."""
-        if self.uses == 1:
-            self.z, self.gated = after.detach(), True
+    source: tuple[Tensor, int] | None = None
 
     def take(self) -> tuple[Any, Any]:
         """z and x, for the last time."""
-        taken, self.z, self.x = (self.z, self.x), None, None
+        taken, self.z, self.x, self.source = (self.z, self.x), None, None, None
         return taken
 
 
@@ -79,19 +66,27 @@ class Mark:
     """What the trace knows about a tensor that relevance flows through.
 
     Attributes:
+        version: the tensor's, counted by torch: a change in place, through a view too, adds to it.
         depth: linear layers and convolutions between the inputs and it.
         sum: the weighted sum that made it.
         root: the root that it is a copy of.
         gate: it is the output of a gate: 'sigmoid' or 'softmax'.
         ids: they are the explained input of this number, and whole numbers.
+        places: of the ids, in that input.
+        token: its own; the same for a tensor and what has its numbers, scaled, gated or moved.
+        of: tokens of the tensors that it was computed from, all of it and through no layer.
     """
 
     trace: Trace
+    version: int
     depth: int = 0
     sum: Sum | None = None
     root: Root | None = None
     gate: str = ""
     ids: int | None = None
+    places: Tensor | None = None
+    token: object = field(default_factory=object)
+    of: frozenset[object] = frozenset()
 
 
 class _Step(torch.autograd.Function):
@@ -113,14 +108,18 @@ class Trace:
     Args:
         composite: the rule of each layer.
         split: how a `head.difference` is divided, one of `head.SPLITS`.
-        names: id of a parameter -> its dotted name.
+        model: whose parameters and modules have names.
         keep_books: whether to book what is absorbed.
     """
 
     def __init__(
-        self, composite: Composite, split: str, names: Mapping[int, str], *, keep_books: bool
+        self, composite: Composite, split: str, model: nn.Module, *, keep_books: bool
     ) -> None:
-        self.composite, self.split, self.names = composite, split, names
+        self.composite, self.split = composite, split
+        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
+        self.modules: dict[int, list[str]] = {}
+        for name, module in model.named_modules(remove_duplicate=False):
+            self.modules.setdefault(id(module), []).append(name)
         self.parts: dict[int, tuple[str, Tensor]] = {}
         self.accounts: dict[str, Tensor] = {}
         self.book = self._book if keep_books else None
@@ -134,22 +133,24 @@ class Trace:
 
     def close(self) -> None:
         """Let go of all tensors: marks point here, and a program may keep what it computed."""
-        self.roots, self.sums, self.parts = [], [], {}
+        vars(self).clear()
 
     # --- roots and marks -------------------------------------------------------------------------
 
     def explain(self, x: Any, owner: int) -> Any:
         """A stand-in for input number `owner`, for the program to run on."""
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) or x.dtype == torch.bool:
             return x
         if x.is_floating_point():
             return self.replace(x, owner)
-        return self.mark(x.detach().clone(), ids=owner)
+        places = torch.arange(x.numel(), device=x.device).view(x.shape)
+        return self.mark(x.detach().clone(), ids=owner, places=places)
 
-    def replace(self, x: Tensor, owner: int | None) -> Tensor:
-        """A copy of an explained input whose relevance is the input's."""
+    def replace(self, x: Tensor, owner: Any, places: Tensor | None = None, **about: Any) -> Tensor:
+        """A copy of an explained input, or of its places, whose relevance is the input's."""
         root = self.root(x.detach().clone(), owner)
-        return self.mark(root.leaf.clone(), root=root)
+        root.places = places
+        return self.mark(root.leaf.clone(), root=root, **about)
 
     def root(self, values: Tensor, owner: int | None = None, account: str = "biases") -> Root:
         root = Root(values.requires_grad_(), owner, account)
@@ -165,13 +166,17 @@ class Trace:
 
     def mark(self, tensor: Tensor, **knowledge: Any) -> Tensor:
         """Say that relevance flows through a tensor, and what is known about it."""
-        setattr(tensor, MARK, Mark(self, **knowledge))
+        setattr(tensor, MARK, Mark(self, tensor._version, **knowledge))
         return tensor
 
     def mark_of(self, tensor: Any) -> Mark | None:
         """What is known about a tensor, if relevance flows through it in this trace."""
         mark = getattr(tensor, MARK, None) if isinstance(tensor, Tensor) else None
-        return mark if mark is not None and mark.trace is self else None
+        if mark is None or mark.trace is not self:
+            return None
+        if mark.version != tensor._version and mark.ids is None:  # changed since, through a view
+            mark = getattr(self.mark(tensor, depth=mark.depth), MARK)
+        return mark
 
     def like(self, tensor: Tensor, other: Tensor) -> Tensor:
         """Mark a tensor as another one is marked, but for the sum that made that one."""
@@ -187,6 +192,16 @@ class Trace:
         """Name of the parameter that a constant is, or is a part of; the biases if neither."""
         return self.names.get(id(value)) or self.parts.get(id(value), ("biases",))[0]
 
+    def names_of(self, weight: Tensor | None) -> list[str]:
+        """Names of the module that is running, or of the one whose parameter it borrows."""
+        frame: Any = sys._getframe(1)
+        while frame and id(frame.f_locals.get("self")) not in self.modules:
+            frame = frame.f_back
+        module = frame and frame.f_locals["self"]
+        owner, owned = self.account_of(weight).rpartition(".")[0], vars(module or self)
+        borrowed = owner and not any(weight is p for p in owned.get("_parameters", {}).values())
+        return [owner] if borrowed else self.modules[id(module)] if module else []
+
     def is_part(self, part: Any, whole: Any) -> None:
         """Remember that a tensor holds numbers of a parameter, such as a row of it."""
         if isinstance(part, Tensor) and self.account_of(whole) != "biases":
@@ -198,24 +213,32 @@ class Trace:
         """A value whose relevance per unit goes to the signals as `back` says."""
         return self.mark(_Step.apply((value.detach(),), back, *signals), **knowledge)
 
-    def weighted_sum(self, layer: Layer, run: Callable[[], Tensor], x: Any = None) -> Tensor:
+    def _rule_of(self, layer: Layer) -> Rule:
+        layer.names = layer.names or partial(self.names_of, None)
+        return self.composite.rule_of(layer)
+
+    def weighted_sum(
+        self, layer: Layer, run: Callable[[], Tensor], x: Any = None, **about: Any
+    ) -> Tensor:
         """Run a weighted sum of x; its rule says what goes back."""
-        if isinstance(self.composite.rule_of(layer), Epsilon):
+        if isinstance(self._rule_of(layer), Epsilon):
             raw = run()
-            return self.summed(layer, raw, raw)
+            return self.summed(layer, raw, raw, **about)
         with torch.no_grad():
             z = run()
         return self.summed(layer, z, x)
 
-    def summed(self, layer: Layer, z: Tensor, source: Tensor, slope: Any = None) -> Tensor:
+    def summed(
+        self, layer: Layer, z: Tensor, source: Tensor, slope: Any = None, **about: Any
+    ) -> Tensor:
         """The sum z: under the epsilon rule from the graph behind `source`, else from x itself.
 
         With a slope, z is what a batch norm made of the layer's sum.
         """
-        rule, mark = self.composite.rule_of(layer), self.mark_of(source)
+        rule, mark = self._rule_of(layer), self.mark_of(source)
         found = Sum(layer, z.detach())
         if slope is None and layer.out is not None:
-            found.source = source
+            found.source = source, source._version
         if isinstance(rule, Epsilon):
             epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
             back = partial(self._scale, found, rule, epsilon, slope)
@@ -223,8 +246,8 @@ class Trace:
             found.x = source.detach()
             back = partial(self._divide, found, rule, slope, None if mark is None else mark.root)
         self.sums.append(found)
-        depth = layer.depth + int(layer.kind in WEIGHTED)
-        return self.step(z, back, source, depth=depth, sum=found)
+        about["depth"] = layer.depth + int(layer.kind in WEIGHTED)
+        return self.step(z, back, source, sum=found, **about)
 
     def _scale(self, found: Sum, rule: Epsilon, epsilon: Any, slope: Any, g: Tensor) -> Any:
         """The epsilon rule, and the slope of a batch norm."""
@@ -239,7 +262,8 @@ class Trace:
     def _divide(self, found: Sum, rule: Rule, slope: Any, root: Root | None, g: Tensor) -> Any:
         """Any other rule; what it gives that is no multiple of x ends at a root, or is divided."""
         z, x = found.take()
-        layer = found.layer if slope is None else found.layer.steeper(slope)
+        layer = found.layer.to(wide(z)) if slope is None else found.layer.to(wide(z)).steeper(slope)
+        z, x, g = (values.to(wide(z)) for values in (z, x, g))  # autocast: of several precisions
         result = propagate(rule, layer, x, z, g, self.book)
         if not rule.direct:
             return (result,)
@@ -262,12 +286,12 @@ class Trace:
 
         return self.step(value, back, *(x for x, _ in shares), **knowledge)
 
-    def protect(self, tensor: Tensor, *, spare: Sum | None) -> None:
+    def protect(self, tensor: Tensor) -> None:
         """Keep values that are still needed from an operation that writes into `tensor`."""
         place = tensor.untyped_storage().data_ptr()
         for found, name in product(self.sums, ("z", "x")):
-            kept, spared = getattr(found, name), found is spare and name == "z"
-            if kept is not None and not spared and kept.untyped_storage().data_ptr() == place:
+            kept = getattr(found, name)
+            if kept is not None and kept.untyped_storage().data_ptr() == place:
                 setattr(found, name, kept.clone())
 
 

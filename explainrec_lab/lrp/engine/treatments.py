@@ -7,6 +7,7 @@ which.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -23,9 +24,10 @@ Treatment = Callable[[Trace, Call], Any]
 
 def _marked(trace: Trace, call: Call, result: Any) -> Any:
     """Mark all tensors of a result that depend on the inputs."""
+    numel, same = call.alone
     for tensor in tensors_in(result):
         if tensor.requires_grad:
-            trace.mark(tensor, depth=call.depth, gate=call.gate)
+            trace.mark(tensor, **call.about | (same if tensor.numel() == numel else {}))
     return result
 
 
@@ -41,21 +43,30 @@ def _without_constants(trace: Trace, call: Call) -> Call:
     return call
 
 
-def _with_constants(trace: Trace, call: Call, numbers: tuple[type, ...] = (float,)) -> Call:
+def _with_constants(trace: Trace, call: Call) -> Call:
     """The call with constants that take the relevance of what they add."""
     dtype = signals_of(trace, call)[0].dtype
     for tensor in list(call.tensors()):
         if not trace.carries(tensor):
             call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
-    for place, value in enumerate(call.args):
-        if isinstance(value, numbers) and not isinstance(value, bool):
-            call.args[place] = trace.constant(torch.tensor(value, dtype=dtype))
+    at = [(call.args, place) for place in range(len(call.args))]
+    at += [(call.kwargs, name) for name in ("input", "other", "value") if name in call.kwargs]
+    if call.name == "setitem":
+        at = [(call.args, 2)]
+    elif not isinstance(call.first, Tensor):
+        at = []  # of a list of tensors
+    for arguments, place in at:
+        if type(value := arguments[place]) in (int, float):
+            arguments[place] = trace.constant(torch.tensor(value, dtype=dtype))
     return call
 
 
 def untouched(trace: Trace, call: Call) -> Any:
-    """Numbers that do not depend on those of the inputs."""
-    return call.run()
+    """Numbers that do not depend on those of the inputs; a sign is a mask."""
+    if any(trace.carries(tensor) for tensor in list(call.tensors())[1:]):
+        raise call.refuse("it copies numbers out of the program")
+    with torch.set_grad_enabled(call.name != "sign" and torch.is_grad_enabled()):
+        return call.run()
 
 
 def unknown(trace: Trace, call: Call) -> Any:
@@ -92,20 +103,10 @@ def ordinary(trace: Trace, call: Call) -> Any:
 
     For max-pooling this is winner-takes-all; for ReLU, relevance passes the units that are on.
     """
-    before = call.args[0] if call.args else None
     result = _without_constants(trace, call).run()
-    if result is before and not call.in_place:
+    if result is call.first and not call.in_place:
         return result  # nothing moved
     return _marked(trace, call, result)
-
-
-def relu(trace: Trace, call: Call) -> Any:
-    """The same; its output, which the next layer keeps too, stands in for the sum before it."""
-    mark = trace.mark_of(call.argument("input", 0))
-    result = ordinary(trace, call)
-    if mark is not None and mark.sum is not None:
-        mark.sum.gate(result)
-    return result
 
 
 def join(trace: Trace, call: Call) -> Any:
@@ -114,8 +115,9 @@ def join(trace: Trace, call: Call) -> Any:
 
 
 def extreme(trace: Trace, call: Call) -> Any:
-    """Of two signals, like a maximum; of a signal and a constant, a function of each number."""
-    return (ordinary if len(signals_of(trace, call)) > 1 else elementwise)(trace, call)
+    """Winner takes all, but of a signal and a constant a function of each number."""
+    mixed = len(signals_of(trace, call)) < len(list(call.tensors()))
+    return (elementwise if mixed else ordinary)(trace, call)
 
 
 def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) -> Tensor:
@@ -126,7 +128,8 @@ def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) ->
         return (g / degree,)
 
     result = _without_constants(trace, call).run()
-    return trace.step(result, back, result, depth=call.depth, gate=call.gate)
+    value = result.clone() if call.operation == "homogeneous" else result  # it may be kept there
+    return trace.step(value, back, result, **call.about)
 
 
 def homogeneous(trace: Trace, call: Call) -> Tensor:
@@ -140,13 +143,14 @@ def homogeneous(trace: Trace, call: Call) -> Tensor:
 def addition(trace: Trace, call: Call) -> Any:
     """A sum of two signals is a weighted sum; a constant that is added takes its own relevance."""
     if len(signals_of(trace, call)) > 1:
-        return trace.weighted_sum(Layer("addition", call.depth), call.run)
-    return _marked(trace, call, _with_constants(trace, call, (int, float)).run())
+        about = call.about | call.alone[1]
+        return trace.weighted_sum(Layer("addition", call.depth), call.run, **about)
+    return _marked(trace, call, _with_constants(trace, call).run())
 
 
 def pool(trace: Trace, call: Call) -> Tensor:
     """A sum with fixed weights: the epsilon rule."""
-    return trace.weighted_sum(Layer("pooling", call.depth), call.run)
+    return trace.weighted_sum(Layer("pooling", call.depth), call.run, gate=call.about["gate"])
 
 
 # Where a product's bias stands.
@@ -158,10 +162,17 @@ def product(trace: Trace, call: Call) -> Tensor:
 
     With one signal a weighted sum, which takes the layer's rule; with k signals each gets 1/k.
     """
-    given = call.argument("bias", BIAS_AT.get(call.operation, len(call.args)))
-    if trace.carries(given):
-        raise call.refuse("its bias depends on the inputs; add it in a step of its own")
-    held, call = _weights_held(trace, call)
+    name = "input" if call.operation in ("addmm", "baddbmm") else "bias"
+    given = call.argument(name, BIAS_AT.get(call.operation, len(call.args)))
+    if trace.carries(given) or call.kwargs.get("beta", 1) != 1:
+        raise call.refuse(
+            "its bias is scaled or depends on the inputs; add it in a step of its own"
+        )
+    terms, arrow, out = str(call.first).partition("->") if call.name == "einsum" else ("", "", "")
+    if arrow and set(terms) <= set(out + ", "):
+        return scaling(trace, call)  # it sums nothing up
+    several = len(signals_of(trace, call)) > 1
+    call = _weighed(trace, call)
     factors = [t for t in call.tensors() if t is not given and t.is_floating_point()]
     signals = [t for t in factors if trace.carries(t)]
     bias = None if given is None else given.detach()
@@ -169,60 +180,78 @@ def product(trace: Trace, call: Call) -> Tensor:
         bias = bias.view(-1, *(1,) * (call.argument("weight", 1).dim() - 2))
     if len(signals) > 1:
         return shared(trace, call, len(signals), bias)
-    if held or len(factors) != 2:  # constants that are no layer's weight
+    if several or len(factors) != 2:  # constants that are no layer's weight
         run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
-    layer = _layer_of(call, x, weight, given)
+    layer = _layer_of(trace, call, x, weight, given, usual=x is factors[0])
     layer.bias = bias
     return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
 
 
-def _layer_of(call: Call, x: Tensor, weight: Tensor, given: Tensor | None) -> Layer:
+OUTPUTS_AT = {"linear": 0, "conv": 0, "conv_transpose": 1, "matmul": 1, "mm": 1, "addmm": 1}
+
+
+def _layer_of(
+    trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any, *, usual: bool
+) -> Layer:
     """One signal times one constant, but for the bias."""
 
     def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
         other = call.with_(x, x_).with_(weight, weight_)
         if given is not None:
-            other = other.with_(
-                given, torch.zeros_like(given) if bias is None else bias.view_as(given)
-            )
-            return other.run()
+            zeros = torch.zeros_like(given, dtype=x_.dtype)
+            return other.with_(given, zeros if bias is None else bias.view_as(given)).run()
         return other.run() if bias is None else other.run() + bias  # of a batch norm
 
-    usual = call.argument("weight", 1) is weight
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
-    out = {"linear": 0, "conv": 0, "conv_transpose": 1}.get(call.operation) if usual else None
-    if call.operation == "conv_transpose" and call.argument("groups", 6, 1) != 1:
-        out = None  # groups make it two dimensions
-    return Layer(kind, call.depth, weight.detach(), apply=apply, out=out)
+    batched = usual and x.dim() == weight.dim()  # a batch norm counts the same outputs
+    out = OUTPUTS_AT.get(call.operation) if batched else None
+    groups = call.argument("groups", 6, 1) if kind == "convolution" else 1
+    names = partial(trace.names_of, weight)
+    return Layer(kind, call.depth, weight.detach(), None, apply, out, groups, names)
 
 
-def _weights_held(trace: Trace, call: Call) -> tuple[bool, Call]:
-    """Gates that multiply another signal are constants; so are attention weights by CP-LRP."""
-    kinds = ("sigmoid", "softmax") if trace.composite.attention == "CP-LRP" else ("sigmoid",)
+def _weighed(trace: Trace, call: Call, *, derived: bool = False) -> Call:
+    """A product of signals, with the factors that count as weights detached.
+
+    One function gets one explanation in all its spellings, h / s and h * (1 / s) for example, or
+    GELU and h * (1 + erf(h / sqrt 2)) / 2:
+
+    - gates and reciprocals are weights, whatever they were computed from, and by CP-LRP so are
+      attention weights;
+    - with `derived`, so is a factor that was computed from the other one, with no layer in between.
+
+    Two signals that are neither, or both, share half and half.
+    """
     signals = signals_of(trace, call)
-    gates = [t for t in signals if trace.mark_of(t).gate in kinds]  # type: ignore[union-attr]
-    if not 0 < len(gates) < len(signals):
-        return False, call
-    for tensor in gates:
-        call = call.with_(tensor, tensor.detach())
-    return True, replace(call, gate="")
+    marks: list[Any] = [trace.mark_of(x) for x in signals]
+    kinds = ("sigmoid", "softmax") if trace.composite.attention == "CP-LRP" else ("sigmoid",)
+    weights = [x for x, mark in zip(signals, marks, strict=True) if mark.gate in kinds]
+    if derived and not weights:
+        tokens = {mark.token for mark in marks}
+        weights = [x for x, mark in zip(signals, marks, strict=True) if mark.of & tokens]
+    for weight in weights if len(weights) < len(signals) else ():
+        call = call.with_(weight, weight.detach())
+    return call
 
 
 def scaling(trace: Trace, call: Call) -> Any:
-    """Products of numbers: gates count as weights, two signals share half and half."""
-    _, call = _weights_held(trace, call)
-    return ordinary(trace, call) if len(signals_of(trace, call)) < 2 else shared(trace, call, 2)
+    """Products of numbers: constants and what counts as a weight scale a signal."""
+    call = _weighed(trace, call, derived=True)
+    count = len(signals_of(trace, call))
+    return shared(trace, call, count) if count > 1 else ordinary(trace, call)
 
 
 def division(trace: Trace, call: Call) -> Any:
-    """A divisor that depends on the inputs counts as a constant."""
+    """A divisor that depends on the inputs counts as a constant: a reciprocal is a weight."""
     above, below = call.argument("input", 0), call.argument("other", 1)
+    if call.kwargs.get("rounding_mode"):
+        raise call.refuse("it rounds")
     if not trace.carries(above):
-        return elementwise(trace, call)
-    if trace.carries(below) and below is not above:
-        call = call.with_(below, below.detach())
+        return gate(trace, call)
+    if trace.carries(below):
+        call = replace(call, args=[above, below.detach()], kwargs={})
     return ordinary(trace, call)
 
 
@@ -241,15 +270,21 @@ def elementwise(trace: Trace, call: Call) -> Any:
         raise call.refuse("it changes the shape")
     root = trace.mark_of(x).root  # type: ignore[union-attr]
     if root is not None:
-        return trace.replace(value, root.owner)
-    return trace.per_unit(value, (x, value), depth=call.depth)
+        return trace.replace(value, root.owner, root.places, **call.about)
+    return trace.per_unit(value, (x, value), **call.about)
 
 
 def gate(trace: Trace, call: Call) -> Any:
     """The same; its output counts as a weight where it multiplies a signal."""
-    value = elementwise(trace, call)
-    trace.mark_of(value).gate = "sigmoid"  # type: ignore[union-attr]
-    return value
+    call.about["gate"] = "sigmoid"
+    return elementwise(trace, call)
+
+
+def power(trace: Trace, call: Call) -> Any:
+    """With an exponent below 0, a reciprocal."""
+    exponent = call.argument("exponent", 1)
+    below = call.name != "rpow" and bool((torch.as_tensor(exponent) < 0).all())
+    return (gate if below else elementwise)(trace, call)
 
 
 # --- attention -----------------------------------------------------------------------------------
@@ -297,6 +332,8 @@ def attention(trace: Trace, call: Call) -> Tensor:
     query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
     if of["dropout_p"]:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
+    if type(mask) not in (type(None), Tensor, torch.nn.Parameter):
+        raise call.refuse(f"its mask is a {type(mask).__name__}; give a plain tensor")
     with torch.no_grad():
         out = call.run()
     with trace.watch:
@@ -323,8 +360,6 @@ def attention(trace: Trace, call: Call) -> Tensor:
 def batch_norm(trace: Trace, call: Call) -> Tensor:
     """In eval mode an affine map; folded into the linear layer or convolution that feeds it."""
     order = "input running_mean running_var weight bias training"
-    if call.func is torch.batch_norm:
-        order = "input weight bias running_mean running_var training"
     of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
     x, mean, weight, bias = (of[n] for n in ("input", "running_mean", "weight", "bias"))
     if of["training"] or mean is None:
@@ -337,11 +372,12 @@ def batch_norm(trace: Trace, call: Call) -> Tensor:
     with torch.no_grad():
         value = call.run()
     before = trace.mark_of(x).sum  # type: ignore[union-attr]
-    if before is None or before.source is None:
+    source, version = (before and before.source) or (None, 0)
+    if before is None or source is None or source._version != version:
         return trace.summed(Layer("normalisation", call.depth, bias=shift), value, x, slope)
     bias = before.layer.bias
     joint = replace(before.layer, bias=shift if bias is None else bias * slope + shift)
-    return trace.summed(joint, value, before.source, slope)
+    return trace.summed(joint, value, source, slope)
 
 
 def sample_norm(trace: Trace, call: Call) -> Tensor:
@@ -354,7 +390,7 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
         grouped, shape = x, call.argument("normalized_shape", 1)
         dims = tuple(range(-len(shape), 0))
     else:
-        grouped = x.reshape(len(x), call.argument("num_groups", 1), -1)
+        grouped = x.flatten(1).unflatten(1, (call.argument("num_groups", 1), -1))
         dims, shape = (-1,), (-1, *(1,) * (x.dim() - 2))
     centred = grouped if rms else grouped - grouped.mean(dim=dims, keepdim=True)
     scale = centred.detach().square().mean(dim=dims, keepdim=True).add(eps).rsqrt()
@@ -372,28 +408,36 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
 # --- ids -----------------------------------------------------------------------------------------
 
 
-def looked_up(trace: Trace, call: Call, ids: Tensor, weight: Tensor) -> Tensor:
+def looked_up(trace: Trace, call: Call, run: Callable[[], Tensor]) -> Tensor:
     """The vectors of explained ids: what they get, their ids get."""
+    ids, *more = (t for t in call.tensors() if not t.is_floating_point())
     mark = trace.mark_of(ids)
-    if mark is None or mark.ids is None or trace.carries(weight):
+    if mark is None or mark.ids is None or more or signals_of(trace, call):
         raise call.refuse("of weights that are to be explained; explain the ids")
-    return trace.replace(weight.detach()[ids], mark.ids)
+    with torch.no_grad():
+        value = run()
+    if mark.places is None or value.shape[: ids.dim()] != ids.shape:
+        raise call.refuse(
+            "of rows that do not stand where their ids stand; index the first dimension"
+        )
+    return trace.replace(value, mark.ids, mark.places)
 
 
 def embedding(trace: Trace, call: Call) -> Tensor:
     """`nn.Embedding`, or a table of vectors indexed by ids."""
-    ids, weight = call.argument("input", 0), call.argument("weight", 1)
-    return looked_up(trace, call, *((weight, ids) if ids.is_floating_point() else (ids, weight)))
+    return looked_up(trace, call, call.run)
 
 
 def embedding_bag(trace: Trace, call: Call) -> Tensor:
     """The mean or the sum of the rows."""
-    mode, rows = call.argument("mode", 6, "mean"), embedding(trace, call)
+    mode = call.argument("mode", 6, "mean")
     odd = ("padding_idx", 10), ("per_sample_weights", 8), ("offsets", 2)
     if mode not in ("mean", "sum") or any(call.argument(*name) is not None for name in odd):
         raise call.refuse(f"with mode {mode!r}, offsets, weights or padding")
     with torch.no_grad():
         value = call.run()
+    ids, weight = sorted(call.tensors(), key=Tensor.is_floating_point)
+    rows = looked_up(trace, call, lambda: weight[ids])
     path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
     return trace.summed(Layer("pooling", call.depth), value, path)
 

@@ -19,14 +19,7 @@ from scipy import sparse
 
 from experiments.record import Columns, rows_by, timed
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    Images,
-    Schema,
-    present,
-    require,
-)
+from explainrec_lab.data.contracts import Catalogue, Images, Schema, present, require
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.saers.attributes import look
 from explainrec_lab.settings import Network
@@ -52,7 +45,7 @@ def products() -> Catalogue:
     """Products with at least one label, their pictures in memory. Raises DataNotFound."""
     found = data.load("fashion-product-images", size=SETTINGS.size).catalogue
     labels = present("attributes", found.attributes)
-    return _only(found, (labels != DOES_NOT_APPLY).any(axis=1))
+    return _only(found, (labels != data.DOES_NOT_APPLY).any(axis=1))
 
 
 def _only(catalogue: Catalogue, chosen: Bool[ndarray, " item"]) -> Catalogue:
@@ -164,7 +157,7 @@ def judged(predicted: Codes, labels: Codes, schema: Schema) -> pd.DataFrame:
     """
     rows = {}
     for k, name in enumerate(schema.attributes):
-        asked = labels[:, k] != DOES_NOT_APPLY
+        asked = labels[:, k] != data.DOES_NOT_APPLY
         right = (predicted[asked, k] == labels[asked, k]).astype(float)
         recall = pd.Series(right).groupby(labels[asked, k]).mean()
         if asked.any():

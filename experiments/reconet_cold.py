@@ -14,6 +14,7 @@ from experiments.record import Columns, Result, results, timed
 from explainrec_lab import baselines, data, reconet
 from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
+from explainrec_lab.reconet import FeatureSpace, RecoNet
 
 KS = (1, 5, 10, 20, 30, 40, 50)
 # How many of her likes a cold user reveals, one after the other.
@@ -24,7 +25,7 @@ TOLD = (0, 1, 2, 4, 8, 16)
 class Newcomers(Version):
     """Some users stand in each batch once more, as if they had no history."""
 
-    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
+    def examples(self, train: data.Interactions, space: FeatureSpace, seed: int) -> Batches:
         usual = reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
         return reconet.WithNewcomers(usual, 0.2, 0.2, labels=20)
 
@@ -33,7 +34,7 @@ class Newcomers(Version):
 class ThePapers(Version):
     """The examples of RecoNet, §4.2."""
 
-    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
+    def examples(self, train: data.Interactions, space: FeatureSpace, seed: int) -> Batches:
         return reconet.SingleLabel(train, space, seed=seed)
 
 
@@ -104,15 +105,13 @@ def _measured(
 
 @torch.no_grad()
 def scores_of(
-    model: reconet.RecoNet, events: data.Interactions, users: Int[ndarray, " chosen"]
+    model: RecoNet, events: data.Interactions, users: Int[ndarray, " chosen"]
 ) -> Float[Tensor, "chosen item"]:
     """The model's scores for some users, from what these events and their features tell."""
     return model(model.space.profiles(events).of_users(users))
 
 
-def _told(
-    model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: int
-) -> Iterator[Columns]:
+def _told(model: RecoNet, whole: data.Split, parts: data.Split, seed: int) -> Iterator[Columns]:
     """Cold users tell some of their likes: recall@50 with those in the profile, nothing trained.
     With none told, also the mean -log p of their test likes."""
     cold, rng = parts.cold_users, np.random.default_rng(seed)

@@ -21,7 +21,7 @@ from experiments.record import Columns, Result, results, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.ranking import top_k
-from explainrec_lab.reconet import removal
+from explainrec_lab.reconet import RecoNet, Sets, removal
 
 # After how many removals the change is recorded.
 REMOVED = (1, 2, 5, 10, 20, 50)
@@ -52,9 +52,7 @@ def reconet_removal(seeds: int = 3) -> Iterator[Result]:
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 
-def recommended(
-    name: tuple[str, str], seed: int
-) -> tuple[reconet.RecoNet, reconet.Sets, Tensor, float]:
+def recommended(name: tuple[str, str], seed: int) -> tuple[RecoNet, Sets, Tensor, float]:
     """One of `EXPLAINED`, trained; every profile, its first recommendation; and CPU seconds."""
     parts = likes(seed, attributes=name[1] == "attributes")
     model, cost = EXPLAINED[name].trained(parts.train, seed)
@@ -64,9 +62,7 @@ def recommended(
     return model, sets, torch.as_tensor(first), cost
 
 
-def _changes(
-    model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, seed: int
-) -> Iterator[Columns]:
+def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Iterator[Columns]:
     """Means and effect sizes, both conventions."""
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
@@ -105,9 +101,7 @@ def compare(
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
-def _against_the_best(
-    model: reconet.RecoNet, sets: reconet.Sets, items: Tensor, k: int = 3
-) -> list[Columns]:
+def _against_the_best(model: RecoNet, sets: Sets, items: Tensor, k: int = 3) -> list[Columns]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
     changes = []
     Z = reconet.relevance(model, sets, items)
@@ -163,9 +157,7 @@ def reconet_lime(seeds: int = 3, users: int = 10) -> Iterator[Result]:
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 
-def _explained(
-    model: reconet.RecoNet, one: reconet.Sets, item: int, everybody: reconet.Sets | None
-) -> Iterator[Columns]:
+def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> Iterator[Columns]:
     """What explainers say of one user, and how long they take.
 
     Args:
@@ -194,16 +186,14 @@ def _explained(
         yield from results(_judged(found, Z, black_box), **row)
 
 
-def _lime_on_the_whole_row(
-    model: reconet.RecoNet, one: reconet.Sets, item: int, everybody: reconet.Sets
-) -> Tensor:
+def _lime_on_the_whole_row(model: RecoNet, one: Sets, item: int, everybody: Sets) -> Tensor:
     """lime tabular as it is used out of the box: the user's row of the whole matrix I."""
     m = model.space.m
     table = np.zeros((len(everybody), m))
     table[everybody.owners, everybody.ids] = 1
     row = np.zeros(m)
     row[one.ids] = 1
-    black_box = removal.score_of_masks(model, reconet.Sets.of(range(m)), item)
+    black_box = removal.score_of_masks(model, Sets.of(range(m)), item)
     return limes.tabular(black_box, m, row=row, table=table[::10])[one.ids]
 
 
@@ -219,7 +209,7 @@ def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator
             yield {"measure": "change", "k": k, "value": change}
 
 
-def _recommended_and_explained(model: reconet.RecoNet, one: reconet.Sets) -> None:
+def _recommended_and_explained(model: RecoNet, one: Sets) -> None:
     (item,) = reconet.recommend(model, one, k=1)[0].tolist()
     reconet.explain(model, one, item)
 

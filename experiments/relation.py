@@ -16,7 +16,7 @@ from explainrec_lab import data, relation
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset, present
 from explainrec_lab.evaluate.truth import rule_holds
-from explainrec_lab.relation import truth_table
+from explainrec_lab.relation import Pairs, RelationModel, Split, truth_table
 from explainrec_lab.settings import SIZES, Relation
 from explainrec_lab.vision.homogeneous import folded
 
@@ -75,16 +75,14 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
             yield from results(rows, data="boutique", **shared)
 
 
-def _accuracies(
-    model: relation.RelationModel, dataset: Dataset, split: relation.Split, seed: int
-) -> Iterator[Columns]:
+def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Iterator[Columns]:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
-    images = present("images", dataset.catalogue.images)
-    own = dataset.catalogue.items["category"].to_numpy()
+    images = present("images", shop.catalogue.images)
+    own = shop.catalogue.items["category"].to_numpy()
     for category, group in ((None, "any categories"), (own, "right categories")):
         pairs = relation.test_pairs(split.test, seed, category=category)
         hit = relation.logits_of(model, images, pairs) > 0
-        right, confirmed = hit == pairs.related, rule_holds(dataset, pairs) == pairs.related
+        right, confirmed = hit == pairs.related, rule_holds(shop, pairs) == pairs.related
         everything = np.ones(len(pairs), bool)
         recorded = {"group": group, "labels": "recorded"}
         yield from _by_kind(pairs, right, everything, **recorded)
@@ -97,7 +95,7 @@ def _accuracies(
 
 
 def _by_kind(
-    pairs: relation.Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
+    pairs: Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
 ) -> Iterator[Columns]:
     """Accuracy on the counted pairs; none where a kind has no such pair."""
     shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
@@ -122,7 +120,7 @@ def relation_feedback(seeds: int = 3) -> Iterator[Result]:
         split = relation.split(relations, seed)
         test = relation.test_pairs(split.test, seed)
         sure, right = rule_holds(dataset, test) == test.related, test.related
-        models: list[tuple[relation.RelationModel, Columns]] = []
+        models: list[tuple[RelationModel, Columns]] = []
         found: list[Columns] = []
         for how in FED_BACK:
             model = relation.pretrained(FEEDBACK, relations.n_groups, seed)
@@ -174,11 +172,7 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
 
 @torch.no_grad()
 def _recommended(
-    model: relation.RelationModel,
-    dataset: Dataset,
-    x: torch.Tensor,
-    of: dict[str, np.ndarray],
-    seed: int,
+    model: RelationModel, dataset: Dataset, x: torch.Tensor, of: dict[str, np.ndarray], seed: int
 ) -> Iterator[pd.DataFrame]:
     """Probability and truth of the model's choices and of random ones, by kind and group."""
     rng, source = np.random.default_rng([seed, 5]), of["top"][:200].repeat(3)

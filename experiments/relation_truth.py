@@ -24,7 +24,7 @@ from experiments.relation import CPU, PAPER, closeness, shop_of
 from explainrec_lab import lrp, relation
 from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import faithfulness, localisation
-from explainrec_lab.relation import truth_table
+from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split, truth_table
 from explainrec_lab.relation.explain import Explanation
 from explainrec_lab.relation.truth_table import CONDITIONAL, METHODS, Explainer, propagated
 from explainrec_lab.settings import Relation
@@ -44,11 +44,11 @@ PAPERS_WAY = "LRP epsilon, of the logit"
 class Tested:
     """A trained model, the closeness to explain, and related test pairs that it gets right."""
 
-    model: relation.RelationModel
-    close: relation.Closeness
-    right: relation.Pairs
-    every: relation.Pairs
-    split: relation.Split
+    model: RelationModel
+    close: Closeness
+    right: Pairs
+    every: Pairs
+    split: Split
 
 
 def tested(settings: Relation, dataset: Dataset, seed: int, each: int) -> Tested:
@@ -90,7 +90,7 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
 
 
 def _maps(
-    close: relation.Closeness, dataset: Dataset, pairs: relation.Pairs, references: bool = True
+    close: Closeness, dataset: Dataset, pairs: Pairs, references: bool = True
 ) -> Iterator[Columns]:
     """Scores of all explainers that a model allows, or of propagation alone without references."""
     named = hasattr(close.model.head, "questions")
@@ -134,9 +134,7 @@ def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
         yield from _means(table, truth_table.UNIT_MEASURES)
 
 
-def explained(
-    found: Tested, dataset: Dataset, pairs: relation.Pairs, of: str, **how: Any
-) -> Explanation:
+def explained(found: Tested, dataset: Dataset, pairs: Pairs, of: str, **how: Any) -> Explanation:
     """`relation.explain` of some pairs."""
     i, j = pairs.pictures(present("images", dataset.catalogue.images))
     how |= {"references": found.close.references} if of == "closeness" else {}

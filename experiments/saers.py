@@ -199,12 +199,10 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
         drawn = scenarios(shop, seed)
         kinds = ("attribute network", "AlexNet, kept", "AlexNet, end to end")
         for (name, fusion), kind in product(FUSION_OF.items(), kinds):
-            f_g = whole_of(kind, shop, seed)
-            model = saers.saers(
-                shop.n_users, shop.found, CPU.d, fusion=fusion, whole=f_g, seed=seed
-            )
+            own: dict[str, Any] = {"whole": whole_of(kind, shop, seed), "seed": seed}
+            model = saers.saers(shop.n_users, shop.found, CPU.d, fusion=fusion, **own)
             how = TUNED[name] | {"epochs": EPOCHS}
-            own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
+            own = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
             _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
             row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
             row |= {"data": "boutique", "settings": {"network rate": NETWORK_RATE, **how}}

@@ -20,12 +20,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from experiments import photo_attributes
+from experiments import photo_attributes, saers_search
 from experiments.photo_attributes import SETTINGS
 from experiments.record import Columns, Result, results, rows_by
 from experiments.saers import CPU, VARIANTS, scenarios, scores_of, trained
 from experiments.saers_models import UNTRAINED, Shop, pooled_vectors
-from experiments.saers_search import searched
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Dataset, Schema, present
 
@@ -37,11 +36,7 @@ COMPARED = (
 )
 
 # Searched for every model that learns, by AUC on development purchases.
-GRID: dict[str, tuple[float, ...]] = {
-    "epochs": (20,),
-    "learning_rate": (1e-2, 3e-2, 1e-1),
-    "regularizer": (1e-5, 1e-4),
-}
+GRID = saers_search.GRID | {"epochs": (20,), "regularizer": (1e-5, 1e-4)}
 
 # Contests of a trial of the search.
 SEARCHED_WITH = 2000
@@ -107,7 +102,7 @@ def saers_photos(seeds: int = 3) -> Iterator[Result]:
     first = PhotoShop(dataset, division, found, plain)
     learning = [name for name in COMPARED if name not in UNTRAINED]
     trials = []
-    for trial in searched(learning, first, CPU.d, GRID, SEARCHED_WITH, seen_by):
+    for trial in saers_search.searched(learning, first, CPU.d, GRID, SEARCHED_WITH, seen_by):
         trials += [trial] if trial["measure"] == "AUC" else []
         yield from results([trial], data="hm")
     for seed in range(seeds):

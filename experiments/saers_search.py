@@ -15,7 +15,7 @@ validation set"). The paper's rates end at 0.01, with which our models are still
 after 20 epochs, and its lambda stands before a sum over all triples; so the grid is another.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -24,7 +24,10 @@ from experiments.saers import CPU, SETTINGS, Sight, aucs_of, health_of, trained
 from experiments.saers_models import Shop, open_shop
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
-GRID: dict[str, tuple[float, ...]] = {
+# Hyperparameter -> the values to try.
+Grid = dict[str, tuple[float, ...]]
+
+GRID: Grid = {
     "epochs": (20, 40),
     "learning_rate": (1e-2, 3e-2, 1e-1),
     "regularizer": (1e-5, 3e-5, 1e-4),
@@ -39,19 +42,14 @@ LIVING = {"dead places": (0.0, 0.05), "entropy": (0.2, 0.8)}
 REPEATS = 3000
 
 
-def points(grid: Mapping[str, tuple[float, ...]]) -> Iterator[dict[str, Any]]:
+def points(grid: Grid) -> Iterator[dict[str, Any]]:
     """Every point of a grid."""
     for values in product(*grid.values()):
         yield dict(zip(grid, values, strict=True))
 
 
 def searched(
-    names: Iterable[str],
-    shop: Shop,
-    d: int,
-    grid: Mapping[str, tuple[float, ...]],
-    repeats: int,
-    seen: Sight | None = None,
+    names: Iterable[str], shop: Shop, d: int, grid: Grid, repeats: int, seen: Sight | None = None
 ) -> Iterator[Columns]:
     """Development AUC, and health, of every model with every point of the grid.
 

@@ -21,6 +21,7 @@ from explainrec_lab import __version__, data, relation
 from explainrec_lab.data.contracts import Dataset, present, require
 from explainrec_lab.data.store import whole_file
 from explainrec_lab.evaluate.truth import rule_holds
+from explainrec_lab.relation import RelationModel, Split
 from explainrec_lab.relation.train import recipe as relation_recipe
 from explainrec_lab.settings import Network, Relation
 from explainrec_lab.vision import folded, naming
@@ -59,9 +60,7 @@ def relation_network() -> None:
     _write("relation", model, key, CPU, unseen, lambda: relation_scores(model, shop, split))
 
 
-def relation_scores(
-    model: relation.RelationModel, shop: Dataset, split: relation.Split
-) -> dict[str, float]:
+def relation_scores(model: RelationModel, shop: Dataset, split: Split) -> dict[str, float]:
     """Accuracy on pairs of unseen items: against what was recorded, and against the rule."""
     pairs = relation.test_pairs(split.test, SEED)
     predicted = relation.logits_of(model, present("images", shop.catalogue.images), pairs) > 0
@@ -87,21 +86,18 @@ def write() -> None:
 
 def _write(
     name: str,
-    model: relation.RelationModel | naming.Naming,
+    model: RelationModel | naming.Naming,
     key: str,
     settings: Relation | Network,
     unseen: int,
     scored: Callable[[], Mapping[str, float]],
 ) -> None:
     """The rounded weights, and the rest of their card: what they score among others."""
-    model.half().float()
-    for part, value in model.state_dict().items():
+    halves = model.half().state_dict()  # counters stay as they are
+    for part, value in halves.items():
         require(value.isfinite().all(), f"{name}: {part} is not finite in half precision")
-    halves = {  # counters stay as they are
-        key: value.half() if value.is_floating_point() else value
-        for key, value in model.state_dict().items()
-    }
-    content = save({key: value.contiguous() for key, value in halves.items()})
+    content = save({part: value.contiguous() for part, value in halves.items()})
+    model.float()
     scores = {key: round(float(value), 4) for key, value in scored().items()}
     card = {
         "name": name,

@@ -138,9 +138,7 @@ def _keys_in(attributes: tuple[str, ...]) -> Int[ndarray, " key"]:
 # --- what the shop saw -------------------------------------------------------------------------
 
 
-def draw_relations(
-    facts: ItemFacts, n_groups: int, seed: int, dials: RelationDials
-) -> pd.DataFrame:
+def draw_relations(facts: ItemFacts, groups: int, seed: int, dials: RelationDials) -> pd.DataFrame:
     """Draw the relations of every group and kind.
 
     Returns:
@@ -149,7 +147,7 @@ def draw_relations(
         `source_reason` and `target_reason`; both -1 for noise and distractors.
     """
     tables = []
-    for group in range(n_groups):
+    for group in range(groups):
         rule = group_rule(group, facts, seed)
         for number, kind in enumerate(RELATION_KINDS):
             rng = default_rng([seed, PAIRS, group, number])

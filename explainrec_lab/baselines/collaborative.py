@@ -273,9 +273,8 @@ class OCuLaR(Hyperparameters):
 def _with_attributes(train: Interactions) -> sparse.csr_array:
     """R with a further column for each user feature and a further row for each item feature."""
     users, items = train.user_features.matrix, train.item_features.matrix
-    return sparse.csr_array(
-        sparse.block_array([[train.matrix, users], [items.T, None]], format="csr", dtype=np.float32)
-    )
+    blocks = [[train.matrix, users], [items.T, None]]
+    return sparse.csr_array(sparse.block_array(blocks, format="csr", dtype=np.float32))
 
 
 class Pairs:

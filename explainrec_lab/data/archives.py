@@ -94,7 +94,7 @@ def table(
     try:
         _check(archive, name, 8192 * MEGABYTE)
         with archive.open(name) as file:
-            if len(line := file.readline(LONGEST)) == LONGEST:
+            if not (line := file.readline(LONGEST)).endswith(b"\n") and file.read(1):
                 raise ValueError("no table: its first line does not end")
             head = next(csv.reader([line.decode("utf-8-sig")]), [])
             check_columns(name, pd.DataFrame(columns=head), columns)

@@ -75,12 +75,10 @@ def prior_rate(train_reason: Reasons, true_reason: Reasons, applies: Applies) ->
     return reason_hit_rate(scores, true_reason, applies)
 
 
-def hit_rate(
-    dataset: Dataset, events: Interactions, predicted_attribute: Reasons | Scores
-) -> float:
+def hit_rate(dataset: Dataset, events: Interactions, predicted: Reasons | Scores) -> float:
     """`reason_hit_rate` of these explanations of a data set's own purchases."""
     reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
-    return reason_hit_rate(predicted_attribute, reason, applies)
+    return reason_hit_rate(predicted, reason, applies)
 
 
 def references(dataset: Dataset, parts: Split) -> dict[str, float]:

@@ -343,10 +343,8 @@ class Closeness(nn.Module):
 
     def __init__(self, model: RelationModel, references: Float[Tensor, "group D"]) -> None:
         super().__init__()
-        if references.ndim != 2 or references.shape[1] != model.dimensions:
-            raise ValueError(
-                f"references: shape {tuple(references.shape)}; needs [group, {model.dimensions}]"
-            )
+        shape, D = tuple(references.shape), model.dimensions
+        require(shape[1:] == (D,), f"references: shape {shape}; needs [group, {D}]")
         self.model = model
         self.references = nn.Parameter(references.detach().clone(), requires_grad=False)
         self.train(model.training)

@@ -169,11 +169,7 @@ def explained(
 
 
 def right_pairs(
-    shop: Dataset,
-    pairs: Pairs,
-    logits: Float[ndarray, " pair"],
-    each: int | None = None,
-    seed: int = 0,
+    shop: Dataset, pairs: Pairs, logits: Float[ndarray, " pair"], each: int | None = None
 ) -> Pairs:
     """Related pairs that the model predicts right and whose reason is known.
 
@@ -186,7 +182,7 @@ def right_pairs(
     """
     require(len(logits) == len(pairs), f"logits: {len(logits)} for {len(pairs)} pairs")
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     chosen = [
         np.sort(rng.permutation(np.flatnonzero(good & (pairs.kind == kind)))[:each])
         for kind in range(len(RELATION_KINDS))

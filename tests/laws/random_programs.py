@@ -136,6 +136,10 @@ class Written(nn.Module):
             key = id(step.about), spelling.wrap
             homes[key] = homes.get(key) or Home(step, spelling)
             self.homes.append(homes[key])
+        self.writes = any(
+            way.in_place or "copy" in name or "place" in name
+            for way, name in zip(self.spellings, spellings, strict=True)
+        )
         self.made: list[weakref.ref[Tensor]] = []
         self.to(program.dtype).eval().requires_grad_(program.wants)
 

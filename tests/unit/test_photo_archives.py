@@ -377,3 +377,47 @@ def test_something_else_under_the_archive_s_name_is_told(
     path().write_bytes(b"<html>Please log in</html>")
     with pytest.raises(ValueError, match="is not a whole zip archive: delete it and load again"):
         data.load(name)
+
+
+# --------------------------------------------------------------------------- more than is wanted
+
+
+def test_a_table_of_very_many_columns_is_refused_before_it_is_read(folder: Path) -> None:
+    more = ",".join(f"c{n}" for n in range(100_000))
+    table = f"t_dat,customer_id,article_id,{more}\n2020-01-01,ann,0100000001\n"
+    with pytest.raises(ValueError, match=r"transactions_train\.csv .*its first line does not end"):
+        load_purchases(folder, some_purchases(**{"transactions_train.csv": table}))
+    styles = f"{more},{STYLES}1\n"
+    with pytest.raises(ValueError, match=r"styles\.csv .*its first line does not end"):
+        load_products(folder, some_products(**{"styles.csv": styles}))
+
+
+def test_a_small_archive_of_a_huge_table_is_refused_before_it_is_read(folder: Path) -> None:
+    table = "t_dat,customer_id,article_id\n" + "2020-01-01,ann,0100000001\n" * 500_000
+    with pytest.raises(ValueError, match=r"transactions_train\.csv .*inflates to more than"):
+        load_purchases(folder, some_purchases(**{"transactions_train.csv": table}))
+
+
+def test_a_row_of_very_many_cells_keeps_those_that_are_asked_for(folder: Path) -> None:
+    wide = ",".join(str(n) for n in range(100_000))
+    rows = f"t_dat,customer_id,article_id\n2020-01-01,ann,0100000001,{wide}\n"
+    found = load_purchases(folder, some_purchases(**{"transactions_train.csv": rows}))
+    assert found.interactions.users.original_id.tolist() == ["ann"]
+
+
+@pytest.mark.parametrize("spoilt", ["100000001", "100000001.0", "0100000001"])
+def test_numbers_get_their_zeros_back_in_both_tables(folder: Path, spoilt: str) -> None:
+    files = some_purchases()
+    for name in ("articles.csv", "transactions_train.csv"):
+        files[name] = str(files[name]).replace("0100000001", spoilt)
+    found = load_purchases(folder, files)
+    assert found.catalogue.items.original_id[0] == "0100000001"
+    assert found.catalogue.images is not None and (found.catalogue.images[0] != 255).any()
+    assert found.interactions.history(0).tolist() == [0, 1, 2]
+
+
+def test_an_archive_that_windows_wrote_is_read(folder: Path) -> None:
+    files = {name.replace("/", "\\").upper(): value for name, value in some_products().items()}
+    catalogue = load_products(folder, files).catalogue
+    assert set(catalogue.items.product_file) == {"read"}
+    assert catalogue.images is not None and (catalogue.images[2] != 255).any()

@@ -93,14 +93,11 @@ def _write(
     scored: Callable[[], Mapping[str, float]],
 ) -> None:
     """The rounded weights, and the rest of their card: what they score among others."""
-    model.half().float()
-    for part, value in model.state_dict().items():
+    halves = model.half().state_dict()  # counters stay as they are
+    for part, value in halves.items():
         require(value.isfinite().all(), f"{name}: {part} is not finite in half precision")
-    halves = {  # counters stay as they are
-        key: value.half() if value.is_floating_point() else value
-        for key, value in model.state_dict().items()
-    }
-    content = save({key: value.contiguous() for key, value in halves.items()})
+    content = save({part: value.contiguous() for part, value in halves.items()})
+    model.float()
     scores = {key: round(float(value), 4) for key, value in scored().items()}
     card = {
         "name": name,

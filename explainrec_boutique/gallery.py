@@ -16,7 +16,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Gallery:
         check_number("processes", self.processes, (1, 4096))
         self.designs, self.size = designs, int(size)
         self.path = folder / f"{_key(designs, self.size)}.pictures"
-        self._whole = np.zeros(len(designs), dtype=bool)
+        self._temporary: tempfile.TemporaryDirectory | None = None
 
     def __len__(self) -> int:
         return len(self.designs)
@@ -72,7 +72,7 @@ class Gallery:
             IndexError: no such item.
         """
         ids = self._ids(items)
-        pictures = self._drawn(np.atleast_1d(ids))["image"][np.atleast_1d(ids)]
+        pictures = np.ascontiguousarray(self._drawn(np.atleast_1d(ids))["image"])
         return pictures if ids.ndim else pictures[0]
 
     def mask(self, item: int, attribute: str, kind: str = "part") -> Bool[ndarray, "size size"]:
@@ -98,7 +98,7 @@ class Gallery:
         return self._mask(item, -1)
 
     def _mask(self, item: int, slot: int) -> Bool[ndarray, "size size"]:
-        row = self._drawn(np.atleast_1d(self._ids(item)))[item]
+        (row,) = self._drawn(np.atleast_1d(self._ids(item)))
         bits = np.unpackbits(row["masks"][slot], count=self.size * self.size)
         return bits.reshape(self.size, self.size).astype(bool)
 
@@ -110,46 +110,58 @@ class Gallery:
 
     # -------------------------------------------------------------- drawing
 
-    @cached_property
-    def _rows(self) -> ndarray:
-        try:
-            return _open(self.path, len(self), self.size)
-        except OSError:
-            self._move()
-            return _open(self.path, len(self), self.size)
+    def _drawn(self, ids: Int[ndarray, " item"]) -> ndarray:
+        """The rows of these items, drawn where they are missing.
+
+        Raises:
+            OSError: there is no room for them.
+        """
+        rows = self._read(ids)
+        if missing := _not_whole(ids, rows):
+            try:
+                _prepare(self.path, len(self) * rows.itemsize)
+            except OSError:
+                if self._temporary is not None:
+                    raise
+                self._move()
+                return self._drawn(ids)
+            self._draw(missing)
+            rows = self._read(ids)
+            if _not_whole(ids, rows):
+                raise OSError(f"{self.path}: no room for {len(missing)} pictures: free some there")
+        return rows
+
+    def _read(self, ids: Sequence[int] | ndarray) -> ndarray:
+        """Rows as they are in the file; zeros where there is none.
+
+        Not mapped into memory: where the disk is full, a look at what was never drawn would kill.
+        """
+        row = _row_type(self.size)
+        rows = np.zeros((len(ids), row.itemsize), np.uint8)
+        if self.path.is_file():
+            with self.path.open("rb", buffering=0) as file:
+                for place, item in zip(rows, ids, strict=True):
+                    file.seek(int(item) * row.itemsize)
+                    file.readinto(place.data)
+        return rows.view(row)[:, 0]
 
     def _move(self) -> None:
         """Draw where it can be, for as long as this gallery lives: the folder may only be read."""
         _warn(f"no pictures can be kept in {self.path}", "drawn for this run alone")
         self._temporary = tempfile.TemporaryDirectory(prefix="boutique-")
         self.path = Path(self._temporary.name) / self.path.name
-        self._whole[:] = False
-        self.__dict__.pop("_rows", None)
-
-    def _drawn(self, ids: Int[ndarray, " item"]) -> ndarray:
-        """All rows, those of `ids` drawn."""
-        unsure = ids[~self._whole[ids]]
-        if missing := self._not_whole(unsure.tolist()):
-            if not os.access(self.path, os.W_OK):
-                self._move()
-                return self._drawn(ids)
-            self._draw(missing)
-        self._whole[unsure] = True
-        return self._rows
-
-    def _not_whole(self, ids: list[int]) -> list[int]:
-        """Those whose rows are missing or damaged."""
-        return [n for n in ids if _checksum(self._rows[n]) != self._rows["checksum"][n]]
 
     def _draw(self, missing: list[int]) -> None:
         """Draw the blocks of some items, dealt out to several processes, this one among them."""
-        if self._rows["checksum"][missing].any():  # damaged, or just being written by another
+        if self._read(missing)["checksum"].any():  # damaged, or just being written by another
             time.sleep(0.05)
-            missing = self._not_whole(missing)
-        if damaged := [item for item in missing if self._rows["checksum"][item]]:
+            missing = _not_whole(missing, self._read(missing))
+        sums = self._read(missing)["checksum"]
+        if damaged := [item for item, found in zip(missing, sums, strict=True) if found]:
             _warn(f"damaged pictures of items {damaged} in {self.path}")
         blocks = {item // BLOCK for item in missing}
-        todo = self._not_whole([item for item in range(len(self)) if item // BLOCK in blocks])
+        near = [item for item in range(len(self)) if item // BLOCK in blocks]
+        todo = _not_whole(near, self._read(near))
         workers = max(1, min(self.processes, len(blocks)))
         jobs = [(*self._job(todo[n::workers]), os.getpid()) for n in range(1, workers)]
         helpers = [HELPERS.Process(target=_draw_rows, args=job) for job in jobs]
@@ -158,9 +170,8 @@ class Gallery:
         _draw_rows(*self._job(todo[::workers]))
         for helper in helpers:
             helper.join()
-        _draw_rows(*self._job(self._not_whole(todo)))  # what a helper that failed has left
-        if self._not_whole(missing):
-            raise OSError(f"{self.path}: no room for {len(todo)} pictures: free some there")
+        left = _not_whole(todo, self._read(todo))  # by a helper that failed
+        _draw_rows(*self._job(left))
 
     def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}
@@ -207,18 +218,21 @@ def _checksum(row: np.void | ndarray) -> int:
     return zlib.crc32(row.tobytes()[:-4])
 
 
-def _open(path: Path, count: int, size: int) -> ndarray:
-    """Map the file into memory. It is made of zeros, which take no room on the disk."""
-    row, length = _row_type(size), count * _row_type(size).itemsize
+def _not_whole(ids: Sequence[int] | ndarray, rows: ndarray) -> list[int]:
+    """Those whose rows are missing or damaged."""
+    pairs = zip(ids, rows, strict=True)
+    return [int(item) for item, row in pairs if _checksum(row) != row["checksum"]]
+
+
+def _prepare(path: Path, length: int) -> None:
+    """Make the file if it is not there, of zeros, which take no room on the disk."""
     if path.exists() and not path.is_file():  # a pipe would wait for ever
         raise OSError(f"{path} is no file")
-    if not path.exists() or path.stat().st_size != length:
-        if path.exists():
-            _warn(f"damaged file {path}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:  # whoever comes first makes it; for the second it is made
-            file.truncate(length)
-    return np.asarray(np.memmap(path, row, mode="r", shape=(count,)))
+    if path.exists() and path.stat().st_size != length:
+        _warn(f"damaged file {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:  # whoever comes first makes it; for the second it is made
+        file.truncate(length)
 
 
 def _warn(what: str, then: str = "drawn again") -> None:

@@ -257,8 +257,7 @@ class _Hiding:
         rng = np.random.default_rng([self.seed, epoch])
         matrix, told = self.interactions.matrix, self.interactions.user_features.matrix
         users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
-        if not len(users):
-            raise ValueError("interactions: there are no events to learn from")
+        require(len(users), "interactions: there are no events to learn from")
         kept, attributes, *asked = self.hide(matrix[users], told[users], rng)
         inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
         whole = Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))

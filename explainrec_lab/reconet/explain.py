@@ -24,14 +24,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    check_ids,
-    check_least,
-    present,
-    require,
-)
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, check_ids, present, require
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
@@ -264,7 +257,7 @@ def explain_many(
     """
     if model.hidden is not None:
         raise ValueError("model: only the one-layer model has a closed form; use explain()")
-    check_least(best=best)
+    require(best >= 1, f"best: {best} must be at least 1")
     wanted, row = items_of(model.space, profiles, items, many=True).unique(return_inverse=True)
     ids, Z = torch.full((*row.shape, best), -1), torch.zeros(*row.shape, best)
     nothing = model.space.m  # one more column, for the padding of short profiles

@@ -320,3 +320,16 @@ def test_nothing_outlives_a_call(program: Program, name: str) -> None:
     gc.collect()
     assert model.made
     assert [ref() for ref in model.made if ref() is not None] == []
+
+
+def test_what_a_softmax_read_may_be_overwritten() -> None:
+    """Found by the law: the softmax's account was booked from the numbers that came later."""
+
+    def program(x: Tensor) -> Tensor:
+        h = x * 2
+        h -= h.softmax(-1)
+        return h
+
+    x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    _, ledger = lrp.relevance(program, x, 1, lrp.Epsilon(0.0), ledger=True)
+    assert abs(ledger.gap) <= 1e-12

@@ -166,9 +166,7 @@ class AlphaBeta(Rule):
         super().__post_init__()
         if self.alpha < 0 or self.beta < 0 or abs(self.alpha - self.beta - 1) > 1e-9:
             given = f"alpha, beta: {self.alpha}, {self.beta}"
-            raise ValueError(
-                f"{given} must be at least 0 and alpha - beta = 1, to conserve relevance"
-            )
+            raise ValueError(f"{given} must be at least 0, and alpha - beta must be 1")
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         found = [_by_sign(layer, inputs[0], self.alpha * z, _one_sign, True)]

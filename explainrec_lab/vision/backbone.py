@@ -81,7 +81,7 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-class Patches(nn.Module):
+class _Patches(nn.Module):
     """A vision transformer's last patches as a map, without the class token.
 
     Positions are interpolated to the picture's grid, so that its sides may be any multiples of a
@@ -258,7 +258,7 @@ def _network(name: str) -> nn.Module:
 def _convolutions(network: nn.Module, name: str) -> nn.Module:
     """What comes before a classifier's pooling and linear layers."""
     if isinstance(network, models.VisionTransformer):
-        return Patches(network)
+        return _Patches(network)
     features = getattr(network, "features", None)
     if isinstance(network, models.SwinTransformer):
         return nn.Sequential(*network.features, network.norm, network.permute)

@@ -11,7 +11,7 @@ from torchvision import models
 from explainrec_lab import lrp, relation, saers, vision
 from explainrec_lab.relation.model import Projection
 from explainrec_lab.saers import attributes, regions
-from explainrec_lab.vision.backbone import Backbone, Patches
+from explainrec_lab.vision.backbone import Backbone, _Patches
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming, Question
 
@@ -24,7 +24,7 @@ def tiny() -> models.VisionTransformer:
 
 
 def network() -> Backbone:
-    return Backbone(Patches(tiny()), grid=4)
+    return Backbone(_Patches(tiny()), grid=4)
 
 
 def pictures(size: int = 32, count: int = 3) -> Tensor:
@@ -36,14 +36,14 @@ def test_patches_are_the_network_s_own_tokens_but_for_that_of_the_class() -> Non
     own, x = tiny(), torch.rand(2, 3, 32, 32)
     tokens = torch.cat([own.class_token.expand(2, -1, -1), own._process_input(x)], 1)
     expected = own.encoder(tokens)[:, 1:]
-    found = Patches(own)(x)
+    found = _Patches(own)(x)
     for row in range(4):
         for column in range(4):
             torch.testing.assert_close(found[:, :, row, column], expected[:, 4 * row + column])
 
 
 def test_a_picture_of_another_size_gets_positions_in_between() -> None:
-    own = Patches(tiny())
+    own = _Patches(tiny())
     assert own(torch.rand(2, 3, 64, 48)).shape == (2, 12, 8, 6)
 
 

@@ -149,7 +149,8 @@ class Watch(TorchFunctionMode):
             if treatment not in (t.embedding, t.embedding_bag):
                 raise call.refuse(IDS)
             return treatment(self.trace, call)
-        result, mark = call.run(), self.trace.mark_of(ids)
+        result = call.run()
+        mark: Any = self.trace.mark_of(ids)
         moves = treatment is t.move and call.first is ids
         moved = call.with_(ids, mark.places).run() if moves else mark.places
         for new, places in zip(tensors_in(result), tensors_in(moved), strict=False):

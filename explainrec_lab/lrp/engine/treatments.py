@@ -49,7 +49,7 @@ def _with_constants(trace: Trace, call: Call) -> Call:
     for tensor in list(call.tensors()):
         if not trace.carries(tensor):
             call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
-    at = [(call.args, place) for place in range(len(call.args))]
+    at: list[Any] = [(call.args, place) for place in range(len(call.args))]
     at += [(call.kwargs, name) for name in ("input", "other", "value") if name in call.kwargs]
     if call.name == "setitem":
         at = [(call.args, 2)]
@@ -65,6 +65,8 @@ def untouched(trace: Trace, call: Call) -> Any:
     """Numbers that do not depend on those of the inputs; a sign is a mask."""
     if any(trace.carries(tensor) for tensor in list(call.tensors())[1:]):
         raise call.refuse("it copies numbers out of the program")
+    if call.in_place and call.name == "sign":
+        raise call.refuse("in place")
     with torch.set_grad_enabled(call.name != "sign" and torch.is_grad_enabled()):
         return call.run()
 

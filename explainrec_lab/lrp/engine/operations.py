@@ -114,16 +114,18 @@ class Watch(TorchFunctionMode):
         treatment = OPERATIONS.get(call.operation, t.unknown)
         if treatment is t.untouched:
             return treatment(self.trace, call)
+        known = []
         for tensor in call.tensors():
-            if tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor):
+            if self.trace.mark_of(tensor):
+                known.append(tensor)
+            elif tensor.requires_grad and not tensor.is_leaf:
                 maker = type(tensor.grad_fn).__name__
                 raise call.refuse(
                     f"{maker} hides it, a custom autograd function or a compiled part; if it does"
                     " not depend on the inputs, detach it"
                 )
-            if tensor.is_inference():
+            elif tensor.is_inference():
                 call = call.with_(tensor, tensor.clone())
-        known = [tensor for tensor in call.tensors() if self.trace.mark_of(tensor)]
         if not known:
             return self._constant(call, treatment)
         if not any(self.trace.carries(tensor) for tensor in known):
@@ -153,7 +155,7 @@ class Watch(TorchFunctionMode):
         mark: Any = self.trace.mark_of(ids)
         moves = treatment is t.move and call.first is ids
         moved = call.with_(ids, mark.places).run() if moves else mark.places
-        for new, places in zip(tensors_in(result), tensors_in(moved), strict=False):
+        for new, places in zip(tensors_in([result]), tensors_in([moved]), strict=False):
             kept = (moves or call.name in OF_IDS) and new.shape == places.shape
             if new.is_floating_point() or (new.dtype != torch.bool and not kept):
                 raise call.refuse(IDS)
@@ -175,6 +177,8 @@ class Watch(TorchFunctionMode):
         }
         if len({mark.token for mark in marks}) == 1:
             call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
+        for found in (mark.sum for mark in marks if mark.sum):
+            found.uses += 1
         if not call.in_place:
             return treatment(self.trace, call)
         try:
@@ -185,7 +189,9 @@ class Watch(TorchFunctionMode):
     def _in_place(self, call: Call, treatment: t.Treatment) -> Any:
         """Write where autograd knows how; else run on a copy and write the result back."""
         trace, target = self.trace, call.first
-        trace.protect(target)
+        mark: Any = trace.mark_of(target)
+        alone = call.name == "relu" and mark and mark.sum and mark.sum.uses == 1
+        trace.protect(target, mark.sum if alone else None)
         if not trace.carries(target):  # a buffer of constants that signals are written into
             whole = target if target._base is None else target._base
             whole.copy_(trace.constant(whole.clone()))

@@ -134,6 +134,9 @@ def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) ->
     return trace.step(value, back, result, **call.about)
 
 
+quadratic = partial(shared, degree=2)
+
+
 def homogeneous(trace: Trace, call: Call) -> Tensor:
     """A function that `head.homogeneous` marked."""
     return shared(trace, call, call.func.degree)  # type: ignore[attr-defined]

@@ -305,7 +305,7 @@ def softmax(trace: Trace, call: Call) -> Tensor:
     cut = trace.composite.attention == "CP-LRP"
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
-        value = tensor.detach()
+        value = tensor.detach().clone() if trace.book else tensor.detach()  # may be overwritten
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:

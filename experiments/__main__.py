@@ -29,7 +29,6 @@ MODULES = {
     "saers": ("saers_auc", "saers_ablation", "saers_siamese", "saers_truth"),
     "saers_boxes": ("saers_boxes",),
     "saers_search": ("saers_search", "saers_living"),
-    "saers_photos": ("saers_photos",),
 }
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     name.replace("_", "-"): getattr(import_module(f"experiments.{module}"), name)

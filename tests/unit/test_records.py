@@ -37,8 +37,12 @@ def test_an_experiment_is_called_as_its_function() -> None:
         assert experiment.__name__ == name.replace("-", "_")
 
 
+# Of an earlier attribute network: what recorded it is in the history, see its page.
+KEPT_AS_THEY_ARE = {"saers-photos"}
+
+
 def test_every_record_has_its_experiment() -> None:
-    assert set(NAMES) == set(EXPERIMENTS)
+    assert set(NAMES) == set(EXPERIMENTS) | KEPT_AS_THEY_ARE
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--threads"])

@@ -16,7 +16,7 @@ from torch import Tensor
 from explainrec_lab import data, saers, vision
 from explainrec_lab.saers import regions
 from explainrec_lab.settings import SIZES, Network, Saers
-from explainrec_lab.vision.naming import Question
+from explainrec_lab.vision.naming import Question, _class_weights, naming_losses
 
 SMALL = Saers(
     "ci", 60, 20, 64, 8, Network(96, 64, "vgg11", 0.05, "batch", epochs=1, learning_rate=1)
@@ -226,3 +226,17 @@ def test_a_narrow_network_that_does_not_exist_is_refused() -> None:
         vision.backbone("resnet18", 0.1)
     with pytest.raises(ValueError, match="stride: 16 cannot be had, 8 can"):
         vision.backbone("compact", stride=16)
+
+
+def test_weights_let_all_classes_of_a_question_count_alike() -> None:
+    labels = np.array([[0, -1], [0, -1], [0, -1], [1, -1]])
+    own, none = _class_weights(labels, [3, 2])
+    assert own[:2].tolist() == pytest.approx([4 / 6, 4 / 2])  # the third has no example
+    assert own[labels[:, 0]].mean() == pytest.approx(1)
+    assert torch.isfinite(none).all()
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    asked = [Question("colour", ("red", "green", "blue"), optional=False)]
+    losses = naming_losses([logits], torch.from_numpy(labels[:, :1]), asked, [own])
+    log_p = logits.log_softmax(dim=1)
+    by_hand = [-float(own[c] * log_p[row, c]) for row, c in enumerate(labels[:, 0])]
+    assert losses.tolist() == pytest.approx(by_hand)

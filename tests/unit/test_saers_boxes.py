@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import photo_attributes
+from experiments import saers_boxes
 from experiments.saers_boxes import accuracy
 from explainrec_lab import data, saers, vision
 from explainrec_lab.data.contracts import Dataset
@@ -63,7 +63,7 @@ def test_the_true_part_as_a_map_has_the_true_box(shop: Dataset) -> None:
 def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
     shop: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_attributes, "BATCH", 7)
+    monkeypatch.setattr(saers_boxes, "BATCH", 7)
     network = vision.naming.untrained(SMALL.network).eval()
     found = accuracy(network, shop.catalogue)
     said = saers.extract(network, shop.catalogue.images).predicted
@@ -77,7 +77,7 @@ def test_a_random_network_names_few_classes_and_accuracy_counts_what_applies(
 def test_a_shop_without_labels_or_masks_is_named(shop: Dataset) -> None:
     network = vision.naming.untrained(SMALL.network).eval()
     blind = replace(shop.catalogue, attributes=None, schema=None)
-    with pytest.raises(ValueError, match="attributes: not known"):
+    with pytest.raises(ValueError, match="schema: not known"):
         accuracy(network, blind)
     with pytest.raises(ValueError, match="attributes of 'boutique': not known"):
         boxes.table(network, replace(shop, catalogue=blind), np.arange(3))

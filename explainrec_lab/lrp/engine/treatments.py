@@ -134,6 +134,9 @@ def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) ->
     return trace.step(value, back, result, **call.about)
 
 
+quadratic = partial(shared, degree=2)
+
+
 def homogeneous(trace: Trace, call: Call) -> Tensor:
     """A function that `head.homogeneous` marked."""
     return shared(trace, call, call.func.degree)  # type: ignore[attr-defined]
@@ -302,7 +305,7 @@ def softmax(trace: Trace, call: Call) -> Tensor:
     cut = trace.composite.attention == "CP-LRP"
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
-        value = tensor.detach()
+        value = tensor.detach().clone() if trace.book else tensor.detach()  # may be overwritten
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:

@@ -39,7 +39,7 @@ def pairwise_figure(
 
     Args:
         image_i, image_j: source and target, `[3, height, width]` of one size, uint8 or in 0..1.
-        relevance: `[row_i, column_i, row_j, column_j]`, as `lrp.bilrp` gives for one pair.
+        relevance: `[row_i, column_i, row_j, column_j]`, as `bilrp` gives for one pair.
         masks: bool `[2, height, width]`, outlined, such as the part masks of the reason.
         title: above them; the legend counts the pairs of both signs.
 

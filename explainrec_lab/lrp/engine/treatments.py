@@ -305,11 +305,12 @@ def softmax(trace: Trace, call: Call) -> Tensor:
     cut = trace.composite.attention == "CP-LRP"
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
-        value = tensor.detach().clone() if trace.book else tensor.detach()  # may be overwritten
+        value = tensor.detach()
+        held = value.clone() if trace.book else value  # for the program may overwrite either
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:
-                trace.book("softmax", sign * amount(g, value).sum())
+                trace.book("softmax", sign * amount(g, held).sum())
             return (None if cut else g,)
 
         return trace.step(value, back, tensor, depth=call.depth, gate="softmax")

@@ -265,11 +265,10 @@ def _in_codes(
         for word in attributes[name] if isinstance(attributes, Mapping) else found:
             first.setdefault(word.strip().casefold(), word.strip())
         labels[name] = words.str.casefold().map(first | {"-": ""})
-        unknown = labels[name].isna().to_numpy()
-        row = int(np.argmax([*unknown, True]))
+        row = int(np.argmax([*labels[name].isna(), True]))
         choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
         told = f"pictures: row {row} has {name} {words.get(row)!r}; {choose}"
-        require(not unknown.any(), told)
+        require(row == len(words), told)
         classes[name] = tuple(first.values())
     schema = Schema(classes)
     return (schema, codes(pd.DataFrame(labels), schema)) if classes else (None, None)

@@ -44,6 +44,8 @@ def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) 
     """
     scores = _open(scores, exclude)
     values, items, cut = _best(scores, k)
+    if not cut.any() and not (values[:, 1:] == values[:, :-1]).any():
+        return items  # no ties
     lot = torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed))
     lot, own, last = lot.to(scores.device), scores[cut], values[cut, -1:]
     level = torch.where(own == last, lot, -1)
@@ -55,7 +57,7 @@ def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) 
 def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None = None) -> Scores:
     """Scores that are -inf where an item is excluded, and only there; all fit together."""
     shape = tuple(scores.shape)
-    require(len(shape) == 2 and shape[1], f"scores: shape {shape}; needs [user, item]")
+    require(len(shape) == 2 and shape[1], f"scores: shape {shape}; needs [user, item], with items")
     for name, matrix in (("exclude", exclude), ("relevant", relevant)):
         given = shape if matrix is None else matrix.shape
         require(given == shape, f"{name}: shape {given}, but scores have {shape}")

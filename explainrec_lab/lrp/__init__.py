@@ -8,7 +8,6 @@
 | `rules.py` | the rules, ten lines each |
 | `composites.py` | which layer gets which rule |
 | `head.py` | where two images meet: a difference, a distance |
-| `bilrp.py` | which region of one image goes with which of another |
 | `engine/` | how relevance finds its way through a running program |
 
 Convolutional networks and transformers run unmodified: all classifiers of torchvision's but the
@@ -20,7 +19,6 @@ AttnLRP (Achtibat et al., 2024) and CP-LRP (Ali et al., 2022).
 """
 # ruff: noqa: F401
 
-from explainrec_lab.lrp.bilrp import bilrp
 from explainrec_lab.lrp.composites import (
     Composite,
     depth,

@@ -2,7 +2,6 @@
 
 import torch
 from jaxtyping import Float, Int
-from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.evaluate.ranking import top_k
@@ -28,7 +27,9 @@ def recommend(
             or is a batch of several.
     """
     model.space.check_one(profile, "recommend for")
-    y = model(profile)
-    owned = torch.zeros(model.space.m, dtype=torch.bool).index_fill(0, profile.ids.cpu(), True)
-    items = top_k(y, k, sparse.csr_array(owned[None, : y.shape[1]].numpy()))[0]
-    return items, y[0, items]
+    y = model(profile)[0]
+    new = torch.ones_like(y, dtype=torch.bool)
+    new[profile.ids[profile.ids < len(new)]] = False
+    items = new.nonzero()[:, 0]
+    items = items[top_k(y[None, items], k)[0]]
+    return items, y[items]

@@ -388,7 +388,7 @@ def mean_features(
 class Places(nn.Module):
     """z = x L of pictures: in this space the distance of a user is the ordinary squared one.
 
-    What `lrp.bilrp` takes as an embedding. Raises ValueError for an unknown user or kind.
+    What `bilrp` takes as an embedding. Raises ValueError for an unknown user or kind.
     """
 
     def __init__(self, model: RelationModel, user: int, kind: int | str) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -64,7 +65,12 @@ def overrides(path: Path, root: Path, dotted: str) -> bool:
 
 
 def used_by_code(path: Path) -> set[str]:
-    """Names that a file imports from the packages, and all attributes it asks for."""
+    """Names that a file imports from the packages, and all attributes it asks for.
+
+    A table in TOML names what is looked up by its keys, such as the engine's treatments.
+    """
+    if path.suffix == ".toml":
+        return set(tomllib.loads(path.read_text(encoding="utf-8")))
     found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Attribute):
@@ -101,7 +107,7 @@ def uses(root: Path) -> dict[Path, set[str]]:
         path: used_by_code(path)
         for folder in USERS
         for path in sorted((root / folder).rglob("*"))
-        if path.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in path.parts
+        if path.suffix in (".py", ".ipynb", ".toml") and ".ipynb_checkpoints" not in path.parts
     }
 
 

@@ -19,33 +19,15 @@ from torch.utils.checkpoint import checkpoint
 # Numbers a sample: matrices of the oracle stay small.
 LARGEST = 120
 
-# What the engine is known to get wrong, by the reason: not drawn until it is mended.
+# Spellings that the engine is known to get wrong, by the reason: not drawn until it is mended.
 OPEN: dict[str, str] = {
-    "x ** 2: a method without a signature":
-        "rms norm: / sqrt of **, rms norm: * ** -.5, square: operator, square: builtin, "
-        "cube: operator, cube: powers, nothing: exponent, quotient: method",
-    "recomputed in the backward pass, where nobody watches":
-        "linear: checkpoint, convolution: checkpoint, transposed convolution: checkpoint, "
-        "matrix product: checkpoint",
-    "arguments by keyword of built-in functions":
-        "addmm: by keyword, plus a number: by keyword, masked: by keyword, "
-        "difference: by keyword, difference: half keyword",
-    "einsum that adds nothing up takes an epsilon": "scaled: einsum, turned: einsum, gated: einsum",
-    "not folded behind a move": "linear: one row more",
-    "at an untouched input, where relu holds back what falls on units that are off":
+    "a batch norm is not folded in behind a move": "linear: one row more",
+    "at an untouched input, where relu holds back what falls on units that are off": (
         "relu: clamped, relu: clamp_min, relu: maximum, relu: threshold, relu: in_place_clamp, "
-        "relu: in_place_clamp, on a copy, relu6: in_place, on a copy",
-    "embeddings that renormalise": "renormed: F, renormed: by keyword",
-    "a constant that is lost": "at least a constant: max, at least a constant: method, "
-        "addmm: beta, addmm: alpha",
-    "a factor that is computed from the other": "gelu: by_hand, gelu: half_first",
-    "out=": "times a number: out, addition: out",
-    "no rule": "unit length: / linalg, abs: sign",
-    "an error of autograd instead of a word": "square: in_place_product, part scaled: chunks, "
-        "square: in_place_product, on a copy",
-}  # fmt: skip
+        "relu: in_place_clamp, on a copy, relu6: in_place, on a copy"
+    ),
+}
 WEIGHTED = ("linear", "convolution")
-CHECKPOINTS = False  # OPEN: recomputed in the backward pass
 CLOSED = {name for names in OPEN.values() for name in re.split(r", (?!on a copy)", names)}
 
 
@@ -205,10 +187,9 @@ def a_step(s: Source, values: list[Tensor], steps: list[Step], dtype: Any) -> St
     often = [*FIRST, *["batch norm"] * (25 if maker in WEIGHTED else 0)]
     name = s.one(*partners, *(name for name in often if name in partners))
     op = OPS[name]
-    read_before = any(first in step.reads for step in steps)
-    folded = name == "batch norm" and maker in WEIGHTED  # OPEN: its line must be the first to read
-    if folded and (read_before or not folds(steps[first - len(values)], shape)):
-        return None
+    product = name == "batch norm" and steps[first - len(values) :][:1]
+    if product and product[0].name in ("matrix product", "mix positions"):
+        return None  # OPEN: folded in behind some spellings and not behind others
     reads = (first,) if op.reads == 1 else (first, s.one(*partners[name]))
     if name == "product" and len(set(reads)) == 2:
         # Of a number and what was computed from it, one counts as a weight: other spellings of
@@ -236,15 +217,6 @@ def near(steps: list[Step], place: int, inputs: int) -> set[int]:
     if step is None or step.op.kind in WEIGHTED:
         return {place}
     return {place}.union(*(near(steps, read, inputs) for read in step.reads))
-
-
-def folds(layer: Step, shape: Shape) -> bool:
-    """OPEN: behind these layers a batch norm is folded in by the wrong dimension, or not at all."""
-    over_positions = layer.op.kind == "linear" and len(shape) > 1
-    grouped = layer.name == "transposed convolution" and layer.about.options["groups"] > 1
-    return layer.name in ("linear", "convolution", "transposed convolution") and not (
-        over_positions or grouped
-    )
 
 
 def sound(y: Tensor) -> bool:
@@ -290,7 +262,7 @@ def drawn(s: Source, spellings: int, dtypes: Sequence[torch.dtype]) -> Program:
             values.append(y)
     program = Program(inputs, steps, dtype, wants=s.flag())
     program.layout = s.one("plain", "turned", "wants gradients")
-    if CHECKPOINTS and len(steps) > 2 and s.one(False, False, False, True):
+    if len(steps) > 2 and s.one(False, False, False, True):
         start = s.one(*range(len(steps) - 1))
         program.checkpointed = (start, s.one(*range(start + 1, len(steps))))
     program.spellings = [

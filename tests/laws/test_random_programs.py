@@ -112,6 +112,20 @@ RULES: dict[str, Rule] = {
     ),
 }
 
+
+def named(program: Program, data: Any) -> Rule:
+    """Gamma for the layers of one step and of those that share its weights, epsilon elsewhere."""
+    place = data.draw(st.integers(0, len(program.steps) - 1))
+    about = program.steps[place].about
+    same = [i for i, step in enumerate(program.steps) if step.about is about]
+    assume(all(program.steps[i].name in ("linear", "convolution") for i in same))
+    for spelled in program.spellings:  # as modules: a function's layer is named by its caller
+        for i in same:
+            spelled[i] = "weight_norm" if spelled[i] == "weight_norm" else "nn"
+    ours = lrp.Composite([(lrp.named(f"homes.{i}.*"), lrp.Gamma(0.5)) for i in same])
+    return Rule(ours, Policy([], naive.Epsilon(), steps={id(about): naive.Gamma(0.5)}))
+
+
 # --------------------------------------------------------------------------- the law
 
 # Rounding of values, and the least error to allow, as a share of the relevance that moves.
@@ -163,7 +177,7 @@ def assert_kept(model: Written, before: dict[str, Any]) -> None:
 
 
 @law
-@given(program=programs(), name=st.sampled_from(list(RULES)), data=st.data())
+@given(program=programs(), name=st.sampled_from([*RULES, "by name"]), data=st.data())
 def test_relevance_of_a_random_program(program: Program, name: str, data: Any) -> None:
     check(program, name, data)
 
@@ -179,11 +193,12 @@ def test_low_precision_is_right_up_to_rounding(program: Program, name: str, data
 
 
 def check(program: Program, name: str, data: Any) -> None:
+    rule = RULES[name] if name in RULES else named(program, data)
     softened = any(step.name == "softmax" for step in program.steps)
     assume(not (softened and name == "CP-LRP"))  # what it makes of a softmax depends on its use
     with torch.no_grad():
         width = program.written(0)(*program.given()).shape[1]
-    rule, split = RULES[name], data.draw(st.sampled_from(lrp.SPLITS))
+    split = data.draw(st.sampled_from(lrp.SPLITS))
     samples, index = len(program.inputs[0]), data.draw(st.integers(0, width - 1))
     indices = torch.tensor(
         data.draw(st.lists(st.integers(0, width - 1), min_size=samples, max_size=samples))
@@ -237,11 +252,9 @@ def relevance_of(program: Program, number: int, output: Any, rule: Any, split: s
     except lrp.UnsupportedOperation as refusal:
         assert may_refuse(model, str(refusal)), refusal
         return None
-    except RuntimeError as error:  # OPEN: an error of autograd instead of a word
-        assume("modified" not in str(error))
-        raise
     finally:
-        assert_kept(model, before)
+        if all(step.name != "renormed" for step in program.steps):  # which PyTorch does in place
+            assert_kept(model, before)
         assert all(torch.equal(a, b) for a, b in zip(given_, program.given(), strict=True))
         with torch.no_grad():
             torch.testing.assert_close(model(*program.given()), plain)
@@ -270,7 +283,25 @@ def assert_right(answer: Any, expected: Found, off: float) -> None:
 # --------------------------------------------------------------------------- at the edges
 
 
-@settings(law, max_examples=PROGRAMS // 20)
+@settings(law, max_examples=PROGRAMS // 5)
+@given(program=programs(spellings=1), name=st.sampled_from(list(RULES)))
+def test_no_samples_have_no_relevance(program: Program, name: str) -> None:
+    """Zeros of the inputs' shape."""
+    model, nothing = program.written(0), [x[:0] for x in program.given()]
+    try:
+        model(*nothing)
+    except (RuntimeError, IndexError, ValueError):
+        assume(False)  # PyTorch's own business
+    try:
+        ours, ledger = lrp.relevance(model, nothing, 0, RULES[name].ours, ledger=True)
+    except lrp.UnsupportedOperation as refusal:
+        assert may_refuse(model, str(refusal)), refusal
+        return
+    assert [tuple(r.shape) for r in ours] == [tuple(x.shape) for x in nothing]
+    assert (ledger.output, ledger.inputs, ledger.gap) == (0, 0, 0)
+
+
+@settings(law, max_examples=15)
 @given(program=programs(spellings=1), name=st.sampled_from(list(RULES)))
 def test_nothing_outlives_a_call(program: Program, name: str) -> None:
     """Whether it ends well, with an index that does not exist, or inside the program."""
@@ -289,3 +320,16 @@ def test_nothing_outlives_a_call(program: Program, name: str) -> None:
     gc.collect()
     assert model.made
     assert [ref() for ref in model.made if ref() is not None] == []
+
+
+def test_what_a_softmax_read_may_be_overwritten() -> None:
+    """Found by the law: the softmax's account was booked from the numbers that came later."""
+
+    def program(x: Tensor) -> Tensor:
+        h = x * 2
+        h -= h.softmax(-1)
+        return h
+
+    x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    _, ledger = lrp.relevance(program, x, 1, lrp.Epsilon(0.0), ledger=True)
+    assert abs(ledger.gap) <= 1e-12

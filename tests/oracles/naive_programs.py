@@ -27,14 +27,18 @@ WEIGHTED = ("linear", "convolution")
 class Policy:
     """The rule of each layer: the first (selector, rule) whose selector says yes, else `rest`.
 
-    A selector gets the layer's kind and depth.
+    A selector gets the layer's kind and depth; `steps` are rules by the identity of a step's
+    numbers, which come first.
     """
 
     table: Sequence[tuple[Callable[[str, int], bool], naive.Rule]]
     rest: naive.Rule
     attention: str = "AttnLRP"
+    steps: dict[int, naive.Rule] = field(default_factory=dict)
 
-    def rule(self, kind: str, depth: int) -> naive.Rule:
+    def rule(self, kind: str, depth: int, step: Any = None) -> naive.Rule:
+        if step is not None and id(step.about) in self.steps:
+            return self.steps[id(step.about)]
         for selects, rule in self.table:
             if (kind in WEIGHTED or isinstance(rule, naive.Epsilon)) and selects(kind, depth):
                 return rule
@@ -143,16 +147,16 @@ class _Back:
         if kind == "addition":
             return list(zip(step.reads, self.added(step, xs, R), strict=True))
         read, function = step.reads[0], lambda u: step.op.value(step.about, u)
-        depth = self.depth[read]
+        depth, layer = self.depth[read], step
         if kind == "batch norm":
             kind = "normalisation"
             before = self.of(read) if read >= self.count else None
             positions = before is not None and before.op.kind == "linear" and R.dim() > 2
             if before is not None and before.op.kind in WEIGHTED and not positions:
-                read, kind = before.reads[0], before.op.kind
+                read, kind, layer = before.reads[0], before.op.kind, before
                 depth = self.depth[read]
                 function = lambda u: step.op.value(step.about, before.op.value(before.about, u))  # noqa: E731
-        rule = self.policy.rule(kind, depth)
+        rule = self.policy.rule(kind, depth, layer)
         return [(read, self.summed(step, self.values[read], R, function, rule))]
 
     def summed(self, step: Any, x: Tensor, R: Tensor, function: Any, rule: naive.Rule) -> Tensor:

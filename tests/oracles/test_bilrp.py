@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from explainrec_lab import lrp
-from explainrec_lab.lrp.bilrp import _component_relevance, pool
+from explainrec_lab.baselines.bilrp import _component_relevance, bilrp, pool
 
 EXACT = lrp.Epsilon(0.0)
 
@@ -38,7 +38,7 @@ def test_a_linear_embedding_by_hand() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False)).eval()
     net[1].weight.data = torch.tensor([[1.0, -1.0], [2.0, 1.0]])
     i, j = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2), torch.tensor([3.0, 1.0]).view(1, 1, 1, 2)
-    found = lrp.bilrp(net, i, j, EXACT, patch=1)
+    found = bilrp(net, i, j, EXACT, patch=1)
     # by pairs: (1*3 + 2*6, 1*-1 + 2*1), (-2*3 + 2*6, -2*-1 + 2*1)
     assert found[0, 0, :, 0].tolist() == [[15.0, 1.0], [6.0, 4.0]]
     assert float(found.sum()) == float((net(i) * net(j)).detach().sum()) == 26.0
@@ -46,7 +46,7 @@ def test_a_linear_embedding_by_hand() -> None:
 
 def test_pairs_sum_to_the_dot_product_without_biases() -> None:
     net, i, j = convolutional(), pictures(3, 1), pictures(3, 2)
-    found = lrp.bilrp(net, i, j, EXACT, patch=2)
+    found = bilrp(net, i, j, EXACT, patch=2)
     assert found.shape == (3, 4, 4, 4, 4)
     dot = (net(i) * net(j)).sum(1)
     assert torch.allclose(found.sum((1, 2, 3, 4)), dot, rtol=1e-10)
@@ -54,7 +54,7 @@ def test_pairs_sum_to_the_dot_product_without_biases() -> None:
 
 def test_pairs_are_sums_over_pixels_and_components_by_loops() -> None:
     net, i, j = convolutional(), pictures(1, 3), pictures(1, 4)
-    found = lrp.bilrp(net, i, j, lrp.Gamma(0.25), patch=4)
+    found = bilrp(net, i, j, lrp.Gamma(0.25), patch=4)
     one = [lrp.relevance(net, i, k, lrp.Gamma(0.25))[0].sum(0) for k in range(5)]
     other = [lrp.relevance(net, j, k, lrp.Gamma(0.25))[0].sum(0) for k in range(5)]
     cells = [(slice(a, a + 4), slice(b, b + 4)) for a in (0, 4) for b in (0, 4)]
@@ -67,14 +67,14 @@ def test_pairs_are_sums_over_pixels_and_components_by_loops() -> None:
 
 def test_swapping_the_pictures_transposes_the_pairs() -> None:
     net, i, j = convolutional(bias=True), pictures(2, 5), pictures(2, 6)
-    there, back = lrp.bilrp(net, i, j, patch=4), lrp.bilrp(net, j, i, patch=4)
+    there, back = bilrp(net, i, j, patch=4), bilrp(net, j, i, patch=4)
     assert torch.allclose(there, back.permute(0, 3, 4, 1, 2), rtol=1e-12)
 
 
 def test_how_copies_are_batched_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net, i = convolutional(bias=True), pictures(3, 7)
     all_at_once = _component_relevance(net, i, EXACT)
-    monkeypatch.setattr(sys.modules["explainrec_lab.lrp.bilrp"], "AT_ONCE", 4)
+    monkeypatch.setattr(sys.modules["explainrec_lab.baselines.bilrp"], "AT_ONCE", 4)
     assert torch.allclose(_component_relevance(net, i, EXACT), all_at_once, rtol=1e-12)
 
 
@@ -90,9 +90,9 @@ def test_the_marginal_of_a_distance_is_the_signed_relevance_of_each_picture() ->
         return squared(lrp.difference(net(i), net(j)))
 
     signed = lrp.relevance(distance, (i, j), rule=EXACT, split="signed")
-    cross = lrp.bilrp(net, i, j, EXACT, patch=2)
+    cross = bilrp(net, i, j, EXACT, patch=2)
     for R, image, other in zip(signed, (i, j), (cross.sum((3, 4)), cross.sum((1, 2))), strict=True):
-        own = lrp.bilrp(net, image, image, EXACT, patch=2).sum((3, 4))
+        own = bilrp(net, image, image, EXACT, patch=2).sum((3, 4))
         assert torch.allclose(own - other, pool(R, 2), rtol=1e-8, atol=1e-12)
 
 
@@ -118,4 +118,4 @@ def test_bad_input_is_named(arguments: dict, message: str) -> None:
     given = {"embed": convolutional(), "images_i": pictures(1, 0), "images_j": pictures(1, 1)}
     given |= arguments
     with pytest.raises(ValueError, match=message):
-        lrp.bilrp(**given)
+        bilrp(**given)

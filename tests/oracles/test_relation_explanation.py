@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from explainrec_lab import lrp
+from explainrec_lab.baselines.bilrp import bilrp
 from explainrec_lab.relation import NEW_USER, RelationModel
 from explainrec_lab.relation.explain import OF, Closeness, Places, _personal_M, explain
 from explainrec_lab.relation.metric import METRICS
@@ -213,8 +214,8 @@ def test_pairs_of_patches_add_up_to_the_signed_relevance(metric: str) -> None:
     """Own terms minus cross terms, LRP-0, no biases; the default rule would lose some of both."""
     own, image_i, image_j = model(metric), A[:1], B[:1]
     place = Places(own, 1, 0)
-    cross = lrp.bilrp(place, image_i, image_j, EXACT, patch=16)
-    alone = lrp.bilrp(place, image_i, image_i, EXACT, patch=16)
+    cross = bilrp(place, image_i, image_j, EXACT, patch=16)
+    alone = bilrp(place, image_i, image_i, EXACT, patch=16)
     R_i, _ = maps(own, image_i, image_j, 1, 0, rule=EXACT, split="signed")
     patches = R_i.sum(1).view(1, 2, 16, 2, 16).sum((2, 4))
     assert torch.allclose(alone.sum((3, 4)) - cross.sum((3, 4)), patches, rtol=1e-7, atol=1e-12)

@@ -69,8 +69,12 @@ class Call:
     def run(self) -> Any:
         return self.func(*self.args, **self.kwargs)
 
-    def tensors(self) -> Iterator[Tensor]:
-        return tensors_in((self.args, self.kwargs))
+    def tensors(self) -> list[Tensor]:
+        return (
+            tensors_in(self.args) + tensors_in(self.kwargs)
+            if self.kwargs
+            else tensors_in(self.args)
+        )
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """An argument by name, or by the function's signature, or by position."""
@@ -160,12 +164,12 @@ def _swapped(value: Any, old: Any, new: Any) -> Any:
     return new if value is old else value
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> list[Tensor]:
     """All tensors in nested lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from tensors_in(entry)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
+    found: list[Tensor] = []
+    for entry in value.values() if isinstance(value, dict) else value:
+        if isinstance(entry, Tensor):
+            found.append(entry)
+        elif isinstance(entry, (list, tuple, dict)):
+            found += tensors_in(entry)
+    return found

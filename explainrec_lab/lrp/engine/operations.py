@@ -1,19 +1,13 @@
-"""The table: which operation gets which treatment.
-
-What is not in it is an error, unless no floating-point numbers come out of it: shapes, comparisons
-and indices have no relevance in them.
-
-With g = R / x carried instead of R, it says how little most operations ask for. Names are those of
-functions and methods alike, without underscores (`add_`, `__iadd__` and `add` are one) and without
-dimensions (`conv1d` and `conv2d` are one).
+"""Every call of the program meets the table, `operations.toml`, which says what it needs.
 
 Every call of the program is met once, by a `TorchFunctionMode`: it needs no module hooks, changes
 no model, and meets functional calls, shared modules and in-place operations as what they are.
 """
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from importlib.resources import files
 from typing import Any
 
 import torch
@@ -24,68 +18,9 @@ from explainrec_lab.lrp.engine import treatments as t
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
 
-ROWS: list[tuple[t.Treatment, str]] = [
-    (t.untouched, """
-        requires_grad grad_fn zeros_like ones_like empty_like full_like rand_like randn_like
-        new_zeros new_ones new_empty new_full new_tensor sign
-        """),
-    (t.move, """
-        view reshape flatten unflatten ravel squeeze unsqueeze permute transpose t T mT H mH
-        movedim moveaxis swapaxes swapdims contiguous clone to long int float double half bfloat16
-        type type_as as_strided expand expand_as repeat repeat_interleave tile split chunk
-        split_with_sizes tensor_split unbind iter narrow select getitem index_select gather take
-        take_along_dim masked_select flip fliplr flipud roll rot90 view_as reshape_as atleast_1d
-        atleast_2d atleast_3d broadcast_to pixel_shuffle pixel_unshuffle channel_shuffle unfold
-        fold tril triu diagonal diag real cpu cuda dropout alpha_dropout feature_dropout
-        feature_alpha_dropout pad
-        """),
-    (t.ordinary, """
-        relu leaky_relu rrelu prelu abs absolute neg negative pos positive max_pool
-        max_pool_with_indices adaptive_max_pool adaptive_max_pool_with_indices
-        fractional_max_pool amax amin topk sort median norm vector_norm frobenius_norm std
-        interpolate upsample cumsum
-        """),
-    (t.join, """
-        cat concat concatenate stack hstack vstack dstack column_stack where masked_fill setitem
-        copy fill zero
-        """),
-    (t.extreme, "max min maximum minimum fmax fmin"),
-    (t.addition, "add sub subtract rsub"),
-    (t.pool, "avg_pool adaptive_avg_pool mean sum"),
-    (t.product, """
-        linear conv conv_transpose matmul rmatmul mm bmm mv dot inner outer einsum tensordot
-        bilinear addmm baddbmm
-        """),
-    (t.scaling, "mul multiply"),
-    (t.division, "div divide true_divide truediv"),
-    (t.elementwise, """
-        relu6 hardtanh clamp clamp_min clamp_max clip silu gelu mish elu selu celu hardswish tanh
-        logsigmoid log_sigmoid softplus softsign tanhshrink softshrink hardshrink threshold square
-        sqrt exp expm1 log log1p log2 log10 sin cos tan atan asinh erf normalize
-        local_response_norm elementwise
-        """),
-    (t.gate, "sigmoid hardsigmoid expit rsqrt reciprocal rtruediv"),
-    (t.power, "pow float_power rpow"),
-    (partial(t.shared, degree=2), "var"),
-    (t.batch_norm, "batch_norm"),
-    (t.sample_norm, "layer_norm group_norm rms_norm"),
-    (t.softmax, "softmax"),
-    (t.attention, "scaled_dot_product_attention"),
-    (t.written_out, "multi_head_attention_forward"),
-    (t.embedding, "embedding"),
-    (t.embedding_bag, "embedding_bag"),
-    (t.difference, "difference"),
-    (t.homogeneous, "homogeneous"),
-    (t.refused("explain a logit instead of a probability"), "log_softmax"),
-    (t.refused("write its steps out with linear layers, sigmoid and tanh, which have rules"), """
-        lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell
-        """),
-    (t.refused("it cuts the value off from the inputs"), "detach data"),
-    (t.refused("it changes relevance on its way back"), "register_hook"),
-    (t.refused("it takes the value out of the program"), "item tolist numpy array dlpack"),
-]  # fmt: skip
-
-OPERATIONS = {name: treatment for treatment, names in ROWS for name in names.split()}
+TABLE = tomllib.loads(files(__package__).joinpath("operations.toml").read_text(encoding="utf-8"))
+REFUSED = {n: t.refused(why) for why, names in TABLE.pop("refused").items() for n in names.split()}
+OPERATIONS = REFUSED | {n: getattr(t, by) for by, names in TABLE.items() for n in names.split()}
 # What makes whole numbers of whole numbers, each at its place.
 IDS = "of ids, which what they look up explains; give numbers as floats, masks as booleans"
 OF_IDS = frozenset(["add", "sub", "rsub", "remainder", "floordiv", "clamp", "getitem"])
@@ -114,16 +49,18 @@ class Watch(TorchFunctionMode):
         treatment = OPERATIONS.get(call.operation, t.unknown)
         if treatment is t.untouched:
             return treatment(self.trace, call)
+        known = []
         for tensor in call.tensors():
-            if tensor.requires_grad and not tensor.is_leaf and not self.trace.mark_of(tensor):
+            if self.trace.mark_of(tensor):
+                known.append(tensor)
+            elif tensor.requires_grad and not tensor.is_leaf:
                 maker = type(tensor.grad_fn).__name__
                 raise call.refuse(
                     f"{maker} hides it, a custom autograd function or a compiled part; if it does"
                     " not depend on the inputs, detach it"
                 )
-            if tensor.is_inference():
+            elif tensor.is_inference():
                 call = call.with_(tensor, tensor.clone())
-        known = [tensor for tensor in call.tensors() if self.trace.mark_of(tensor)]
         if not known:
             return self._constant(call, treatment)
         if not any(self.trace.carries(tensor) for tensor in known):
@@ -153,7 +90,7 @@ class Watch(TorchFunctionMode):
         mark: Any = self.trace.mark_of(ids)
         moves = treatment is t.move and call.first is ids
         moved = call.with_(ids, mark.places).run() if moves else mark.places
-        for new, places in zip(tensors_in(result), tensors_in(moved), strict=False):
+        for new, places in zip(tensors_in([result]), tensors_in([moved]), strict=False):
             kept = (moves or call.name in OF_IDS) and new.shape == places.shape
             if new.is_floating_point() or (new.dtype != torch.bool and not kept):
                 raise call.refuse(IDS)
@@ -175,6 +112,8 @@ class Watch(TorchFunctionMode):
         }
         if len({mark.token for mark in marks}) == 1:
             call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
+        for found in (mark.sum for mark in marks if mark.sum):
+            found.uses += 1
         if not call.in_place:
             return treatment(self.trace, call)
         try:
@@ -185,7 +124,9 @@ class Watch(TorchFunctionMode):
     def _in_place(self, call: Call, treatment: t.Treatment) -> Any:
         """Write where autograd knows how; else run on a copy and write the result back."""
         trace, target = self.trace, call.first
-        trace.protect(target)
+        mark: Any = trace.mark_of(target)
+        alone = call.name == "relu" and mark and mark.sum and mark.sum.uses == 1
+        trace.protect(target, mark.sum if alone else None)
         if not trace.carries(target):  # a buffer of constants that signals are written into
             whole = target if target._base is None else target._base
             whole.copy_(trace.constant(whole.clone()))

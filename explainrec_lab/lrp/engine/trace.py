@@ -48,12 +48,14 @@ class Sum:
         z: its value.
         x: the layer's input, for rules that need it.
         source: what a batch norm that takes the sum over hands relevance to, and its version.
+        uses: how many operations used z so far.
     """
 
     layer: Layer
     z: Tensor | None
     x: Tensor | None = None
     source: tuple[Tensor, int] | None = None
+    uses: int = 0
 
     def take(self) -> tuple[Any, Any]:
         """z and x, for the last time."""
@@ -286,12 +288,16 @@ class Trace:
 
         return self.step(value, back, *(x for x, _ in shares), **knowledge)
 
-    def protect(self, tensor: Tensor) -> None:
-        """Keep values that are still needed from an operation that writes into `tensor`."""
+    def protect(self, tensor: Tensor, spare: Sum | None) -> None:
+        """Keep values that are still needed from an operation that writes into `tensor`.
+
+        A ReLU spares the sum that it alone uses: g is 0 wherever it changes z.
+        """
         place = tensor.untyped_storage().data_ptr()
         for found, name in product(self.sums, ("z", "x")):
             kept = getattr(found, name)
-            if kept is not None and kept.untyped_storage().data_ptr() == place:
+            needed = kept is not None and not (found is spare and name == "z")
+            if needed and kept.untyped_storage().data_ptr() == place:
                 setattr(found, name, kept.clone())
 
 

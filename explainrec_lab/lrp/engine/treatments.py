@@ -25,7 +25,7 @@ Treatment = Callable[[Trace, Call], Any]
 def _marked(trace: Trace, call: Call, result: Any) -> Any:
     """Mark all tensors of a result that depend on the inputs."""
     numel, same = call.alone
-    for tensor in tensors_in(result):
+    for tensor in tensors_in([result]):
         if tensor.requires_grad:
             trace.mark(tensor, **call.about | (same if tensor.numel() == numel else {}))
     return result
@@ -74,7 +74,7 @@ def untouched(trace: Trace, call: Call) -> Any:
 def unknown(trace: Trace, call: Call) -> Any:
     """What gives no numbers (shapes, comparisons, indices) has no relevance in it."""
     result = call.run()
-    if any(t.is_floating_point() or t.is_complex() for t in tensors_in(result)):
+    if any(t.is_floating_point() or t.is_complex() for t in tensors_in([result])):
         raise call.refuse("if it is homogeneous or elementwise, mark it so")
     return result
 
@@ -132,6 +132,9 @@ def shared(trace: Trace, call: Call, degree: int, bias: Tensor | None = None) ->
     result = _without_constants(trace, call).run()
     value = result.clone() if call.operation == "homogeneous" else result  # it may be kept there
     return trace.step(value, back, result, **call.about)
+
+
+quadratic = partial(shared, degree=2)
 
 
 def homogeneous(trace: Trace, call: Call) -> Tensor:
@@ -303,10 +306,11 @@ def softmax(trace: Trace, call: Call) -> Tensor:
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
         value = tensor.detach()
+        held = value.clone() if trace.book else value  # for the program may overwrite it
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:
-                trace.book("softmax", sign * amount(g, value).sum())
+                trace.book("softmax", sign * amount(g, held).sum())
             return (None if cut else g,)
 
         return trace.step(value, back, tensor, depth=call.depth, gate="softmax")

@@ -302,7 +302,7 @@ def softmax(trace: Trace, call: Call) -> Tensor:
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
         value = tensor.detach()
-        held = value.clone() if trace.book else value  # for the program may overwrite either
+        held = value.clone() if trace.book else value  # for the program may overwrite it
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:

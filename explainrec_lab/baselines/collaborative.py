@@ -290,9 +290,8 @@ class Pairs:
         """The sparse matrix with these values in place of the ones."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR")
-            return torch.sparse_csr_tensor(
-                self.starts, self.columns, values, self.shape, check_invariants=False
-            )
+            places = (self.starts, self.columns)
+            return torch.sparse_csr_tensor(*places, values, self.shape, check_invariants=False)
 
     def products(self, F: Rows, G: Columns) -> Float[Tensor, " pair"]:
         """<f_row, g_column> of each pair."""

@@ -218,9 +218,8 @@ def _turns(
         ranked = flat.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
         turns = lot.gather(1, ranked).argsort(dim=1)
     parts = turns.split([each[0].numel() for each in sums], dim=1)
-    return [
-        _on_pixels(part.view_as(x), patch, y) for part, x, y in zip(parts, sums, maps, strict=True)
-    ]
+    sides = zip(parts, sums, maps, strict=True)
+    return [_on_pixels(part.view_as(x), patch, y) for part, x, y in sides]
 
 
 def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 height width"]:

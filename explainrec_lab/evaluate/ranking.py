@@ -246,10 +246,9 @@ def _draw(
 ) -> Int[ndarray, "contest negative"]:
     """Different items for each contest, uniformly among the free ones."""
     left = free.sum(axis=1)
-    if left.min() < negatives:
-        row = int(left.argmin())
-        has = f"user {user[row]} has {left[row]} candidates that she never took"
-        raise ValueError(f"negatives: {negatives} asked for, but {has}: ask for fewer")
+    row = int(left.argmin())
+    has = f"user {user[row]} has {left[row]} candidates that she never took"
+    require(left[row] >= negatives, f"negatives: {negatives} asked for, but {has}: ask for fewer")
     lots = np.where(free, rng.random(free.shape, dtype=np.float32), 2.0)
     return np.argpartition(lots, negatives - 1, axis=1)[:, :negatives]
 

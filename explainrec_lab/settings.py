@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from explainrec_lab import training
+from explainrec_lab.data.contracts import check_choice
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,8 +28,7 @@ def _current() -> str:
         ValueError: EXPLAINREC_SETTINGS is set to something else.
     """
     name = os.environ.get("EXPLAINREC_SETTINGS") or ("gpu" if torch.cuda.is_available() else "cpu")
-    if name not in NAMES:
-        raise ValueError(f"EXPLAINREC_SETTINGS: {name!r}; choose from {', '.join(NAMES)}")
+    check_choice("EXPLAINREC_SETTINGS", name, NAMES)
     return name
 
 
@@ -176,8 +176,7 @@ def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
     Raises:
         ValueError: an unknown chapter, or an unknown size in EXPLAINREC_SETTINGS.
     """
-    if chapter not in SIZES:
-        raise ValueError(f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
+    check_choice("chapter", chapter, SIZES)
     return SIZES[chapter][_current()]
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import check_least, require
 from explainrec_lab.data.store import kept
 
 
@@ -30,6 +31,15 @@ class Batch(Protocol):
     def part(self, index: int, count: int) -> Any:
         """The share of process `index` of `count`; the shares together are the batch."""
         ...
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Tensors, or dataclasses like this one, that move to a device as one."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        return type(self)(*(getattr(self, each.name).to(device) for each in fields(self)))
 
 
 if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should cost
@@ -56,10 +66,8 @@ class Optimisation:
     own_rate: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs: {self.epochs} must be at least 1")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: {self.learning_rate} must be above 0")
+        check_least(epochs=self.epochs)
+        require(self.learning_rate > 0, f"learning_rate: {self.learning_rate} must be above 0")
 
 
 @dataclass
@@ -149,11 +157,8 @@ def _epoch(
         fabric.backward(loss)
         optimiser.step()
         value = float(cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean")))
-        if not math.isfinite(value):
-            raise ValueError(
-                f"loss is {value} in epoch {epoch}, batch {number}: lower learning_rate, or look "
-                "for inf or nan in the inputs"
-            )
+        told = "lower learning_rate, or look for inf or nan in the inputs"
+        require(math.isfinite(value), f"loss is {value} in epoch {epoch}, batch {number}: {told}")
         total, count = total + value * len(batch), count + len(batch)
     return total / max(count, 1)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from explainrec_lab.data.archives import by_hand, json_object, opened, table
-from explainrec_lab.data.contracts import Catalogue, Dataset, Schema
+from explainrec_lab.data.contracts import Catalogue, Dataset, Schema, require
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos, codes
 from explainrec_lab.data.store import data_dir
@@ -97,8 +97,7 @@ def _named(product: dict) -> dict[str, str]:
     given = data.get("articleAttributes") if isinstance(data, dict) else None
     if given in (None, []):  # an empty list stands for no attributes
         return {}
-    if not isinstance(given, dict):
-        raise ValueError("articleAttributes: no object")
+    require(isinstance(given, dict), "articleAttributes: no object")
     named = {name: given[name] for name in REGION_ATTRIBUTES if isinstance(given.get(name), str)}
     return {name: SAME.get((name, value), value) for name, value in named.items() if value != "NA"}
 

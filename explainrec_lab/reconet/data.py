@@ -20,6 +20,7 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
 from explainrec_lab.data.splits import random_rank
+from explainrec_lab.training import Tensors
 
 Matrix: TypeAlias = sparse.csr_array
 Rng: TypeAlias = np.random.Generator
@@ -28,7 +29,7 @@ Rng: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Sets:
+class Sets(Tensors):
     """One set of ids a user, end to end: user u owns `ids[offsets[u]:offsets[u + 1]]`."""
 
     ids: Int[Tensor, " total"]
@@ -83,9 +84,6 @@ class Sets:
         dense = torch.zeros(len(self), m, dtype=torch.float64)
         dense[self.owners, self.ids] = 1.0
         return dense / self.sizes.clamp(min=1)[:, None]
-
-    def to(self, device: torch.device | str) -> Sets:
-        return Sets(self.ids.to(device), self.offsets.to(device))
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def diminishing_removal(
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(Tensors):
     """Training examples of several users.
 
     Attributes:
@@ -228,9 +226,6 @@ class Examples:
         """The share of process `index` of `count`."""
         edges = np.linspace(0, len(self.inputs), count + 1).round().astype(int)
         return self.rows(edges[index], edges[index + 1])
-
-    def to(self, device: torch.device | str) -> Examples:
-        return Examples(*(sets.to(device) for sets in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations, require
+from explainrec_boutique.vocabulary import SUBSTITUTES
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
+from explainrec_lab.training import Tensors
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)
@@ -160,7 +162,7 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Tensors):
     """Some items and the relations that they have with any training item.
 
     Attributes:
@@ -188,9 +190,6 @@ class Batch:
         """
         require(count <= 1, f"devices: {count} processes; the relation model trains in one")
         return self
-
-    def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class Batches:

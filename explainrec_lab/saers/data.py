@@ -17,10 +17,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Interactions, require
+from explainrec_lab.training import Tensors
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Tensors):
     """Triples of D_S: users, and for each a bought item and one that she did not buy.
 
     Attributes:
@@ -36,9 +37,6 @@ class Batch:
     def part(self, index: int, count: int) -> Batch:
         """The share of process `index` of `count`."""
         return Batch(*(each.tensor_split(count)[index] for each in (self.users, self.items)))
-
-    def to(self, device: torch.device | str) -> Batch:
-        return Batch(self.users.to(device), self.items.to(device))
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import History, Optimisation, fast_half, fit, timed
+from explainrec_lab.training import History, Optimisation, Tensors, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -185,8 +185,7 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
         return nn.Sequential(*mean, nn.Linear(network.channels, answers, bias))
     if kind == "linear":
         return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers, bias))
-    if kind != "hidden":
-        raise ValueError(f"head: {kind!r}; choose from {', '.join(HEADS)}")
+    check_choice("head", kind, HEADS)
     norm = nn.BatchNorm1d(hidden) if bias else ScaleNorm(hidden)
     layers = (nn.Linear(network.size, hidden, bias), norm, nn.ReLU())
     if not bias:
@@ -198,7 +197,7 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(Tensors):
     """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
 
     pictures: Tensor
@@ -209,9 +208,6 @@ class Labelled:
 
     def part(self, index: int, count: int) -> Labelled:
         return Labelled(self.pictures[index::count], self.labels[index::count])
-
-    def to(self, device: torch.device | str) -> Labelled:
-        return Labelled(self.pictures.to(device), self.labels.to(device))
 
 
 def naming_losses(

@@ -241,9 +241,6 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive
 # --- one layer -----------------------------------------------------------------------------------
 
 
-# Up to so many outputs of a convolution are propagated at once; more go part by part.
-AT_ONCE = 2**22
-
 Book = Callable[[str, Tensor], None]
 
 
@@ -259,18 +256,7 @@ def propagate(
     Returns:
         g_i = R_i / x_i, or R_i for a `direct` rule, `[*x]`.
     """
-    values = (z, g, *rule.inputs(x))
-    batched = layer.kind == "convolution" and z.dim() == layer.weight.dim()
-    count = min(len(z), z.numel() // AT_ONCE) if batched else 1
-    if count <= 1:
-        return _step(rule, layer, book, *values)
-    pieces = zip(*(value.tensor_split(count) for value in values), strict=True)
-    return torch.cat([_step(rule, layer, book, *piece) for piece in pieces])
-
-
-def _step(
-    rule: Rule, layer: Layer, book: Book | None, z: Tensor, g: Tensor, *values: Tensor
-) -> Tensor:
+    values = rule.inputs(x)
     with torch.enable_grad():
         inputs = [value.detach().requires_grad_() for value in values]
         channels = rule.sums(layer, z, *inputs)

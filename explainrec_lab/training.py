@@ -206,10 +206,8 @@ def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """
 
     def made() -> dict[str, ndarray]:
-        seconds = np.array(learn())
-        return {name: part.cpu().numpy() for name, part in model.state_dict().items()} | {
-            SECONDS: seconds
-        }
+        seconds = {SECONDS: np.array(learn())}
+        return seconds | {name: part.cpu().numpy() for name, part in model.state_dict().items()}
 
     arrays = kept(path, made)
     seconds = float(arrays.pop(SECONDS))

@@ -8,6 +8,7 @@ how well a model foretells what comes, split by time.
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
@@ -171,10 +172,8 @@ def rank_in_order(
     Args:
         order: a permutation that brings each owner's events together, owners ascending.
     """
-    grouped = owner[order]
-    rank = np.empty(len(owner), np.int64)
-    rank[order] = np.arange(len(owner)) - np.searchsorted(grouped, grouped)
-    return rank
+    ordered = pd.Series(owner)[order]
+    return ordered.groupby(ordered).cumcount().sort_index().to_numpy(copy=True)
 
 
 def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray, " event"]:

@@ -147,9 +147,8 @@ class FeatureSpace:
         brought = np.unique(self.item_features.matrix[chosen].indices) + self.n_items
         names = self.user_feature_names
         for name in user_features:
-            if name not in names:
-                few = ", ".join(names[:5]) or "none in this space"
-                raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
+            few = ", ".join(names[:5]) or "none in this space"
+            require(name in names, f"user_features: {name!r} is unknown; there are {few}, ...")
         told = {self.first_told + names.index(name) for name in user_features}
         known = [*chosen.tolist(), *brought.tolist(), *sorted(told)]
         require(known, "profile: it is empty; give at least one item or one user feature")

@@ -97,9 +97,8 @@ class _Patches(nn.Module):
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel y x"]:
         cells, positions = self.patches(images), self.encoder.pos_embedding
         places = positions[:, 1:].mT.unflatten(-1, (int(positions.shape[1] ** 0.5), -1))
-        places = nn.functional.interpolate(
-            places, cells.shape[-2:], mode="bicubic", align_corners=True
-        )
+        how: Any = {"mode": "bicubic", "align_corners": True}
+        places = nn.functional.interpolate(places, cells.shape[-2:], **how)
         token = (self.class_token + positions[:, :1]).expand(len(cells), -1, -1)
         tokens = torch.cat([token, (cells + places).flatten(2).mT], 1)
         tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
@@ -293,11 +292,11 @@ def _load_imagenet(network: nn.Module, name: str) -> bool:
         try:
             download(url, path, published)
         except (OSError, ValueError) as error:
-            warnings.warn(
-                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
-                "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
-                stacklevel=3,
+            told = f"ImageNet weights of {name!r} could not be downloaded ({error})"
+            way = (
+                "training starts from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
             )
+            warnings.warn(f"{told}: {way}", stacklevel=3)
             return False
     published(path)
     state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code

@@ -332,15 +332,9 @@ def untrained(
     settings: Network, seed: int = 0, questions: Sequence[Question] = QUESTIONS
 ) -> Naming:
     """The network of the settings with random weights, or ImageNet's if they ask for them."""
-    network = backbone(
-        settings.backbone,
-        settings.width,
-        settings.weights,
-        grid=settings.size // settings.stride,
-        stride=settings.stride,
-        norm=settings.norm,
-        seed=seed,
-    )
+    grid = settings.size // settings.stride
+    how: dict[str, Any] = {"stride": settings.stride, "norm": settings.norm, "seed": seed}
+    network = backbone(settings.backbone, settings.width, settings.weights, grid=grid, **how)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Naming(network, questions, settings.head, settings.hidden)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.lrp.rules import Epsilon, Gamma, Layer, Rule, ZBox
 
 Selector = Callable[[Layer], bool]
@@ -22,8 +23,7 @@ WEIGHTED = ("linear", "convolution")
 def kind(*kinds: str) -> Selector:
     """Layers of these kinds. Raises ValueError for an unknown one."""
     for name in kinds:
-        if name not in KINDS:
-            raise ValueError(f"kind: {name!r}; choose from {', '.join(KINDS)}")
+        check_choice("kind", name, KINDS)
     return lambda layer: layer.kind in kinds
 
 
@@ -70,8 +70,7 @@ class Composite:
     attention: str = "AttnLRP"
 
     def __post_init__(self) -> None:
-        if self.attention not in ("AttnLRP", "CP-LRP"):
-            raise ValueError(f"attention: {self.attention!r}; choose 'AttnLRP' or 'CP-LRP'")
+        check_choice("attention", self.attention, ("AttnLRP", "CP-LRP"))
 
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""
@@ -86,9 +85,8 @@ def as_composite(rule: Rule | Composite) -> Composite:
     """A single rule for every layer with weights; its epsilon for the rest."""
     if isinstance(rule, Composite):
         return rule
-    if not isinstance(rule, Rule):
-        raise ValueError(f"rule: {rule!r} is neither a rule nor a Composite")
-    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon, relative=rule.relative)
+    require(isinstance(rule, Rule), f"rule: {rule!r} is neither a rule nor a Composite")
+    rest = rule if isinstance(rule, Epsilon) else Epsilon(rule.epsilon)
     return Composite([(kind(*WEIGHTED), rule)], rest)
 
 

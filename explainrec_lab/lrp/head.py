@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from explainrec_lab.data.contracts import check_least
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Ways to divide a difference's relevance between its two operands.
 SPLITS = ("proportional", "signed", "midpoint", "one-sided")
@@ -48,8 +50,7 @@ def homogeneous(degree: int) -> Callable[[Function], Function]:
 
     Its relevance is x * (gradient of f) / degree, which sums to f(x) (Euler's theorem).
     """
-    if degree < 1:
-        raise ValueError(f"degree: {degree} must be at least 1")
+    check_least(1, degree=degree)
     return lambda function: _marked(function, "homogeneous", degree=degree)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import graph
 
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.lrp.composites import Composite, as_composite, named
 from explainrec_lab.lrp.engine.calls import UnsupportedOperation
 from explainrec_lab.lrp.engine.operations import Watch
@@ -116,8 +117,8 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
     mark = trace.mark_of(values)
     if mark is not None and mark.gate == "softmax":
         raise UnsupportedOperation("output: a softmax; explain a logit instead of a probability")
-    if not trace.carries(values) or not values.requires_grad:
-        raise ValueError("output: it does not depend on the inputs in a way relevance can follow")
+    depends = trace.carries(values) and values.requires_grad
+    require(depends, "output: it does not depend on the inputs in a way relevance can follow")
     if not bool(torch.isfinite(values).all()):
         parameters = _network(model).named_parameters()
         bad = [name for name, values in parameters if not bool(torch.isfinite(values).all())]
@@ -156,8 +157,8 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
             found[root.owner] = found[root.owner] + part / units
     trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
     for place, r in enumerate(found):
-        if r is not None and not bool(torch.isfinite(r).all()):
-            raise ValueError(f"relevance of input {place} is not finite: try a larger epsilon")
+        fine = r is None or bool(torch.isfinite(r).all())
+        require(fine, f"relevance of input {place} is not finite: try a larger epsilon")
     return found
 
 
@@ -173,22 +174,20 @@ def select(out: Any, output: Output) -> Tensor:
     """One value a sample."""
     if callable(output):
         out, output = output(out), None
-    if not isinstance(out, Tensor):
-        kind = type(out).__name__
-        raise ValueError(f"output: got a {kind}; give a function that picks one value a sample")
+    got = f"output: got a {type(out).__name__}"
+    require(isinstance(out, Tensor), f"{got}; give a function that picks one value a sample")
     shape = tuple(out.shape)
     if output is None:
-        if out.dim() > 1 and out.numel() != len(out):
-            raise ValueError(f"output: {shape} is not one value a sample; give an index")
+        one = out.dim() < 2 or out.numel() == len(out)
+        require(one, f"output: {shape} is not one value a sample; give an index")
         return out.reshape(-1)
-    if out.dim() != 2:
-        why = f"output: an index into {shape}, not [sample, class]"
-        raise ValueError(f"{why}; give a function such as lambda y: y[:, 0].amax((-2, -1))")
+    way = "give a function such as lambda y: y[:, 0].amax((-2, -1))"
+    require(out.dim() == 2, f"output: an index into {shape}, not [sample, class]; {way}")
     index, count = torch.as_tensor(output, device=out.device), shape[1]
     if index.is_floating_point() or index.dtype == torch.bool or index.shape not in ((), shape[:1]):
         raise ValueError(f"output: {output!r} is neither an index nor one a sample ({shape[0]})")
-    if bool(((index < -count) | (index >= count)).any()):
-        raise ValueError(f"output: {output!r} is no index in 0..{count - 1}")
+    inside = bool(((index >= -count) & (index < count)).all())
+    require(inside, f"output: {output!r} is no index in 0..{count - 1}")
     return out.gather(1, (index % count).expand(shape[0])[:, None])[:, 0]
 
 
@@ -201,25 +200,21 @@ def _network(model: Any) -> nn.Module:
 
 
 def _check(model: nn.Module, given: Sequence[Any], split: str, composite: Composite) -> None:
-    if split not in SPLITS:
-        raise ValueError(f"split: {split!r}; choose from {', '.join(SPLITS)}")
+    check_choice("split", split, SPLITS)
     tensors = [(place, x) for place, x in enumerate(given) if isinstance(x, Tensor)]
-    if not tensors:
-        raise ValueError("inputs: there is no tensor among them")
+    require(tensors, "inputs: there is no tensor among them")
     for place, x in tensors:
-        if x.dtype == torch.uint8:
-            raise ValueError(f"inputs: input {place} is uint8; give floats, such as images / 255")
-        if x.layout != torch.strided or x.is_complex():
-            raise ValueError(f"inputs: input {place} is sparse or complex; give dense real numbers")
-        if not bool(torch.isfinite(x).all()):
-            where = f"inputs: input {place} has NaN or infinite values"
-            raise ValueError(f"{where}; bind a mask that has them with functools.partial")
+        it, dense = f"inputs: input {place}", x.layout == torch.strided and not x.is_complex()
+        require(x.dtype != torch.uint8, f"{it} is uint8; give floats, such as images / 255")
+        require(dense, f"{it} is sparse or complex; give dense real numbers")
+        way = "bind a mask that has them with functools.partial"
+        require(bool(torch.isfinite(x).all()), f"{it} has NaN or infinite values; {way}")
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             which = f"model: {name or 'it'} is a script"
             raise UnsupportedOperation(f"{which}; give the module it was made from")
-        if module.training and "eval" not in vars(model):  # exported programs have no modes
-            raise ValueError(f"model: {name or 'it'} is in training mode; call model.eval() first")
+        ready = not module.training or "eval" in vars(model)  # exported programs have no modes
+        require(ready, f"model: {name or 'it'} is in training mode; call model.eval() first")
     names = [name for name, _ in model.named_modules(remove_duplicate=False)]
     for selector, _ in composite.table:
         if isinstance(selector, named) and not fnmatch.filter(names, selector.pattern):

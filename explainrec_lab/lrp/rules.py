@@ -23,6 +23,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from explainrec_lab.data.contracts import check_least, require
+
 # A modified sum z', the part of z that it speaks for, both `[*z]`, and the bias in it.
 Channel = tuple[Tensor, Tensor, Tensor | None]
 
@@ -76,18 +78,14 @@ class Rule:
 
     Attributes:
         epsilon: absorbs relevance where the sum is small.
-        relative: measure epsilon in root mean squares of the layer's sum, sample by sample. The
-            paper's epsilon is absolute.
     """
 
     epsilon: float = 1e-6
-    relative: bool = False
     # Whether an input of zero can receive relevance (then R is not a multiple of x).
     direct: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not self.epsilon >= 0:
-            raise ValueError(f"epsilon: {self.epsilon} must be at least 0")
+        check_least(0, epsilon=self.epsilon)
 
     def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
         """What the modified sums are made of; the layer's own input, where not said otherwise."""
@@ -97,13 +95,6 @@ class Rule:
         """The modified sums of a layer whose sums are z."""
         raise NotImplementedError
 
-    def absorbing(self, z: Tensor) -> float | Tensor:
-        """The epsilon of a layer with the sums z: a number, or one a sample."""
-        if not self.relative or not self.epsilon:
-            return self.epsilon
-        size = z.square().mean(dim=tuple(range(1, z.ndim)), keepdim=True).sqrt()
-        return self.epsilon * size.clamp(min=torch.finfo(z.dtype).tiny)
-
 
 @dataclass(frozen=True)
 class Epsilon(Rule):
@@ -111,19 +102,16 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-6
 
-    def scale(self, g: Tensor, z: Tensor, epsilon: float | Tensor) -> Tensor:
+    def scale(self, g: Tensor, z: Tensor) -> Tensor:
         """The whole rule on relevance per unit, g = R / z: g' = g |z| / (|z| + epsilon).
 
         R_i = sum_j x_i w_ij R_j / (z_j + epsilon sign z_j) divided by x_i is the
         ordinary gradient g_i = sum_j w_ij g'_j. So one number a unit is all that
         sets LRP apart from gradient x input.
-
-        Args:
-            epsilon: what `absorbing` says for the sums z.
         """
         if not self.epsilon:
             return g
-        size = z.abs().div_(epsilon).add_(1)  # (|z| + epsilon) / epsilon
+        size = z.abs().div_(self.epsilon).add_(1)  # (|z| + epsilon) / epsilon
         return torch.addcdiv(g, g, size, value=-1, out=size)
 
 
@@ -135,8 +123,7 @@ class Gamma(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.gamma >= 0:
-            raise ValueError(f"gamma: {self.gamma} must be at least 0")
+        check_least(0, gamma=self.gamma)
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         def favoured(values: Tensor, positive: bool) -> Tensor:
@@ -158,9 +145,9 @@ class AlphaBeta(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alpha < 0 or self.beta < 0 or abs(self.alpha - self.beta - 1) > 1e-9:
-            given = f"alpha, beta: {self.alpha}, {self.beta}"
-            raise ValueError(f"{given} must be at least 0, and alpha - beta must be 1")
+        check_least(0, alpha=self.alpha, beta=self.beta)
+        whole = abs(self.alpha - self.beta - 1) <= 1e-9
+        require(whole, f"alpha, beta: {self.alpha}, {self.beta}; alpha - beta must be 1")
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         found = [_by_sign(layer, inputs[0], self.alpha * z, _one_sign, True)]
@@ -201,8 +188,8 @@ class ZBox(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not bool(torch.all(torch.as_tensor(self.low) < torch.as_tensor(self.high))):
-            raise ValueError(f"low, high: {self.low}, {self.high}; low must be below high")
+        ordered = torch.all(torch.as_tensor(self.low) < torch.as_tensor(self.high))
+        require(ordered, f"low, high: {self.low}, {self.high}; low must be below high")
 
     def inputs(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(x - torch.as_tensor(bound).to(x) for bound in (self.low, self.high))
@@ -263,8 +250,7 @@ def propagate(rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: A
 def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:
     """R / (z' + epsilon * sign z') with R = g * part and sign(0) = 1; overwrites z'."""
     sums, part, bias = channel[0].detach(), *channel[1:]
-    epsilon = rule.absorbing(sums) if rule.epsilon else torch.finfo(sums.dtype).tiny
-    epsilon = torch.as_tensor(epsilon, dtype=sums.dtype, device=sums.device)
+    epsilon = sums.new_tensor(rule.epsilon or torch.finfo(sums.dtype).tiny)
     stabiliser = torch.copysign(epsilon, sums)
     ratio = torch.div(part, sums.add_(stabiliser), out=sums).mul_(g)
     if book:

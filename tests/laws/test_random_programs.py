@@ -52,9 +52,8 @@ def everywhere(rule: naive.Rule, rest: naive.Rule) -> Policy:
     return Policy([(lambda kind, depth: kind in ("linear", "convolution"), rule)], rest)
 
 
-def epsilon(value: float, relative: bool = False) -> Rule:
-    rule = naive.Epsilon(value, relative)
-    return Rule(lrp.Epsilon(value, relative=relative), Policy([], rule))
+def epsilon(value: float) -> Rule:
+    return Rule(lrp.Epsilon(value), Policy([], naive.Epsilon(value)))
 
 
 def one(name: str, *numbers: float, e: float = 1e-6) -> Rule:
@@ -95,7 +94,6 @@ RULES: dict[str, Rule] = {
     "epsilon 0": epsilon(0.0),
     "epsilon": epsilon(1e-6),
     "large epsilon": epsilon(0.3),
-    "relative epsilon": epsilon(0.1, relative=True),
     "gamma": one("Gamma", 0.25),
     "gamma 2": one("Gamma", 2.0, e=1e-2),
     "z plus": one("ZPlus"),

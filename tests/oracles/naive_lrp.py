@@ -57,15 +57,12 @@ def weigh(contributions: Tensor, bias: Tensor, R: Tensor, epsilon: float) -> Sha
 
 @dataclass(frozen=True)
 class Epsilon:
-    """R_j = sum_k a_j w_jk / (z_k + epsilon sign z_k) R_k; `relative`: epsilon times RMS(z)."""
+    """R_j = sum_k a_j w_jk / (z_k + epsilon sign z_k) R_k."""
 
     epsilon: float = 1e-6
-    relative: bool = False
 
     def __call__(self, x: Tensor, A: Tensor, b: Tensor, R: Tensor) -> Shares:
-        z = A @ x + b
-        scale = float(z.square().mean().sqrt()) if self.relative else 1.0
-        return weigh(A * x, b, R, self.epsilon * scale)
+        return weigh(A * x, b, R, self.epsilon)
 
 
 @dataclass(frozen=True)

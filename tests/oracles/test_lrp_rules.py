@@ -204,13 +204,6 @@ def test_epsilon_rule_shares_by_contribution(case: str, seed: int) -> None:
         check(case, seed, lrp.Epsilon(epsilon), rule, rule)
 
 
-@pytest.mark.parametrize("case", CHAINS)
-@pytest.mark.oracle("lrp", "epsilon-rule")
-def test_a_relative_epsilon_is_measured_in_the_layer_s_own_size(case: str) -> None:
-    rule = naive.Epsilon(0.1, relative=True)
-    check(case, 0, lrp.Epsilon(0.1, relative=True), rule, rule)
-
-
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("case", CHAINS)
 def test_rule_in_every_layer(case: str, name: str) -> None:

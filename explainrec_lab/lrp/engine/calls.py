@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 class UnsupportedOperation(ValueError):
@@ -76,7 +77,8 @@ class Call:
 
     def with_(self, old: Any, new: Any) -> Call:
         """The same call with another object in place of `old`, wherever it stands."""
-        args, kwargs = _swapped((self.args, self.kwargs), old, new)
+        given = self.args, self.kwargs
+        args, kwargs = tree_map(lambda value: new if value is old else value, given)
         return replace(self, args=args, kwargs=kwargs)
 
     def refuse(self, why: str) -> UnsupportedOperation:
@@ -125,21 +127,6 @@ def _call_site() -> str:
     return "an unknown line"
 
 
-def _swapped(value: Any, old: Any, new: Any) -> Any:
-    """Nested lists, tuples and dicts with another object in one's place."""
-    if isinstance(value, dict):
-        return {key: _swapped(entry, old, new) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return type(value)(_swapped(entry, old, new) for entry in value)
-    return new if value is old else value
-
-
 def tensors_in(value: Any) -> list[Tensor]:
     """All tensors in nested lists, tuples and dicts."""
-    found: list[Tensor] = []
-    for entry in value.values() if isinstance(value, dict) else value:
-        if isinstance(entry, Tensor):
-            found.append(entry)
-        elif isinstance(entry, (list, tuple, dict)):
-            found += tensors_in(entry)
-    return found
+    return [entry for entry in tree_leaves(value) if isinstance(entry, Tensor)]

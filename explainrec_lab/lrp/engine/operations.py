@@ -87,7 +87,7 @@ class Watch(TorchFunctionMode):
         mark: Any = self.trace.mark_of(ids)
         moves = treatment is t.move and call.first is ids
         moved = call.with_(ids, mark.places).run() if moves else mark.places
-        for new, places in zip(tensors_in([result]), tensors_in([moved]), strict=False):
+        for new, places in zip(tensors_in(result), tensors_in(moved), strict=False):
             kept = (moves or call.name in OF_IDS) and new.shape == places.shape
             if new.is_floating_point() or (new.dtype != torch.bool and not kept):
                 raise call.refuse(IDS)

@@ -221,8 +221,7 @@ class Trace:
         if slope is None and layer.out is not None:
             found.source = source, source._version
         if isinstance(rule, Epsilon):
-            epsilon = rule.absorbing(z.detach())  # now: a ReLU may overwrite z
-            back = partial(self._scale, found, rule, epsilon, slope)
+            back = partial(self._scale, found, rule, slope)
         else:
             found.x = source.detach()
             back = partial(self._divide, found, rule, slope, None if mark is None else mark.root)
@@ -230,11 +229,11 @@ class Trace:
         about["depth"] = layer.depth + int(layer.kind in WEIGHTED)
         return self.step(z, back, source, sum=found, **about)
 
-    def _scale(self, found: Sum, rule: Epsilon, epsilon: Any, slope: Any, g: Tensor) -> Any:
+    def _scale(self, found: Sum, rule: Epsilon, slope: Any, g: Tensor) -> Any:
         """The epsilon rule, and the slope of a batch norm."""
         (z, _), dtype = found.take(), g.dtype
         g, z = g.to(wide(g)), z.to(wide(g))
-        scaled = rule.scale(g, z, epsilon)
+        scaled = rule.scale(g, z)
         if self.book and scaled is not g:
             self.book("epsilon", torch.dot((g - scaled).flatten(), z.flatten()))
         book_bias(self.book, scaled, found.layer.bias)

@@ -25,7 +25,7 @@ Treatment = Callable[[Trace, Call], Any]
 def _marked(trace: Trace, call: Call, result: Any) -> Any:
     """Mark all tensors of a result that depend on the inputs."""
     numel, same = call.alone
-    for tensor in tensors_in([result]):
+    for tensor in tensors_in(result):
         if tensor.requires_grad:
             trace.mark(tensor, **call.about | (same if tensor.numel() == numel else {}))
     return result
@@ -71,7 +71,7 @@ def untouched(trace: Trace, call: Call) -> Any:
 def unknown(trace: Trace, call: Call) -> Any:
     """What gives no numbers (shapes, comparisons, indices) has no relevance in it."""
     result = call.run()
-    if any(t.is_floating_point() or t.is_complex() for t in tensors_in([result])):
+    if any(t.is_floating_point() or t.is_complex() for t in tensors_in(result)):
         raise call.refuse("if it is homogeneous or elementwise, mark it so")
     return result
 

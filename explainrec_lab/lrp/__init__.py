@@ -19,15 +19,8 @@ AttnLRP (Achtibat et al., 2024) and CP-LRP (Ali et al., 2022).
 """
 # ruff: noqa: F401
 
-from explainrec_lab.lrp.composites import (
-    Composite,
-    depth,
-    epsilon_gamma_box,
-    first_layer,
-    kind,
-    named,
-)
-from explainrec_lab.lrp.engine.calls import UnsupportedOperation
-from explainrec_lab.lrp.head import SPLITS, difference, elementwise, homogeneous
-from explainrec_lab.lrp.relevance import relevance
-from explainrec_lab.lrp.rules import AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZBox, ZPlus
+from .composites import Composite, depth, epsilon_gamma_box, first_layer, kind, named
+from .engine.calls import UnsupportedOperation
+from .head import SPLITS, difference, elementwise, homogeneous
+from .relevance import relevance
+from .rules import AlphaBeta, Epsilon, Gamma, Rule, WSquare, ZBox, ZPlus

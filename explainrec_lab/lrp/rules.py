@@ -205,10 +205,7 @@ def _one_sign(values: Tensor, positive: bool) -> Tensor:
     return values.clamp(min=0) if positive else values.clamp(max=0)
 
 
-Modified = Callable[[Tensor, bool], Tensor]
-
-
-def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive: bool) -> Channel:
+def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Any, positive: bool) -> Channel:
     """Weights and bias are modified for contributions of one sign."""
     bias = None if layer.bias is None else modified(layer.bias, positive)
     weight = modified(layer.weight, positive)
@@ -220,9 +217,6 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive
 
 
 # --- one layer -----------------------------------------------------------------------------------
-
-
-Book = Callable[[str, Tensor], None]
 
 
 def propagate(rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: Any) -> Tensor:
@@ -247,7 +241,7 @@ def propagate(rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: A
     return sum(parts[1:], start=parts[0])
 
 
-def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Book | None) -> Tensor:
+def _ratio(rule: Rule, channel: Channel, g: Tensor, book: Any) -> Tensor:
     """R / (z' + epsilon * sign z') with R = g * part and sign(0) = 1; overwrites z'."""
     sums, part, bias = channel[0].detach(), *channel[1:]
     epsilon = sums.new_tensor(rule.epsilon or torch.finfo(sums.dtype).tiny)
@@ -264,7 +258,7 @@ def amount(g: Tensor, x: Tensor) -> Tensor:
     return torch.where(g == 0, 0.0, g * x)
 
 
-def book_bias(book: Book | None, g: Tensor, bias: Tensor | None) -> None:
+def book_bias(book: Any, g: Tensor, bias: Tensor | None) -> None:
     """The relevance of a bias, g times its value."""
     if book and bias is not None:
         book("biases", amount(g.sum_to_size(bias.shape), bias).sum())

@@ -406,5 +406,5 @@ def test_a_probability_is_no_output_to_explain(pick: Any, attention: str) -> Non
 
 
 def test_an_unknown_way_through_attention_is_named() -> None:
-    with pytest.raises(ValueError, match="attention: 'attnlrp'; choose 'AttnLRP' or 'CP-LRP'"):
+    with pytest.raises(ValueError, match="attention: 'attnlrp'; choose from AttnLRP, CP-LRP"):
         lrp.Composite(attention="attnlrp")

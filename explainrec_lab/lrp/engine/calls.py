@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -32,7 +31,7 @@ class Call:
     """
 
     name: str
-    func: Callable[..., Any]
+    func: Any
     args: list[Any]
     kwargs: dict[str, Any]
     in_place: bool = False
@@ -74,6 +73,10 @@ class Call:
         names = parameters(self.func)
         position = names.index(name) if name in names else position
         return self.args[position] if 0 <= position < len(self.args) else default
+
+    def arguments(self, order: str) -> list[Any]:
+        """Its first arguments, called so in this order."""
+        return [self.argument(name, place) for place, name in enumerate(order.split())]
 
     def with_(self, old: Any, new: Any) -> Call:
         """The same call with another object in place of `old`, wherever it stands."""
@@ -121,10 +124,9 @@ def _name_of(func: Any) -> tuple[str, bool]:
 def _call_site() -> str:
     """File and line of the program's own code that made the current call."""
     inside = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
-    for frame, line in traceback.walk_stack(None):
-        if not frame.f_code.co_filename.startswith(inside):
-            return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_qualname})"
-    return "an unknown line"
+    codes = ((frame.f_code, line) for frame, line in traceback.walk_stack(None))
+    own = ((code, n) for code, n in codes if not code.co_filename.startswith(inside))
+    return next((f"{c.co_filename}:{n} ({c.co_qualname})" for c, n in own), "an unknown line")
 
 
 def tensors_in(value: Any) -> list[Tensor]:

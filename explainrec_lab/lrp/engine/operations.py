@@ -5,7 +5,6 @@ no model, and meets functional calls, shared modules and in-place operations as 
 """
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -39,9 +38,7 @@ class Watch(TorchFunctionMode):
         self.trace = trace
         trace.watch = self
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         call = Call.of(func, args, kwargs or {})
         if isinstance(out := call.kwargs.pop("out", None), Tensor):  # compute, then overwrite it
             result = self.__torch_function__(func, types, args, call.kwargs)
@@ -54,8 +51,7 @@ class Watch(TorchFunctionMode):
             if self.trace.mark_of(tensor):
                 known.append(tensor)
             elif tensor.requires_grad and not tensor.is_leaf:
-                maker = type(tensor.grad_fn).__name__
-                raise call.refuse(f"{maker} hides it: a custom autograd function, a compiled part?")
+                raise call.refuse(f"{type(tensor.grad_fn).__name__} hides it: custom, or compiled?")
             elif tensor.is_inference():
                 call = call.with_(tensor, tensor.clone())
         if not known:
@@ -77,12 +73,10 @@ class Watch(TorchFunctionMode):
 
     def _ids(self, call: Call, treatment: t.Treatment, ids: Tensor) -> Any:
         """Whole numbers that are explained: looked up, or handed on with the places they hold."""
-        floats = any(tensor.is_floating_point() for tensor in call.tensors())
-        if floats:
+        if any(tensor.is_floating_point() for tensor in call.tensors()):
             treatment = t.embedding if call.name == "getitem" else treatment
-            if treatment not in (t.embedding, t.embedding_bag):
-                raise call.refuse(IDS)
-            return treatment(self.trace, call)
+            looks_up = treatment in (t.embedding, t.embedding_bag)
+            return (treatment if looks_up else t.refused(IDS))(self.trace, call)
         result = call.run()
         mark: Any = self.trace.mark_of(ids)
         moves = treatment is t.move and call.first is ids

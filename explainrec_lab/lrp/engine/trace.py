@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
+from traceback import walk_stack
 from typing import Any
 
 import torch
@@ -51,15 +51,10 @@ class Sum:
     """
 
     layer: Layer
-    z: Tensor | None
-    x: Tensor | None = None
+    z: Tensor
+    x: Any = None
     source: tuple[Tensor, int] | None = None
     uses: int = 0
-
-    def take(self) -> tuple[Any, Any]:
-        """z and x, for the last time."""
-        taken, self.z, self.x, self.source = (self.z, self.x), None, None, None
-        return taken
 
 
 @dataclass
@@ -140,12 +135,11 @@ class Trace:
 
     def replace(self, x: Tensor, owner: Any, places: Tensor | None = None, **about: Any) -> Tensor:
         """A copy of an explained input, or of its places, whose relevance is the input's."""
-        root = self.root(x.detach().clone(), owner)
-        root.places = places
+        root = self.root(x.detach().clone(), owner=owner, places=places)
         return self.mark(root.leaf.clone(), root=root, **about)
 
-    def root(self, values: Tensor, owner: int | None = None, account: str = "biases") -> Root:
-        root = Root(values.requires_grad_(), owner, account)
+    def root(self, values: Tensor, **about: Any) -> Root:
+        root = Root(values.requires_grad_(), **about)
         self.roots.append(root)
         return root
 
@@ -181,15 +175,12 @@ class Trace:
 
     def names_of(self, weight: Tensor | None) -> list[str]:
         """Names of the module that is running, or of the one whose parameter it borrows."""
-        named, frame = list(self.model.named_modules(remove_duplicate=False)), sys._getframe(1)
-        names = [""]
-        while frame.f_back and not (
-            names := [n for n, m in named if m is frame.f_locals.get("self")]
-        ):
-            frame = frame.f_back
-        owner, runs = self.account_of(weight).rpartition(".")[0], frame.f_locals.get("self")
-        own = getattr(runs, "_parameters", {}).values()
-        return [owner] if owner and not any(weight is p for p in own) else names
+        named = list(self.model.named_modules(remove_duplicate=False))
+        selves = (frame.f_locals.get("self") for frame, _ in walk_stack(None))
+        runs = next((each for each in selves if any(m is each for _, m in named)), None)
+        owner, own = self.account_of(weight).rpartition(".")[0], getattr(runs, "_parameters", {})
+        borrowed = owner and not any(weight is p for p in own.values())
+        return [owner] if borrowed else [name for name, m in named if m is runs]
 
     def is_part(self, part: Any, whole: Any) -> None:
         """Remember that a tensor holds numbers of a parameter, such as a row of it."""
@@ -231,7 +222,7 @@ class Trace:
 
     def _scale(self, found: Sum, rule: Epsilon, slope: Any, g: Tensor) -> Any:
         """The epsilon rule, and the slope of a batch norm."""
-        (z, _), dtype = found.take(), g.dtype
+        z, dtype = found.z, g.dtype
         g, z = g.to(wide(g)), z.to(wide(g))
         scaled = rule.scale(g, z)
         if self.book and scaled is not g:
@@ -241,7 +232,7 @@ class Trace:
 
     def _divide(self, found: Sum, rule: Rule, slope: Any, root: Root | None, g: Tensor) -> Any:
         """Any other rule; what it gives that is no multiple of x ends at a root, or is divided."""
-        z, x = found.take()
+        z, x = found.z, found.x
         layer = found.layer.to(wide(z)) if slope is None else found.layer.to(wide(z)).steeper(slope)
         z, x, g = (values.to(wide(z)) for values in (z, x, g))  # autocast: of several precisions
         result = propagate(rule, layer, x, z, g, self.book)

@@ -61,8 +61,7 @@ def _with_constants(trace: Trace, call: Call) -> Call:
 
 def untouched(trace: Trace, call: Call) -> Any:
     """Numbers that do not depend on those of the inputs; a sign is a mask."""
-    copies = any(trace.carries(tensor) for tensor in call.tensors()[1:])
-    if copies or (call.in_place and call.name == "sign"):
+    if any(map(trace.carries, call.tensors()[1:])) or (call.in_place and call.name == "sign"):
         raise call.refuse("it copies numbers out of the program, or in place")
     with torch.set_grad_enabled(call.name != "sign" and torch.is_grad_enabled()):
         return call.run()
@@ -136,7 +135,7 @@ quadratic = partial(shared, degree=2)
 
 def homogeneous(trace: Trace, call: Call) -> Tensor:
     """A function that `head.homogeneous` marked."""
-    return shared(trace, call, call.func.degree)  # type: ignore[attr-defined]
+    return shared(trace, call, call.func.degree)
 
 
 # --- sums ----------------------------------------------------------------------------------------
@@ -281,8 +280,7 @@ def gate(trace: Trace, call: Call) -> Any:
 
 def power(trace: Trace, call: Call) -> Any:
     """With an exponent below 0, a reciprocal."""
-    exponent = call.argument("exponent", 1)
-    below = call.name != "rpow" and bool((torch.as_tensor(exponent) < 0).all())
+    below = call.name != "rpow" and (torch.as_tensor(call.argument("exponent", 1)) < 0).all()
     return (gate if below else elementwise)(trace, call)
 
 
@@ -299,15 +297,14 @@ def softmax(trace: Trace, call: Call) -> Tensor:
     cut = trace.composite.attention == "CP-LRP"
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
-        value = tensor.detach()
-        held = value.clone() if trace.book else value  # for the program may overwrite it
+        held: Any = trace.book and tensor.detach().clone()  # the program may overwrite it
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:
                 trace.book("softmax", sign * amount(g, held).sum())
             return (None if cut else g,)
 
-        return trace.step(value, back, tensor, depth=call.depth, gate="softmax")
+        return trace.step(tensor, back, tensor, depth=call.depth, gate="softmax")
 
     (x,) = signals_of(trace, call)
     return counted(call.with_(x, counted(x, -1)).run(), 1)
@@ -316,7 +313,6 @@ def softmax(trace: Trace, call: Call) -> Tensor:
 def written_out(trace: Trace, call: Call) -> Any:
     """A Python function of torch's: its calls are met one by one."""
     inside, func = {"has_torch_function": lambda _: False}, call.func
-    assert isinstance(func, FunctionType)
     own = FunctionType(func.__code__, func.__globals__ | inside, func.__name__, func.__defaults__)
     with trace.watch:
         return own(*call.args, **call.kwargs)
@@ -328,21 +324,20 @@ def attention(trace: Trace, call: Call) -> Tensor:
     A query that may look nowhere gets 0, as torch has it.
     """
     order = "query key value attn_mask dropout_p is_causal scale enable_gqa"
-    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
-    query, key, value, mask = (of[n] for n in ("query", "key", "value", "attn_mask"))
-    if of["dropout_p"]:
+    query, key, value, mask, dropout, causal, scale, grouped = call.arguments(order)
+    if dropout:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
     if type(mask) not in (type(None), Tensor, torch.nn.Parameter):
         raise call.refuse(f"its mask is a {type(mask).__name__}; give a plain tensor")
     with torch.no_grad():
         out = call.run()
     with trace.watch:
-        if of["enable_gqa"]:
-            many = query.shape[-3] // key.shape[-3], query.shape[-3] // value.shape[-3]
-            key, value = key.repeat_interleave(many[0], -3), value.repeat_interleave(many[1], -3)
-        scale = query.shape[-1] ** -0.5 if of["scale"] is None else of["scale"]
+        if grouped:
+            heads = query.shape[-3]
+            key, value = (x.repeat_interleave(heads // x.shape[-3], -3) for x in (key, value))
+        scale = query.shape[-1] ** -0.5 if scale is None else scale
         scores = query @ key.mT * scale
-        if of["is_causal"]:
+        if causal:
             mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         if mask is not None:
             boolean = mask.dtype == torch.bool
@@ -360,11 +355,10 @@ def attention(trace: Trace, call: Call) -> Tensor:
 def batch_norm(trace: Trace, call: Call) -> Tensor:
     """In eval mode an affine map; folded into the linear layer or convolution that feeds it."""
     order = "input running_mean running_var weight bias training"
-    of = {name: call.argument(name, place) for place, name in enumerate(order.split())}
-    x, mean, weight, bias = (of[n] for n in ("input", "running_mean", "weight", "bias"))
-    if of["training"] or mean is None:
+    x, mean, variance, weight, bias, training = call.arguments(order)
+    if training or mean is None:
         raise call.refuse("it normalises by the batch: call model.eval()")
-    slope = torch.rsqrt(of["running_var"].double() + call.argument("eps", 7, 1e-5))
+    slope = torch.rsqrt(variance.double() + call.argument("eps", 7, 1e-5))
     slope = slope if weight is None else slope * weight.detach()
     shift = -slope * mean if bias is None else bias.detach() - slope * mean
     shape = (-1, *(1,) * (x.dim() - 2))

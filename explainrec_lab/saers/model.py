@@ -219,7 +219,8 @@ class SAERS(visual.Ranker):
         bias: bool = False,
         seed: int = 0,
     ) -> None:
-        _check(features, applies, whole, d, fusion)
+        check_choice("fusion", fusion, FUSIONS)
+        _check(features, applies, whole, d)
         super().__init__(n_users, len(features))
         self.d, self.fusion, self.whole = d, fusion, whole
         self.n_attributes, m = features.shape[1:]
@@ -302,11 +303,9 @@ def saers(
     if isinstance(features, str):
         own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
         features = own[features]
-    f_g: WholeFeature | None = None
     if whole is True:
-        f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
-    elif whole is not False:
-        f_g = whole
+        whole = LinearFeature(torch.from_numpy(found.whole), d, seed)
+    f_g = None if whole is False else whole
     applies = torch.from_numpy(found.applies)
     return SAERS(n_users, _scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
@@ -328,11 +327,8 @@ def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     return features / lengths[there].mean() if bool(there.any()) else features
 
 
-def _check(
-    features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int, fusion: str
-) -> None:
+def _check(features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int) -> None:
     check_least(d=d)
-    check_choice("fusion", fusion, FUSIONS)
     if features.ndim != 3 or not features.is_floating_point():
         given = f"{features.dtype} of shape {tuple(features.shape)}"
         raise ValueError(f"features: {given}; needs floats [item, attribute, m]")

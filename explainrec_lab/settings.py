@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from explainrec_lab import training
+from explainrec_lab.data.contracts import require
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -27,8 +28,7 @@ def _current() -> str:
         ValueError: EXPLAINREC_SETTINGS is set to something else.
     """
     name = os.environ.get("EXPLAINREC_SETTINGS") or ("gpu" if torch.cuda.is_available() else "cpu")
-    if name not in NAMES:
-        raise ValueError(f"EXPLAINREC_SETTINGS: {name!r}; choose from {', '.join(NAMES)}")
+    require(name in NAMES, f"EXPLAINREC_SETTINGS: {name!r}; choose from {', '.join(NAMES)}")
     return name
 
 
@@ -124,7 +124,7 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Saers:
+class Saers(Boutique):
     """Chapter 3: its shop, the network that sees attributes, and the model of preferences.
 
     Attributes:
@@ -133,10 +133,6 @@ class Saers:
         network: what sees the attributes.
     """
 
-    name: str
-    items: int
-    shoppers: int
-    size: int
     d: int
     network: Network = Network()
 
@@ -176,8 +172,7 @@ def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
     Raises:
         ValueError: an unknown chapter, or an unknown size in EXPLAINREC_SETTINGS.
     """
-    if chapter not in SIZES:
-        raise ValueError(f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
+    require(chapter in SIZES, f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
     return SIZES[chapter][_current()]
 
 

@@ -12,24 +12,31 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import require
 from explainrec_lab.data.store import kept
 
 
 class Batch(Protocol):
-    """A batch that knows how many losses it has and can be dealt out to processes."""
+    """What a step learns from: a dataclass of tensors whose last one has a row for each loss."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of losses."""
+        return len([*vars(self).values()][-1])
 
-    def part(self, index: int, count: int) -> Any:
+    def part(self, index: int, count: int) -> Self:
         """The share of process `index` of `count`; the shares together are the batch."""
-        ...
+        return type(self)(*(each[index::count] for each in vars(self).values()))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on a device; what has a `to` moves by its own."""
+        return type(self)(*(each.to(device) for each in vars(self).values()))
 
 
 if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should cost
@@ -56,10 +63,8 @@ class Optimisation:
     own_rate: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs: {self.epochs} must be at least 1")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: {self.learning_rate} must be above 0")
+        require(self.epochs >= 1, f"epochs: {self.epochs} must be at least 1")
+        require(self.learning_rate > 0, f"learning_rate: {self.learning_rate} must be above 0")
 
 
 @dataclass
@@ -201,9 +206,8 @@ def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """
 
     def made() -> dict[str, ndarray]:
-        seconds = np.array(learn())
         return {name: part.cpu().numpy() for name, part in model.state_dict().items()} | {
-            SECONDS: seconds
+            SECONDS: np.array(learn())
         }
 
     arrays = kept(path, made)

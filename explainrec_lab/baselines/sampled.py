@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Features, Interactions
-from explainrec_lab.training import Optimisation, fit
+from explainrec_lab.training import Batch, Optimisation, fit
 
 Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
@@ -111,7 +111,7 @@ def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 @dataclass(frozen=True)
-class Draws:
+class Draws(Batch):
     """Some users, all they took, and items drawn for each of these pairs.
 
     Attributes:
@@ -125,17 +125,10 @@ class Draws:
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
 
-    def __len__(self) -> int:
-        """Number of pairs: each has its loss."""
-        return len(self.items)
-
     def part(self, index: int, count: int) -> Draws:
         """The share of process `index` of `count`."""
         users, *pairs = vars(self).values()
         return Draws(users, *(field[index::count] for field in pairs))
-
-    def to(self, device: torch.device | str) -> Draws:
-        return Draws(*(field.to(device) for field in vars(self).values()))
 
     def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
         """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus

@@ -18,6 +18,7 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
+from explainrec_lab import training
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
 from explainrec_lab.data.splits import random_rank
 
@@ -199,7 +200,7 @@ def diminishing_removal(
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(training.Batch):
     """Training examples of several users.
 
     Attributes:
@@ -228,9 +229,6 @@ class Examples:
         """The share of process `index` of `count`."""
         edges = np.linspace(0, len(self.inputs), count + 1).round().astype(int)
         return self.rows(edges[index], edges[index + 1])
-
-    def to(self, device: torch.device | str) -> Examples:
-        return Examples(*(sets.to(device) for sets in vars(self).values()))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_lab import training
 from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations, require
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
@@ -160,7 +161,7 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(training.Batch):
     """Some items and the relations that they have with any training item.
 
     Attributes:
@@ -177,9 +178,6 @@ class Batch:
     inside: Int[Tensor, " pair"]
     other: Int[Tensor, " pair"]
 
-    def __len__(self) -> int:
-        return len(self.cell)
-
     def part(self, index: int, count: int) -> Batch:
         """The whole batch: its loss remembers earlier ones, so training takes one process.
 
@@ -188,9 +186,6 @@ class Batch:
         """
         require(count <= 1, f"devices: {count} processes; the relation model trains in one")
         return self
-
-    def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class Batches:

@@ -318,8 +318,7 @@ def _program(
     if of == "personal":
         M = _personal_M(model, *asked, pairs)
         return _Program(lambda i, j: _quadratic_form(difference(i, j), M))
-    if of == "closeness":
-        raise ValueError("references: none, but closeness needs them; see `mean_features`")
+    require(of != "closeness", "references: none, but closeness needs them; see `mean_features`")
     why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
     raise ValueError(f"of: {of!r}; choose from {', '.join(OF)}{why}")
 

@@ -16,11 +16,12 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions, require
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(training.Batch):
     """Triples of D_S: users, and for each a bought item and one that she did not buy.
 
     Attributes:
@@ -29,16 +30,6 @@ class Batch:
 
     users: Int[Tensor, " triple"]
     items: Int[Tensor, "triple 2"]
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def part(self, index: int, count: int) -> Batch:
-        """The share of process `index` of `count`."""
-        return Batch(*(each.tensor_split(count)[index] for each in (self.users, self.items)))
-
-    def to(self, device: torch.device | str) -> Batch:
-        return Batch(self.users.to(device), self.items.to(device))
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import History, Optimisation, fast_half, fit, timed
+from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -198,20 +198,11 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(Batch):
     """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
 
     pictures: Tensor
     labels: Int[Tensor, "item question"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def part(self, index: int, count: int) -> Labelled:
-        return Labelled(self.pictures[index::count], self.labels[index::count])
-
-    def to(self, device: torch.device | str) -> Labelled:
-        return Labelled(self.pictures.to(device), self.labels.to(device))
 
 
 def naming_losses(

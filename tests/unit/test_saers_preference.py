@@ -327,7 +327,10 @@ def test_bad_baselines_are_named() -> None:
 # --------------------------------------------------------------------------- whole pictures
 
 
-def test_a_siamese_network_sees_each_picture_of_a_batch_once_and_learns() -> None:
+def test_a_siamese_network_sees_each_picture_of_a_batch_once_and_learns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("explainrec_lab.saers.model.BATCH", 4)
     images = np.random.default_rng(0).integers(0, 255, (N_ITEMS, 3, 64, 64), dtype=np.uint8)
     whole = SiameseFeature(images, backbone("alexnet", grid=1), D)
     seen: list[int] = []

@@ -12,9 +12,10 @@ import torch
 
 from experiments.record import Columns, Result, results, timed
 from experiments.relation_feedback import FED_BACK, closeness, train_with_feedback
+from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import data, relation
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Dataset, present
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, present
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import Pairs, RelationModel, Split, truth_table
 from explainrec_lab.settings import SIZES, Relation

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from explainrec_lab import training
-from explainrec_lab.data.contracts import require
+from explainrec_lab.data.contracts import check_choice
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -28,7 +28,7 @@ def _current() -> str:
         ValueError: EXPLAINREC_SETTINGS is set to something else.
     """
     name = os.environ.get("EXPLAINREC_SETTINGS") or ("gpu" if torch.cuda.is_available() else "cpu")
-    require(name in NAMES, f"EXPLAINREC_SETTINGS: {name!r}; choose from {', '.join(NAMES)}")
+    check_choice("EXPLAINREC_SETTINGS", name, NAMES)
     return name
 
 
@@ -172,7 +172,7 @@ def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
     Raises:
         ValueError: an unknown chapter, or an unknown size in EXPLAINREC_SETTINGS.
     """
-    require(chapter in SIZES, f"chapter: {chapter!r}; choose from {', '.join(SIZES)}")
+    check_choice("chapter", chapter, SIZES)
     return SIZES[chapter][_current()]
 
 

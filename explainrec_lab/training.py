@@ -10,33 +10,38 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import require
+from explainrec_lab.data.contracts import check_least, require
 from explainrec_lab.data.store import kept
 
 
-class Batch(Protocol):
-    """What a step learns from: a dataclass of tensors whose last one has a row for each loss."""
+@dataclass(frozen=True)
+class Tensors:
+    """Tensors, or dataclasses like this one, that move to a device as one."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        return type(self)(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+
+class Batch(Tensors):
+    """Tensors that a step learns from, and that processes share; the last has a row a loss."""
 
     def __len__(self) -> int:
         """Number of losses."""
-        return len([*vars(self).values()][-1])
+        return len(getattr(self, fields(self)[-1].name))
 
     def part(self, index: int, count: int) -> Self:
         """The share of process `index` of `count`; the shares together are the batch."""
         return type(self)(*(each[index::count] for each in vars(self).values()))
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same on a device; what has a `to` moves by its own."""
-        return type(self)(*(each.to(device) for each in vars(self).values()))
 
 
 if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should cost
@@ -63,7 +68,7 @@ class Optimisation:
     own_rate: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, f"epochs: {self.epochs} must be at least 1")
+        check_least(epochs=self.epochs)
         require(self.learning_rate > 0, f"learning_rate: {self.learning_rate} must be above 0")
 
 
@@ -154,11 +159,8 @@ def _epoch(
         fabric.backward(loss)
         optimiser.step()
         value = float(cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean")))
-        if not math.isfinite(value):
-            raise ValueError(
-                f"loss is {value} in epoch {epoch}, batch {number}: lower learning_rate, or look "
-                "for inf or nan in the inputs"
-            )
+        told = "lower learning_rate, or look for inf or nan in the inputs"
+        require(math.isfinite(value), f"loss is {value} in epoch {epoch}, batch {number}: {told}")
         total, count = total + value * len(batch), count + len(batch)
     return total / max(count, 1)
 
@@ -206,9 +208,8 @@ def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     """
 
     def made() -> dict[str, ndarray]:
-        return {name: part.cpu().numpy() for name, part in model.state_dict().items()} | {
-            SECONDS: np.array(learn())
-        }
+        seconds = {SECONDS: np.array(learn())}
+        return seconds | {name: part.cpu().numpy() for name, part in model.state_dict().items()}
 
     arrays = kept(path, made)
     seconds = float(arrays.pop(SECONDS))

@@ -53,9 +53,8 @@ def integrated_gradients(
     """
     check_least(steps=steps)
     one_point = len(_as_tuple(inputs)[0]) if len(inputs) else None  # keeps integer inputs' size
-    return _attributed(
-        "IntegratedGradients", model, inputs, output, n_steps=steps, internal_batch_size=one_point
-    )
+    how = {"n_steps": steps, "internal_batch_size": one_point}
+    return _attributed("IntegratedGradients", model, inputs, output, **how)
 
 
 def grad_cam(

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explainrec_lab.data.contracts import require
 from explainrec_lab.lrp.composites import Composite
 from explainrec_lab.lrp.relevance import relevance
 from explainrec_lab.lrp.rules import Epsilon, Rule
@@ -53,12 +54,10 @@ def bilrp(
 
     Source: Eberle et al. (2022).
     """
-    if len(images_i) != len(images_j):
-        raise ValueError(f"images_i and images_j: {len(images_i)} and {len(images_j)} pictures")
-    R_i, R_j = (
-        pool(_component_relevance(embed, images, rule), patch) for images in (images_i, images_j)
-    )
-    return torch.einsum("nkab,nkcd->nabcd", R_i, R_j)
+    n, m = len(images_i), len(images_j)
+    require(n == m, f"images_i and images_j: {n} and {m} pictures; need the same number")
+    sides = [_component_relevance(embed, images, rule) for images in (images_i, images_j)]
+    return torch.einsum("nkab,nkcd->nabcd", *(pool(each, patch) for each in sides))
 
 
 def _component_relevance(
@@ -73,12 +72,11 @@ def _component_relevance(
     Raises:
         ValueError: an embedding that is not `[item, component]`.
     """
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images: shape {tuple(images.shape)}; needs [item, channel, h, w]")
+    shape = tuple(images.shape)
+    require(len(shape) == 4 and shape[0], f"images: shape {shape}; needs [item, channel, h, w]")
     with torch.no_grad():
         z = embed(images[:1])
-    if z.ndim != 2:
-        raise ValueError(f"embed: gives {tuple(z.shape)} for one picture; needs [1, component]")
+    require(z.ndim == 2, f"embed: gives {tuple(z.shape)} for one picture; needs [1, component]")
     components = z.shape[1]
     jobs = torch.arange(len(images) * components, device=images.device).split(AT_ONCE)
     found = [relevance(embed, images[job // components], job % components, rule) for job in jobs]
@@ -94,7 +92,7 @@ def pool(
         ValueError: a patch that does not divide the height and the width.
     """
     height, width = relevance.shape[-2:]
-    if patch < 1 or height % patch or width % patch:
-        raise ValueError(f"patch: {patch} does not divide {height} x {width} pixels")
+    fits = patch >= 1 and height % patch == width % patch == 0
+    require(fits, f"patch: {patch} does not divide {height} x {width} pixels")
     cells = relevance.sum(-3).unflatten(-1, (-1, patch)).unflatten(-3, (-1, patch))
     return cells.sum((-1, -3))

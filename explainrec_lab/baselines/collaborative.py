@@ -43,8 +43,9 @@ class Hyperparameters:
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
             value, zero = getattr(self, name), name in ("trust", "weight_decay")
-            if not (value >= 0 if zero else value > 0):
-                raise ValueError(f"{name}: {value} must be {'0 or above' if zero else 'above 0'}")
+            right, least = value >= 0 if zero else value > 0, "0 or above" if zero else "above 0"
+            require(right, f"{name}: {value} must be {least}")
+            require(name != "trust" or value <= 1, f"trust: {value} is outside 0..1")
 
 
 # --------------------------------------------------------------------------- best-sellers
@@ -80,10 +81,6 @@ class DemographicPopularity(Hyperparameters):
 
     strength: float = 50.0
     trust: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.trust <= 1, f"trust: {self.trust} is outside 0..1")
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Log shares; nothing is random. Users without a history do not count as users who
@@ -290,9 +287,8 @@ class Pairs:
         """The sparse matrix with these values in place of the ones."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR")
-            return torch.sparse_csr_tensor(
-                self.starts, self.columns, values, self.shape, check_invariants=False
-            )
+            places = (self.starts, self.columns)
+            return torch.sparse_csr_tensor(*places, values, self.shape, check_invariants=False)
 
     def products(self, F: Rows, G: Columns) -> Float[Tensor, " pair"]:
         """<f_row, g_column> of each pair."""

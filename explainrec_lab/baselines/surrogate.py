@@ -88,9 +88,8 @@ def shapley_sampling(
     check_least(n=n, permutations=permutations)
     with torch.random.fork_rng(devices=[]):  # captum draws from torch's global generator
         torch.manual_seed(seed)
-        return ShapleyValueSampling(black_box).attribute(
-            torch.ones(1, n), n_samples=permutations, perturbations_per_eval=500
-        )[0]
+        how = {"n_samples": permutations, "perturbations_per_eval": 500}
+        return ShapleyValueSampling(black_box).attribute(torch.ones(1, n), **how)[0]
 
 
 def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:

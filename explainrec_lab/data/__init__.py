@@ -5,13 +5,7 @@ parts = data.split(data.implicit(dataset.interactions, threshold=1), seed=0)
 """
 
 # ruff: noqa: F401
-from explainrec_boutique.vocabulary import (
-    COMPLEMENTS,
-    DOES_NOT_APPLY,
-    RELATION_KINDS,
-    SUBSTITUTES,
-    Schema,
-)
+from explainrec_boutique.vocabulary import RELATION_KINDS, Schema
 from explainrec_lab.data.contracts import (
     Catalogue,
     Dataset,

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pandas as pd
 
-from explainrec_lab.data.contracts import check_columns
+from explainrec_lab.data.contracts import check_columns, require
 from explainrec_lab.data.store import DataNotFound
 
 MEGABYTE = 2**20
@@ -56,10 +56,9 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
 
 def by_hand(name: str, page: str, consent: str, path: Path) -> str:
     """The steps to an archive behind a login."""
-    return (
-        f"{name}: download the archive from {page} (needs an account{consent}) and put it, as it "
-        f"is, at {path}; EXPLAINREC_DATA names the folder above `{path.parent.name}`"
-    )
+    put = f"put it, as it is, at {path}; EXPLAINREC_DATA names the folder above"
+    there = f"download the archive from {page} (needs an account{consent})"
+    return f"{name}: {there} and {put} `{path.parent.name}`"
 
 
 def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> bytes:
@@ -134,9 +133,9 @@ def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:
     if name not in archive.NameToInfo:
         raise FileNotFoundError(f"{name}: not in the archive")
     member = archive.getinfo(name)
-    if member.file_size > most:
-        raise ValueError(f"{name}: inflates to {member.file_size} bytes, more than {most}")
-    if member.file_size > MEGABYTE + SWOLLEN * member.compress_size:
+    size = member.file_size
+    require(size <= most, f"{name}: inflates to {size} bytes, more than {most}")
+    if size > MEGABYTE + SWOLLEN * member.compress_size:
         raise ValueError(f"{name}: inflates to more than {SWOLLEN} times its size")
     if member.flag_bits & 1 or member.compress_type not in PACKINGS:
         raise ValueError(f"{name}: encrypted, or packed in a way that is not read here")

@@ -17,7 +17,7 @@ from explainrec_boutique.shop import DRAWING, RELATING, SHOPPING, Shop
 from explainrec_boutique.shop import load as open_shop
 from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS, SCHEMA
 from explainrec_lab.data import contracts
-from explainrec_lab.data.contracts import Dataset, Features
+from explainrec_lab.data.contracts import Catalogue, Dataset, Features, Interactions
 from explainrec_lab.data.store import cache_dir
 
 
@@ -51,16 +51,11 @@ def load(
     """
     dials: dict[str, Any] = {"drawing": drawing, "shopping": shopping, "relating": relating}
     shop = open_shop(items, shoppers, size, seed, **dials, cache=cache_dir() / "boutique")
-    catalogue = contracts.Catalogue(
-        shop.items, shop.gallery, shop.attributes, SCHEMA, shop.gallery.mask
-    )
-    interactions = contracts.Interactions.from_frame(
-        shop.purchases,
-        users=shop.users,
-        n_items=items,
-        user_features=Features.from_columns(shop.users, {name: name for name in FEATURES}),
-        item_features=_item_features(shop),
-    )
+    pictures = shop.gallery
+    catalogue = Catalogue(shop.items, pictures, shop.attributes, SCHEMA, pictures.mask)
+    users, tastes = shop.users, Features.from_columns(shop.users, {name: name for name in FEATURES})
+    features = {"user_features": tastes, "item_features": _item_features(shop)}
+    interactions = Interactions.from_frame(shop.purchases, users=users, n_items=items, **features)
     columns = ("group", "source", "target", "kind")
     pairs = {column: shop.relations[column].to_numpy() for column in columns}
     relations = contracts.Relations(**pairs, n_items=items, n_groups=shopping.groups)

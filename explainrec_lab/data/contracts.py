@@ -23,13 +23,7 @@ from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
 from scipy import sparse
 
-from explainrec_boutique.vocabulary import (  # noqa: F401 (defined once, for both packages)
-    COMPLEMENTS,
-    DOES_NOT_APPLY,
-    RELATION_KINDS,
-    SUBSTITUTES,
-    Schema,
-)
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS, Schema
 
 T = TypeVar("T")
 
@@ -80,14 +74,13 @@ def check_ids(name: str, ids: Any, count: int, what: str) -> Int[ndarray, " n"]:
 def check_columns(name: str, table: pd.DataFrame, needed: Sequence[Hashable]) -> None:
     """Raise a ValueError that lists the missing and the present columns of `table`, or says that
     it is no table, or that two of its columns share a name."""
-    if not isinstance(table, pd.DataFrame):
-        raise ValueError(f"{name}: needs a pandas DataFrame, got {type(table).__name__}")
+    told = f"{name}: needs a pandas DataFrame, got {type(table).__name__}"
+    require(isinstance(table, pd.DataFrame), told)
     if len(twice := table.columns[table.columns.duplicated()]):
         raise ValueError(f"{name}: two columns are called {twice[0]!r}; drop or rename one")
     missing = [column for column in needed if column not in table.columns]
-    if missing:
-        lists = (", ".join(map(str, some))[:400] for some in (missing, needed, table.columns))
-        raise ValueError("{}: missing column {}; needs {}, has {}".format(name, *lists))
+    lists = (", ".join(map(str, some))[:400] for some in (missing, needed, table.columns))
+    require(not missing, "{}: missing column {}; needs {}, has {}".format(name, *lists))
 
 
 def check_filled(name: str, table: pd.DataFrame, advice: str) -> None:
@@ -111,8 +104,7 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
     check_filled(name, column.to_frame(), "fill it or drop the row first")
     kind, told = pd.api.types.infer_dtype(column, skipna=False), f"{name}: column {column.name!r}"
     try:
-        if kind not in NUMBERS or (whole and kind == "boolean"):
-            raise ValueError(f"it holds {kind}")
+        require(kind in NUMBERS and not (whole and kind == "boolean"), f"it holds {kind}")
         found = pd.to_numeric(column).to_numpy()
         wide = found.astype(np.float64)
     except (ValueError, TypeError, ArithmeticError) as error:
@@ -166,26 +158,19 @@ class Catalogue:
     def __post_init__(self) -> None:
         check_columns("items", self.items, ["title", "category"])
         check_filled("items", self.items[["title", "category"]], "give it one")
-        if (self.attributes is None) != (self.schema is None):
-            raise ValueError("attributes and schema: give both or neither")
+        codes, schema = self.attributes, self.schema
+        require((codes is None) == (schema is None), "attributes and schema: give both or neither")
         if self.images is not None and len(self.images) != len(self):
             raise ValueError(f"images: {len(self.images)} pictures for {len(self)} items")
-        if self.attributes is not None and self.schema is not None:
-            self._check_attributes(self.attributes, self.schema)
-
-    def _check_attributes(self, attributes: ndarray, schema: Schema) -> None:
-        if attributes.shape != (needed := (len(self), len(schema.attributes))):
-            raise ValueError(f"attributes: shape {attributes.shape}, needs {needed}")
+        if codes is None or schema is None:
+            return
+        needed = (len(self), len(schema.attributes))
+        require(codes.shape == needed, f"attributes: shape {codes.shape}, needs {needed}")
         limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)
-        for item, column in np.argwhere((attributes < -1) | (attributes >= limits)):
-            code, name, last = (
-                attributes[item, column],
-                schema.attributes[column],
-                limits[column] - 1,
-            )
-            raise ValueError(
-                f"attributes: item {item} has code {code} for {name!r}, not -1..{last}"
-            )
+        for item, column in np.argwhere((codes < DOES_NOT_APPLY) | (codes >= limits)):
+            code, name = codes[item, column], schema.attributes[column]
+            told = f"code {code} for {name!r}, not -1..{limits[column] - 1}"
+            raise ValueError(f"attributes: item {item} has {told}")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -202,8 +187,7 @@ class Catalogue:
         """
         if self.masks is None or self.schema is None:
             raise ValueError("mask: this catalogue has no pixel truth; data.load('boutique') has")
-        if kind not in ("part", "counterfactual"):
-            raise ValueError(f"kind: {kind!r}; choose 'part' or 'counterfactual'")
+        check_choice("kind", kind, ("part", "counterfactual"))
         self.schema.attribute(attribute)
         return self.masks(int(check_ids("item", item, len(self), "item")[0]), attribute, kind)
 
@@ -216,9 +200,8 @@ class Features:
     matrix: sparse.csr_array
 
     def __post_init__(self) -> None:
-        if self.matrix.shape[1] != len(self.names):
-            columns = self.matrix.shape[1]
-            raise ValueError(f"features: {len(self.names)} names for {columns} columns")
+        names, columns = len(self.names), self.matrix.shape[1]
+        require(names == columns, f"features: {names} names for {columns} columns")
 
     @classmethod
     def none(cls, owners: int) -> Features:
@@ -244,8 +227,7 @@ class Features:
         parts = [cls.none(len(table))]
         for column, word in columns.items():
             try:
-                cells = table[column].map(worded)
-                codes, values = pd.factorize(cells, sort=True)
+                codes, values = pd.factorize(table[column].map(worded), sort=True)
             except TypeError as error:
                 told = f"column {column!r} holds no single values ({error})"
                 raise ValueError(f"table: {told}; cells of several belong in item_sets") from None
@@ -373,8 +355,7 @@ class Interactions:
 
     def __post_init__(self) -> None:
         lengths = {len(self.user), len(self.item), len(self.time), len(self.value)}
-        if len(lengths) != 1:
-            raise ValueError(f"interactions: columns of different lengths {sorted(lengths)}")
+        require(len(lengths) == 1, f"interactions: columns of different lengths {sorted(lengths)}")
         for name, owners in (("user_features", self.n_users), ("item_features", self.n_items)):
             if (rows := getattr(self, name).matrix.shape[0]) != owners:
                 raise ValueError(f"{name}: {rows} rows for {owners} owners")
@@ -494,11 +475,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.catalogue) != self.interactions.n_items:
-            ours, theirs = len(self.catalogue), self.interactions.n_items
-            raise ValueError(
-                f"{self.name}: {ours} items in the catalogue, {theirs} in interactions"
-            )
+        ours, theirs = len(self.catalogue), self.interactions.n_items
+        told = f"{self.name}: {ours} items in the catalogue, {theirs} in interactions"
+        require(ours == theirs, told)
 
     def __repr__(self) -> str:
         events = self.interactions

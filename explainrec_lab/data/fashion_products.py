@@ -84,23 +84,18 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
 def _product(file: zipfile.ZipFile, product: str) -> tuple[dict[str, str], str]:
     """The labels in the file of one product, and the file's state."""
     try:
-        return _named(json_object(file, f"{INSIDE}/styles/{product}.json")), "read"
+        data = json_object(file, f"{INSIDE}/styles/{product}.json").get("data")
     except FileNotFoundError:
         return {}, "missing"
     except ValueError:
         return {}, "damaged"
-
-
-def _named(product: dict) -> dict[str, str]:
-    """The region attributes of one product file. Raises ValueError for another layout."""
-    data = product.get("data")
     given = data.get("articleAttributes") if isinstance(data, dict) else None
-    if given in (None, []):  # an empty list stands for no attributes
-        return {}
+    given = {} if given in (None, []) else given  # an empty list stands for no attributes
     if not isinstance(given, dict):
-        raise ValueError("articleAttributes: no object")
+        return {}, "damaged"
     named = {name: given[name] for name in REGION_ATTRIBUTES if isinstance(given.get(name), str)}
-    return {name: SAME.get((name, value), value) for name, value in named.items() if value != "NA"}
+    known = {name: SAME.get((name, value), value) for name, value in named.items() if value != "NA"}
+    return known, "read"
 
 
 def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:

@@ -163,13 +163,11 @@ def _table(
         return pd.DataFrame({"original_id": sorted(ids.unique())}, dtype=ids.dtype)
     check_columns(name, given, [])
     key = column if column in given.columns else _column(name, given, role)
-    if key is None:
-        check_columns(name, given, [role])
+    check_columns(name, given, [role if key is None else key])
     known = _ids(name, given[key])
     if len(repeated := known[known.duplicated()]):
-        raise ValueError(
-            f"{name}: id {repeated.tolist()[0]!r:.60} stands in {len(repeated) + 1} rows"
-        )
+        told = f"{name}: id {repeated.tolist()[0]!r:.60}"
+        raise ValueError(f"{told} stands in {len(repeated) + 1} rows")
     table = given.rename(columns={key: "original_id"}).reset_index(drop=True)
     check_columns(name, table, ["original_id"])
     return table.assign(original_id=known.to_numpy())
@@ -181,10 +179,8 @@ def _titled(items: pd.DataFrame) -> pd.DataFrame:
     for role, otherwise in usual.items():
         column = _column("items", items, role)
         given = otherwise if column is None else items[column]
-        text = [
-            contracts.worded(str(each)) or str(spare)
-            for each, spare in zip(given, otherwise, strict=True)
-        ]
+        pairs = zip(map(str, given), map(str, otherwise), strict=True)
+        text = [contracts.worded(each) or spare for each, spare in pairs]
         items = items.rename(columns={column: role}).assign(**{role: pd.Series(text, dtype=str)})
     return items
 

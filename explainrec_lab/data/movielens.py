@@ -128,9 +128,8 @@ def _dataset(
     """Ratings, movies and users as one data set."""
     if release == "100k":
         flags = movies[list(GENRES)].eq(1).to_numpy()
-        movies = movies[["item", "title"]].assign(
-            genres=["|".join(compress(GENRES, row)) for row in flags]
-        )
+        movies = movies.assign(genres=["|".join(compress(GENRES, row)) for row in flags])
+        movies = movies[["item", "title", "genres"]]
     told = {column: column for column in ("gender", "age", "occupation") if users is not None}
     found = from_frames(
         ratings,
@@ -171,11 +170,9 @@ def _download(archive: Path, release: str) -> None:
         download(url, archive, check)
     except (OSError, ValueError) as error:
         why = "not the archive" if isinstance(error, ValueError) else type(error).__name__
-        raise DataNotFound(
-            f"movielens-{release}: could not download {url} ({why}). Connect and try again, or put "
-            f"it at {archive}, or point EXPLAINREC_DATA at a folder with "
-            f"{archive.parent.name}/{archive.name}"
-        ) from None
+        told = f"could not download {url} ({why}). Connect and try again, or put it at {archive}"
+        folder = f"point EXPLAINREC_DATA at a folder with {archive.parent.name}/{archive.name}"
+        raise DataNotFound(f"movielens-{release}: {told}, or {folder}") from None
 
 
 def _table(text: bytes, name: str, between: str, columns: list[str]) -> pd.DataFrame:

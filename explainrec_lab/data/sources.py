@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from explainrec_lab.data import boutique, completejourney, fashion_products, hm, movielens
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, require
 
 BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)"
 
@@ -61,8 +61,7 @@ def load(name: str, **size: Any) -> Dataset:
         DataNotFound: the source is not on this machine; the message says how to get it.
     """
     known = name if name in SOURCES else re.sub("^ml-", "movielens-", str(name))
-    if known not in SOURCES:
-        raise ValueError(f"name: no data source {name!r}; choose from {', '.join(SOURCES)}")
+    require(known in SOURCES, f"name: no data source {name!r}; choose from {', '.join(SOURCES)}")
     source = SOURCES[known][0]
     takes = inspect.signature(source).parameters
     for argument in size.keys() - takes.keys():
@@ -84,8 +83,7 @@ def register(name: str, loader: Callable[..., Dataset], replace: bool = False) -
     Raises:
         ValueError: a name that is taken or empty, or a loader that cannot be called.
     """
-    if not callable(loader):
-        raise ValueError(f"loader: {loader!r} cannot be called; give the function that loads")
+    require(callable(loader), f"loader: {loader!r} cannot be called; give the function that loads")
     if not (isinstance(name, str) and name) or (name in SOURCES and not replace):
         taken = "is taken; choose another or pass replace=True" if name else "must be some text"
         raise ValueError(f"name: {name!r} {taken}")

@@ -8,10 +8,11 @@ how well a model foretells what comes, split by time.
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from explainrec_lab.data.contracts import Interactions, check_choice
+from explainrec_lab.data.contracts import Interactions, check_choice, require
 
 PARTS = ("train", "development", "test")
 
@@ -42,9 +43,8 @@ def implicit(interactions: Interactions, threshold: float) -> Interactions:
     """
     value = interactions.value
     positive = np.flatnonzero(value >= np.float32(threshold))
-    if not len(positive):
-        known = f", whose values are {value.min():g} to {value.max():g}" if len(value) else ""
-        raise ValueError(f"threshold: {threshold} keeps none of {len(value)} events{known}")
+    known = f", whose values are {value.min():g} to {value.max():g}" if len(value) else ""
+    require(len(positive), f"threshold: {threshold} keeps none of {len(value)} events{known}")
     order = positive[np.argsort(interactions.time[positive], kind="stable")]
     pair = interactions.user[order] * interactions.n_items + interactions.item[order]
     _, first = np.unique(pair, return_index=True)
@@ -76,8 +76,7 @@ def split(
     """
     if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
-    _check_no_repeats(interactions)
-    _check_times(interactions, by, ("chance", "time", "user time"))
+    _check(interactions, by, ("chance", "time", "user time"))
     shares, rng, count = np.cumsum(fractions[:2]), np.random.default_rng(seed), len(interactions)
     if by == "user time":
         owner = interactions.user
@@ -111,8 +110,7 @@ def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
 
     Source: RecoNet, §5.2.
     """
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"fraction: {fraction} is outside 0..1")
+    require(0 <= fraction <= 1, f"fraction: {fraction} is outside 0..1")
     users = np.unique(parts.test.user)
     count = round(fraction * len(users))
     cold = np.sort(np.random.default_rng(seed).choice(users, count, replace=False))
@@ -139,13 +137,11 @@ def leave_one_out(
 
     Source: SAERS, §4.1.
     """
-    if least < 3:
-        raise ValueError(f"least: {least} must be at least 3, one record a part")
-    _check_no_repeats(interactions)
-    _check_times(interactions, by, ("chance", "time"))
+    require(least >= 3, f"least: {least} must be at least 3, one record a part")
+    _check(interactions, by, ("chance", "time"))
     mine = np.bincount(interactions.user)[interactions.user]
-    if mine.max(initial=0) < least:
-        raise ValueError(f"least: no user has {least} records; the most is {mine.max(initial=0)}")
+    most = mine.max(initial=0)
+    require(most >= least, f"least: no user has {least} records; the most is {most}")
     rng = np.random.default_rng(seed)
     if by == "chance":
         rank = random_rank(interactions.user, rng)
@@ -176,10 +172,8 @@ def rank_in_order(
     Args:
         order: a permutation that brings each owner's events together, owners ascending.
     """
-    grouped = owner[order]
-    rank = np.empty(len(owner), np.int64)
-    rank[order] = np.arange(len(owner)) - np.searchsorted(grouped, grouped)
-    return rank
+    ordered = pd.Series(owner)[order]
+    return ordered.groupby(ordered).cumcount().sort_index().to_numpy(copy=True)
 
 
 def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray, " event"]:
@@ -188,15 +182,13 @@ def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray
     return rank_in_order(events.user, order)
 
 
-def _check_times(events: Interactions, by: str, known: tuple[str, ...]) -> None:
-    """ValueError for an unknown way to split, or one by time for events without times."""
+def _check(events: Interactions, by: str, known: tuple[str, ...]) -> None:
+    """ValueError for an unknown way to split, one by time for events without times, or repeated
+    (user, item) pairs, which would leak from training into test."""
+    repeats = len(events) - events.matrix.nnz
+    told = f"{repeats} repeated user-item pairs; call implicit() first"
+    require(not repeats, f"interactions: {told}")
     check_choice("by", by, known)
     if by != "chance" and len(times := np.unique(events.time)) < 2:
         told = f"all {len(events)} events have the time {times[0]}" if len(times) else "no events"
         raise ValueError(f"by: {by!r} needs times, but {told}; from_frames(time=...) names them")
-
-
-def _check_no_repeats(interactions: Interactions) -> None:
-    """Repeated (user, item) pairs would leak from training into test."""
-    if repeats := len(interactions) - interactions.matrix.nnz:
-        raise ValueError(f"interactions: {repeats} repeated user-item pairs; call implicit() first")

@@ -185,9 +185,8 @@ def results(name: str) -> pd.DataFrame:
     """
     here = Path.cwd()
     roots = [here, *here.parents, Path(__file__).resolve().parents[2]]
-    paths = [root / FOLDER / f"{name}.json" for root in roots]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
+    paths = (root / FOLDER / f"{name}.json" for root in roots)
+    if (path := next(filter(Path.is_file, paths), None)) is None:
         raise DataNotFound(f"no record {name!r} in {FOLDER}: run this inside the repository")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

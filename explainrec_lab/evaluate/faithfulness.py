@@ -114,9 +114,9 @@ def perturb(
     Source: LRP paper, §3.3; Samek et al. 2017, §III.
     """
     pictures = _listed(images)
-    _check_pictures(pictures, context)
+    check_least(patch=patch, steps=steps, per_step=per_step)
+    _check(pictures, context, patch, steps * per_step)
     maps = _maps(relevance, pictures, order)
-    _check_steps(pictures, patch, steps, per_step)
     source = torch.Generator().manual_seed(seed)
     new = [torch.rand(picture.shape, generator=source).to(picture) for picture in pictures]
     if instead is not None:
@@ -151,9 +151,9 @@ def still_right(
     """
     pairs = curve.scores.shape[1]
     truth = np.ones(pairs, bool) if related is None else np.asarray(related)
-    if truth.shape != (pairs,) or truth.dtype != bool:
-        given = f"{truth.dtype} of shape {truth.shape}"
-        raise ValueError(f"related: {given}; needs bool of shape ({pairs},)")
+    fits = truth.shape == (pairs,) and truth.dtype == bool
+    given = f"{truth.dtype} of shape {truth.shape}"
+    require(fits, f"related: {given}; needs bool of shape ({pairs},)")
     right = (curve.scores > 0) == truth
     return right[:, right[0]]
 
@@ -187,11 +187,10 @@ def area_between(most: Curve, least: Curve) -> Float[ndarray, " pair"]:
     Raises:
         ValueError: curves of other orders, or of different steps or pairs.
     """
-    if (most.order, least.order) != ("most", "least"):
-        orders = f"{most.order!r} and {least.order!r}"
-        raise ValueError(f"most, least: orders {orders}; need 'most' and 'least'")
-    if most.scores.shape != least.scores.shape or (most.replaced != least.replaced).any():
-        raise ValueError("most, least: curves of different steps or pairs; perturb both alike")
+    orders, needed = f"{most.order!r} and {least.order!r}", "'most' and 'least'"
+    require(orders == needed, f"most, least: orders {orders}; need {needed}")
+    same = most.scores.shape == least.scores.shape and (most.replaced == least.replaced).all()
+    require(same, "most, least: curves of different steps or pairs; perturb both alike")
     return (least.scores - most.scores).mean(axis=0)
 
 
@@ -218,9 +217,8 @@ def _turns(
         ranked = flat.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
         turns = lot.gather(1, ranked).argsort(dim=1)
     parts = turns.split([each[0].numel() for each in sums], dim=1)
-    return [
-        _on_pixels(part.view_as(x), patch, y) for part, x, y in zip(parts, sums, maps, strict=True)
-    ]
+    sides = zip(parts, sums, maps, strict=True)
+    return [_on_pixels(part.view_as(x), patch, y) for part, x, y in sides]
 
 
 def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 height width"]:
@@ -256,18 +254,21 @@ def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
     return [given] if isinstance(given, Tensor) else list(given)
 
 
-def _check_pictures(images: list[Tensor], context: Sequence[Tensor]) -> None:
+def _check(images: list[Tensor], context: Sequence[Tensor], patch: int, patches: int) -> None:
     require(images, "images: none; give a tensor or a sequence of tensors")
     for number, picture in enumerate(images):
-        if picture.ndim != 4 or not len(picture) or len(picture) != len(images[0]):
-            needed = "[pair, channel, height, width] with the same pairs, at least one"
-            shape = tuple(picture.shape)
-            raise ValueError(f"images: image {number} has shape {shape}; needs {needed}")
-        if not picture.is_floating_point():
-            raise ValueError(f"images: dtype {picture.dtype}; needs floats (divide uint8 by 255)")
+        needed = "[pair, channel, height, width] with the same pairs, at least one"
+        given = f"image {number} has shape {tuple(picture.shape)}"
+        right = picture.ndim == 4 and 0 < len(picture) == len(images[0])
+        require(right, f"images: {given}; needs {needed}")
+        given, floats = f"dtype {picture.dtype}", picture.is_floating_point()
+        require(floats, f"images: {given}; needs floats (divide uint8 by 255)")
     for number, each in enumerate(context):
         rows = f"{len(each)} rows for {len(images[0])} pairs"
         require(len(each) == len(images[0]), f"context: argument {number} has {rows}")
+    there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
+    asked = f"{patches} patches are more than the {there} patches of a pair"
+    require(patches <= there, f"steps: {asked}; take fewer steps or smaller patches")
 
 
 def _maps(
@@ -293,13 +294,6 @@ def _same_shapes(name: str, given: list[Tensor], images: list[Tensor]) -> list[T
     return [each.to(image) for each, image in zip(given, images, strict=True)]
 
 
-def _check_steps(images: list[Tensor], patch: int, steps: int, per_step: int) -> None:
-    check_least(patch=patch, steps=steps, per_step=per_step)
-    there = sum(-(-x.shape[-2] // patch) * -(-x.shape[-1] // patch) for x in images)
-    asked = f"{steps} steps of {per_step} patches are more than the {there} patches of a pair"
-    require(steps * per_step <= there, f"steps: {asked}; take fewer steps or smaller patches")
-
-
 # -------------------------------------------------------------------------- random weights
 
 
@@ -314,24 +308,18 @@ def randomised(model: Model, seed: int = 0) -> Model:
     """
     source = torch.Generator().manual_seed(seed)
     forgetful = copy.deepcopy(model)
-    for part in reversed(list(forgetful.modules())):
-        if list(part.parameters(recurse=False)):
-            _forget(part, int(torch.randint(2**31, (), generator=source)))
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices), torch.no_grad():  # no trace in torch's own random state
+        for part in reversed(list(forgetful.modules())):
+            if parameters := list(part.parameters(recurse=False)):
+                torch.manual_seed(int(torch.randint(2**31, (), generator=source)))
+                reset = getattr(part, "reset_parameters", None)
+                for parameter in [] if reset else parameters:
+                    order = torch.randperm(parameter.numel()).to(parameter.device)
+                    parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+                if reset:
+                    reset()
     return forgetful
-
-
-def _forget(module: nn.Module, seed: int) -> None:
-    """New weights for one module, without a trace in torch's own random state."""
-    parameters = list(module.parameters(recurse=False))
-    devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
-    with torch.random.fork_rng(devices), torch.no_grad():
-        torch.manual_seed(seed)
-        if reset := getattr(module, "reset_parameters", None):
-            reset()
-            return
-        for parameter in parameters:
-            order = torch.randperm(parameter.numel()).to(parameter.device)
-            parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
 
 
 # ------------------------------------------------------------------------------- is it alive?

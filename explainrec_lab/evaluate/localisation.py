@@ -140,9 +140,9 @@ def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -
     maps = [_array(each) for each in relevance]
     maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
     shapes = [each.shape for each in maps]
-    if truth.shape[1:2] != (2,) or shapes != 2 * [truth[:, 0].shape]:
-        needed = "need two maps, [pair, height, width], and [pair, 2, height, width]"
-        raise ValueError(f"relevance and masks: shapes {shapes} and {truth.shape}; {needed}")
+    right = truth.shape[1:2] == (2,) and shapes == 2 * [truth[:, 0].shape]
+    needed = "need two maps, [pair, height, width], and [pair, 2, height, width]"
+    require(right, f"relevance and masks: shapes {shapes} and {truth.shape}; {needed}")
     regions = [truth[:, 0], truth[:, 1]]
     for sides in (maps, regions):
         sides.append(np.concatenate(sides, axis=-1))  # pooled: both images side by side, as one
@@ -227,8 +227,7 @@ def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "it
     maps = {"uniform": np.ones((len(chosen), height, width))}
     rows, columns = ((np.arange(side) + 0.5) / side - 0.5 for side in (height, width))
     maps["centre"] = maps["uniform"] * np.exp(-8 * (rows[:, None] ** 2 + columns**2))
-    silhouette = getattr(dataset.catalogue.images, "silhouette", None)
-    if silhouette is not None:
+    if silhouette := getattr(dataset.catalogue.images, "silhouette", None):
         shapes = [silhouette(int(item)) for item in chosen]
         maps["silhouette"] = np.array(shapes, np.float64).reshape(maps["uniform"].shape)
     return maps
@@ -256,11 +255,11 @@ def _checked(
 ) -> tuple[Float[ndarray, "event pixel"], Bool[ndarray, "event pixel"]]:
     """The part of the relevance that counts (never negative) and the mask, both flat."""
     values, inside = _array(relevance), _array(mask).astype(bool)
-    if values.ndim != 3 or values.shape != inside.shape:
-        needed = "both need [event, height, width], channels summed away"
-        raise ValueError(f"relevance and mask: shapes {values.shape} and {inside.shape}; {needed}")
+    shapes = f"{values.shape} and {inside.shape}; both need [event, height, width]"
+    right = values.ndim == 3 and values.shape == inside.shape
+    require(right, f"relevance and mask: shapes {shapes}, channels summed away")
     require(np.isfinite(values).all(), "relevance: nan or infinite values among the pixels")
     check_choice("sign", sign, SIGNS)
-    signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}[sign]
+    signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}
     flat = len(values), -1
-    return np.maximum(signed, 0).reshape(flat), inside.reshape(flat)
+    return np.maximum(signed[sign], 0).reshape(flat), inside.reshape(flat)

@@ -61,9 +61,8 @@ def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None
     for name, matrix in (("exclude", exclude), ("relevant", relevant)):
         given = shape if matrix is None else matrix.shape
         require(given == shape, f"{name}: shape {given}, but scores have {shape}")
-    if scores.amin(dim=1).isnan().any():
-        count = f"{int(scores.isnan().sum())} of {scores.numel()}"
-        raise ValueError(f"scores: {count} are nan; did the training diverge?")
+    bad = int(scores.isnan().sum()) if scores.amin(dim=1).isnan().any() else 0
+    require(not bad, f"scores: {bad} of {scores.numel()} are nan; did the training diverge?")
     scores = scores.detach() if scores.dtype == torch.float32 else scores.detach().double()
     scores = scores.clamp(min=torch.finfo(scores.dtype).min)  # the lowest that is not excluded
     if exclude is not None:
@@ -246,10 +245,9 @@ def _draw(
 ) -> Int[ndarray, "contest negative"]:
     """Different items for each contest, uniformly among the free ones."""
     left = free.sum(axis=1)
-    if left.min() < negatives:
-        row = int(left.argmin())
-        has = f"user {user[row]} has {left[row]} candidates that she never took"
-        raise ValueError(f"negatives: {negatives} asked for, but {has}: ask for fewer")
+    row = int(left.argmin())
+    has = f"user {user[row]} has {left[row]} candidates that she never took"
+    require(left[row] >= negatives, f"negatives: {negatives} asked for, but {has}: ask for fewer")
     lots = np.where(free, rng.random(free.shape, dtype=np.float32), 2.0)
     return np.argpartition(lots, negatives - 1, axis=1)[:, :negatives]
 

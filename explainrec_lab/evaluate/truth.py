@@ -19,8 +19,9 @@ from numpy import ndarray
 
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.relations import NO_REASON, group_rule
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS
 from explainrec_lab.data import Dataset, Interactions
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, RELATION_KINDS, check_ids
+from explainrec_lab.data.contracts import check_ids, present, require
 from explainrec_lab.data.splits import Split
 
 # One attribute an event, -1 where there is no single one.
@@ -118,9 +119,8 @@ def applies_to(dataset: Dataset, events: Interactions) -> Applies:
     Raises:
         ValueError: the data set knows no attributes.
     """
-    if dataset.catalogue.attributes is None:
-        raise ValueError(f"dataset {dataset.name!r}: its catalogue has no attributes")
-    return dataset.catalogue.attributes[events.item] != DOES_NOT_APPLY
+    known = present(f"attributes of {dataset.name!r}", dataset.catalogue.attributes)
+    return known[events.item] != DOES_NOT_APPLY
 
 
 def purchase_reasons(dataset: Dataset, events: Interactions) -> Reasons:
@@ -129,28 +129,23 @@ def purchase_reasons(dataset: Dataset, events: Interactions) -> Reasons:
     Raises:
         ValueError: the data set knows no reasons, or did not have one of the events.
     """
-    if dataset.truth is None:
-        raise ValueError(f"dataset {dataset.name!r}: why its purchases happened is not known")
-    known, asked = _pair_codes(dataset.interactions), _pair_codes(events)
+    truth = present(f"reasons of purchases of {dataset.name!r}", dataset.truth)
+    pairs = (dataset.interactions, events)
+    known, asked = (each.user * each.n_items + each.item for each in pairs)
     order = np.argsort(known, kind="stable")
     place = order[np.searchsorted(known, asked, sorter=order).clip(max=len(known) - 1)]
-    if not np.array_equal(known[place], asked):
-        bad = int((known[place] != asked).argmax())
+    for bad in np.flatnonzero(known[place] != asked):
         stranger = f"user {events.user[bad]} never took item {events.item[bad]}"
         raise ValueError(f"events: {stranger} in dataset {dataset.name!r}")
-    return dataset.truth.purchase_reason[place]
-
-
-def _pair_codes(events: Interactions) -> Reasons:
-    return events.user * events.n_items + events.item
+    return truth.purchase_reason[place]
 
 
 def _checked(true_reason: ndarray, applies: ndarray) -> tuple[ndarray, ndarray]:
     """Both as arrays, once they agree: every reason is an attribute that applies, or -1."""
     true_reason, applies = np.asarray(true_reason), np.asarray(applies, dtype=bool)
-    if applies.ndim != 2 or true_reason.shape != applies.shape[:1]:
-        shapes = f"{true_reason.shape} and {applies.shape}; need [event] and [event, attribute]"
-        raise ValueError(f"true_reason and applies: shapes {shapes}")
+    shapes = f"{true_reason.shape} and {applies.shape}; need [event] and [event, attribute]"
+    right = applies.ndim == 2 and true_reason.shape == applies.shape[:1]
+    require(right, f"true_reason and applies: shapes {shapes}")
     events = np.flatnonzero(true_reason != NO_REASON)
     reasons = check_ids("true_reason", true_reason[events], applies.shape[1], "attribute")
     for bad in events[~applies[events, reasons]]:
@@ -164,11 +159,10 @@ def _shares(predicted: ndarray, applies: ndarray) -> Scores:
     if predicted.ndim == 1 and len(predicted) == len(applies):
         named = check_ids("predicted_attribute", predicted, applies.shape[1], "attribute")
         return np.eye(applies.shape[1])[named]
-    if predicted.shape != applies.shape:
-        needed = f"{applies.shape[:1]} or {applies.shape}"
-        raise ValueError(f"predicted_attribute: shape {predicted.shape}; needs {needed}")
-    if np.isnan(predicted[applies]).any():
-        raise ValueError("predicted_attribute: nan among the scores of attributes that apply")
+    shapes = f"{predicted.shape}; needs {applies.shape[:1]} or {applies.shape}"
+    require(predicted.shape == applies.shape, f"predicted_attribute: shape {shapes}")
+    known = not np.isnan(predicted[applies]).any()
+    require(known, "predicted_attribute: nan among the scores of attributes that apply")
     scores = np.where(applies, predicted, -np.inf)
     top = applies & (scores == scores.max(axis=1, keepdims=True))
     return top / np.maximum(top.sum(axis=1, keepdims=True), 1)

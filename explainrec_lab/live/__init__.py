@@ -31,6 +31,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab import reconet
+from explainrec_lab.data.contracts import require
 from explainrec_lab.plots import relevance_flow
 from explainrec_lab.reconet import FeatureSpace, RecoNet
 
@@ -171,10 +172,9 @@ def pack(
             the space does not know, or more than `LARGEST` bytes.
     """
     space = model.space
-    if model.hidden is not None:
-        raise ValueError("model: the page computes the one-layer model only; use hidden=None")
-    if reference.shape != (space.m,):
-        raise ValueError(f"reference: shape {tuple(reference.shape)}; needs ({space.m},)")
+    one_layer, shape = model.hidden is None, tuple(reference.shape)
+    require(one_layer, "model: the page computes the one-layer model only; use hidden=None")
+    require(shape == (space.m,), f"reference: shape {shape}; needs ({space.m},)")
     packed = {
         "d": model.W.shape[1],
         "items": space.n_items,
@@ -186,9 +186,8 @@ def pack(
         "reference": _base64(reference.numpy().astype("<f4")),
         "households": [_start(space, household) for household in households],
     }
-    if (size := len(written(packed).encode())) > LARGEST:
-        fewer = f"train it with fewer than d={packed['d']} dimensions"
-        raise ValueError(f"model: {size:,} bytes, at most {LARGEST:,}; {fewer}")
+    size, fewer = len(written(packed).encode()), f"fewer than d={packed['d']} dimensions"
+    require(size <= LARGEST, f"model: {size:,} bytes, at most {LARGEST:,}; train it with {fewer}")
     return packed
 
 
@@ -229,8 +228,7 @@ def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
     Raises:
         ValueError: a number that is not finite.
     """
-    if not torch.isfinite(rows).all():
-        raise ValueError("model: holds a number that is not finite; train it again")
+    require(torch.isfinite(rows).all(), "model: holds a number that is not finite; train it again")
     values = rows.detach().cpu().double().numpy()
     scale = (np.abs(values).max(axis=1) / TOP).astype("<f4")
     scale[scale == 0] = 1.0

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.autograd import graph
 
 from explainrec_lab.lrp.composites import Composite, as_composite, named
-from explainrec_lab.lrp.engine.calls import UnsupportedOperation, run_once
+from explainrec_lab.lrp.engine.calls import UnsupportedOperation
 from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.head import SPLITS
@@ -20,6 +21,7 @@ from explainrec_lab.lrp.rules import Epsilon, Rule, amount, wide
 Output = int | Tensor | Callable[[Any], Tensor] | None
 # In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
 UNITS = 1024.0
+CHECKPOINTS = "a checkpoint runs its part again, unseen; turn checkpointing off to explain it"
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,20 @@ def relevance(
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     network, composite = _network(model), as_composite(rule)
     _check(network, given, split, composite)
-    trace = Trace(composite, split, network, keep_books=ledger)
+    trace = Trace(composite, split, network, ledger)
     try:
         values = _run(model, given, output, trace)
         found = _collect(trace, given, values)
         answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
         return (answer, _ledger(trace, values, found)) if ledger else answer
     finally:
-        trace.close()
+        vars(trace).clear()  # marks point there, and a program may keep what it computed
 
 
 def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
     """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
-    with torch.inference_mode(False), torch.enable_grad(), run_once():
+    once = graph.disable_saved_tensors_hooks(CHECKPOINTS)
+    with torch.inference_mode(False), torch.enable_grad(), once:
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
             values = select(model(*stand_ins), output)
@@ -161,13 +164,9 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
 def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
     """Where the output went: into the inputs, and what kept them from getting all of it."""
     accounts = {name: float(amount) for name, amount in trace.accounts.items()}
-    return Ledger(
-        output=float(values.detach().double().sum()),
-        inputs=sum(float(r.double().sum()) for r in found if r is not None),
-        biases=accounts.pop("biases", 0.0),
-        epsilon=accounts.pop("epsilon", 0.0),
-        sinks=accounts,
-    )
+    biases, epsilon = (accounts.pop(name, 0.0) for name in ("biases", "epsilon"))
+    inputs = sum(float(r.double().sum()) for r in found if r is not None)
+    return Ledger(float(values.detach().double().sum()), inputs, biases, epsilon, accounts)
 
 
 def select(out: Any, output: Output) -> Tensor:
@@ -183,10 +182,8 @@ def select(out: Any, output: Output) -> Tensor:
             raise ValueError(f"output: {shape} is not one value a sample; give an index")
         return out.reshape(-1)
     if out.dim() != 2:
-        raise ValueError(
-            f"output: {shape} is not [sample, class], which an index picks one value a sample of;"
-            " give a function that does, such as lambda y: y[:, 0].amax((-2, -1))"
-        )
+        why = f"output: an index into {shape}, not [sample, class]"
+        raise ValueError(f"{why}; give a function such as lambda y: y[:, 0].amax((-2, -1))")
     index, count = torch.as_tensor(output, device=out.device), shape[1]
     if index.is_floating_point() or index.dtype == torch.bool or index.shape not in ((), shape[:1]):
         raise ValueError(f"output: {output!r} is neither an index nor one a sample ({shape[0]})")
@@ -213,27 +210,17 @@ def _check(model: nn.Module, given: Sequence[Any], split: str, composite: Compos
         if x.dtype == torch.uint8:
             raise ValueError(f"inputs: input {place} is uint8; give floats, such as images / 255")
         if x.layout != torch.strided or x.is_complex():
-            raise ValueError(
-                f"inputs: input {place} is sparse or complex; give real numbers, dense"
-            )
+            raise ValueError(f"inputs: input {place} is sparse or complex; give dense real numbers")
         if not bool(torch.isfinite(x).all()):
-            raise ValueError(
-                f"inputs: input {place} has NaN or infinite values; a mask that has can"
-                " be bound to the model with functools.partial"
-            )
+            where = f"inputs: input {place} has NaN or infinite values"
+            raise ValueError(f"{where}; bind a mask that has them with functools.partial")
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
-            raise UnsupportedOperation(
-                f"model: {name or 'it'} is a script, which relevance cannot look into; give the"
-                " module it was made from"
-            )
+            which = f"model: {name or 'it'} is a script"
+            raise UnsupportedOperation(f"{which}; give the module it was made from")
         if module.training and "eval" not in vars(model):  # exported programs have no modes
-            raise ValueError(
-                f"model: {name or 'the model'} is in training mode; call model.eval() first"
-            )
+            raise ValueError(f"model: {name or 'it'} is in training mode; call model.eval() first")
     names = [name for name, _ in model.named_modules(remove_duplicate=False)]
     for selector, _ in composite.table:
         if isinstance(selector, named) and not fnmatch.filter(names, selector.pattern):
-            raise ValueError(
-                f"rule: no module is named {selector.pattern!r}; model.named_modules() has names"
-            )
+            raise ValueError(f"rule: no module is named {selector.pattern!r}; see named_modules()")

@@ -169,7 +169,8 @@ def pair_figure(
     Raises:
         ValueError: numbers of images, maps, names, titles or masks that do not agree.
     """
-    maps = [_summed(each) for each in relevance]
+    maps = [as_array(each).astype(np.float64) for each in relevance]
+    maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
     rows, columns = _checked_rows(images, maps, titles, masks, names), 2 * len(images)
     size = (columns * inches, rows * (inches + 0.3) + 0.7)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
@@ -188,24 +189,13 @@ def pair_figure(
         said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=10)
         said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
         axis.set_title("M", size=10, alpha=0)  # but every row keeps its height, also when cropped
-    _legend(figure, axes, ends)
-    return figure
-
-
-def _legend(figure: Figure, axes: ndarray, ends: tuple[str, str]) -> None:
-    """A bar that names the two ends of the scale."""
     scale = ScalarMappable(Normalize(-1, 1), SIGNED)
-    bar = figure.colorbar(
-        scale, ax=axes.ravel().tolist(), location="bottom", shrink=0.45, aspect=28, pad=0.02
-    )
+    shape: dict[str, Any] = {"location": "bottom", "shrink": 0.45, "aspect": 28, "pad": 0.02}
+    bar = figure.colorbar(scale, ax=axes.ravel().tolist(), **shape)
     bar.set_ticks([-1, 0, 1], labels=[plain(ends[0]), "0", plain(ends[1])])
     bar.ax.tick_params(length=0, labelsize=9)
     bar.outline.set_visible(False)
-
-
-def _summed(relevance: Any) -> Float[ndarray, "pair height width"]:
-    values = as_array(relevance).astype(np.float64)
-    return values.sum(axis=1) if values.ndim == 4 else values
+    return figure
 
 
 def _checked_rows(

@@ -18,9 +18,9 @@ from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
-from explainrec_lab import training
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
 from explainrec_lab.data.splits import random_rank
+from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
 Rng: TypeAlias = np.random.Generator
@@ -29,7 +29,7 @@ Rng: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Sets:
+class Sets(Tensors):
     """One set of ids a user, end to end: user u owns `ids[offsets[u]:offsets[u + 1]]`."""
 
     ids: Int[Tensor, " total"]
@@ -84,9 +84,6 @@ class Sets:
         dense = torch.zeros(len(self), m, dtype=torch.float64)
         dense[self.owners, self.ids] = 1.0
         return dense / self.sizes.clamp(min=1)[:, None]
-
-    def to(self, device: torch.device | str) -> Sets:
-        return Sets(self.ids.to(device), self.offsets.to(device))
 
 
 @dataclass(frozen=True)
@@ -150,9 +147,8 @@ class FeatureSpace:
         brought = np.unique(self.item_features.matrix[chosen].indices) + self.n_items
         names = self.user_feature_names
         for name in user_features:
-            if name not in names:
-                few = ", ".join(names[:5]) or "none in this space"
-                raise ValueError(f"user_features: {name!r} is unknown; there are {few}, ...")
+            few = ", ".join(names[:5]) or "none in this space"
+            require(name in names, f"user_features: {name!r} is unknown; there are {few}, ...")
         told = {self.first_told + names.index(name) for name in user_features}
         known = [*chosen.tolist(), *brought.tolist(), *sorted(told)]
         require(known, "profile: it is empty; give at least one item or one user feature")
@@ -200,7 +196,7 @@ def diminishing_removal(
 
 
 @dataclass(frozen=True)
-class Examples(training.Batch):
+class Examples(Batch):
     """Training examples of several users.
 
     Attributes:

@@ -20,8 +20,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import training
-from explainrec_lab.data.contracts import RELATION_KINDS, SUBSTITUTES, Images, Relations, require
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)

@@ -131,19 +131,15 @@ class Explanation:
         shares = shares[shares.abs() >= least]
         seen = self._seen(pair)
         words = {name: _said(name, seen[name]) for name in shares.index}
-        alone = [
-            [n for n in shares.index if shares[n] > 0 and [bool(c) for c in seen[n]] == shown]
-            for shown in ([True, False], [False, True])
-        ]
+        for_it, shown = shares.index[shares > 0], ([True, False], [False, True])
+        alone = [[n for n in for_it if [bool(c) for c in seen[n]] == each] for each in shown]
         if all(alone):
             one, other = alone[0][0], alone[1][0]
             words[one] += f" with {words[other]}"
             shares[one] += shares.pop(other)
         shares = shares.sort_values(ascending=False, key=abs)
-        said = [
-            ", ".join(f"{words[name]} ({share:.0%})" for name, share in found.items())
-            for found in (shares[shares > 0], shares[shares < 0])
-        ]
+        share = {name: f"{words[name]} ({share:.0%})" for name, share in shares.items()}
+        said = [", ".join(share[n] for n in shares.index[s]) for s in (shares > 0, shares < 0)]
         against = f", against: {said[1]}" if said[1] else ""
         return f"{OF[self.of]}: {said[0] or 'nothing stands out'}{against}"
 
@@ -265,9 +261,8 @@ def _kept(units: Explanation, only: str | None) -> Float[Tensor, "picture pair D
         wanted = torch.arange(len(questions), device=best.device) == best[..., None]
     elif only == "attributes":
         wanted = optional
-    if not wanted.any():
-        names = ", ".join(each.name for each in questions) or "none: its units have no names"
-        raise ValueError(f"only: {only!r} is no question of this model ({names})")
+    names = ", ".join(each.name for each in questions) or "none: its units have no names"
+    require(wanted.any(), f"only: {only!r} is no question of this model ({names})")
     sizes = torch.tensor([len(each.classes) for each in questions], device=optional.device)
     flags = wanted.repeat_interleave(sizes, dim=-1).to(units.maps[0])
     return flags.expand(len(units.maps), *units.maps[0].shape)

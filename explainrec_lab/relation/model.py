@@ -225,9 +225,7 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarr
     x = features_of(model, images, items)
     i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
     user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
-    distances = [
-        model.distance(x[i[rows]], x[j[rows]], user[rows], kind[rows])
-        for rows in torch.arange(len(pairs), device=x.device).split(4096)
-    ]
+    chunks = torch.arange(len(pairs), device=x.device).split(4096)
+    distances = [model.distance(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
     d = torch.cat(distances) if distances else x.new_zeros(0)
     return (model.q[kind] - d).cpu().numpy()

@@ -140,12 +140,9 @@ def train(
         losses: another loss than `BatchLoss`.
     """
     pictures = images if settings.end_to_end else fixed_features(model, images)
-    optimisation = Optimisation(
-        settings.epochs,
-        settings.learning_rate,
-        own_decay={"metric.personal": settings.shrinkage},
-        own_rate={"network": settings.network_rate},
-    )
+    decay, rate = {"metric.personal": settings.shrinkage}, {"network": settings.network_rate}
+    own: dict[str, Any] = {"own_decay": decay, "own_rate": rate}
+    optimisation = Optimisation(settings.epochs, settings.learning_rate, **own)
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
     history = fit(model, batches, losses, optimisation, fabric=fabric())

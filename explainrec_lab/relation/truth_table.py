@@ -183,10 +183,8 @@ def right_pairs(
     require(len(logits) == len(pairs), f"logits: {len(logits)} for {len(pairs)} pairs")
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(0)
-    chosen = [
-        np.sort(rng.permutation(np.flatnonzero(good & (pairs.kind == kind)))[:each])
-        for kind in range(len(RELATION_KINDS))
-    ]
+    rows = [np.flatnonzero(good & (pairs.kind == kind)) for kind in range(len(RELATION_KINDS))]
+    chosen = [np.sort(rng.permutation(some)[:each]) for some in rows]
     return pairs[np.concatenate(chosen)]
 
 

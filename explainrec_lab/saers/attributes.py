@@ -72,9 +72,8 @@ def look(
     images = pixels(pictures).to(device)
     maps = network.maps(images)
     classes, there = network.answers(maps)
-    predicted, there = (
-        each[:, : network.n_attributes] for each in (network.predicted(classes), there)
-    )
+    n = network.n_attributes
+    predicted, there = network.predicted(classes)[:, :n], there[:, :n]
     asked = there > 0 if applies is None else torch.as_tensor(applies).to(device).bool()
     blank = (images.amax(dim=(-2, -1)) == images.amin(dim=(-2, -1))).all(dim=1)
     return Seen(network, images, maps, predicted, asked & ~blank[:, None])

@@ -105,13 +105,9 @@ def train(
         given = f"{purchases.n_users} users and {purchases.n_items} items"
         raise ValueError(f"purchases: {given}, but {has}")
     rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
-    history = training.fit(
-        model,
-        Triples(purchases, seed=seed),
-        _ranking_losses(regularizer),
-        training.Optimisation(epochs, learning_rate, own_rate=rates),
-        fabric=fabric(),
-        after_epoch=after_epoch,
-    )
+    how = training.Optimisation(epochs, learning_rate, own_rate=rates)
+    triples, losses = Triples(purchases, seed=seed), _ranking_losses(regularizer)
+    further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
+    history = training.fit(model, triples, losses, how, **further)
     model.cpu()
     return history

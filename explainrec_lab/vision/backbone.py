@@ -24,6 +24,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torchvision import models
 
+from explainrec_lab.data.contracts import require
 from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
@@ -96,9 +97,8 @@ class _Patches(nn.Module):
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel y x"]:
         cells, positions = self.patches(images), self.encoder.pos_embedding
         places = positions[:, 1:].mT.unflatten(-1, (int(positions.shape[1] ** 0.5), -1))
-        places = nn.functional.interpolate(
-            places, cells.shape[-2:], mode="bicubic", align_corners=True
-        )
+        how: Any = {"mode": "bicubic", "align_corners": True}
+        places = nn.functional.interpolate(places, cells.shape[-2:], **how)
         token = (self.class_token + positions[:, :1]).expand(len(cells), -1, -1)
         tokens = torch.cat([token, (cells + places).flatten(2).mT], 1)
         tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
@@ -119,8 +119,7 @@ class Backbone(nn.Module):
 
     def __init__(self, convolutions: nn.Module, grid: int = 4) -> None:
         super().__init__()
-        if grid < 1:
-            raise ValueError(f"grid: {grid} must be at least 1")
+        require(grid >= 1, f"grid: {grid} must be at least 1")
         self.convolutions = convolutions.to(memory_format=torch.channels_last)  # faster on CPUs
         self.grid = grid
         self.origin = "scratch"
@@ -172,12 +171,9 @@ def backbone(
         ValueError: an unknown name or norm, a width outside 0..1, a stride that cannot be had, or
             weights that do not fit.
     """
-    if not 0 < width <= 1:
-        raise ValueError(f"width: {width} must be above 0 and at most 1")
-    if weights not in (None, "imagenet"):
-        raise ValueError(f"weights: {weights!r}; choose 'imagenet' or None")
-    if norm not in NORMS:
-        raise ValueError(f"norm: {norm!r}; choose from {', '.join(map(repr, NORMS))}")
+    require(0 < width <= 1, f"width: {width} must be above 0 and at most 1")
+    require(weights in (None, "imagenet"), f"weights: {weights!r}; choose 'imagenet' or None")
+    require(norm in NORMS, f"norm: {norm!r}; choose from {', '.join(map(repr, NORMS))}")
     narrow = width < 1 or norm is not None or name == "compact"
     if narrow and (name not in NARROW or weights is not None):
         some = f"for {', '.join(NARROW)} from scratch, not {name!r}, {weights}"
@@ -241,8 +237,7 @@ def _at_stride(convolutions: nn.Module, stride: int | None) -> nn.Module:
                 if layer.kernel_size in (2, (2, 2)):
                     layer.kernel_size = (1, 1)  # a pooling of pairs: nothing left to pool
     reached = TRIAL // _tried(convolutions).shape[-1]
-    if reached != stride:
-        raise ValueError(f"stride: {stride} cannot be had, {reached} can; use a power of 2")
+    require(reached == stride, f"stride: {stride} cannot be had, {reached} can; use a power of 2")
     return convolutions
 
 
@@ -277,8 +272,7 @@ def _tried(convolutions: nn.Module) -> Float[Tensor, "1 channel side side"]:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"name: it takes no pictures of {TRIAL} pixels ({error})") from error
     convolutions.train()
-    if maps.ndim != 4:
-        raise ValueError("name: this network has no part that gives maps")
+    require(maps.ndim == 4, "name: this network has no part that gives maps")
     return maps
 
 
@@ -298,11 +292,11 @@ def _load_imagenet(network: nn.Module, name: str) -> bool:
         try:
             download(url, path, published)
         except (OSError, ValueError) as error:
-            warnings.warn(
-                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts "
-                "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them.",
-                stacklevel=3,
+            told = f"ImageNet weights of {name!r} could not be downloaded ({error})"
+            way = (
+                "training starts from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
             )
+            warnings.warn(f"{told}: {way}", stacklevel=3)
             return False
     published(path)
     state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code
@@ -341,8 +335,7 @@ def _fill(target: nn.Module, state: dict[str, Tensor], name: str, path: Path) ->
     """Load weights. Raises ValueError naming their file: other names, shapes, or no numbers."""
     own = target.state_dict()
     for key, value in state.items():
-        if not value.isfinite().all():
-            raise ValueError(f"{path}: {key} is not finite: get the file anew")
+        require(value.isfinite().all(), f"{path}: {key} is not finite: get the file anew")
     try:
         if any(own[key].is_floating_point() > state[key].is_floating_point() for key in own):
             raise KeyError("integers where the network has fractions")

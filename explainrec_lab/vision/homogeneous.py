@@ -41,9 +41,7 @@ class ScaledConv2d(nn.Conv2d):
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, free: int = 0
     ) -> None:
-        super().__init__(
-            inputs, outputs, kernel, stride, padding=(kernel - stride) // 2, bias=False
-        )
+        super().__init__(inputs, outputs, kernel, stride, (kernel - stride) // 2, bias=False)
         self.gain = nn.Parameter(torch.ones(outputs))
         self.register_buffer("centred", (torch.arange(outputs) >= free).float().view(-1, 1, 1, 1))
 

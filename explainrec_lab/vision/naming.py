@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
@@ -185,8 +185,7 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
         return nn.Sequential(*mean, nn.Linear(network.channels, answers, bias))
     if kind == "linear":
         return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers, bias))
-    if kind != "hidden":
-        raise ValueError(f"head: {kind!r}; choose from {', '.join(HEADS)}")
+    check_choice("head", kind, HEADS)
     norm = nn.BatchNorm1d(hidden) if bias else ScaleNorm(hidden)
     layers = (nn.Linear(network.size, hidden, bias), norm, nn.ReLU())
     if not bias:
@@ -198,7 +197,7 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
 
 
 @dataclass(frozen=True)
-class Labelled(Batch):
+class _Labelled(Batch):
     """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
 
     pictures: Tensor
@@ -278,17 +277,17 @@ def train(
         raise ValueError("catalogue: needs pictures and attribute labels to learn from")
     images, labels = catalogue.images[:], _labels_of(catalogue, naming.questions)
 
-    def batches(epoch: int) -> Iterator[Labelled]:
+    def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""
         rng = np.random.default_rng([seed, 3, epoch])
         order = rng.permutation(len(labels))
         for ids in np.array_split(order, max(1, len(order) // settings.batch_size)):
             pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
-            yield Labelled(pictures, torch.from_numpy(labels[ids]))
+            yield _Labelled(pictures, torch.from_numpy(labels[ids]))
 
     counting = _class_weights(labels, naming.n_classes) if balanced else None
 
-    def losses(lesson: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+    def losses(lesson: nn.Module, batch: _Labelled) -> Float[Tensor, " item"]:
         return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
@@ -327,15 +326,9 @@ def untrained(
     settings: Network, seed: int = 0, questions: Sequence[Question] = QUESTIONS
 ) -> Naming:
     """The network of the settings with random weights, or ImageNet's if they ask for them."""
-    network = backbone(
-        settings.backbone,
-        settings.width,
-        settings.weights,
-        grid=settings.size // settings.stride,
-        stride=settings.stride,
-        norm=settings.norm,
-        seed=seed,
-    )
+    grid = settings.size // settings.stride
+    how: dict[str, Any] = {"stride": settings.stride, "norm": settings.norm, "seed": seed}
+    network = backbone(settings.backbone, settings.width, settings.weights, grid=grid, **how)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Naming(network, questions, settings.head, settings.hidden)

@@ -79,7 +79,5 @@ def read(name: str) -> dict[str, Tensor]:
     content = (FOLDER / f"{name}.safetensors").read_bytes()
     if hashlib.sha256(content).hexdigest() != _card(name)["sha256"]:
         raise ValueError(f"weights: {name}.safetensors is not the file of its card; get it anew")
-    return {
-        key: tensor.float() if tensor.is_floating_point() else tensor
-        for key, tensor in load(content).items()
-    }
+    tensors = load(content).items()
+    return {key: each.float() if each.is_floating_point() else each for key, each in tensors}

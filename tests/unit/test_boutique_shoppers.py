@@ -12,8 +12,8 @@ from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.dials import RelationDials, ShopperDials
 from explainrec_boutique.groups import FEATURES, GROUPS
 from explainrec_boutique.shop import load as open_shop
-from explainrec_boutique.vocabulary import SCHEMA
-from explainrec_lab.data import COMPLEMENTS, DOES_NOT_APPLY, RELATION_KINDS, SUBSTITUTES, boutique
+from explainrec_boutique.vocabulary import COMPLEMENTS, DOES_NOT_APPLY, SCHEMA, SUBSTITUTES
+from explainrec_lab.data import RELATION_KINDS, boutique
 from explainrec_lab.evaluate import truth
 
 DIALS = ShopperDials()

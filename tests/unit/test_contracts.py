@@ -62,7 +62,7 @@ def test_a_mask_is_asked_for_by_a_known_item_attribute_and_kind() -> None:
         seen.mask(2, "neck")
     with pytest.raises(ValueError, match="attribute: 'heel'"):
         seen.mask(0, "heel")
-    with pytest.raises(ValueError, match="kind: 'whole'; choose 'part' or 'counterfactual'"):
+    with pytest.raises(ValueError, match="kind: 'whole'; choose from part, counterfactual"):
         seen.mask(0, "neck", "whole")
     with pytest.raises(ValueError, match="mask: this catalogue has no pixel truth"):
         Catalogue(TABLE, attributes=attributes, schema=SCHEMA).mask(0, "neck")

@@ -41,7 +41,7 @@ def test_the_strongest_pairs_are_drawn_with_the_strongest_on_top_and_zeros_never
     starts = [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines]
     ends = [(line.get_xdata()[1], line.get_ydata()[1]) for line in lines]
     assert starts == list(zip(4 * columns_i + 1.5, 4 * rows_i + 1.5, strict=True))
-    assert ends == list(zip(4 * columns_j + 1.5 + 8 * 1.45, 4 * rows_j + 1.5, strict=True))
+    assert ends == list(zip(4 * columns_j + 1.5 + 8 + 4, 4 * rows_j + 1.5, strict=True))
 
 
 def test_lines_join_the_middles_of_their_patches() -> None:
@@ -62,9 +62,15 @@ def test_signs_differ_in_colour_and_dashes_and_strength_in_width() -> None:
     assert words == ["draw together (1)", "push apart (1)"]
 
 
-def test_a_patch_of_many_pairs_is_marked_once() -> None:
-    ax = pairwise_figure(IMAGE, IMAGE, np.ones((2, 2, 2, 2)))
-    assert len(ax.lines) == 10 and len(ax.patches) == 3 + 4  # the first ten in reading order
+def test_the_pictures_stand_side_by_side_with_white_between_and_masks_are_outlined() -> None:
+    ax = pairwise_figure(
+        IMAGE, IMAGE + 102, relevance(), masks=np.eye(2, 8)[:, None] * np.ones((8, 1))
+    )
+    shown = np.asarray(ax.images[0].get_array())[..., 0]
+    np.testing.assert_allclose(shown, [[0.0] * 8 + [1.0] * 4 + [0.4] * 8] * 8)
+    (outline,) = ax.collections
+    columns = outline.get_paths()[0].vertices[:, 0]  # column 0 of the source, 1 of the target
+    assert set(columns) == {0.5, 12.5, 13.5}
 
 
 def test_nothing_to_draw_is_drawn_as_nothing() -> None:

@@ -113,7 +113,7 @@ def test_an_event_of_another_dataset_is_named(dataset):
 
 def test_a_dataset_without_truth_says_so(dataset):
     blind = Dataset("blind", dataset.catalogue, dataset.interactions)
-    with pytest.raises(ValueError, match="'blind': why its purchases happened is not known"):
+    with pytest.raises(ValueError, match="reasons of purchases of 'blind'"):
         truth.purchase_reasons(blind, blind.interactions)
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from threading import RLock, get_ident
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.autograd import graph
-from torch.utils import checkpoint
 
 
 class UnsupportedOperation(ValueError):
@@ -70,11 +64,7 @@ class Call:
         return self.func(*self.args, **self.kwargs)
 
     def tensors(self) -> list[Tensor]:
-        return (
-            tensors_in(self.args) + tensors_in(self.kwargs)
-            if self.kwargs
-            else tensors_in(self.args)
-        )
+        return tensors_in([self.args, self.kwargs])
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
         """An argument by name, or by the function's signature, or by position."""
@@ -90,9 +80,8 @@ class Call:
         return replace(self, args=args, kwargs=kwargs)
 
     def refuse(self, why: str) -> UnsupportedOperation:
-        return UnsupportedOperation(
-            f"{self.name} has no relevance rule ({why}); called at {_call_site()}"
-        )
+        why = f"{self.name} has no relevance rule ({why}); called at {_call_site()}"
+        return UnsupportedOperation(why)
 
 
 @cache
@@ -108,25 +97,6 @@ def parameters(func: Any) -> tuple[str, ...]:
 PREFIX_AND_DIMENSIONS = re.compile("^(linalg|special|sparse)_|(?<=[a-z])[123]d")
 
 
-@contextmanager
-def run_once() -> Iterator[None]:
-    """Let no hook of the program exchange what the graph keeps: each part runs once, watched.
-
-    `torch.utils.checkpoint` would run its function again in the backward pass, where nobody
-    watches. Other threads keep their hooks.
-    """
-    mine, hooks, again = get_ident(), graph.saved_tensors_hooks, checkpoint.CheckpointFunction
-
-    def elsewhere(usual: Any, plainly: Any = lambda *args: None) -> Any:
-        return lambda *args: (plainly if get_ident() == mine else usual)(*args)
-
-    ways = {name: elsewhere(getattr(hooks, name)) for name in ("__enter__", "__exit__")}
-    once = SimpleNamespace(apply=elsewhere(again.apply, lambda run, _, *args: run(*args)))
-    with LOCK, patch.multiple(hooks, **ways), patch.object(checkpoint, "CheckpointFunction", once):
-        yield
-
-
-LOCK = RLock()
 ESCAPES = frozenset(["__float__", "__int__", "__index__", "__complex__"])
 OPERATORS = {"isub": "sub", "iadd": "add", "imul": "mul", "itruediv": "div", "idiv": "div"}
 OPERATORS |= {"radd": "add", "rmul": "mul", "ipow": "pow", "imatmul": "matmul", "rdiv": "rtruediv"}

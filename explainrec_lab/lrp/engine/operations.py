@@ -55,10 +55,7 @@ class Watch(TorchFunctionMode):
                 known.append(tensor)
             elif tensor.requires_grad and not tensor.is_leaf:
                 maker = type(tensor.grad_fn).__name__
-                raise call.refuse(
-                    f"{maker} hides it, a custom autograd function or a compiled part; if it does"
-                    " not depend on the inputs, detach it"
-                )
+                raise call.refuse(f"{maker} hides it: a custom autograd function, a compiled part?")
             elif tensor.is_inference():
                 call = call.with_(tensor, tensor.clone())
         if not known:
@@ -104,12 +101,10 @@ class Watch(TorchFunctionMode):
             raise call.refuse("it runs in no_grad or in a custom autograd function")
         signals = t.signals_of(self.trace, call)
         marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
-        gates = {mark.gate for mark in marks}
-        call.about = {
-            "depth": max(mark.depth for mark in marks),
-            "gate": gates.pop() if len(gates) == 1 else "",
-            "of": frozenset.intersection(*(mark.of | {mark.token} for mark in marks)),
-        }
+        gate, *others = {mark.gate for mark in marks}
+        of = frozenset.intersection(*(mark.of | {mark.token} for mark in marks))
+        depth = max(mark.depth for mark in marks)
+        call.about = {"depth": depth, "gate": "" if others else gate, "of": of}
         if len({mark.token for mark in marks}) == 1:
             call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
         for found in (mark.sum for mark in marks if mark.sum):
@@ -133,11 +128,11 @@ class Watch(TorchFunctionMode):
             for tensor in (whole, target):
                 trace.mark(tensor, depth=call.depth)
             _ = target.grad_fn  # of a view, torch makes it when it is asked for
-        if treatment not in IN_PLACE and call.name != "relu":
-            copy = trace.like(target.clone(), target)
+        if treatment in IN_PLACE or call.name == "relu":
+            treatment(trace, call)
+        else:
+            mark = trace.mark_of(target)
+            copy = trace.mark(target.clone(), depth=mark.depth, gate=mark.gate, token=mark.token)
             call = replace(call.with_(target, copy), func=getattr(Tensor, call.name, call.func))
-            target.copy_(result := treatment(trace, call))
-            return trace.like(target, result)
-        result = treatment(trace, call)
-        trace.mark(target, **call.about)
-        return result
+            target.copy_(treatment(trace, call))
+        return trace.mark(target, **call.about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -111,20 +110,15 @@ class Trace:
         composite: the rule of each layer.
         split: how a `head.difference` is divided, one of `head.SPLITS`.
         model: whose parameters and modules have names.
-        keep_books: whether to book what is absorbed.
+        books: whether to book what is absorbed.
     """
 
-    def __init__(
-        self, composite: Composite, split: str, model: nn.Module, *, keep_books: bool
-    ) -> None:
-        self.composite, self.split = composite, split
+    def __init__(self, composite: Composite, split: str, model: nn.Module, books: bool) -> None:
+        self.composite, self.split, self.model = composite, split, model
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
-        self.modules: dict[int, list[str]] = {}
-        for name, module in model.named_modules(remove_duplicate=False):
-            self.modules.setdefault(id(module), []).append(name)
         self.parts: dict[int, tuple[str, Tensor]] = {}
         self.accounts: dict[str, Tensor] = {}
-        self.book = self._book if keep_books else None
+        self.book = self._book if books else None
         self.roots: list[Root] = []
         self.sums: list[Sum] = []
         self.watch: Any = None  # meets the calls of a treatment that writes an operation out
@@ -132,10 +126,6 @@ class Trace:
     def _book(self, account: str, amount: Tensor) -> None:
         """Add to an account; stays on the device until the end."""
         self.accounts[account] = self.accounts.get(account, 0) + amount.detach().double()
-
-    def close(self) -> None:
-        """Let go of all tensors: marks point here, and a program may keep what it computed."""
-        vars(self).clear()
 
     # --- roots and marks -------------------------------------------------------------------------
 
@@ -180,11 +170,6 @@ class Trace:
             mark = getattr(self.mark(tensor, depth=mark.depth), MARK)
         return mark
 
-    def like(self, tensor: Tensor, other: Tensor) -> Tensor:
-        """Mark a tensor as another one is marked, but for the sum that made that one."""
-        mark = self.mark_of(other)
-        return tensor if mark is None else self.mark(tensor, depth=mark.depth, gate=mark.gate)
-
     def carries(self, tensor: Any) -> bool:
         """Whether relevance flows through a tensor of numbers."""
         mark = self.mark_of(tensor)
@@ -196,13 +181,15 @@ class Trace:
 
     def names_of(self, weight: Tensor | None) -> list[str]:
         """Names of the module that is running, or of the one whose parameter it borrows."""
-        frame: Any = sys._getframe(1)
-        while frame and id(frame.f_locals.get("self")) not in self.modules:
+        named, frame = list(self.model.named_modules(remove_duplicate=False)), sys._getframe(1)
+        names = [""]
+        while frame.f_back and not (
+            names := [n for n, m in named if m is frame.f_locals.get("self")]
+        ):
             frame = frame.f_back
-        module = frame and frame.f_locals["self"]
-        owner, owned = self.account_of(weight).rpartition(".")[0], vars(module or self)
-        borrowed = owner and not any(weight is p for p in owned.get("_parameters", {}).values())
-        return [owner] if borrowed else self.modules[id(module)] if module else []
+        owner, runs = self.account_of(weight).rpartition(".")[0], frame.f_locals.get("self")
+        own = getattr(runs, "_parameters", {}).values()
+        return [owner] if owner and not any(weight is p for p in own) else names
 
     def is_part(self, part: Any, whole: Any) -> None:
         """Remember that a tensor holds numbers of a parameter, such as a row of it."""
@@ -215,29 +202,21 @@ class Trace:
         """A value whose relevance per unit goes to the signals as `back` says."""
         return self.mark(_Step.apply((value.detach(),), back, *signals), **knowledge)
 
-    def _rule_of(self, layer: Layer) -> Rule:
-        layer.names = layer.names or partial(self.names_of, None)
-        return self.composite.rule_of(layer)
-
-    def weighted_sum(
-        self, layer: Layer, run: Callable[[], Tensor], x: Any = None, **about: Any
-    ) -> Tensor:
+    def weighted_sum(self, layer: Layer, run: Any, x: Any = None, **about: Any) -> Tensor:
         """Run a weighted sum of x; its rule says what goes back."""
-        if isinstance(self._rule_of(layer), Epsilon):
+        if isinstance(self.composite.rule_of(layer), Epsilon):
             raw = run()
             return self.summed(layer, raw, raw, **about)
         with torch.no_grad():
             z = run()
         return self.summed(layer, z, x)
 
-    def summed(
-        self, layer: Layer, z: Tensor, source: Tensor, slope: Any = None, **about: Any
-    ) -> Tensor:
+    def summed(self, layer: Layer, z: Tensor, source: Any, slope: Any = None, **about: Any) -> Any:
         """The sum z: under the epsilon rule from the graph behind `source`, else from x itself.
 
         With a slope, z is what a batch norm made of the layer's sum.
         """
-        rule, mark = self._rule_of(layer), self.mark_of(source)
+        rule, mark = self.composite.rule_of(layer), self.mark_of(source)
         found = Sum(layer, z.detach())
         if slope is None and layer.out is not None:
             found.source = source, source._version

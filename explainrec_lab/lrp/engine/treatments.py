@@ -49,24 +49,21 @@ def _with_constants(trace: Trace, call: Call) -> Call:
     for tensor in list(call.tensors()):
         if not trace.carries(tensor):
             call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
-    at: list[Any] = [(call.args, place) for place in range(len(call.args))]
-    at += [(call.kwargs, name) for name in ("input", "other", "value") if name in call.kwargs]
-    if call.name == "setitem":
-        at = [(call.args, 2)]
-    elif not isinstance(call.first, Tensor):
-        at = []  # of a list of tensors
-    for arguments, place in at:
-        if type(value := arguments[place]) in (int, float):
+    if not isinstance(call.first, Tensor):
+        return call  # of a list of tensors
+    given: list[Any] = [(call.args, place, value) for place, value in enumerate(call.args)]
+    given += [(call.kwargs, name, call.kwargs.get(name)) for name in ("input", "other", "value")]
+    for arguments, place, value in given[2:] if call.name == "setitem" else given:
+        if type(value) in (int, float):
             arguments[place] = trace.constant(torch.tensor(value, dtype=dtype))
     return call
 
 
 def untouched(trace: Trace, call: Call) -> Any:
     """Numbers that do not depend on those of the inputs; a sign is a mask."""
-    if any(trace.carries(tensor) for tensor in list(call.tensors())[1:]):
-        raise call.refuse("it copies numbers out of the program")
-    if call.in_place and call.name == "sign":
-        raise call.refuse("in place")
+    copies = any(trace.carries(tensor) for tensor in call.tensors()[1:])
+    if copies or (call.in_place and call.name == "sign"):
+        raise call.refuse("it copies numbers out of the program, or in place")
     with torch.set_grad_enabled(call.name != "sign" and torch.is_grad_enabled()):
         return call.run()
 
@@ -170,9 +167,7 @@ def product(trace: Trace, call: Call) -> Tensor:
     name = "input" if call.operation in ("addmm", "baddbmm") else "bias"
     given = call.argument(name, BIAS_AT.get(call.operation, len(call.args)))
     if trace.carries(given) or call.kwargs.get("beta", 1) != 1:
-        raise call.refuse(
-            "its bias is scaled or depends on the inputs; add it in a step of its own"
-        )
+        raise call.refuse("its bias is scaled or depends on the inputs; add it afterwards")
     terms, arrow, out = str(call.first).partition("->") if call.name == "einsum" else ("", "", "")
     if arrow and set(terms) <= set(out + ", "):
         return scaling(trace, call)  # it sums nothing up
@@ -189,26 +184,25 @@ def product(trace: Trace, call: Call) -> Tensor:
         run = _without_constants(trace, call).run
         return trace.weighted_sum(Layer("addition", call.depth, bias=bias), run)
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
-    layer = _layer_of(trace, call, x, weight, given, usual=x is factors[0])
+    layer = _layer_of(trace, call, x, weight, given)
     layer.bias = bias
-    return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
+    return trace.weighted_sum(layer, lambda: layer.apply(x, layer.weight, bias), x)
 
 
 OUTPUTS_AT = {"linear": 0, "conv": 0, "conv_transpose": 1, "matmul": 1, "mm": 1, "addmm": 1}
 
 
-def _layer_of(
-    trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any, *, usual: bool
-) -> Layer:
+def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -> Layer:
     """One signal times one constant, but for the bias."""
 
-    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
+    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None = None) -> Tensor:
         other = call.with_(x, x_).with_(weight, weight_)
         if given is not None:
             zeros = torch.zeros_like(given, dtype=x_.dtype)
             return other.with_(given, zeros if bias is None else bias.view_as(given)).run()
         return other.run() if bias is None else other.run() + bias  # of a batch norm
 
+    usual = next(t for t in call.tensors() if t is x or t is weight) is x
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
     batched = usual and x.dim() == weight.dim()  # a batch norm counts the same outputs
     out = OUTPUTS_AT.get(call.operation) if batched else None
@@ -305,11 +299,12 @@ def softmax(trace: Trace, call: Call) -> Tensor:
     cut = trace.composite.attention == "CP-LRP"
 
     def counted(tensor: Tensor, sign: int) -> Tensor:
-        value = tensor.detach().clone() if trace.book else tensor.detach()  # may be overwritten
+        value = tensor.detach()
+        held = value.clone() if trace.book else value  # for the program may overwrite it
 
         def back(g: Tensor) -> tuple[Tensor | None]:
             if trace.book:
-                trace.book("softmax", sign * amount(g, value).sum())
+                trace.book("softmax", sign * amount(g, held).sum())
             return (None if cut else g,)
 
         return trace.step(value, back, tensor, depth=call.depth, gate="softmax")
@@ -413,24 +408,17 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
 # --- ids -----------------------------------------------------------------------------------------
 
 
-def looked_up(trace: Trace, call: Call, run: Callable[[], Tensor]) -> Tensor:
-    """The vectors of explained ids: what they get, their ids get."""
+def embedding(trace: Trace, call: Call, run: Any = None) -> Tensor:
+    """The vectors of explained ids, by `nn.Embedding` or by index: what they get, their ids get."""
     ids, *more = (t for t in call.tensors() if not t.is_floating_point())
     mark = trace.mark_of(ids)
     if mark is None or mark.ids is None or more or signals_of(trace, call):
         raise call.refuse("of weights that are to be explained; explain the ids")
     with torch.no_grad():
-        value = run()
+        value = (run or call.run)()
     if mark.places is None or value.shape[: ids.dim()] != ids.shape:
-        raise call.refuse(
-            "of rows that do not stand where their ids stand; index the first dimension"
-        )
+        raise call.refuse("of rows in another order; index the first dimension")
     return trace.replace(value, mark.ids, mark.places)
-
-
-def embedding(trace: Trace, call: Call) -> Tensor:
-    """`nn.Embedding`, or a table of vectors indexed by ids."""
-    return looked_up(trace, call, call.run)
 
 
 def embedding_bag(trace: Trace, call: Call) -> Tensor:
@@ -442,7 +430,7 @@ def embedding_bag(trace: Trace, call: Call) -> Tensor:
     with torch.no_grad():
         value = call.run()
     ids, weight = sorted(call.tensors(), key=Tensor.is_floating_point)
-    rows = looked_up(trace, call, lambda: weight[ids])
+    rows = embedding(trace, call, lambda: weight[ids])
     path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
     return trace.summed(Layer("pooling", call.depth), value, path)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -170,7 +171,7 @@ def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]
     return F.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def _weighted_hinge(margin: float) -> Losses:
+def _weighted_hinge(model: nn.Module, draws: Draws, margin: float) -> Float[Tensor, " pair"]:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the
@@ -178,15 +179,11 @@ def _weighted_hinge(margin: float) -> Losses:
 
     Source: Hsieh et al. 2017, Eq. 2 and 3.
     """
-
-    def losses(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
-        y = model(draws.users)
-        taken, drawn = draws.of(y)
-        intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
-        rank = intruding * y.shape[1]
-        return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
-
-    return losses
+    y = model(draws.users)
+    taken, drawn = draws.of(y)
+    intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
+    rank = intruding * y.shape[1]
+    return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
 
 
 # --------------------------------------------------------------------------- the two methods
@@ -239,4 +236,4 @@ class CML(_Sampled):
     margin: float = 0.5
 
     def _parts(self) -> tuple[type[_Pair], Losses, float]:
-        return _MetricSpace, _weighted_hinge(self.margin), 0.0
+        return _MetricSpace, partial(_weighted_hinge, margin=self.margin), 0.0

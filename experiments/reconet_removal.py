@@ -167,7 +167,7 @@ def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> 
     black_box = removal.score_of_masks(model, one, item)
     of_p = removal.score_of_masks(model, one, item, probability=True)
     row = {"method": "RecoNet", "measure": "CPU seconds"}
-    yield row | {"value": _mean_seconds(lambda: _recommended_and_explained(model, one))}
+    yield row | {"value": _mean_seconds(partial(answer, model, one))}
     alone = _mean_seconds(lambda: reconet.explain(model, one, item))
     yield row | {"variant": "explanation alone", "value": alone}
     explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
@@ -209,7 +209,8 @@ def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator
             yield {"measure": "change", "k": k, "value": change}
 
 
-def _recommended_and_explained(model: RecoNet, one: Sets) -> None:
+def answer(model: RecoNet, one: Sets) -> None:
+    """All items scored, the best new one taken and explained, as a reader calls it."""
     (item,) = reconet.recommend(model, one, k=1)[0].tolist()
     reconet.explain(model, one, item)
 

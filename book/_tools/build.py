@@ -152,10 +152,9 @@ def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
 
 def seconds_of(notebook: Path) -> float:
     """Wall time from the first cell's start to the last cell's end, as Jupyter recorded it."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     stamps = [
         datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-        for cell in cells
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         for stamp in cell.get("metadata", {}).get("execution", {}).values()
     ]
     return round((max(stamps) - min(stamps)).total_seconds(), 1) if stamps else 0.0

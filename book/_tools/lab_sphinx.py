@@ -61,8 +61,7 @@ def written(equation: Equation, root: Path) -> str:
 
 def hardware(time: dict[str, Any]) -> str:
     """Hardware class in words: never a machine's name."""
-    cores = f"{time['cores']} core" + "s" * (time["cores"] > 1)
-    return cores + " and a GPU" * time["gpu"]
+    return f"{time['cores']} core" + "s" * (time["cores"] > 1) + " and a GPU" * time["gpu"]
 
 
 def duration(seconds: float) -> str:

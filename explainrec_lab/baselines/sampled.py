@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Features, Interactions
-from explainrec_lab.training import Optimisation, Tensors, fit
+from explainrec_lab.training import Batch, Optimisation, fit
 
 Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
@@ -111,7 +112,7 @@ def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 @dataclass(frozen=True)
-class Draws(Tensors):
+class Draws(Batch):
     """Some users, all they took, and items drawn for each of these pairs.
 
     Attributes:
@@ -124,10 +125,6 @@ class Draws(Tensors):
     items: Int[Tensor, " pair"]
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
-
-    def __len__(self) -> int:
-        """Number of pairs: each has its loss."""
-        return len(self.items)
 
     def part(self, index: int, count: int) -> Draws:
         """The share of process `index` of `count`."""
@@ -174,7 +171,7 @@ def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]
     return F.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def _weighted_hinge(margin: float) -> Losses:
+def _weighted_hinge(model: nn.Module, draws: Draws, margin: float) -> Float[Tensor, " pair"]:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the
@@ -182,15 +179,11 @@ def _weighted_hinge(margin: float) -> Losses:
 
     Source: Hsieh et al. 2017, Eq. 2 and 3.
     """
-
-    def losses(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
-        y = model(draws.users)
-        taken, drawn = draws.of(y)
-        intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
-        rank = intruding * y.shape[1]
-        return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
-
-    return losses
+    y = model(draws.users)
+    taken, drawn = draws.of(y)
+    intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
+    rank = intruding * y.shape[1]
+    return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
 
 
 # --------------------------------------------------------------------------- the two methods
@@ -243,4 +236,4 @@ class CML(_Sampled):
     margin: float = 0.5
 
     def _parts(self) -> tuple[type[_Pair], Losses, float]:
-        return _MetricSpace, _weighted_hinge(self.margin), 0.0
+        return _MetricSpace, partial(_weighted_hinge, margin=self.margin), 0.0

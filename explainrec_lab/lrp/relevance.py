@@ -21,7 +21,7 @@ from explainrec_lab.lrp.rules import Epsilon, Rule, amount, wide
 Output = int | Tensor | Callable[[Any], Tensor] | None
 # In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
 UNITS = 1024.0
-CHECKPOINTS = "a checkpoint runs its part again, unseen; turn checkpointing off, as in training"
+CHECKPOINTS = "a checkpoint runs its part again, unseen; turn checkpointing off to explain it"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def relevance(
         answer = found[0] if isinstance(inputs, Tensor) else tuple(found)
         return (answer, _ledger(trace, values, found)) if ledger else answer
     finally:
-        trace.close()
+        vars(trace).clear()  # marks point there, and a program may keep what it computed
 
 
 def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
@@ -164,13 +164,9 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
 def _ledger(trace: Trace, values: Tensor, found: Sequence[Tensor | None]) -> Ledger:
     """Where the output went: into the inputs, and what kept them from getting all of it."""
     accounts = {name: float(amount) for name, amount in trace.accounts.items()}
-    return Ledger(
-        output=float(values.detach().double().sum()),
-        inputs=sum(float(r.double().sum()) for r in found if r is not None),
-        biases=accounts.pop("biases", 0.0),
-        epsilon=accounts.pop("epsilon", 0.0),
-        sinks=accounts,
-    )
+    biases, epsilon = (accounts.pop(name, 0.0) for name in ("biases", "epsilon"))
+    inputs = sum(float(r.double().sum()) for r in found if r is not None)
+    return Ledger(float(values.detach().double().sum()), inputs, biases, epsilon, accounts)
 
 
 def select(out: Any, output: Output) -> Tensor:

@@ -56,17 +56,11 @@ class Layer:
     groups: int = 1
     names: Callable[[], Sequence[str]] | None = None
 
-    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The operation with another input, weight or bias."""
-        return self.apply(x, weight, bias)
-
     def steeper(self, slope: Tensor) -> Layer:
         """With each output's weights times a number; not its bias."""
         groups = self.weight.unflatten(0, (self.groups, -1))  # [group, ...], outputs at `out` + 1
-        shape = [
-            self.groups,
-            *(-1 if place == self.out else 1 for place in range(groups.dim() - 1)),
-        ]
+        shape = [self.groups] + [1] * self.weight.dim()
+        shape[(self.out or 0) + 1] = -1
         return replace(self, weight=(groups * slope.view(shape)).flatten(0, 1))
 
     def to(self, dtype: torch.dtype) -> Layer:
@@ -190,7 +184,7 @@ class WSquare(Rule):
         return (torch.ones_like(x),)
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        return [(layer(inputs[0], layer.weight.square()), z, None)]
+        return [(layer.apply(inputs[0], layer.weight.square()), z, None)]
 
 
 @dataclass(frozen=True)
@@ -216,7 +210,7 @@ class ZBox(Rule):
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
         above, below = inputs  # c' = (x - low) w⁺ + (x - high) w⁻
         up, down = (_one_sign(layer.weight, positive) for positive in (True, False))
-        return [(layer(above, up) + layer(below, down), z, None)]
+        return [(layer.apply(above, up) + layer.apply(below, down), z, None)]
 
 
 def _one_sign(values: Tensor, positive: bool) -> Tensor:
@@ -232,9 +226,9 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive
     bias = None if layer.bias is None else modified(layer.bias, positive)
     weight = modified(layer.weight, positive)
     if not x.min() < 0:
-        return layer(x, weight, bias), part, bias
-    above = layer(x.clamp(min=0), weight, bias)
-    below = layer(x.clamp(max=0), modified(layer.weight, not positive))
+        return layer.apply(x, weight, bias), part, bias
+    above = layer.apply(x.clamp(min=0), weight, bias)
+    below = layer.apply(x.clamp(max=0), modified(layer.weight, not positive))
     return above + below, part, bias
 
 
@@ -244,9 +238,7 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Modified, positive
 Book = Callable[[str, Tensor], None]
 
 
-def propagate(
-    rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: Book | None
-) -> Tensor:
+def propagate(rule: Rule, layer: Layer, x: Tensor, z: Tensor, g: Tensor, book: Any) -> Tensor:
     """One layer's step backwards, for all rules but `Epsilon`.
 
     Args:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import check_least
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
@@ -34,10 +35,7 @@ class RecoNet(nn.Module):
         self, space: FeatureSpace, d: int = 64, hidden: int | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        if d < 1:
-            raise ValueError(f"d: {d} must be at least 1")
-        if hidden is not None and hidden < 1:
-            raise ValueError(f"hidden: {hidden} must be at least 1; None is the model without it")
+        check_least(d=d, hidden=1 if hidden is None else hidden)
         generator = torch.Generator().manual_seed(seed)
         self.space = space
         Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)

@@ -47,9 +47,6 @@ FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
     "a quarter of the mass": regions.mass_frame,
 }
 
-# The one frame of the whole garment.
-GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
-
 # How far from the part the brightest pixel may lie, as a share of the picture's side.
 TOLERANCE = 1 / 16
 
@@ -60,8 +57,7 @@ GRIDS = (4, 8, 16)
 def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
     """IoU: the area that two boxes share over the area that they cover."""
     start = torch.maximum(boxes[..., :2], others[..., :2])
-    stop = torch.minimum(boxes[..., 2:], others[..., 2:])
-    shared = (stop - start).clamp(min=0).prod(dim=-1)
+    shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - start).clamp(min=0).prod(dim=-1)
     area = [(each[..., 2:] - each[..., :2]).prod(dim=-1) for each in (boxes, others)]
     return shared / (area[0] + area[1] - shared)
 
@@ -109,7 +105,7 @@ def _scored(
     if references:
         garment = localisation.reference_maps(dataset, items)["silhouette"] > 0
         drawn += [(f"best on {n} x {n}", _best_map(true, n), FRAMES) for n in GRIDS]
-        drawn += [("whole garment", torch.from_numpy(garment)[row], GARMENT)]
+        drawn += [("whole garment", torch.from_numpy(garment)[row], {"its box": boxes_of})]
     for name, found, frames in drawn:
         reach = TOLERANCE * true.shape[-1]
         pointing = localisation.pointing_game(found.float(), true, tolerance=reach)

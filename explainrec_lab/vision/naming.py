@@ -28,7 +28,7 @@ from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import History, Optimisation, Tensors, fast_half, fit, timed
+from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -199,17 +199,11 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
 
 
 @dataclass(frozen=True)
-class Labelled(Tensors):
+class _Labelled(Batch):
     """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
 
     pictures: Tensor
     labels: Int[Tensor, "item question"]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def part(self, index: int, count: int) -> Labelled:
-        return Labelled(self.pictures[index::count], self.labels[index::count])
 
 
 def naming_losses(
@@ -284,17 +278,17 @@ def train(
     labels = _labels_of(catalogue, naming.questions)
     images = present("pictures of the catalogue", catalogue.images)[:]
 
-    def batches(epoch: int) -> Iterator[Labelled]:
+    def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""
         rng = np.random.default_rng([seed, 3, epoch])
         order = rng.permutation(len(labels))
         for ids in np.array_split(order, max(1, len(order) // settings.batch_size)):
             pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
-            yield Labelled(pictures, torch.from_numpy(labels[ids]))
+            yield _Labelled(pictures, torch.from_numpy(labels[ids]))
 
     counting = _class_weights(labels, naming.n_classes) if balanced else None
 
-    def losses(lesson: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+    def losses(lesson: nn.Module, batch: _Labelled) -> Float[Tensor, " item"]:
         return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)

@@ -298,7 +298,7 @@ def test_both_losses_comparison_by_comparison(seed: int) -> None:
     y = torch.randn(events.matrix.shape, generator=torch.Generator().manual_seed(seed))
     (draws,) = _Comparisons(events.matrix, negatives=4, batch_size=100, seed=seed)(epoch=0)
     softmax = _against_all_draws(Table(y), draws)
-    hinge = _weighted_hinge(0.5)(Table(y), draws)
+    hinge = _weighted_hinge(Table(y), draws, margin=0.5)
     for n in range(len(draws)):
         user, item = int(draws.users[draws.rows[n]]), int(draws.items[n])
         bought = set(events.history(user).tolist())

@@ -101,12 +101,10 @@ class Watch(TorchFunctionMode):
             raise call.refuse("it runs in no_grad or in a custom autograd function")
         signals = t.signals_of(self.trace, call)
         marks: list[Any] = [self.trace.mark_of(tensor) for tensor in signals]
-        gates = {mark.gate for mark in marks}
-        call.about = {
-            "depth": max(mark.depth for mark in marks),
-            "gate": gates.pop() if len(gates) == 1 else "",
-            "of": frozenset.intersection(*(mark.of | {mark.token} for mark in marks)),
-        }
+        gate, *others = {mark.gate for mark in marks}
+        of = frozenset.intersection(*(mark.of | {mark.token} for mark in marks))
+        depth = max(mark.depth for mark in marks)
+        call.about = {"depth": depth, "gate": "" if others else gate, "of": of}
         if len({mark.token for mark in marks}) == 1:
             call.alone = signals[0].numel(), {"token": marks[0].token, "of": marks[0].of}
         for found in (mark.sum for mark in marks if mark.sum):

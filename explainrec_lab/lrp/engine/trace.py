@@ -110,17 +110,15 @@ class Trace:
         composite: the rule of each layer.
         split: how a `head.difference` is divided, one of `head.SPLITS`.
         model: whose parameters and modules have names.
-        keep_books: whether to book what is absorbed.
+        books: whether to book what is absorbed.
     """
 
-    def __init__(
-        self, composite: Composite, split: str, model: nn.Module, keep_books: bool
-    ) -> None:
+    def __init__(self, composite: Composite, split: str, model: nn.Module, books: bool) -> None:
         self.composite, self.split, self.model = composite, split, model
         self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.parts: dict[int, tuple[str, Tensor]] = {}
         self.accounts: dict[str, Tensor] = {}
-        self.book = self._book if keep_books else None
+        self.book = self._book if books else None
         self.roots: list[Root] = []
         self.sums: list[Sum] = []
         self.watch: Any = None  # meets the calls of a treatment that writes an operation out
@@ -128,10 +126,6 @@ class Trace:
     def _book(self, account: str, amount: Tensor) -> None:
         """Add to an account; stays on the device until the end."""
         self.accounts[account] = self.accounts.get(account, 0) + amount.detach().double()
-
-    def close(self) -> None:
-        """Let go of all tensors: marks point here, and a program may keep what it computed."""
-        vars(self).clear()
 
     # --- roots and marks -------------------------------------------------------------------------
 

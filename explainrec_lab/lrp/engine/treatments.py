@@ -49,14 +49,12 @@ def _with_constants(trace: Trace, call: Call) -> Call:
     for tensor in list(call.tensors()):
         if not trace.carries(tensor):
             call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
-    at: list[Any] = [(call.args, place) for place in range(len(call.args))]
-    at += [(call.kwargs, name) for name in ("input", "other", "value") if name in call.kwargs]
-    if call.name == "setitem":
-        at = [(call.args, 2)]
-    elif not isinstance(call.first, Tensor):
-        at = []  # of a list of tensors
-    for arguments, place in at:
-        if type(value := arguments[place]) in (int, float):
+    if not isinstance(call.first, Tensor):
+        return call  # of a list of tensors
+    given: list[Any] = [(call.args, place, value) for place, value in enumerate(call.args)]
+    given += [(call.kwargs, name, call.kwargs.get(name)) for name in ("input", "other", "value")]
+    for arguments, place, value in given[2:] if call.name == "setitem" else given:
+        if type(value) in (int, float):
             arguments[place] = trace.constant(torch.tensor(value, dtype=dtype))
     return call
 
@@ -188,7 +186,7 @@ def product(trace: Trace, call: Call) -> Tensor:
     x, weight = sorted(factors, key=lambda t: t is not signals[0])
     layer = _layer_of(trace, call, x, weight, given)
     layer.bias = bias
-    return trace.weighted_sum(layer, lambda: layer(x, layer.weight, bias), x)
+    return trace.weighted_sum(layer, lambda: layer.apply(x, layer.weight, bias), x)
 
 
 OUTPUTS_AT = {"linear": 0, "conv": 0, "conv_transpose": 1, "matmul": 1, "mm": 1, "addmm": 1}
@@ -197,7 +195,7 @@ OUTPUTS_AT = {"linear": 0, "conv": 0, "conv_transpose": 1, "matmul": 1, "mm": 1,
 def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -> Layer:
     """One signal times one constant, but for the bias."""
 
-    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None) -> Tensor:
+    def apply(x_: Tensor, weight_: Tensor, bias: Tensor | None = None) -> Tensor:
         other = call.with_(x, x_).with_(weight, weight_)
         if given is not None:
             zeros = torch.zeros_like(given, dtype=x_.dtype)

@@ -3,6 +3,8 @@
 Source: RecoNet, §4.1. `Q` holds one latent vector a *row*, the paper's one a column.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -57,9 +59,8 @@ class RecoNet(nn.Module):
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
         sets = profiles.to(self.W.device)
-        return F.embedding_bag(
-            sets.ids, self.Q, sets.offsets, mode="mean", include_last_offset=True
-        )
+        how: Any = {"mode": "mean", "include_last_offset": True}
+        return F.embedding_bag(sets.ids, self.Q, sets.offsets, **how)
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """y, the activation of every item, before the softmax."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import regions
 from explainrec_lab.saers.attributes import Seen, look
@@ -85,10 +85,8 @@ def table(
         ValueError: a data set without masks, or an unknown item.
     """
     parts = np.array_split(items, max(1, -(-len(items) // BATCH)))
-    tables = [
-        scores for some in parts for scores in _scored(network, dataset, some, maps, references)
-    ]
-    return pd.concat(tables, ignore_index=True)
+    found = (_scored(network, dataset, some, maps, references) for some in parts)
+    return pd.concat([scores for each in found for scores in each], ignore_index=True)
 
 
 def _scored(
@@ -97,13 +95,11 @@ def _scored(
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue
     masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
-    assert catalogue.images is not None and catalogue.schema is not None
-    assert catalogue.attributes is not None
     there = masks.any(dim=-1).any(dim=-1)
-    seen, true = look(network, catalogue.images[items], there), masks[there]
+    seen, true = look(network, present("pictures", catalogue.images)[items], there), masks[there]
     row, column = np.nonzero(there.numpy())
-    right = seen.predicted.cpu().numpy() == catalogue.attributes[items]
-    names = np.array(catalogue.schema.attributes)
+    right = seen.predicted.cpu().numpy() == present("attributes", catalogue.attributes)[items]
+    names = np.array(present("schema", catalogue.schema).attributes)
     base = {"item": items[row], "attribute": names[column], "right": right[row, column]}
     drawn = [(name, draw(seen).cpu(), FRAMES) for name, draw in maps.items()]
     if references:

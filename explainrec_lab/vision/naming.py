@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
@@ -69,6 +69,10 @@ class Question:
         return len(self.classes) + self.optional
 
 
+Questions = Sequence[Question]
+Classes = Float[Tensor, "item class"]
+
+
 def questions_of(schema: Schema) -> tuple[Question, ...]:
     """One question an attribute."""
     return tuple(Question(name, tuple(found)) for name, found in schema.classes.items())
@@ -101,7 +105,7 @@ class Naming(nn.Module):
     def __init__(
         self,
         network: Backbone,
-        questions: Sequence[Question] = QUESTIONS,
+        questions: Questions = QUESTIONS,
         head: str = "hidden",
         hidden: int = 128,
     ) -> None:
@@ -124,9 +128,7 @@ class Naming(nn.Module):
         """Scores of all answers to each question, 'does not apply' being the last."""
         return self.head(maps).split([each.size for each in self.questions], dim=1)
 
-    def answers(
-        self, maps: Maps
-    ) -> tuple[Float[Tensor, "item class"], Float[Tensor, "item question"]]:
+    def answers(self, maps: Maps) -> tuple[Classes, Float[Tensor, "item question"]]:
         """Scores of all classes, one question after the other, and of 'it applies'.
 
         The score of a class says how far it stands above the mean of the question's classes: why
@@ -139,7 +141,7 @@ class Naming(nn.Module):
             applies.append(best - (own[:, count] if own.shape[1] > count else best - 1))
         return self._classes(scores), torch.stack(applies, dim=1)
 
-    def classes(self, maps: Maps) -> Float[Tensor, "item class"]:
+    def classes(self, maps: Maps) -> Classes:
         """Scores of all classes, one question after the other, above each question's mean."""
         return self._classes(self.scores(maps))
 
@@ -147,11 +149,11 @@ class Naming(nn.Module):
         own = zip(scores, self.n_classes, strict=True)
         return torch.cat([above_mean(each, n)[:, :n] for each, n in own], dim=1)
 
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item class"]:
+    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Classes:
         """The scores of `classes`."""
         return self.classes(self.maps(images))
 
-    def predicted(self, classes: Float[Tensor, "item class"]) -> Int[Tensor, "item question"]:
+    def predicted(self, classes: Classes) -> Int[Tensor, "item question"]:
         """The most likely class of each question, whether it applies or not."""
         own = classes.split(self.n_classes, dim=1)
         return torch.stack([each.argmax(dim=1) for each in own], dim=1)
@@ -207,7 +209,7 @@ class _Labelled(Batch):
 def naming_losses(
     scores: Sequence[Float[Tensor, "item answer"]],
     labels: Int[Tensor, "item question"],
-    questions: Sequence[Question],
+    questions: Questions,
     weights: Sequence[Float[Tensor, " class"]] | None = None,
 ) -> Float[Tensor, " item"]:
     """-log p of the true answers, summed over questions; rare questions weigh as much as common.
@@ -273,9 +275,8 @@ def train(
     Raises:
         ValueError: a catalogue without pictures or labels, or with labels of other questions.
     """
-    if catalogue.images is None or catalogue.attributes is None:
-        raise ValueError("catalogue: needs pictures and attribute labels to learn from")
-    images, labels = catalogue.images[:], _labels_of(catalogue, naming.questions)
+    labels = _labels_of(catalogue, naming.questions)
+    images = present("pictures of the catalogue", catalogue.images)[:]
 
     def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""
@@ -296,15 +297,13 @@ def train(
     return history
 
 
-def _labels_of(
-    catalogue: Catalogue, questions: Sequence[Question]
-) -> Int[ndarray, "item question"]:
+def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item question"]:
     """The answers for every item: its attributes, then category and colour family if asked for.
 
     Raises:
         ValueError: attributes of another number than questions.
     """
-    labels = np.asarray(catalogue.attributes)
+    labels = present("attributes of the catalogue", catalogue.attributes)
     if len(questions) == len(QUESTIONS) and labels.shape[1] == len(SCHEMA.attributes):
         facts = ItemFacts.of(catalogue.items, labels)
         labels = np.column_stack([labels, facts.category, facts.colour_family])
@@ -322,9 +321,7 @@ def labelled_shop(settings: Network, seed: int = 0) -> Catalogue:
     return data.load("boutique", **asked).catalogue
 
 
-def untrained(
-    settings: Network, seed: int = 0, questions: Sequence[Question] = QUESTIONS
-) -> Naming:
+def untrained(settings: Network, seed: int = 0, questions: Questions = QUESTIONS) -> Naming:
     """The network of the settings with random weights, or ImageNet's if they ask for them."""
     grid = settings.size // settings.stride
     how: dict[str, Any] = {"stride": settings.stride, "norm": settings.norm, "seed": seed}
@@ -345,8 +342,7 @@ def trained(settings: Network, seed: int = 0) -> Naming:
 
     def learn() -> float:
         shop = labelled_shop(settings, seed)
-        assert shop.images is not None
-        shop.images[:]  # drawing is not training
+        present("pictures", shop.images)[:]  # drawing is not training
         return timed(lambda: train(naming, shop, settings, seed))[1]
 
     chosen = recipe(settings, seed, naming.network.origin)

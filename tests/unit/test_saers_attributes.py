@@ -179,7 +179,7 @@ def test_an_empty_box_or_one_outside_is_named(box: tuple[int, ...]) -> None:
 def test_a_catalogue_without_labels_cannot_teach() -> None:
     catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
     blind = replace(catalogue, attributes=None, schema=None)
-    with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
+    with pytest.raises(ValueError, match="of the catalogue: not known here"):
         vision.naming.train(vision.naming.untrained(SMALL.network), blind, SMALL.network)
 
 

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
@@ -123,12 +123,17 @@ def take_place(new: Path, final: Path) -> None:
 
 def copy_sources(tree: Path) -> None:
     """Copy the book, and the code that its pages include, into `tree`."""
-    for name in INCLUDED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, tree / name, ignore=CLUTTER)
-        elif source.exists():
-            shutil.copy2(source, tree / name)
+    copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
+
+
+def copy(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copy these files and folders of one folder to another, without clutter."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=CLUTTER, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source / name, target / name)
 
 
 def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:

@@ -138,25 +138,19 @@ class Draws(Batch):
         return y[self.rows, self.items], drawn
 
 
-@dataclass(frozen=True)
-class _Comparisons:
-    """Epoch -> batches of users in random order; every pair gets `negatives` items of its own."""
-
-    matrix: sparse.csr_array
-    negatives: int
-    batch_size: int
-    seed: int = 0
-
-    def __call__(self, epoch: int) -> Iterator[Draws]:
-        rng = np.random.default_rng([self.seed, epoch])
-        users = rng.permutation(np.flatnonzero(np.diff(self.matrix.indptr)))
-        for start in range(0, len(users), self.batch_size):
-            some = users[start : start + self.batch_size]
-            taken = self.matrix[some].toarray() > 0
-            rows, items = taken.nonzero()
-            drawn = rng.integers(taken.shape[1], size=(len(rows), self.negatives))
-            arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
-            yield Draws(*(torch.from_numpy(array) for array in arrays))
+def _comparisons(
+    matrix: sparse.csr_array, negatives: int, batch_size: int, seed: int, epoch: int
+) -> Iterator[Draws]:
+    """Batches of users in random order; every pair gets `negatives` items of its own."""
+    rng = np.random.default_rng([seed, epoch])
+    users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
+    for start in range(0, len(users), batch_size):
+        some = users[start : start + batch_size]
+        taken = matrix[some].toarray() > 0
+        rows, items = taken.nonzero()
+        drawn = rng.integers(taken.shape[1], size=(len(rows), negatives))
+        arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
+        yield Draws(*(torch.from_numpy(array) for array in arrays))
 
 
 def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
@@ -209,7 +203,7 @@ class _Sampled(Hyperparameters):
         """`seed` is that of the first vectors and of the draws."""
         kind, losses, weight_decay = self._parts()
         model = kind(train, self.d, seed)
-        examples = _Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        examples = partial(_comparisons, train.matrix, self.negatives, self.batch_size, seed)
         fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
         with torch.no_grad():
             return model(EVERYTHING)

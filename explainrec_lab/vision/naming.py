@@ -71,6 +71,7 @@ class Question:
 
 Questions = Sequence[Question]
 Classes = Float[Tensor, "item class"]
+Answers = Float[Tensor, "item answer"]
 
 
 def questions_of(schema: Schema) -> tuple[Question, ...]:
@@ -124,7 +125,7 @@ class Naming(nn.Module):
         """F, the last feature map."""
         return self.network.maps(images)
 
-    def scores(self, maps: Maps) -> tuple[Float[Tensor, "item answer"], ...]:
+    def scores(self, maps: Maps) -> tuple[Answers, ...]:
         """Scores of all answers to each question, 'does not apply' being the last."""
         return self.head(maps).split([each.size for each in self.questions], dim=1)
 
@@ -145,7 +146,7 @@ class Naming(nn.Module):
         """Scores of all classes, one question after the other, above each question's mean."""
         return self._classes(self.scores(maps))
 
-    def _classes(self, scores: Sequence[Float[Tensor, "item answer"]]) -> Tensor:
+    def _classes(self, scores: Sequence[Answers]) -> Tensor:
         own = zip(scores, self.n_classes, strict=True)
         return torch.cat([above_mean(each, n)[:, :n] for each, n in own], dim=1)
 
@@ -174,7 +175,7 @@ class Naming(nn.Module):
         return codes + (limits.cumsum(0) - limits)
 
 
-def above_mean(scores: Float[Tensor, "item answer"], classes: int) -> Float[Tensor, "item answer"]:
+def above_mean(scores: Answers, classes: int) -> Answers:
     """How far the score of each answer to a question stands above the mean of its classes."""
     return scores - scores[:, :classes].mean(dim=1, keepdim=True)
 
@@ -207,7 +208,7 @@ class _Labelled(Batch):
 
 
 def naming_losses(
-    scores: Sequence[Float[Tensor, "item answer"]],
+    scores: Sequence[Answers],
     labels: Int[Tensor, "item question"],
     questions: Questions,
     weights: Sequence[Float[Tensor, " class"]] | None = None,
@@ -256,9 +257,7 @@ class _Lesson(nn.Module):
         super().__init__()
         self.naming = naming
 
-    def forward(
-        self, pictures: UInt8[Tensor, "item 3 h w"]
-    ) -> tuple[Float[Tensor, "item answer"], ...]:
+    def forward(self, pictures: UInt8[Tensor, "item 3 h w"]) -> tuple[Answers, ...]:
         with fast_half(pictures.device):
             scores = self.naming.scores(self.naming.maps(pixels(pictures)))
         return tuple(each.float() for each in scores)

@@ -89,7 +89,7 @@ def fit(
     fabric: Fabric | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
 ) -> History:
-    """Train `model` in place.
+    """Train `model` in place; it ends on the CPU, in eval mode.
 
     Args:
         batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
@@ -117,6 +117,7 @@ def fit(
         model.eval()
         if after_epoch is not None:
             history.notes.append(after_epoch(epoch, model))
+    model.cpu()
     return history
 
 

@@ -47,9 +47,7 @@ def train(
         after_epoch: see `training.fit`.
     """
     further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
-    history = training.fit(model, examples, cross_entropy, settings.optimisation(), **further)
-    model.cpu()
-    return history
+    return training.fit(model, examples, cross_entropy, settings.optimisation(), **further)
 
 
 def trained(

@@ -145,9 +145,7 @@ def train(
     optimisation = Optimisation(settings.epochs, settings.learning_rate, **own)
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
-    history = fit(model, batches, losses, optimisation, fabric=fabric())
-    model.cpu()
-    return history
+    return fit(model, batches, losses, optimisation, fabric=fabric())
 
 
 @torch.no_grad()

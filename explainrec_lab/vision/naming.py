@@ -291,9 +291,7 @@ def train(
         return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
-    history = fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
-    naming.cpu().eval()
-    return history
+    return fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
 
 
 def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item question"]:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import cast
 
 import torch
-from captum.attr import LRP
+from captum.attr import LRP, InputXGradient
 from measure import Action, in_turns, say
 from torch import Tensor, nn
 from torchvision import models
@@ -31,12 +31,6 @@ from explainrec_lab.vision.homogeneous import default_rule, folded
 LOW, HIGH = -2.5, 2.5
 BATCHES = (1, 4, 16)
 ROUNDS = 5
-
-
-def gradient_times_input(model: nn.Module, x: Tensor) -> Tensor:
-    leaf = x.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
-    return leaf.detach() * gradient
 
 
 def by_zennit(composite: Composite, model: nn.Module, x: Tensor) -> Tensor:
@@ -54,7 +48,7 @@ CP = lrp.Composite(rest=EPSILON, attention="CP-LRP")
 BASE = "gradient x input"
 Methods = dict[str, Callable[[nn.Module, Tensor], object]]
 METHODS: Methods = {
-    BASE: gradient_times_input,
+    BASE: lambda model, x: InputXGradient(model).attribute(x.clone(), target=0),
     "epsilon": lambda model, x: lrp.relevance(model, x, 0, EPSILON),
     "epsilon, ledger": lambda model, x: lrp.relevance(model, x, 0, EPSILON, ledger=True),
     "epsilon-gamma-box": lambda model, x: lrp.relevance(model, x, 0, BOX),

@@ -15,6 +15,7 @@ import torch
 from experiments import weights
 from experiments.record import Result, record
 from explainrec_lab import data
+from explainrec_lab.data.contracts import check_least
 from explainrec_lab.data.store import FOLDER
 
 # Module -> its experiments.
@@ -64,9 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> None:
-    for option in ("seeds", "threads"):
-        if getattr(asked, option) < 1:
-            raise ValueError(f"--{option}: {getattr(asked, option)}; must be at least 1")
+    check_least(**{"--seeds": asked.seeds, "--threads": asked.threads})
     if asked.name in COMMANDS:
         return COMMANDS[asked.name]()
     torch.set_num_threads(asked.threads)

@@ -71,8 +71,8 @@ def tabular(
         random_state=0,
     )
     row, ask = np.ones(n) if row is None else row, partial(_scored, black_box)
-    found = explainer.explain_instance(row, ask, num_features=n)  # on 5,000 samples, as it likes
-    return _in_order(found.as_map()[1])
+    # on 5,000 samples, as it likes
+    return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])
 
 
 def text(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:

@@ -13,9 +13,10 @@ from torch import Tensor
 from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines, data, reconet, training
 from explainrec_lab.evaluate.ranking import mean_recall
+from explainrec_lab.reconet.data import Examples
 from explainrec_lab.training import Optimisation
 
-Batches = Callable[[int], Iterable[reconet.Examples]]
+Batches = Callable[[int], Iterable[Examples]]
 
 
 @dataclass(frozen=True)

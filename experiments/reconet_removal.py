@@ -167,7 +167,7 @@ def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> 
     black_box = removal.score_of_masks(model, one, item)
     of_p = removal.score_of_masks(model, one, item, probability=True)
     row = {"method": "RecoNet", "measure": "CPU seconds"}
-    yield row | {"value": _mean_seconds(lambda: _recommended_and_explained(model, one))}
+    yield row | {"value": _mean_seconds(partial(answer, model, one))}
     alone = _mean_seconds(lambda: reconet.explain(model, one, item))
     yield row | {"variant": "explanation alone", "value": alone}
     explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
@@ -189,12 +189,10 @@ def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> 
 def _lime_on_the_whole_row(model: RecoNet, one: Sets, item: int, everybody: Sets) -> Tensor:
     """lime tabular as it is used out of the box: the user's row of the whole matrix I."""
     m = model.space.m
-    table = np.zeros((len(everybody), m))
-    table[everybody.owners, everybody.ids] = 1
-    row = np.zeros(m)
-    row[one.ids] = 1
+    some = everybody.of_users(np.arange(0, len(everybody), 10))
+    row, table = ((sets.shares(m) > 0).double().numpy() for sets in (one, some))
     black_box = removal.score_of_masks(model, Sets.of(range(m)), item)
-    return limes.tabular(black_box, m, row=row, table=table[::10])[one.ids]
+    return limes.tabular(black_box, m, row=row[0], table=table)[one.ids]
 
 
 def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:
@@ -209,7 +207,8 @@ def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator
             yield {"measure": "change", "k": k, "value": change}
 
 
-def _recommended_and_explained(model: RecoNet, one: Sets) -> None:
+def answer(model: RecoNet, one: Sets) -> None:
+    """All items scored, the best new one taken and explained, as a reader calls it."""
     (item,) = reconet.recommend(model, one, k=1)[0].tolist()
     reconet.explain(model, one, item)
 

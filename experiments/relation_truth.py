@@ -189,9 +189,8 @@ def _targets(found: Tested, dataset: Dataset) -> dict[str, Tensor]:
         (f"{first}, of the logit", CHOSEN[first], found.model),
         *((name, each, found.close) for name, each in CHOSEN.items()),
     ]
-    maps = {
-        name: truth_table.explained(each, of, dataset, found.right)[1] for name, each, of in asked
-    }
+    drawn = truth_table.explained
+    maps = {name: drawn(each, of, dataset, found.right)[1] for name, each, of in asked}
     shape = localisation.reference_maps(dataset, found.right.target)["silhouette"]
     maps["silhouette"] = torch.from_numpy(shape).float()
     return maps

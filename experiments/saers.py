@@ -18,6 +18,7 @@ from explainrec_lab.data.contracts import Interactions, present
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
+from explainrec_lab.saers.model import SAERS
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.vision.backbone import Backbone, backbone
 
@@ -236,7 +237,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
             for name in EXPLAINED:
                 usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
                 model, columns = trained(name, shop, CPU.d, seed, **longer(usual, purchases))
-                assert isinstance(model, saers.SAERS)
+                assert isinstance(model, SAERS)
                 found = [*aucs_of(model, drawn), *rates_of(model, shop)]
                 found += health_of(model, shop.parts.test)
                 yield from results(found, data="boutique", purchases=purchases, **columns)
@@ -245,7 +246,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
             yield from results(rates, data="boutique", purchases=purchases, seed=seed)
 
 
-def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
+def rates_of(model: SAERS, shop: Shop) -> Iterator[Columns]:
     """How often each way names the true reason."""
     ways = ("attention",) if model.fusion == "attention" else ()
     for how in (*ways, "contribution", "swap"):
@@ -255,7 +256,7 @@ def rates_of(model: saers.SAERS, shop: Shop) -> Iterator[Columns]:
 
 def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
     """Whether a model's attention lives; nothing of a model without one."""
-    if isinstance(model, saers.SAERS) and model.fusion == "attention":
+    if isinstance(model, SAERS) and model.fusion == "attention":
         yield from rows_by("measure", saers.health(model, events))
 
 

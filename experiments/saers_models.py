@@ -25,7 +25,7 @@ from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
-from explainrec_lab.saers.regions import standardised
+from explainrec_lab.saers.regions import Extracted, standardised
 from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
@@ -57,7 +57,7 @@ class Shop:
 
     dataset: Dataset
     parts: data.Split
-    found: saers.Extracted
+    found: Extracted
 
     @property
     def n_users(self) -> int:

@@ -72,10 +72,7 @@ def relation_scores(model: RelationModel, shop: Dataset, split: Split) -> dict[s
 
 
 # Name of the file -> what writes the network that pages use.
-NETWORKS: dict[str, Callable[[], None]] = {
-    naming.NAME: attribute_network,
-    "relation": relation_network,
-}
+NETWORKS = {naming.NAME: attribute_network, "relation": relation_network}
 
 
 def write() -> None:

@@ -124,7 +124,7 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Saers:
+class Saers(Boutique):
     """Chapter 3: its shop, the network that sees attributes, and the model of preferences.
 
     Attributes:
@@ -133,10 +133,6 @@ class Saers:
         network: what sees the attributes.
     """
 
-    name: str
-    items: int
-    shoppers: int
-    size: int
     d: int
     network: Network = Network()
 

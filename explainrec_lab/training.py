@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -23,16 +23,6 @@ from explainrec_lab.data.contracts import check_least, require
 from explainrec_lab.data.store import kept
 
 
-class Batch(Protocol):
-    """A batch that knows how many losses it has and can be dealt out to processes."""
-
-    def __len__(self) -> int: ...
-
-    def part(self, index: int, count: int) -> Any:
-        """The share of process `index` of `count`; the shares together are the batch."""
-        ...
-
-
 @dataclass(frozen=True)
 class Tensors:
     """Tensors, or dataclasses like this one, that move to a device as one."""
@@ -40,6 +30,18 @@ class Tensors:
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
         return type(self)(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+
+class Batch(Tensors):
+    """Tensors that a step learns from, and that processes share; the last has a row a loss."""
+
+    def __len__(self) -> int:
+        """Number of losses."""
+        return len(getattr(self, fields(self)[-1].name))
+
+    def part(self, index: int, count: int) -> Self:
+        """The share of process `index` of `count`; the shares together are the batch."""
+        return type(self)(*(each[index::count] for each in vars(self).values()))
 
 
 if TYPE_CHECKING:  # importing Fabric takes seconds, which only training should cost
@@ -87,7 +89,7 @@ def fit(
     fabric: Fabric | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
 ) -> History:
-    """Train `model` in place.
+    """Train `model` in place; it ends on the CPU, in eval mode.
 
     Args:
         batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
@@ -115,6 +117,7 @@ def fit(
         model.eval()
         if after_epoch is not None:
             history.notes.append(after_epoch(epoch, model))
+    model.cpu()
     return history
 
 

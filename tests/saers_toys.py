@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from explainrec_lab.data import Schema
-from explainrec_lab.saers import SAERS, Extracted, LinearFeature
+from explainrec_lab.saers.model import SAERS, LinearFeature
+from explainrec_lab.saers.regions import Extracted
 
 N_USERS, N_ITEMS, A, M, D = 6, 11, 5, 4, 3
 WITHOUT = 7

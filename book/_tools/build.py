@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
@@ -123,12 +123,17 @@ def take_place(new: Path, final: Path) -> None:
 
 def copy_sources(tree: Path) -> None:
     """Copy the book, and the code that its pages include, into `tree`."""
-    for name in INCLUDED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, tree / name, ignore=CLUTTER)
-        elif source.exists():
-            shutil.copy2(source, tree / name)
+    copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
+
+
+def copy(names: Iterable[str], source: Path, target: Path) -> None:
+    """Copy these files and folders of one folder to another, without clutter."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=CLUTTER, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source / name, target / name)
 
 
 def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
@@ -152,10 +157,9 @@ def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
 
 def seconds_of(notebook: Path) -> float:
     """Wall time from the first cell's start to the last cell's end, as Jupyter recorded it."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     stamps = [
         datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-        for cell in cells
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         for stamp in cell.get("metadata", {}).get("execution", {}).values()
     ]
     return round((max(stamps) - min(stamps)).total_seconds(), 1) if stamps else 0.0

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -28,21 +29,13 @@ SETUP = """\
 
 def repository_url() -> str:
     """`https://github.com/owner/repository`; a fork's page so leads to the fork."""
-    found = GITHUB.search(origin())
-    if found:
-        return f"https://github.com/{found[1]}"
+    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+    with suppress(OSError):  # no git
+        origin = subprocess.run(command, capture_output=True, check=False).stdout
+        if found := GITHUB.search(origin.decode("utf-8", "replace")):
+            return f"https://github.com/{found[1]}"
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
     return str(yaml.safe_load(config)["repository"]["url"])
-
-
-def origin() -> str:
-    """Address of the git remote `origin`; empty without git or without a remote."""
-    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
-    try:
-        found = subprocess.run(command, capture_output=True, check=False).stdout
-    except OSError:  # no git
-        return ""
-    return found.decode("utf-8", "replace")
 
 
 def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@
 """
 
 import re
-import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from build import SETTINGS, executed
+from build import SETTINGS, copy, executed
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
 
@@ -61,8 +60,7 @@ def written(equation: Equation, root: Path) -> str:
 
 def hardware(time: dict[str, Any]) -> str:
     """Hardware class in words: never a machine's name."""
-    cores = f"{time['cores']} core" + "s" * (time["cores"] > 1)
-    return cores + " and a GPU" * time["gpu"]
+    return f"{time['cores']} core" + "s" * (time["cores"] > 1) + " and a GPU" * time["gpu"]
 
 
 def duration(seconds: float) -> str:
@@ -107,14 +105,7 @@ def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Copy the few files of MathJax that a page can ask for."""
     folder = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
-    target = Path(app.outdir) / "_static" / "mathjax"
-    for name in () if error else MATHJAX_FILES:
-        source = folder / name
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target / name, dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, target / name)
+    copy(() if error else MATHJAX_FILES, folder, Path(app.outdir) / "_static" / "mathjax")
 
 
 def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:

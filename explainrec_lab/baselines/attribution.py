@@ -99,14 +99,12 @@ def random_map(model: Model | None, inputs: Inputs, output: Output = None) -> Re
     return _like(inputs, [torch.randn(x.shape, generator=source).to(x) for x in floats])
 
 
-def _attributed(
-    name: str, model: Model, inputs: Inputs, output: Output, **options: Any
-) -> Relevance:
+def _attributed(name: str, model: Model, inputs: Inputs, output: Output, **how: Any) -> Relevance:
     """One of captum's, which take a second to import: only their use should cost it."""
     from captum import attr
 
     floats, value = _explained(model, inputs, output)
-    return _like(inputs, getattr(attr, name)(value).attribute(floats, **options))
+    return _like(inputs, getattr(attr, name)(value).attribute(floats, **how))
 
 
 def _explained(

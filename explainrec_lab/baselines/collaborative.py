@@ -178,13 +178,8 @@ class IALS(Hyperparameters):
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, "blas"):  # the library has threads of its own
-            model = AlternatingLeastSquares(
-                factors=self.factors,
-                alpha=self.alpha,
-                regularization=self.regularisation,
-                iterations=self.sweeps,
-                random_state=seed,
-            )
+            how = {"alpha": self.alpha, "regularization": self.regularisation, "random_state": seed}
+            model = AlternatingLeastSquares(self.factors, iterations=self.sweeps, **how)
             model.fit(sparse.csr_matrix(train.matrix), show_progress=False)
             return torch.from_numpy(model.user_factors @ model.item_factors.T)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.baselines.collaborative import Hyperparameters
 from explainrec_lab.data.contracts import Features, Interactions
-from explainrec_lab.training import Optimisation, Tensors, fit
+from explainrec_lab.training import Batch, Optimisation, fit
 
 Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
 
@@ -111,7 +112,7 @@ def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 @dataclass(frozen=True)
-class Draws(Tensors):
+class Draws(Batch):
     """Some users, all they took, and items drawn for each of these pairs.
 
     Attributes:
@@ -125,10 +126,6 @@ class Draws(Tensors):
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
 
-    def __len__(self) -> int:
-        """Number of pairs: each has its loss."""
-        return len(self.items)
-
     def part(self, index: int, count: int) -> Draws:
         """The share of process `index` of `count`."""
         users, *pairs = vars(self).values()
@@ -141,25 +138,19 @@ class Draws(Tensors):
         return y[self.rows, self.items], drawn
 
 
-@dataclass(frozen=True)
-class _Comparisons:
-    """Epoch -> batches of users in random order; every pair gets `negatives` items of its own."""
-
-    matrix: sparse.csr_array
-    negatives: int
-    batch_size: int
-    seed: int = 0
-
-    def __call__(self, epoch: int) -> Iterator[Draws]:
-        rng = np.random.default_rng([self.seed, epoch])
-        users = rng.permutation(np.flatnonzero(np.diff(self.matrix.indptr)))
-        for start in range(0, len(users), self.batch_size):
-            some = users[start : start + self.batch_size]
-            taken = self.matrix[some].toarray() > 0
-            rows, items = taken.nonzero()
-            drawn = rng.integers(taken.shape[1], size=(len(rows), self.negatives))
-            arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
-            yield Draws(*(torch.from_numpy(array) for array in arrays))
+def _comparisons(
+    matrix: sparse.csr_array, negatives: int, batch_size: int, seed: int, epoch: int
+) -> Iterator[Draws]:
+    """Batches of users in random order; every pair gets `negatives` items of its own."""
+    rng = np.random.default_rng([seed, epoch])
+    users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
+    for start in range(0, len(users), batch_size):
+        some = users[start : start + batch_size]
+        taken = matrix[some].toarray() > 0
+        rows, items = taken.nonzero()
+        drawn = rng.integers(taken.shape[1], size=(len(rows), negatives))
+        arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
+        yield Draws(*(torch.from_numpy(array) for array in arrays))
 
 
 def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
@@ -174,7 +165,7 @@ def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]
     return F.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def _weighted_hinge(margin: float) -> Losses:
+def _weighted_hinge(model: nn.Module, draws: Draws, margin: float) -> Float[Tensor, " pair"]:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the
@@ -182,15 +173,11 @@ def _weighted_hinge(margin: float) -> Losses:
 
     Source: Hsieh et al. 2017, Eq. 2 and 3.
     """
-
-    def losses(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
-        y = model(draws.users)
-        taken, drawn = draws.of(y)
-        intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
-        rank = intruding * y.shape[1]
-        return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
-
-    return losses
+    y = model(draws.users)
+    taken, drawn = draws.of(y)
+    intruding = (drawn > (taken - margin)[:, None]).float().mean(dim=1)
+    rank = intruding * y.shape[1]
+    return rank.log1p() * F.relu(margin + drawn.max(dim=1).values - taken)
 
 
 # --------------------------------------------------------------------------- the two methods
@@ -216,7 +203,7 @@ class _Sampled(Hyperparameters):
         """`seed` is that of the first vectors and of the draws."""
         kind, losses, weight_decay = self._parts()
         model = kind(train, self.d, seed)
-        examples = _Comparisons(train.matrix, self.negatives, self.batch_size, seed)
+        examples = partial(_comparisons, train.matrix, self.negatives, self.batch_size, seed)
         fit(model, examples, losses, Optimisation(self.epochs, self.learning_rate, weight_decay))
         with torch.no_grad():
             return model(EVERYTHING)
@@ -243,4 +230,4 @@ class CML(_Sampled):
     margin: float = 0.5
 
     def _parts(self) -> tuple[type[_Pair], Losses, float]:
-        return _MetricSpace, _weighted_hinge(self.margin), 0.0
+        return _MetricSpace, partial(_weighted_hinge, margin=self.margin), 0.0

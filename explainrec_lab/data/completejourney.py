@@ -62,7 +62,10 @@ def load() -> Dataset:
     read = get_data(["transactions", "products", "demographics"])
     tables = {name: table.rename(columns={"household_id": "user"}) for name, table in read.items()}
     users = tables["transactions"][["user"]].drop_duplicates().sort_values("user")
-    baskets = _baskets(tables["transactions"], _types(tables["products"]))
+    needed = ["user", "basket_id", "product_id", "transaction_timestamp"]
+    bought = tables["transactions"].loc[tables["transactions"].quantity > 0, needed]
+    baskets = bought.merge(_types(tables["products"]), on="product_id")
+    baskets = baskets.drop_duplicates(["user", "basket_id", "item"])  # a row a basket and type
     households = baskets.groupby("item")["user"].transform("nunique")
     kept = baskets[households >= MIN_HOUSEHOLDS]
     return from_frames(
@@ -83,13 +86,6 @@ def _types(products: pd.DataFrame) -> pd.DataFrame:
     category, kind = (each.map({text: _readable(text) for text in set(each)}) for each in shouted)
     words = {"item": category + " / " + kind, "category": category, "type": kind}
     return named[["product_id", "department"]].assign(**words)
-
-
-def _baskets(transactions: pd.DataFrame, types: pd.DataFrame) -> pd.DataFrame:
-    """One row for each household, basket and type in it."""
-    needed = ["user", "basket_id", "product_id", "transaction_timestamp"]
-    bought = transactions.loc[transactions.quantity > 0, needed].merge(types, on="product_id")
-    return bought.drop_duplicates(["user", "basket_id", "item"])
 
 
 def _events(baskets: pd.DataFrame) -> pd.DataFrame:

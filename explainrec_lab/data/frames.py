@@ -74,8 +74,8 @@ def from_frames(
     check_columns("events", events, [])
     taken = _taken(events, {"user": user, "item": item, "value": value, "time": time})
     ids = {role: _ids("events", events[taken[role]]) for role in ("user", "item")}
-    item_table = _titled(_table("items", "item", items, taken["item"], ids["item"]))
-    user_table = _table("users", "user", users, taken["user"], ids["user"])
+    item_table = _titled(_table("items", "item", items, ids["item"]))
+    user_table = _table("users", "user", users, ids["user"])
     sets = (item_sets or {}, item_columns or {}, user_columns or {})
     check_columns("items", item_table, [*sets[0], *sets[1]])
     check_columns("users", user_table, list(sets[2]))
@@ -118,9 +118,7 @@ def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str,
     return taken
 
 
-def _column(
-    name: str, table: pd.DataFrame, role: str, given: Hashable | None = None
-) -> Hashable | None:
+def _column(name: str, table: pd.DataFrame, role: str, given: Hashable = None) -> Hashable | None:
     """The column of a table that plays a role: the given one, that of the same name, or the one
     with a usual name. Raises a ValueError if it is not there, or if several may be meant."""
     if given is not None or role in table.columns:
@@ -155,14 +153,12 @@ def _ids(name: str, ids: pd.Series) -> pd.Series:
     return ids
 
 
-def _table(
-    name: str, role: str, given: pd.DataFrame | None, column: Hashable, ids: pd.Series
-) -> pd.DataFrame:
+def _table(name: str, role: str, given: pd.DataFrame | None, ids: pd.Series) -> pd.DataFrame:
     """The table of users or items, one row an id, with the id under `original_id`."""
     if given is None:
         return pd.DataFrame({"original_id": sorted(ids.unique())}, dtype=ids.dtype)
     check_columns(name, given, [])
-    key = column if column in given.columns else _column(name, given, role)
+    key = ids.name if ids.name in given.columns else _column(name, given, role)
     check_columns(name, given, [role if key is None else key])
     known = _ids(name, given[key])
     if len(repeated := known[known.duplicated()]):
@@ -197,7 +193,7 @@ def _times(column: pd.Series) -> tuple[Int[ndarray, " event"], str]:
     zoned = text.str.contains(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d(?::?\d\d)?)$")
     how = {"format": "ISO8601"} if kind == "string" else {}
     dates = pd.to_datetime(column, utc=True, errors="coerce", **how).dt.tz_convert(None)
-    bad = dates.isna() | ~text.str.match(r"\s*\d{4}-\d\d") | (zoned != zoned.iloc[0])
+    bad = dates.isna() | ~text.str.match(r"\s*\d{4}-\d\d") | (zoned != zoned.head(1).any())
     if bad.any():
         row, told = int(bad.to_numpy().argmax()), f"events: column {column.name!r}"
         needs = "ISO dates such as 2024-03-31, all with a time zone or all without"

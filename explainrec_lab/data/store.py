@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -93,12 +94,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # another process's broom, or another user's file
             if time.time() - stale.stat().st_mtime > 86_400:  # a day
                 stale.unlink()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         yield part
-        part.chmod(0o644)  # mkstemp makes files that only the owner may read
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -390,16 +390,12 @@ def health(
         "gradient reach": reached / sum(each.numel() for each in parameters),
     }
     if weights is not None:
-        found["entropy"] = _entropy(np.asarray(weights))
+        # Mean entropy of the rows with two or more weights, each over its largest possible value.
+        count = (~np.isnan(given := np.asarray(weights))).sum(axis=1)
+        several = np.nan_to_num(given[count > 1])
+        shares = (several >= 0).all() and np.allclose(several.sum(axis=1), 1, atol=1e-4)
+        require(shares, "weights: not shares; each example's must be positive and sum to 1")
+        found["entropy"] = float((entr(several).sum(axis=1) / np.log(count[count > 1])).mean())
     if len(scores):
         found["seed spread"] = float(np.std(scores))
     return pd.Series(found)
-
-
-def _entropy(weights: Float[ndarray, "example A"]) -> float:
-    """Mean entropy of the rows with two or more weights, each over its largest possible value."""
-    count = (~np.isnan(weights)).sum(axis=1)
-    several = np.nan_to_num(weights[count > 1])
-    if (several < 0).any() or not np.allclose(several.sum(axis=1), 1, atol=1e-4):
-        raise ValueError("weights: not shares; each example's must be positive and sum to 1")
-    return float((entr(several).sum(axis=1) / np.log(count[count > 1])).mean())

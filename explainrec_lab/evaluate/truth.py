@@ -53,7 +53,7 @@ def reason_hit_rate(
     true_reason, applies = _checked(true_reason, applies)
     guess = _shares(np.asarray(predicted_attribute), applies)
     counted = explainable(true_reason, applies)
-    return _mean(guess[counted, true_reason[counted]])
+    return float(pd.Series(guess[counted, true_reason[counted]]).mean())  # nan of nothing
 
 
 def chance_rate(true_reason: Reasons, applies: Applies) -> float:
@@ -105,7 +105,7 @@ def agreement(items: Int[ndarray, " event"], named: Reasons | Scores, applies: A
     votes, alone = (pd.DataFrame(each).groupby(items).sum() for each in (guess, guess**2))
     n = np.unique(items, return_counts=True)[1]
     alike = (votes**2 - alone).sum(axis=1).to_numpy()
-    return _mean((alike / np.maximum(n * (n - 1), 1))[n > 1])
+    return float(pd.Series((alike / np.maximum(n * (n - 1), 1))[n > 1]).mean())
 
 
 def explainable(true_reason: Reasons, applies: Applies) -> Bool[ndarray, " event"]:
@@ -168,11 +168,6 @@ def _shares(predicted: ndarray, applies: ndarray) -> Scores:
     return top / np.maximum(top.sum(axis=1, keepdims=True), 1)
 
 
-def _mean(values: ndarray) -> float:
-    """The mean, or nan of nothing (without numpy's warning)."""
-    return float(values.mean()) if values.size else float("nan")
-
-
 # --------------------------------------------------------------------------- relations
 
 
@@ -187,15 +182,14 @@ def rule_holds(dataset: Dataset, pairs: Any, seed: int = 0) -> Bool[ndarray, " p
         ValueError: a data set that is no boutique, another seed than its own, or an unknown user,
             kind or item.
     """
-    relations, truth = dataset.relations, dataset.truth
-    if dataset.name != "boutique" or relations is None or truth is None:
-        raise ValueError(f"dataset: {dataset.name!r} has no rule; the boutique has")
+    require(dataset.name == "boutique", f"dataset: {dataset.name!r} has no rule; the boutique has")
+    relations, truth = present("relations", dataset.relations), present("truth", dataset.truth)
     check_ids("pairs.user", pairs.user, relations.n_groups, "group")
     check_ids("pairs.kind", pairs.kind, len(RELATION_KINDS), "kind")
     for name in ("source", "target"):
         check_ids(f"pairs.{name}", getattr(pairs, name), relations.n_items, "item")
-    assert dataset.catalogue.attributes is not None
-    facts = ItemFacts.of(dataset.catalogue.items, dataset.catalogue.attributes)
+    attributes = present("attributes", dataset.catalogue.attributes)
+    facts = ItemFacts.of(dataset.catalogue.items, attributes)
     holds = np.zeros(len(pairs.source), dtype=bool)
     for user in range(relations.n_groups):
         rule = group_rule(user, facts, seed)

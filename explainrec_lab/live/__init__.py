@@ -175,12 +175,14 @@ def pack(
     one_layer, shape = model.hidden is None, tuple(reference.shape)
     require(one_layer, "model: the page computes the one-layer model only; use hidden=None")
     require(shape == (space.m,), f"reference: shape {shape}; needs ({space.m},)")
+    matrix = space.item_features.matrix
+    brought = np.split(matrix.indices + space.n_items, matrix.indptr[1:-1])
     packed = {
         "d": model.W.shape[1],
         "items": space.n_items,
         "own": space.m - len(space.user_feature_names),
         "names": list(space.names),
-        "brings": _brings(space),
+        "brings": [sorted(each.tolist()) for each in brought],
         "Q": _packed_rows(model.Q),
         "W": _packed_rows(model.W),
         "reference": _base64(reference.numpy().astype("<f4")),
@@ -206,13 +208,6 @@ def written(packed: dict[str, Any]) -> str:
     """JSON that may stand in a script element, whatever the names hold."""
     text = json.dumps(packed, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
-
-
-def _brings(space: FeatureSpace) -> list[list[int]]:
-    """The attributes of each item, as ids in the feature space."""
-    matrix = space.item_features.matrix
-    brought = np.split(matrix.indices + space.n_items, matrix.indptr[1:-1])
-    return [sorted(each.tolist()) for each in brought]
 
 
 def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:

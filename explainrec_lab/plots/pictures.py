@@ -67,7 +67,11 @@ def picture(
     if mask is not None and as_array(mask).any():
         ax.contour(as_array(mask).astype(float), levels=[0.5], colors=INK, linewidths=0.9)
     if box is not None:
-        _outline(box, ax)
+        y0, x0, y1, x1 = (int(side) for side in box)
+        require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")
+        # Around its pixels, so half a pixel before the first one's middle.
+        corner = (x0 - 0.5, y0 - 0.5)
+        ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, ec=OPPOSES, lw=2))
     ax.axis("off")
     return ax
 
@@ -93,14 +97,6 @@ def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray
     ends = np.where(values[..., None] >= 0, to_rgb(SUPPORTS), to_rgb(OPPOSES))
     opacity = np.abs(values[..., None] / limit).clip(0, 1)
     return (1 - opacity) * pale + opacity * ends
-
-
-def _outline(box: Box, ax: Axes) -> None:
-    """The box's edges, on those of its pixels."""
-    y0, x0, y1, x1 = (int(side) for side in box)
-    require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")
-    corner = (x0 - 0.5, y0 - 0.5)
-    ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, edgecolor=OPPOSES, linewidth=2))
 
 
 def overlay(

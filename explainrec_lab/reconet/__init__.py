@@ -12,7 +12,6 @@ Architecture for Recommender Systems", IJCAI 2019.
 
 # ruff: noqa: F401 - the door opens the room
 from explainrec_lab.reconet.data import (
-    Examples,
     FeatureSpace,
     RemovedItems,
     Sets,
@@ -22,7 +21,6 @@ from explainrec_lab.reconet.data import (
     removal_survival,
 )
 from explainrec_lab.reconet.explain import (
-    Explanation,
     attribute_features,
     closed_form,
     explain,

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
 from explainrec_lab.data.splits import random_rank
-from explainrec_lab.training import Tensors
+from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
 Rng: TypeAlias = np.random.Generator
@@ -196,7 +196,7 @@ def diminishing_removal(
 
 
 @dataclass(frozen=True)
-class Examples(Tensors):
+class Examples(Batch):
     """Training examples of several users.
 
     Attributes:

@@ -43,9 +43,7 @@ def closed_form(q: Float[Tensor, "n d"], w: Float[Tensor, " d"]) -> Float[Tensor
     return (q @ w) / len(q)
 
 
-def three_steps(
-    model: RecoNet, profile: Sets, item: int, epsilon: float = EPSILON
-) -> Float[Tensor, " n"]:
+def three_steps(model: RecoNet, profile: Sets, item: int) -> Float[Tensor, " n"]:
     """The paper's propagation: output -> pooling layer -> latent factors -> features.
 
     Source: RecoNet, §4.3.
@@ -57,7 +55,7 @@ def three_steps(
     else:
         b, H = model.hidden.bias, model.hidden.weight
         h = F.relu(H @ x + b)
-        R = epsilon_rule(x, H, b, relevance_of_pooling(h, model.W[item]), epsilon)
+        R = epsilon_rule(x, H, b, relevance_of_pooling(h, model.W[item]))
     return relevance_of_features(relevance_of_latent_factors(q, R))
 
 

@@ -3,11 +3,14 @@
 Source: RecoNet, §4.1. `Q` holds one latent vector a *row*, the paper's one a column.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from explainrec_lab.data.contracts import check_least
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
@@ -32,10 +35,7 @@ class RecoNet(nn.Module):
         self, space: FeatureSpace, d: int = 64, hidden: int | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        if d < 1:
-            raise ValueError(f"d: {d} must be at least 1")
-        if hidden is not None and hidden < 1:
-            raise ValueError(f"hidden: {hidden} must be at least 1; None is the model without it")
+        check_least(d=d, hidden=1 if hidden is None else hidden)
         generator = torch.Generator().manual_seed(seed)
         self.space = space
         Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)
@@ -59,9 +59,8 @@ class RecoNet(nn.Module):
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
         sets = profiles.to(self.W.device)
-        return F.embedding_bag(
-            sets.ids, self.Q, sets.offsets, mode="mean", include_last_offset=True
-        )
+        how: Any = {"mode": "mean", "include_last_offset": True}
+        return F.embedding_bag(sets.ids, self.Q, sets.offsets, **how)
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """y, the activation of every item, before the softmax."""

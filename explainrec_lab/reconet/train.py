@@ -46,12 +46,8 @@ def train(
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
         after_epoch: see `training.fit`.
     """
-    how = settings.optimisation()
-    history = training.fit(
-        model, examples, cross_entropy, how, fabric=fabric(), after_epoch=after_epoch
-    )
-    model.cpu()
-    return history
+    further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
+    return training.fit(model, examples, cross_entropy, settings.optimisation(), **further)
 
 
 def trained(

@@ -21,8 +21,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from explainrec_boutique.vocabulary import SUBSTITUTES
+from explainrec_lab import training
 from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
-from explainrec_lab.training import Tensors
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)
@@ -162,7 +162,7 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
 
 
 @dataclass(frozen=True)
-class Batch(Tensors):
+class Batch(training.Batch):
     """Some items and the relations that they have with any training item.
 
     Attributes:
@@ -178,9 +178,6 @@ class Batch(Tensors):
     cell: Int[Tensor, " pair"]
     inside: Int[Tensor, " pair"]
     other: Int[Tensor, " pair"]
-
-    def __len__(self) -> int:
-        return len(self.cell)
 
     def part(self, index: int, count: int) -> Batch:
         """The whole batch: its loss remembers earlier ones, so training takes one process.

@@ -204,9 +204,8 @@ def check_pictures(**images: Tensor) -> None:
             raise ValueError(f"{name}: shape {tuple(tensor.shape)}; needs [item, 3, height, width]")
         if not tensor.is_floating_point():
             raise ValueError(f"{name}: dtype {tensor.dtype}; needs floats in 0..1, see pixels()")
-    if len({tensor.shape for tensor in images.values()}) > 1:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in images.values())
-        raise ValueError(f"{', '.join(images)}: different shapes {shapes}")
+    shapes = [str(tuple(tensor.shape)) for tensor in images.values()]
+    require(len({*shapes}) <= 1, f"{', '.join(images)}: different shapes {', '.join(shapes)}")
 
 
 @torch.no_grad()

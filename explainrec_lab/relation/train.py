@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from explainrec_lab import weights
-from explainrec_lab.data.contracts import Dataset, Images
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.metric import squared_distances
 from explainrec_lab.relation.model import Projection, RelationModel, Shares
@@ -145,9 +145,7 @@ def train(
     optimisation = Optimisation(settings.epochs, settings.learning_rate, **own)
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
-    history = fit(model, batches, losses, optimisation, fabric=fabric())
-    model.cpu()
-    return history
+    return fit(model, batches, losses, optimisation, fabric=fabric())
 
 
 @torch.no_grad()
@@ -171,9 +169,8 @@ def trained(
     Raises:
         ValueError: a shop without pictures or relations.
     """
-    images, recorded = shop.catalogue.images, shop.relations
-    if images is None or recorded is None:
-        raise ValueError(f"shop: {shop.name!r} has no pictures, or no relations, to learn from")
+    images = present(f"pictures of {shop.name!r}", shop.catalogue.images)
+    recorded = present(f"relations of {shop.name!r}", shop.relations)
     part = split.train
     if shuffled:
         order = np.random.default_rng([seed, 4]).permutation(len(part.relations))
@@ -227,8 +224,7 @@ def _upon(begun: naming.Naming, settings: Relation, n_users: int, seed: int) -> 
     """The relation model on a network that names, or will. Raises ValueError for other features."""
     network = begun.network
     head: Shares | Projection = Shares(begun)
-    if settings.features not in ("classes", "projection"):
-        raise ValueError(f"features: {settings.features!r}; choose 'classes' or 'projection'")
+    check_choice("features", settings.features, ("classes", "projection"))
     if settings.features == "projection":
         head = Projection(network.size, settings.D, has_additive_terms(network), seed)
     form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}

@@ -101,10 +101,9 @@ def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
 
 def network(model: nn.Module) -> Backbone:
     """The network that looks at the pictures. Raises ValueError if the model has none."""
-    for part in model.modules():
-        if isinstance(part, Backbone):
-            return part
-    raise ValueError("model: has no vision.Backbone, whose layers the explainer asks for")
+    found = [part for part in model.modules() if isinstance(part, Backbone)]
+    require(found, "model: has no vision.Backbone, whose layers the explainer asks for")
+    return found[0]
 
 
 def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:

@@ -23,7 +23,7 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
 # ruff: noqa: F401
 from explainrec_lab.saers import boxes
-from explainrec_lab.saers.attributes import Seen, look, trained_network
+from explainrec_lab.saers.attributes import look, trained_network
 from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.explain import (
     EXPLAINERS,
@@ -34,7 +34,6 @@ from explainrec_lab.saers.explain import (
     hit_rate,
 )
 from explainrec_lab.saers.model import (
-    SAERS,
     LinearFeature,
     SiameseFeature,
     attended,
@@ -50,8 +49,6 @@ from explainrec_lab.saers.recommend import recommend
 from explainrec_lab.saers.regions import (
     OURS,
     PAPER,
-    Extracted,
-    Locator,
     boxes_of,
     brightest,
     extract,

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_lab.data.contracts import require
 from explainrec_lab.settings import Saers
 from explainrec_lab.vision import naming
 from explainrec_lab.vision.backbone import pixels
@@ -64,8 +65,7 @@ def look(
         ValueError: a network in training mode, or pictures that are no uint8
             `[item, 3, height, width]`.
     """
-    if network.training:
-        raise ValueError("network: is in training mode; call network.eval() first")
+    require(not network.training, "network: is in training mode; call network.eval() first")
     if pictures.ndim != 4 or pictures.shape[1] != 3:
         raise ValueError(f"images: shape {tuple(pictures.shape)}; needs [item, 3, height, width]")
     device = next(network.parameters()).device

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import regions
 from explainrec_lab.saers.attributes import Seen, look
@@ -47,9 +47,6 @@ FRAMES: dict[str, Callable[[Tensor], Tensor]] = {
     "a quarter of the mass": regions.mass_frame,
 }
 
-# The one frame of the whole garment.
-GARMENT: dict[str, Callable[[Tensor], Tensor]] = {"its box": boxes_of}
-
 # How far from the part the brightest pixel may lie, as a share of the picture's side.
 TOLERANCE = 1 / 16
 
@@ -60,8 +57,7 @@ GRIDS = (4, 8, 16)
 def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
     """IoU: the area that two boxes share over the area that they cover."""
     start = torch.maximum(boxes[..., :2], others[..., :2])
-    stop = torch.minimum(boxes[..., 2:], others[..., 2:])
-    shared = (stop - start).clamp(min=0).prod(dim=-1)
+    shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - start).clamp(min=0).prod(dim=-1)
     area = [(each[..., 2:] - each[..., :2]).prod(dim=-1) for each in (boxes, others)]
     return shared / (area[0] + area[1] - shared)
 
@@ -89,10 +85,8 @@ def table(
         ValueError: a data set without masks, or an unknown item.
     """
     parts = np.array_split(items, max(1, -(-len(items) // BATCH)))
-    tables = [
-        scores for some in parts for scores in _scored(network, dataset, some, maps, references)
-    ]
-    return pd.concat(tables, ignore_index=True)
+    found = (_scored(network, dataset, some, maps, references) for some in parts)
+    return pd.concat([scores for each in found for scores in each], ignore_index=True)
 
 
 def _scored(
@@ -101,19 +95,17 @@ def _scored(
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue
     masks = torch.from_numpy(localisation.attribute_masks(dataset, items))
-    assert catalogue.images is not None and catalogue.schema is not None
-    assert catalogue.attributes is not None
     there = masks.any(dim=-1).any(dim=-1)
-    seen, true = look(network, catalogue.images[items], there), masks[there]
+    seen, true = look(network, present("pictures", catalogue.images)[items], there), masks[there]
     row, column = np.nonzero(there.numpy())
-    right = seen.predicted.cpu().numpy() == catalogue.attributes[items]
-    names = np.array(catalogue.schema.attributes)
+    right = seen.predicted.cpu().numpy() == present("attributes", catalogue.attributes)[items]
+    names = np.array(present("schema", catalogue.schema).attributes)
     base = {"item": items[row], "attribute": names[column], "right": right[row, column]}
     drawn = [(name, draw(seen).cpu(), FRAMES) for name, draw in maps.items()]
     if references:
         garment = localisation.reference_maps(dataset, items)["silhouette"] > 0
         drawn += [(f"best on {n} x {n}", _best_map(true, n), FRAMES) for n in GRIDS]
-        drawn += [("whole garment", torch.from_numpy(garment)[row], GARMENT)]
+        drawn += [("whole garment", torch.from_numpy(garment)[row], {"its box": boxes_of})]
     for name, found, frames in drawn:
         reach = TOLERANCE * true.shape[-1]
         pointing = localisation.pointing_game(found.float(), true, tolerance=reach)

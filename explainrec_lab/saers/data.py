@@ -16,12 +16,12 @@ from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor
 
+from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions, require
-from explainrec_lab.training import Tensors
 
 
 @dataclass(frozen=True)
-class Batch(Tensors):
+class Batch(training.Batch):
     """Triples of D_S: users, and for each a bought item and one that she did not buy.
 
     Attributes:
@@ -30,13 +30,6 @@ class Batch(Tensors):
 
     users: Int[Tensor, " triple"]
     items: Int[Tensor, "triple 2"]
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def part(self, index: int, count: int) -> Batch:
-        """The share of process `index` of `count`."""
-        return Batch(*(each.tensor_split(count)[index] for each in (self.users, self.items)))
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,8 @@ def answers(model: SAERS, users: Any, items: Any, how: str) -> Float[ndarray, "e
     item = torch.from_numpy(check_ids("items", items, model.n_items, "item"))
     if len(user) != len(item):
         raise ValueError(f"users and items: {len(user)} and {len(item)}; needs one item a user")
-    found = [
-        EXPLAINERS[how](model, model.user[u], model.parts(i[:, None]))
-        for u, i in zip(user.split(EVENTS_AT_A_TIME), item.split(EVENTS_AT_A_TIME), strict=True)
-    ]
+    some = zip(user.split(EVENTS_AT_A_TIME), item.split(EVENTS_AT_A_TIME), strict=True)
+    found = [EXPLAINERS[how](model, model.user[u], model.parts(i[:, None])) for u, i in some]
     return torch.cat(found).masked_fill(~model.applies[item], torch.nan).numpy()
 
 

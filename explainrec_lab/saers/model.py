@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from explainrec_lab.baselines import visual
 from explainrec_lab.data.contracts import Images, check_choice, check_least
-from explainrec_lab.saers.regions import Extracted, spread
+from explainrec_lab.saers.regions import BATCH, Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
 # Attribute features joined by Eq. 5 and 6, by Eq. 4, by a plain sum, or left out (SAERS - SAF).
@@ -63,8 +63,7 @@ def attention_weights(
 
     Source: SAERS, Eq. 5.
     """
-    alpha = logits.masked_fill(~applies, -torch.inf).softmax(dim=-1)
-    return alpha.masked_fill(~applies, 0.0)
+    return logits.masked_fill(~applies, -torch.inf).softmax(dim=-1).masked_fill(~applies, 0.0)
 
 
 def attended(
@@ -130,7 +129,6 @@ class SiameseFeature(nn.Module):
     Args:
         images: pictures by item id, in memory or read as they are asked for.
         network: such as `vision.backbone("alexnet", grid=1)`.
-        batch: pictures at a time where nothing is learned.
 
     Source: SAERS, §3.2 (Eq. 7) and §3.3.
     """
@@ -138,18 +136,16 @@ class SiameseFeature(nn.Module):
     centre: Tensor
     spread: Tensor
 
-    def __init__(
-        self, images: Images, network: Backbone, d: int, seed: int = 0, batch: int = 256
-    ) -> None:
+    def __init__(self, images: Images, network: Backbone, d: int, seed: int = 0) -> None:
         super().__init__()
         check_least(d=d)
-        self.images, self.network, self.batch = images, network, batch
+        self.images, self.network = images, network
         self.W = visual.projection(d, network.size, visual.generator(seed))
         some = np.random.default_rng(seed).permutation(len(images))[:SAMPLE]
         was_training = network.training
         with torch.no_grad():
             network.eval()
-            parts = torch.from_numpy(some).split(batch)
+            parts = torch.from_numpy(some).split(BATCH)
             seen = torch.cat([self._vectors(part) for part in parts])
         network.train(was_training)
         self.register_buffer("centre", seen.mean(dim=0))
@@ -161,7 +157,7 @@ class SiameseFeature(nn.Module):
     def forward(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c d"]:
         """An item that comes twice in a batch passes the network once."""
         different, place = items.unique(return_inverse=True)
-        size = len(different) if torch.is_grad_enabled() else self.batch
+        size = len(different) if torch.is_grad_enabled() else BATCH
         vectors = torch.cat([self._vectors(part) for part in different.split(size)])
         return ((vectors - self.centre) / self.spread @ self.W.T)[place]
 
@@ -219,7 +215,19 @@ class SAERS(visual.Ranker):
         bias: bool = False,
         seed: int = 0,
     ) -> None:
-        _check(features, applies, whole, d, fusion)
+        check_least(d=d)
+        check_choice("fusion", fusion, FUSIONS)
+        if features.ndim != 3 or not features.is_floating_point():
+            given = f"{features.dtype} of shape {tuple(features.shape)}"
+            raise ValueError(f"features: {given}; needs floats [item, attribute, m]")
+        if applies.shape != features.shape[:2] or applies.dtype != torch.bool:
+            got = f"{applies.dtype} of shape {tuple(applies.shape)}"
+            raise ValueError(f"applies: {got}; needs bool {tuple(features.shape[:2])}, as features")
+        if not torch.isfinite(features).all():
+            raise ValueError("features: not all finite; look at the network that they come from")
+        if whole is not None and (len(whole), whole.W.shape[0]) != (len(features), d):
+            given = f"{len(whole)} items and {whole.W.shape[0]} dimensions"
+            raise ValueError(f"whole: {given}; needs {len(features)} and {d}")
         super().__init__(n_users, len(features))
         self.d, self.fusion, self.whole = d, fusion, whole
         self.n_attributes, m = features.shape[1:]
@@ -302,11 +310,9 @@ def saers(
     if isinstance(features, str):
         own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
         features = own[features]
-    f_g: WholeFeature | None = None
+    f_g = None if isinstance(whole, bool) else whole
     if whole is True:
         f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
-    elif whole is not False:
-        f_g = whole
     applies = torch.from_numpy(found.applies)
     return SAERS(n_users, _scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
@@ -326,21 +332,3 @@ def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     lengths = features.norm(dim=-1)
     there = lengths > 0
     return features / lengths[there].mean() if bool(there.any()) else features
-
-
-def _check(
-    features: Tensor, applies: Tensor, whole: WholeFeature | None, d: int, fusion: str
-) -> None:
-    check_least(d=d)
-    check_choice("fusion", fusion, FUSIONS)
-    if features.ndim != 3 or not features.is_floating_point():
-        given = f"{features.dtype} of shape {tuple(features.shape)}"
-        raise ValueError(f"features: {given}; needs floats [item, attribute, m]")
-    if applies.shape != features.shape[:2] or applies.dtype != torch.bool:
-        given = f"{applies.dtype} of shape {tuple(applies.shape)}"
-        raise ValueError(f"applies: {given}; needs bool {tuple(features.shape[:2])}, as features")
-    if not torch.isfinite(features).all():
-        raise ValueError("features: not all finite; look at the network that they come from")
-    if whole is not None and (len(whole), whole.W.shape[0]) != (len(features), d):
-        given = f"{len(whole)} items and {whole.W.shape[0]} dimensions"
-        raise ValueError(f"whole: {given}; needs {len(features)} and {d}")

@@ -23,5 +23,4 @@ def recommend(model: Ranker, split: Split, k: int = 5) -> Int[ndarray, "user k"]
     untrained = np.bincount(split.train.user, minlength=split.train.n_users) == 0
     advice = "the model knows nothing of her; keep users with purchases enough for every part"
     require(not untrained.any(), f"split: user {untrained.argmax()} has none to train on, {advice}")
-    known = split.train.matrix + split.development.matrix
-    return top_k(model.scores(), k, known).numpy()
+    return top_k(model.scores(), k, split.train.matrix + split.development.matrix).numpy()

@@ -340,10 +340,9 @@ def extract(
         some = slice(start, start + BATCH)
         known = None if applies is None else torch.as_tensor(applies[some])
         parts.append(_arrays(look(network, torch.as_tensor(images[some]), known), locator))
-    *found, means = (np.concatenate(each) for each in zip(*parts, strict=True))
-    features, asked, boxes, predicted = found
-    whole = standardised(torch.from_numpy(means)).numpy()
-    return Extracted(features, asked, boxes, predicted, whole)
+    found = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    found[-1] = standardised(torch.from_numpy(found[-1])).numpy()
+    return Extracted(*found)
 
 
 @torch.no_grad()
@@ -364,9 +363,7 @@ def extracted(network: Naming, images: Images, *, every: bool = False) -> Extrac
     """
     asked = np.ones((len(images), network.n_attributes), bool) if every else None
     state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
-    pictures = zlib.crc32(images[:].tobytes())
-    key = content_key(
-        version=EXTRACTION_VERSION, every=every, network=zlib.crc32(state), pictures=pictures
-    )
+    seen = {"network": zlib.crc32(state), "pictures": zlib.crc32(images[:].tobytes())}
+    key = content_key(version=EXTRACTION_VERSION, every=every, **seen)
     path = cache_dir() / "saers" / f"{key}.kept"
     return Extracted(**kept(path, lambda: vars(extract(network, images, applies=asked))))

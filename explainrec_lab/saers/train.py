@@ -108,6 +108,4 @@ def train(
     how = training.Optimisation(epochs, learning_rate, own_rate=rates)
     triples, losses = Triples(purchases, seed=seed), _ranking_losses(regularizer)
     further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
-    history = training.fit(model, triples, losses, how, **further)
-    model.cpu()
-    return history
+    return training.fit(model, triples, losses, how, **further)

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from explainrec_boutique.design import ItemFacts
 from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import History, Optimisation, Tensors, fast_half, fit, timed
+from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -69,6 +69,11 @@ class Question:
         return len(self.classes) + self.optional
 
 
+Questions = Sequence[Question]
+Classes = Float[Tensor, "item class"]
+Answers = Float[Tensor, "item answer"]
+
+
 def questions_of(schema: Schema) -> tuple[Question, ...]:
     """One question an attribute."""
     return tuple(Question(name, tuple(found)) for name, found in schema.classes.items())
@@ -101,7 +106,7 @@ class Naming(nn.Module):
     def __init__(
         self,
         network: Backbone,
-        questions: Sequence[Question] = QUESTIONS,
+        questions: Questions = QUESTIONS,
         head: str = "hidden",
         hidden: int = 128,
     ) -> None:
@@ -120,13 +125,11 @@ class Naming(nn.Module):
         """F, the last feature map."""
         return self.network.maps(images)
 
-    def scores(self, maps: Maps) -> tuple[Float[Tensor, "item answer"], ...]:
+    def scores(self, maps: Maps) -> tuple[Answers, ...]:
         """Scores of all answers to each question, 'does not apply' being the last."""
         return self.head(maps).split([each.size for each in self.questions], dim=1)
 
-    def answers(
-        self, maps: Maps
-    ) -> tuple[Float[Tensor, "item class"], Float[Tensor, "item question"]]:
+    def answers(self, maps: Maps) -> tuple[Classes, Float[Tensor, "item question"]]:
         """Scores of all classes, one question after the other, and of 'it applies'.
 
         The score of a class says how far it stands above the mean of the question's classes: why
@@ -139,19 +142,19 @@ class Naming(nn.Module):
             applies.append(best - (own[:, count] if own.shape[1] > count else best - 1))
         return self._classes(scores), torch.stack(applies, dim=1)
 
-    def classes(self, maps: Maps) -> Float[Tensor, "item class"]:
+    def classes(self, maps: Maps) -> Classes:
         """Scores of all classes, one question after the other, above each question's mean."""
         return self._classes(self.scores(maps))
 
-    def _classes(self, scores: Sequence[Float[Tensor, "item answer"]]) -> Tensor:
+    def _classes(self, scores: Sequence[Answers]) -> Tensor:
         own = zip(scores, self.n_classes, strict=True)
         return torch.cat([above_mean(each, n)[:, :n] for each, n in own], dim=1)
 
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item class"]:
+    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Classes:
         """The scores of `classes`."""
         return self.classes(self.maps(images))
 
-    def predicted(self, classes: Float[Tensor, "item class"]) -> Int[Tensor, "item question"]:
+    def predicted(self, classes: Classes) -> Int[Tensor, "item question"]:
         """The most likely class of each question, whether it applies or not."""
         own = classes.split(self.n_classes, dim=1)
         return torch.stack([each.argmax(dim=1) for each in own], dim=1)
@@ -172,7 +175,7 @@ class Naming(nn.Module):
         return codes + (limits.cumsum(0) - limits)
 
 
-def above_mean(scores: Float[Tensor, "item answer"], classes: int) -> Float[Tensor, "item answer"]:
+def above_mean(scores: Answers, classes: int) -> Answers:
     """How far the score of each answer to a question stands above the mean of its classes."""
     return scores - scores[:, :classes].mean(dim=1, keepdim=True)
 
@@ -197,23 +200,17 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
 
 
 @dataclass(frozen=True)
-class Labelled(Tensors):
+class _Labelled(Batch):
     """A batch of pictures, uint8 `[item, 3, h, w]`, and what is on them, `[item, question]`."""
 
     pictures: Tensor
     labels: Int[Tensor, "item question"]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def part(self, index: int, count: int) -> Labelled:
-        return Labelled(self.pictures[index::count], self.labels[index::count])
-
 
 def naming_losses(
-    scores: Sequence[Float[Tensor, "item answer"]],
+    scores: Sequence[Answers],
     labels: Int[Tensor, "item question"],
-    questions: Sequence[Question],
+    questions: Questions,
     weights: Sequence[Float[Tensor, " class"]] | None = None,
 ) -> Float[Tensor, " item"]:
     """-log p of the true answers, summed over questions; rare questions weigh as much as common.
@@ -260,9 +257,7 @@ class _Lesson(nn.Module):
         super().__init__()
         self.naming = naming
 
-    def forward(
-        self, pictures: UInt8[Tensor, "item 3 h w"]
-    ) -> tuple[Float[Tensor, "item answer"], ...]:
+    def forward(self, pictures: UInt8[Tensor, "item 3 h w"]) -> tuple[Answers, ...]:
         with fast_half(pictures.device):
             scores = self.naming.scores(self.naming.maps(pixels(pictures)))
         return tuple(each.float() for each in scores)
@@ -279,38 +274,33 @@ def train(
     Raises:
         ValueError: a catalogue without pictures or labels, or with labels of other questions.
     """
-    if catalogue.images is None or catalogue.attributes is None:
-        raise ValueError("catalogue: needs pictures and attribute labels to learn from")
-    images, labels = catalogue.images[:], _labels_of(catalogue, naming.questions)
+    labels = _labels_of(catalogue, naming.questions)
+    images = present("pictures of the catalogue", catalogue.images)[:]
 
-    def batches(epoch: int) -> Iterator[Labelled]:
+    def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""
         rng = np.random.default_rng([seed, 3, epoch])
         order = rng.permutation(len(labels))
         for ids in np.array_split(order, max(1, len(order) // settings.batch_size)):
             pictures = half_mirrored(torch.as_tensor(images[ids]), rng)
-            yield Labelled(pictures, torch.from_numpy(labels[ids]))
+            yield _Labelled(pictures, torch.from_numpy(labels[ids]))
 
     counting = _class_weights(labels, naming.n_classes) if balanced else None
 
-    def losses(lesson: nn.Module, batch: Labelled) -> Float[Tensor, " item"]:
+    def losses(lesson: nn.Module, batch: _Labelled) -> Float[Tensor, " item"]:
         return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
-    history = fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
-    naming.cpu().eval()
-    return history
+    return fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
 
 
-def _labels_of(
-    catalogue: Catalogue, questions: Sequence[Question]
-) -> Int[ndarray, "item question"]:
+def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item question"]:
     """The answers for every item: its attributes, then category and colour family if asked for.
 
     Raises:
         ValueError: attributes of another number than questions.
     """
-    labels = np.asarray(catalogue.attributes)
+    labels = present("attributes of the catalogue", catalogue.attributes)
     if len(questions) == len(QUESTIONS) and labels.shape[1] == len(SCHEMA.attributes):
         facts = ItemFacts.of(catalogue.items, labels)
         labels = np.column_stack([labels, facts.category, facts.colour_family])
@@ -328,9 +318,7 @@ def labelled_shop(settings: Network, seed: int = 0) -> Catalogue:
     return data.load("boutique", **asked).catalogue
 
 
-def untrained(
-    settings: Network, seed: int = 0, questions: Sequence[Question] = QUESTIONS
-) -> Naming:
+def untrained(settings: Network, seed: int = 0, questions: Questions = QUESTIONS) -> Naming:
     """The network of the settings with random weights, or ImageNet's if they ask for them."""
     grid = settings.size // settings.stride
     how: dict[str, Any] = {"stride": settings.stride, "norm": settings.norm, "seed": seed}
@@ -351,8 +339,7 @@ def trained(settings: Network, seed: int = 0) -> Naming:
 
     def learn() -> float:
         shop = labelled_shop(settings, seed)
-        assert shop.images is not None
-        shop.images[:]  # drawing is not training
+        present("pictures", shop.images)[:]  # drawing is not training
         return timed(lambda: train(naming, shop, settings, seed))[1]
 
     chosen = recipe(settings, seed, naming.network.origin)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import colab
 
 
@@ -14,10 +17,15 @@ def test_the_setup_cell_installs_the_package_from_this_repository() -> None:
 
 def test_the_origin_on_github_names_the_repository(monkeypatch) -> None:
     for address in ("git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"):
-        monkeypatch.setattr(colab, "origin", lambda address=address: address)
+        monkeypatch.setattr(colab.subprocess, "run", saying(address))
         assert colab.repository_url() == "https://github.com/someone/lab"
 
 
 def test_without_github_the_configured_address_stays(monkeypatch) -> None:
-    monkeypatch.setattr(colab, "origin", lambda: "ssh://example.org/lab.git")
+    monkeypatch.setattr(colab.subprocess, "run", saying("ssh://example.org/lab.git"))
     assert colab.repository_url().startswith("https://github.com/")
+
+
+def saying(address: str) -> Callable[..., SimpleNamespace]:
+    """A git whose remote has this address."""
+    return lambda *_, **options: SimpleNamespace(stdout=address.encode())

@@ -14,7 +14,7 @@ from toys import shop
 
 from explainrec_lab import baselines
 from explainrec_lab.baselines.collaborative import Pairs, improved, objective
-from explainrec_lab.baselines.sampled import _Comparisons
+from explainrec_lab.baselines.sampled import _comparisons
 from explainrec_lab.data import Interactions
 
 few = settings(max_examples=10, deadline=None)
@@ -139,7 +139,7 @@ def test_an_epoch_compares_every_pair_once_however_it_is_dealt_out(
 ) -> None:
     events = shop(seed).interactions
     seen = []
-    for draws in _Comparisons(events.matrix, 3, batch, seed)(epoch=2):
+    for draws in _comparisons(events.matrix, 3, batch, seed, epoch=2):
         for index in range(processes):
             part = draws.part(index, processes)
             seen += list(zip(part.users[part.rows].tolist(), part.items.tolist(), strict=True))

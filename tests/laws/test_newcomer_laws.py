@@ -14,13 +14,13 @@ from toys import model_of, shop
 from explainrec_lab.data import Dataset
 from explainrec_lab.data.contracts import Features
 from explainrec_lab.reconet import (
-    Examples,
     FeatureSpace,
     RemovedItems,
     SingleLabel,
     WithNewcomers,
     cross_entropy,
 )
+from explainrec_lab.reconet.data import Examples
 
 few = settings(max_examples=12, deadline=None)
 seeds = st.integers(0, 30)

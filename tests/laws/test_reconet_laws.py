@@ -12,7 +12,6 @@ from toys import model_of, profiles_of, shop
 
 from explainrec_lab.data import Dataset, from_frames
 from explainrec_lab.reconet import (
-    Examples,
     FeatureSpace,
     RecoNet,
     RemovedItems,
@@ -28,6 +27,7 @@ from explainrec_lab.reconet import (
     removal_survival,
     three_steps,
 )
+from explainrec_lab.reconet.data import Examples
 
 few = settings(max_examples=12, deadline=None)
 seeds = st.integers(0, 30)
@@ -245,7 +245,7 @@ def test_a_space_without_events_has_the_features_of_those_events() -> None:
 def test_a_model_without_dimensions_is_refused() -> None:
     with pytest.raises(ValueError, match="d: 0 must be at least 1"):
         RecoNet(FeatureSpace.of(shop()), d=0)
-    with pytest.raises(ValueError, match="hidden: 0 must be at least 1; None"):
+    with pytest.raises(ValueError, match="hidden: 0 must be at least 1"):
         RecoNet(FeatureSpace.of(shop()), hidden=0)
 
 

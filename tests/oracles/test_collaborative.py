@@ -22,7 +22,7 @@ from explainrec_lab.baselines.collaborative import (
 )
 from explainrec_lab.baselines.sampled import (
     _against_all_draws,
-    _Comparisons,
+    _comparisons,
     _FactorizationMachine,
     _inside_ball,
     _MetricSpace,
@@ -296,9 +296,9 @@ class Table(torch.nn.Module):
 def test_both_losses_comparison_by_comparison(seed: int) -> None:
     events = shop(seed).interactions
     y = torch.randn(events.matrix.shape, generator=torch.Generator().manual_seed(seed))
-    (draws,) = _Comparisons(events.matrix, negatives=4, batch_size=100, seed=seed)(epoch=0)
+    (draws,) = _comparisons(events.matrix, negatives=4, batch_size=100, seed=seed, epoch=0)
     softmax = _against_all_draws(Table(y), draws)
-    hinge = _weighted_hinge(0.5)(Table(y), draws)
+    hinge = _weighted_hinge(Table(y), draws, margin=0.5)
     for n in range(len(draws)):
         user, item = int(draws.users[draws.rows[n]]), int(draws.items[n])
         bought = set(events.history(user).tolist())
@@ -314,7 +314,7 @@ def test_both_losses_comparison_by_comparison(seed: int) -> None:
 def test_with_one_draw_the_softmax_is_the_pairwise_comparison_of_bpr() -> None:
     events = shop(3).interactions
     y = torch.randn(events.matrix.shape, generator=torch.Generator().manual_seed(1))
-    (draws,) = _Comparisons(events.matrix, negatives=1, batch_size=100)(epoch=0)
+    (draws,) = _comparisons(events.matrix, negatives=1, batch_size=100, seed=0, epoch=0)
     taken, drawn = draws.of(y[draws.users])
     bpr = -torch.nn.functional.logsigmoid(taken - drawn[:, 0])
     bpr[~draws.usable[:, 0]] = 0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy import ndarray
 from saers_toys import N_ITEMS, N_USERS, SCHEMA, A, M, model_of, toy_extracted, toy_features
 
-from explainrec_lab.saers import SAERS, answers, average_features, bpr, explain
+from explainrec_lab.saers import answers, average_features, bpr, explain
+from explainrec_lab.saers.model import SAERS
 
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 30)

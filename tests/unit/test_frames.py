@@ -190,6 +190,11 @@ def test_times_are_read_to_the_second_or_finer(kind: str) -> None:
     assert data.from_frames(one(time=given)).interactions.time.tolist() == right
 
 
+def test_no_events_with_dates_are_no_interactions() -> None:
+    nothing = EVENTS.assign(time=pd.Timestamp("2024-03-31"))[:0]
+    assert len(data.from_frames(nothing, items=pd.DataFrame({"item": [10]})).interactions) == 0
+
+
 def test_the_unit_of_dates_is_said() -> None:
     assert "time in ms since 1970" in data.from_frames(one(time=TIMES["milliseconds"][0])).notes[0]
 

@@ -73,7 +73,7 @@ def test_a_scale_norm_divides_by_the_root_mean_square_of_the_channel() -> None:
 
 def test_a_scale_norm_takes_vectors_too() -> None:
     layer, x = ScaleNorm(3).train(), torch.randn(6, 3)
-    torch.testing.assert_close(layer(x), x / (x.square().mean(dim=0) + 1e-5).sqrt())
+    torch.testing.assert_close(layer(x), x / (x.square().mean(dim=0).sqrt() + 1e-5))
 
 
 @pytest.mark.parametrize(("norm", "adds"), [("weights", 0), ("scale", 0), ("batch", 1), (None, 1)])

@@ -52,7 +52,7 @@ def test_less_than_one_is_refused_in_one_line(
 ) -> None:
     assert main(["saers-search", option, value, "--results", str(tmp_path)]) == 2
     said = capsys.readouterr()
-    assert said.err == f"experiments: {option}: {value}; must be at least 1\n"
+    assert said.err == f"experiments: {option}: {value} must be at least 1\n"
     assert not said.out and not list(tmp_path.iterdir())
 
 

@@ -372,7 +372,7 @@ def test_another_shop_is_another_model(cache: Path, shop: Dataset, split: Split)
     relation.trained(SCRATCH, negative, split)
     relation.trained(SCRATCH, shop, relation.split(split.train.recorded, seed=5))
     assert len(list(cache.glob("*.kept"))) == 3
-    with pytest.raises(ValueError, match="shop: 'boutique' has no pictures, or no relations"):
+    with pytest.raises(ValueError, match="of 'boutique': not known here"):
         relation.trained(SCRATCH, replace(shop, relations=None), split)
 
 

@@ -46,14 +46,14 @@ def test_a_map_without_an_opinion_is_the_whole_picture() -> None:
     zero = torch.zeros(2, 8, 8)
     assert saers.segment(zero).all()
     assert saers.brightest(zero, 0.5).all()
-    assert saers.PAPER.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+    assert regions.PAPER.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
     assert saers.OURS.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
 
 
 def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
     one = torch.zeros(1, 16, 16)
     one[0, 5, 9] = 1.0
-    box = saers.PAPER.frame(one)
+    box = regions.PAPER.frame(one)
     assert box.tolist() == [[5, 9, 6, 10]]
     maps = torch.arange(16.0).view(1, 1, 4, 4)
     assert regions._region_features(maps, box[None], (16, 16)).tolist() == [[[maps[0, 0, 1, 2]]]]
@@ -67,7 +67,7 @@ def test_of_two_regions_alike_the_first_stays_and_corners_do_not_connect() -> No
 
 def test_an_item_without_an_attribute_has_zeros_and_whole_boxes() -> None:
     applies = np.array([[True, False, True], [False] * 3, [True] * 3, [False] * 3])
-    for locator in (saers.PAPER, saers.OURS):
+    for locator in (regions.PAPER, saers.OURS):
         found = saers.extract(network(), photos(), applies=applies, locator=locator)
         assert (found.applies == applies).all()
         assert not found.features[~applies].any()
@@ -89,7 +89,7 @@ def test_batches_do_not_matter_and_no_pictures_give_empty_arrays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     applies = np.ones((4, 3), bool)
-    for locator in (saers.PAPER, saers.OURS):
+    for locator in (regions.PAPER, saers.OURS):
         found = []
         for size in (4, 3):
             monkeypatch.setattr(regions, "BATCH", size)
@@ -179,7 +179,7 @@ def test_an_empty_box_or_one_outside_is_named(box: tuple[int, ...]) -> None:
 def test_a_catalogue_without_labels_cannot_teach() -> None:
     catalogue = data.load("boutique", items=8, shoppers=1, size=64).catalogue
     blind = replace(catalogue, attributes=None, schema=None)
-    with pytest.raises(ValueError, match="catalogue: needs pictures and attribute labels"):
+    with pytest.raises(ValueError, match="of the catalogue: not known here"):
         vision.naming.train(vision.naming.untrained(SMALL.network), blind, SMALL.network)
 
 

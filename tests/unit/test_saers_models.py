@@ -32,7 +32,7 @@ from explainrec_lab import data, saers, vision
 from explainrec_lab.data.store import DataNotFound
 from explainrec_lab.evaluate import ranking, truth
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.model import _scaled
+from explainrec_lab.saers.model import SAERS, _scaled
 from explainrec_lab.settings import Network, Saers
 
 TINY = Saers("tiny", 120, 40, 64, 6, Network(40, 64, "vgg11", 0.1, "batch", stride=16, epochs=1))
@@ -143,7 +143,7 @@ def test_longer_histories_take_fewer_epochs_and_more_steps() -> None:
 
 def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
     model, _ = learn("SAERS, ours", shop, 6, epochs=1)
-    assert isinstance(model, saers.SAERS)
+    assert isinstance(model, SAERS)
     events, true = shop.parts.test, shop.dataset.truth
     labels = shop.dataset.catalogue.attributes
     assert true is not None
@@ -172,7 +172,7 @@ def test_the_hit_rate_is_what_counting_by_hand_gives(shop: Shop) -> None:
 @pytest.mark.parametrize("name", ["SAERS", "SAERS, classes"])
 def test_health_tells_a_dead_attention_from_a_living_one(name: str, shop: Shop) -> None:
     model, _ = learn(name, shop, 6, epochs=1)
-    assert isinstance(model, saers.SAERS)
+    assert isinstance(model, SAERS)
     events = shop.parts.test
     living = saers.health(model, events)
     assert living["dead places"] < 0.5
@@ -187,7 +187,7 @@ def test_health_tells_a_dead_attention_from_a_living_one(name: str, shop: Shop) 
 
 def test_weights_that_ask_the_item_alone_are_not_personal(shop: Shop) -> None:
     model, _ = learn("SAERS", shop, 6, epochs=1)
-    assert isinstance(model, saers.SAERS)
+    assert isinstance(model, SAERS)
     with torch.no_grad():
         model.D_attribute.mul_(50)
     before = saers.health(model, shop.parts.test)
@@ -294,7 +294,7 @@ def test_nobody_tells_the_network_what_applies(
     monkeypatch.setenv("EXPLAINREC_CACHE", str(tmp_path))
     told = []
 
-    def spy(network: Any, images: Any, *, applies: Any = None) -> saers.Extracted:
+    def spy(network: Any, images: Any, *, applies: Any = None) -> regions.Extracted:
         told.append(applies)
         return saers.extract(network, images, applies=applies)
 

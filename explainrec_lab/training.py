@@ -10,14 +10,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from threading import RLock, get_ident
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
+from torch.autograd import graph
+from torch.utils import checkpoint
 
 from explainrec_lab.data.contracts import check_least, require
 from explainrec_lab.data.store import kept
@@ -178,6 +184,30 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
             "weight_decay": own(optimisation.own_decay, name, optimisation.weight_decay),
             "lr": optimisation.learning_rate * own(optimisation.own_rate, name, 1.0),
         }
+
+
+# ------------------------------------------------------------------------ without checkpoints
+
+
+LOCK = RLock()
+
+
+@contextmanager
+def run_once() -> Iterator[None]:
+    """Let no hook of the program exchange what the graph keeps: each part runs once, watched.
+
+    `torch.utils.checkpoint` would run its function again in the backward pass, where nobody
+    watches (`lrp.relevance` runs a model so). Other threads keep their hooks.
+    """
+    mine, hooks, again = get_ident(), graph.saved_tensors_hooks, checkpoint.CheckpointFunction
+
+    def elsewhere(usual: Any, plainly: Any = lambda *args: None) -> Any:
+        return lambda *args: (plainly if get_ident() == mine else usual)(*args)
+
+    ways = {name: elsewhere(getattr(hooks, name)) for name in ("__enter__", "__exit__")}
+    once = SimpleNamespace(apply=elsewhere(again.apply, lambda run, _, *args: run(*args)))
+    with LOCK, patch.multiple(hooks, **ways), patch.object(checkpoint, "CheckpointFunction", once):
+        yield
 
 
 # --------------------------------------------------------------------------- trained once

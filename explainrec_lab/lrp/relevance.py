@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import disable_saved_tensors_hooks
 
 from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.lrp.composites import Composite, as_composite, named
@@ -18,9 +17,11 @@ from explainrec_lab.lrp.engine.operations import Watch
 from explainrec_lab.lrp.engine.trace import Trace
 from explainrec_lab.lrp.head import SPLITS
 from explainrec_lab.lrp.rules import Epsilon, Rule, amount, wide
+from explainrec_lab.training import run_once
 
 Output = int | Tensor | Callable[[Any], Tensor] | None
-CHECKPOINTS = "a checkpoint runs its part again, unseen; turn checkpointing off to explain it"
+# In float16, relevance is propagated in 1/1024: shares of pixels would be too small for it.
+UNITS = 1024.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def relevance(
 
 def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tensor:
     """The values that are explained, `[sample]`, at the end of a graph that carries relevance."""
-    with torch.inference_mode(False), torch.enable_grad(), disable_saved_tensors_hooks(CHECKPOINTS):
+    with torch.inference_mode(False), torch.enable_grad(), run_once():
         stand_ins = [trace.explain(x, place) for place, x in enumerate(given)]
         with Watch(trace):
             values = select(model(*stand_ins), output)
@@ -125,10 +126,11 @@ def _run(model: Any, given: Sequence[Any], output: Output, trace: Trace) -> Tens
 
 def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
     """The backward pass, and R = x g at every root."""
+    units = UNITS if values.dtype == torch.float16 else 1.0
     trace.roots = trace.roots if values.numel() else []  # of no samples
     leaves = [root.leaf for root in trace.roots]
     with torch.inference_mode(False), torch.autocast(values.device.type, enabled=False):
-        start = torch.ones_like(values)
+        start = torch.full_like(values, units)
         try:
             gradients = leaves and torch.autograd.grad(values, leaves, start, allow_unused=True)
         except RuntimeError as error:
@@ -148,7 +150,8 @@ def _collect(trace: Trace, given: Sequence[Any], values: Tensor) -> list[Any]:
                 inner = tuple(range(root.places.dim(), part.dim()))
                 part = part.sum(dim=inner) if inner else part
                 part = part.new_zeros(given[root.owner].shape).put_(root.places, part, True)
-            found[root.owner] = found[root.owner] + part
+            found[root.owner] = found[root.owner] + part / units
+    trace.accounts = {name: amount / units for name, amount in trace.accounts.items()}
     for place, r in enumerate(found):
         fine = r is None or bool(torch.isfinite(r).all())
         require(fine, f"relevance of input {place} is not finite: try a larger epsilon")
@@ -199,7 +202,6 @@ def _check(model: nn.Module, given: Sequence[Any], split: str, composite: Compos
     for place, x in tensors:
         it, dense = f"inputs: input {place}", x.layout == torch.strided and not x.is_complex()
         require(x.dtype != torch.uint8, f"{it} is uint8; give floats, such as images / 255")
-        require(x.dtype != torch.float16, f"{it} is float16, too coarse; give bfloat16 or float32")
         require(dense, f"{it} is sparse or complex; give dense real numbers")
         way = "bind a mask that has them with functools.partial"
         require(bool(torch.isfinite(x).all()), f"{it} has NaN or infinite values; {way}")

@@ -236,8 +236,10 @@ def relevance_of(program: Program, number: int, output: Any, rule: Any, split: s
     with torch.no_grad():
         plain = model(*program.given())
     before = kept(model)
+    table = rule.table if isinstance(rule, lrp.Composite) else ()
+    by_name = any(isinstance(selects, lrp.named) for selects, _ in table)
     try:
-        if len(given_) > 1 or number:
+        if len(given_) > 1 or number or by_name:  # a function has no names
             return lrp.relevance(model, given_, output, rule, split=split, ledger=True)
         (x,) = given_  # a tensor alone, and a word that goes along with it
         alone, ledger = lrp.relevance(model, x, output, rule, split=split, ledger=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -212,8 +213,8 @@ class Features:
     def from_columns(cls, table: pd.DataFrame, columns: dict[str, str]) -> Features:
         """One binary feature for each value of each column; missing and blank values give none.
 
-        A column of 0 and 1 (or False and True) is a flag: it gives one feature, for its ones, with
-        the name of the column. Features of one name are one feature.
+        A column of 0 and 1 (or False and True, no and yes) is a flag: it gives one feature, for
+        its ones, with the name of the column. Features of one name are one feature.
 
         Args:
             table: one row an owner, in id order.
@@ -234,8 +235,9 @@ class Features:
             (known,) = np.nonzero(codes >= 0)
             texts, places = [_text(value) for value in values], codes[known]
             names = [f"{word}: {text}" for text in texts]
-            if texts and set(texts) <= {"0", "1", "False", "True"}:
-                known = known[np.isin(texts, ["1", "True"])[places]]
+            said = [text.lower().removesuffix(".0") for text in texts]
+            if said and set(said) <= {*YES, "0", "false", "no"}:
+                known = known[np.isin(said, YES)[places]]
                 names, places = [f"{word}: {column}" if word != column else word], 0 * known
             shape = (len(table), len(names))
             parts.append(cls(tuple(names), _ones(known, places, shape, np.int8)))
@@ -284,7 +286,10 @@ class Features:
 
 
 # Words that stand where there is nothing.
-BLANK = ("", "nan", "NaN", "NaT", "None", "<NA>", "null", "NULL", "(no genres listed)")
+BLANK = ("", "nan", "NaN", "NaT", "None", "<NA>", "N/A", "null", "NULL", r"\N")
+BLANK += ("(no genres listed)",)
+# What a flag says where it is set.
+YES = ("1", "true", "yes")
 
 
 def worded(cell: Any) -> Any:
@@ -314,9 +319,16 @@ def _members(cell: Any, name: Any) -> str | list[str]:
 
 
 def _spelled(text: str) -> Any:
-    """What "['Action', 'Drama']" or '[{"name": "Drama"}]' spells; other text as it is."""
+    """What "['Action', 'Drama']" or '[{"name": "Drama"}]' spells; other text as it is.
+
+    NumPy writes no commas: "['Action' 'Drama']". Raises ValueError for a list that is cut off.
+    """
+    if text == "set()":
+        return []
     if text[:1] + text[-1:] not in ("[]", "{}", "()"):
+        require(text[:1] not in ("[", "{"), f"a cell holds {text[:60]}, a list that is cut off")
         return text
+    text = re.sub(r"""(?<=['"])\s+(?=['"])""", ", ", text)
     for read in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return read(text)

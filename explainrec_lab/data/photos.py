@@ -166,7 +166,8 @@ def _decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]
 
 
 def _eight_bits(photo: Image.Image) -> Image.Image:
-    """Greys of 16 bits or of floats in eight: white is 65535; of floats, 1, 255 or 65535.
+    """Greys of 16 bits or of floats in eight: white is 255 or 65535, whichever holds all; or 1 of
+    floats.
 
     Raises:
         ValueError: values that are negative, nan or beyond 65535.
@@ -178,7 +179,8 @@ def _eight_bits(photo: Image.Image) -> Image.Image:
     if isinstance(clear := photo.info.get("transparency"), int):
         grey[grey == clear] = most
     low, high = float(grey.min()), float(grey.max())
-    white = next((w for w in (1, 255, most) if w >= high and photo.mode == "F"), most)
+    whites = (1, 255, most) if photo.mode == "F" else (255, most)
+    white = next((w for w in whites if w >= high), most)
     told = f"greys from {low:g} to {high:g}: save it with eight bits a channel"
     require(0 <= low <= high <= white, told)
     grey = (grey if tags.get(WHITE_IS_0) != 0 else white - grey) * (255 / white)
@@ -224,6 +226,7 @@ def from_pictures(
     """
     table, home = _listed(pictures, folder, path)
     columns = [attributes] if isinstance(attributes, str) else attributes
+    require(len(table), "pictures: the table has no rows")
     check_columns("pictures", table, [path, *columns])
     check_filled("pictures", table[[path]], "write the file's path, or drop the row")
     schema, labels = _in_codes(table, columns)
@@ -243,7 +246,10 @@ def _listed(pictures: Any, folder: Where | None, path: str) -> tuple[pd.DataFram
         return pictures.reset_index(drop=True), Path(folder or "")
     home = Path(pictures)
     if home.is_file():
-        return pd.read_csv(home, **AS_TEXT), Path(folder or home.parent)
+        try:
+            return pd.read_csv(home, **AS_TEXT), Path(folder or home.parent)
+        except UnicodeDecodeError:
+            raise ValueError(f"pictures: {home} is not in UTF-8; save it as 'CSV UTF-8'") from None
     kinds = {ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS}
     found = (each.relative_to(home) for each in home.rglob("[!.]*"))
     some = sorted(each.parts for each in found if each.suffix.lower() in kinds)

@@ -376,3 +376,36 @@ def test_ratings_become_a_trained_model_and_an_explanation() -> None:
     assert explanation.table().relevance.sum() == pytest.approx(explanation.output, rel=1e-4)
     kinds = set(explanation.table().kind)
     assert kinds == {"item", "item attribute", "user attribute"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        (["['Action' 'Drama']", "['Drama']", "[]"], ["g: Action", "g: Drama"]),  # NumPy's spelling
+        (["set()", "{'Drama'}", "Action"], ["g: Action", "g: Drama"]),
+        ([r"\N", "Drama", "N/A"], ["g: Drama"]),
+    ],
+)
+def test_lists_are_read_as_other_programs_write_them(cells: list[str], names: list[str]) -> None:
+    events = pd.DataFrame({"user": ["u"] * 3, "item": list("xyz")})
+    items = pd.DataFrame({"item": list("xyz"), "g": cells})
+    features = data.from_frames(
+        events, items=items, item_sets={"g": "g"}
+    ).interactions.item_features
+    assert sorted(features.names) == names
+
+
+def test_a_list_that_is_cut_off_is_refused() -> None:
+    events = pd.DataFrame({"user": ["u"], "item": ["x"]})
+    items = pd.DataFrame({"item": ["x"], "g": ["['Action', 'Dra"]})
+    with pytest.raises(ValueError, match="a list that is cut off"):
+        data.from_frames(events, items=items, item_sets={"g": "g"})
+
+
+@pytest.mark.parametrize("words", [("no", "yes"), ("FALSE", "TRUE"), ("0.0", "1.0")])
+def test_a_flag_has_a_feature_for_its_ones_however_it_is_spelled(words: tuple[str, str]) -> None:
+    events = pd.DataFrame({"user": ["u", "u"], "item": ["x", "y"]})
+    items = pd.DataFrame({"item": ["x", "y"], "vegan": list(words)})
+    features = data.from_frames(events, items=items, item_columns={"vegan": "vegan"}).interactions
+    assert features.item_features.names == ("vegan",)
+    assert features.item_features.of(1) == ["vegan"] and not features.item_features.of(0)

@@ -369,3 +369,21 @@ def test_no_warning_is_given_where_all_is_well(shop: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert data.from_pictures(shop, size=4).catalogue.images is not None
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_greys_of_eight_bits_in_a_wider_file_keep_their_brightness(
+    kind: type, tmp_path: Path
+) -> None:
+    path = tmp_path / ("a.png" if kind is np.uint16 else "a.tif")
+    Image.fromarray(np.linspace(0, 200, 1024).reshape(32, 32).astype(kind)).save(path)
+    assert 95 < data.Photos([path], 32)[0].mean() < 105
+
+
+def test_a_table_in_another_encoding_or_without_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("path,colour\n0.png,röd\n".encode("cp1252"))
+    with pytest.raises(ValueError, match="not in UTF-8"):
+        data.from_pictures(path)
+    with pytest.raises(ValueError, match="no rows"):
+        data.from_pictures(pd.DataFrame({"path": []}))

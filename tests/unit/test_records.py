@@ -37,7 +37,7 @@ def test_an_experiment_is_called_as_its_function() -> None:
         assert experiment.__name__ == name.replace("-", "_")
 
 
-# Of an earlier attribute network: what recorded it is in the history, see its page.
+# What recorded it is in the repository's history: see its page.
 KEPT_AS_THEY_ARE = {"saers-photos"}
 
 

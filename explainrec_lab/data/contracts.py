@@ -286,8 +286,7 @@ class Features:
 
 
 # Words that stand where there is nothing.
-BLANK = ("", "nan", "NaN", "NaT", "None", "<NA>", "N/A", "null", "NULL", r"\N")
-BLANK += ("(no genres listed)",)
+BLANK = ("", *r"nan NaN NaT None <NA> N/A null NULL \N".split(), "(no genres listed)")
 # What a flag says where it is set.
 YES = ("1", "true", "yes")
 

@@ -285,8 +285,8 @@ class Features:
         return [self.names[column] for column in row.indices]
 
 
-# Words that stand where there is nothing.
-BLANK = ("", *r"nan NaN NaT None <NA> N/A null NULL \N".split(), "(no genres listed)")
+# Words that stand where there is nothing; the last are MovieLens's and a database's.
+BLANK = "", "nan", "NaN", "NaT", "None", "<NA>", "N/A", "null", "NULL", "(no genres listed)", r"\N"
 # What a flag says where it is set.
 YES = ("1", "true", "yes")
 

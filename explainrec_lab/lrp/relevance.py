@@ -205,12 +205,12 @@ def _check(model: nn.Module, given: Sequence[Any], split: str, composite: Compos
         require(dense, f"{it} is sparse or complex; give dense real numbers")
         way = "bind a mask that has them with functools.partial"
         require(bool(torch.isfinite(x).all()), f"{it} has NaN or infinite values; {way}")
-    for name, module in model.named_modules():
+    modules = list(model.named_modules(remove_duplicate=False))
+    for name, module in modules:
         if isinstance(module, torch.jit.ScriptModule):
             raise UnsupportedOperation(f"model: {name or 'it'} is a script; give its own module")
         ready = not module.training or "eval" in vars(model)  # exported programs have no modes
         require(ready, f"model: {name or 'it'} is in training mode; call model.eval() first")
-    names = [name for name, _ in model.named_modules(remove_duplicate=False)]
     for selector, _ in composite.table:
-        if isinstance(selector, named) and not fnmatch.filter(names, selector.pattern):
+        if isinstance(selector, named) and not fnmatch.filter(dict(modules), selector.pattern):
             raise ValueError(f"rule: no module is named {selector.pattern!r}; see named_modules()")

@@ -1,13 +1,17 @@
-"""What this book adds to Sphinx: its own MathJax, two directives, run times, and labels.
+"""What this book adds to Sphinx: its own MathJax, two directives, times, drawings and words.
 
 - `{equations}` writes the equation index: LaTeX, section, function with its source, test.
 - `{run-times}` writes the table of how long each notebook took.
-- Each notebook page says under its title how long it took, on how many cores, in which settings.
+- A page says under its title how long it takes to read and to solve, and how long it took to run.
+- Figures and diagrams stand in the page as SVG: they take its font and the colours of its theme.
+- A word of the glossary leads there where a page uses it first.
 - MathJax comes from the wheel `sphinx-mathjax-offline`; scripts that call a CDN are dropped.
 - Buttons lead to the repository of this clone; roles that Sphinx gets wrong are mended.
 """
 
+import html
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import lessons
 from build import SETTINGS, copy, executed
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
@@ -88,15 +93,86 @@ class RunTimes(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(rows))
 
 
-def say_run_time(app: Sphinx, doctree: nodes.document) -> None:
-    """Put 'Executed in 7 s on 2 cores, settings ci' under the title of a notebook page."""
+def say_times(app: Sphinx, doctree: nodes.document) -> None:
+    """Put 'About 20 minutes, and 30 for the exercises. Executed in 7 s ...' under the title."""
     srcdir, source = Path(app.srcdir), Path(doctree["source"])
-    time = executed(srcdir).get(source.relative_to(srcdir).as_posix())
     first = next(doctree.findall(nodes.section), None)
-    if time is None or first is None:
+    if first is None or source.parent.name in ("reference", "book"):
         return
-    took = f"Executed in {duration(time['seconds'])} on {hardware(time)}"
-    first.insert(1, nodes.paragraph("", f"{took}, settings {srcdir.name}", classes=["run-time"]))
+    reading, exercises = lessons.minutes(source)
+    said = f"About {reading} minutes" + f", and {exercises} for the exercises" * (exercises > 0)
+    if time := executed(srcdir).get(source.relative_to(srcdir).as_posix()):
+        said += f". Executed in {duration(time['seconds'])} on {hardware(time)}"
+        said += f", settings {srcdir.name}"
+    first.insert(1, nodes.paragraph("", said, classes=["run-time"]))
+
+
+# ------------------------------------------------------------------------- drawings and words
+
+# Colours of our figures -> what the page's theme has for them.
+THEMED = {
+    **dict.fromkeys(("#20262d", "#2b323b"), "currentColor"),
+    "#5b6470": "var(--lab-quiet)",
+    "#e6e9ed": "var(--lab-line)",
+    "#1b6ca8": "var(--lab-blue)",
+    "#d9822b": "var(--lab-orange)",
+    "#3a8f6b": "var(--lab-green)",
+    "#8a5aa8": "var(--lab-violet)",
+    "#767d86": "var(--lab-grey)",
+    "#6b7480": "var(--lab-grey)",
+    "#b8434e": "var(--lab-red)",
+}
+NOT_PROSE = {nodes.reference, nodes.literal, nodes.math, nodes.table, nodes.strong, nodes.title}
+
+
+def draw_in_page(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Replace each SVG picture by its source, so that it takes the page's font and colours."""
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"].endswith(".svg"):
+            source = (Path(app.srcdir) / image["uri"]).read_text(encoding="utf-8")
+            drawn = themed(source, image.get("alt", ""), "diagrams" in image["uri"])
+            image.replace_self(nodes.raw("", drawn, format="html"))
+
+
+def themed(source: str, alt: str, diagram: bool) -> str:
+    """The SVG element of a file, named for screen readers; a wide figure scrolls on a phone."""
+    svg = source[source.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[\w.]+_\d+">', "<g>", svg)
+    for colour, theme in THEMED.items():
+        svg = svg.replace(colour, theme)
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    look = "lab-diagram" if diagram else f'output lab-figure" style="--least: {width:.0f}px'
+    name = f'<svg role="img" aria-label="{html.escape(alt)}"'
+    return f'<div class="{look}">{svg.replace("<svg", name, 1)}</div>'
+
+
+def link_words(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Lead to the glossary from the first place where the page's prose uses each of its words."""
+    words = lessons.glossary(Path(app.srcdir))
+    to = app.builder.get_relative_uri(page, lessons.GLOSSARY)
+    for text in list(doctree.findall(nodes.Text)):
+        around = set(map(type, ancestors(text)))
+        if page != lessons.GLOSSARY and nodes.paragraph in around and not around & NOT_PROSE:
+            text.parent.replace(text, linked(str(text), words, to))
+
+
+def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
+    while node.parent is not None:
+        yield (node := node.parent)
+
+
+def linked(text: str, words: dict[str, str], to: str) -> list[nodes.Node]:
+    """The text with links at words that no text before it used; those leave `words`."""
+    pieces, end = [], 0
+    named = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    for found in re.finditer(rf"\b({named})(?:e?s)?\b", text, re.IGNORECASE):
+        if means := words.pop(found[1].lower(), ""):
+            link = nodes.reference("", found[0], refuri=f"{to}#{nodes.make_id(found[1])}")
+            link.update({"reftitle": means, "classes": ["word"]})
+            pieces += [nodes.Text(text[end : found.start()]), link]
+            end = found.end()
+    return [*pieces, nodes.Text(text[end:])]
 
 
 # ------------------------------------------------------------------------- scripts and buttons
@@ -134,7 +210,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)
-    app.connect("doctree-read", say_run_time)
+    app.connect("doctree-read", say_times)
+    app.connect("doctree-resolved", draw_in_page)
+    app.connect("doctree-resolved", link_words)
     app.connect("html-page-context", mend, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

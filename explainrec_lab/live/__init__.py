@@ -3,13 +3,11 @@
 Python exports the numbers of a trained model; a few files of plain JavaScript do the arithmetic
 again where the page is read. A test drives both and compares them. It all is one HTML string:
 markup, style, numbers and scripts. It runs in the book, where there is no kernel, and in
-JupyterLab, where the notebook is trusted. `explore` is for running notebooks: it calls the model in
-Python, hidden layer or not.
+JupyterLab, where the notebook is trusted. `controls` is for running notebooks: it calls Python.
 
 Exported numbers: each row of Q and W becomes 16-bit whole numbers and one scale, q_k = s_k n_k.
-That is half of float32, and small enough an error that recommendations keep their order. Controls
-of a running notebook: while a page is being made (`EXPLAINREC_STATIC` is set), a sentence stands
-in their place, so that no widget is frozen into the page.
+That is half of float32, and small enough an error that recommendations keep their order. While a
+page is being made (`EXPLAINREC_STATIC` is set), no widget is frozen into it.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -25,14 +23,13 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import torch
-from IPython.display import HTML, display
+from IPython.display import Markdown, display
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab import reconet
 from explainrec_lab.data.contracts import require
-from explainrec_lab.plots import relevance_flow
 from explainrec_lab.reconet import FeatureSpace, RecoNet
 
 # One purpose a file; later ones use earlier ones.
@@ -93,48 +90,22 @@ def recommender(
 # ------------------------------------------------------------ controls of a running notebook
 
 
-SENTENCE = """In JupyterLab this cell shows controls: choose a household, drop some of what is
-known about it, and see recommendations and reasons move."""
-
-
-def explore(model: reconet.RecoNet, profiles: reconet.Sets, start: int = 0, k: int = 10) -> Any:
-    """Choose a user, drop some of her features, choose a recommendation: its flow is redrawn.
+def controls(draw: Callable[..., Any], **choices: Any) -> Any:
+    """Sliders and pickers that call `draw`; a page that has no kernel shows what it draws first.
 
     Args:
-        start: the user shown first.
-        k: how many recommendations to choose from.
+        draw: takes the choices by name and shows something.
+        choices: what `ipywidgets.interactive` takes, such as `(0, 9)`, a list, or a widget.
     """
-    if os.environ.get("EXPLAINREC_STATIC"):
-        return HTML(f"<p><em>{SENTENCE}</em></p>")
-    user = widgets.BoundedIntText(start, 0, len(profiles) - 1, description="user")
-    keep = widgets.SelectMultiple(description="known", rows=8, layout={"width": "28rem"})
-    item = widgets.Dropdown(description="why", layout={"width": "28rem"})
-    flow = widgets.Output()
-
-    def new_user(_: Any) -> None:
-        ids = profiles[user.value].tolist()
-        keep.options = [(model.space.names[i], i) for i in ids]
-        keep.value = tuple(ids)
-
-    def new_profile(_: Any) -> None:
-        chosen = reconet.Sets.of(keep.value)
-        if len(chosen.ids):
-            items, _scores = reconet.recommend(model, chosen, k)
-            item.options = [(model.space.names[i], i) for i in items.tolist()]
-            item.value = int(items[0])
-
-    def new_item(_: Any) -> None:
-        flow.clear_output(wait=True)
-        if keep.value and item.value is not None:
-            explanation = reconet.explain(model, reconet.Sets.of(keep.value), item.value)
-            with flow:
-                display(relevance_flow(explanation, item.label))
-
-    user.observe(new_user, "value")
-    keep.observe(new_profile, "value")
-    item.observe(new_item, "value")
-    new_user(None)
-    return widgets.VBox([user, keep, item, flow])
+    if not os.environ.get("EXPLAINREC_STATIC"):
+        return widgets.interactive(draw, **choices)
+    first = widgets.interactive.widget_from_abbrev
+    chosen = {name: first(choice).value for name, choice in choices.items()}
+    said = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in chosen.items())
+    display(Markdown(f"*In JupyterLab you can change what this shows. Here, {said}.*"))
+    if (shown := draw(**chosen)) is not None:
+        display(shown)
+    return None
 
 
 # -------------------------------------------------------------------------- what is exported

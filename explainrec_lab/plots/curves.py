@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import require
-from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, plain
+from explainrec_lab.plots.style import OPPOSES, QUIET, SUPPORTS, colours_of, plain
 
 # Least distance between two labels, as a share of the axis's height.
 LABEL_STEP = 0.075
@@ -43,14 +42,15 @@ def curves(
     """
     ax = ax or plt.subplots(figsize=(7, 3.6))[1]
     ends = {}
-    colours = len(plt.rcParams["axes.prop_cycle"])
-    for number, name in enumerate(table.columns):
+    colours = colours_of(table.columns)
+    for number, (name, colour) in enumerate(zip(table.columns, colours, strict=True)):
         values = table[name].dropna()
-        (line,) = ax.plot(values.index, values.to_numpy(), "-" if number < colours else "--")
-        ends[name] = (values.index[-1], values.iloc[-1], to_hex(line.get_color()))
+        look = "--" if colour in colours[:number] else "-"
+        ax.plot(values.index, values.to_numpy(), look, color=colour)
+        ends[name] = (values.index[-1], values.iloc[-1], colour)
         if band is not None:
             low, high = (end.loc[values.index, name] for end in band)
-            ax.fill_between(values.index, low, high, color=line.get_color(), alpha=0.15, lw=0)
+            ax.fill_between(values.index, low, high, color=colour, alpha=0.15, lw=0)
     for name, height in (reference or {}).items():
         ax.hlines(height, table.index[0], table.index[-1], color=QUIET, lw=1.2, ls=":")
         ends[name] = (table.index[-1], height, QUIET)
@@ -149,8 +149,8 @@ def change_distributions(
     ax = plt.subplots(figsize=(7, 3.4))[1]
     low, high = np.quantile(np.concatenate(list(changes.values())), [0.005, 0.995])
     bins = np.linspace(low, high, 61).tolist()
-    for name, values in changes.items():
-        ax.hist(values, bins, histtype="stepfilled", alpha=0.45, label=plain(name))
+    for (name, values), colour in zip(changes.items(), colours_of([*changes]), strict=True):
+        ax.hist(values, bins, histtype="stepfilled", alpha=0.45, label=plain(name), color=colour)
     ax.axvline(0, color=QUIET, lw=0.8)
     ax.set(xlabel="change of the score", ylabel="users", title=plain(title))
     ax.legend(loc="upper left")

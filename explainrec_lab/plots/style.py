@@ -1,11 +1,15 @@
 """What all figures share: the style sheet, colours that every reader can tell apart, pictures."""
 
+import itertools
+import os
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy import ndarray
 
 # Positive and negative relevance: blue and orange differ for every kind of colour vision.
@@ -14,10 +18,43 @@ SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
 INK, QUIET = "#20262d", "#5b6470"
 
 
+# One colour a method in the whole book; the first name that a label holds decides.
+COLOURS = {
+    "random": "#767d86",
+    "guess": "#767d86",
+    "noise": "#767d86",
+    "popular": "#767d86",
+    "lime": OPPOSES,
+    "gradient": OPPOSES,
+    "grad-": OPPOSES,
+    "shapley": "#8a5aa8",
+    "attention": "#8a5aa8",
+    "count": "#3a8f6b",
+    "recon": SUPPORTS,
+    "relevance": SUPPORTS,
+    "saers": SUPPORTS,
+}
+
+
+def colours_of(names: Sequence[object]) -> list[str]:
+    """Colours of methods by their names; those that `COLOURS` lacks take what the others leave."""
+    known = [next((COLOURS[p] for p in COLOURS if p in str(name).lower()), "") for name in names]
+    cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+    left = itertools.cycle([colour for colour in cycle if colour not in known] or cycle)
+    return [colour or next(left) for colour in known]
+
+
 def use_style() -> None:
-    """Apply the lab's style sheet to matplotlib."""
+    """Apply the lab's style sheet; where a page is made, figures are drawn as SVG without ground.
+
+    The page then gives them its own font and the colours of its theme.
+    """
     with resources.as_file(resources.files("explainrec_lab") / "lab.mplstyle") as sheet:
         plt.style.use(sheet)
+    if os.environ.get("EXPLAINREC_STATIC"):
+        set_matplotlib_formats("svg")
+        plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none"})
+        plt.rcParams.update({"savefig.facecolor": "none", "svg.hashsalt": "lab"})
 
 
 def as_array(values: Any) -> ndarray:

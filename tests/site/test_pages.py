@@ -125,7 +125,18 @@ def test_dark_page_is_accessible(dark_desktop: Visit) -> None:
     assert not (found := findings(dark_desktop)), "\n".join(found)
 
 
-def test_dark_theme_keeps_figures_on_paper(dark_desktop: Visit) -> None:
-    for figure in dark_desktop.page.locator(".cell_output img").all():
-        style = "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).filter]"
-        assert figure.evaluate(style) == ["rgb(253, 252, 249)", "none"]
+INK = "e => [getComputedStyle(e).color, getComputedStyle(document.body).color]"
+FONT = "e => getComputedStyle(e).fontFamily.split(',')[0]"
+
+
+def test_figures_take_the_theme_s_ink_and_the_book_s_font(dark_desktop: Visit) -> None:
+    for figure in dark_desktop.page.locator(".lab-figure, .lab-diagram").all():
+        own, page = figure.evaluate(INK)
+        assert own == page
+        for text in figure.locator("text").all()[:1]:
+            assert text.evaluate(FONT) == '"Source Sans 3"'
+
+
+def test_no_picture_of_a_page_is_a_white_card(dark_desktop: Visit) -> None:
+    kept = dark_desktop.page.locator(".cell_output img").all()
+    assert not kept, "figures are SVG: call `lab.plots.use_style()` before the first one"

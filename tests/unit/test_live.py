@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from IPython.display import HTML
 from toys import model_of, shop
 
 from explainrec_lab import data, evaluate, live, reconet
@@ -126,17 +125,20 @@ def test_recommendations_keep_their_order_over_all_households() -> None:
     assert len(live.written(packed).encode()) <= live.LARGEST
 
 
-def test_controls_leave_a_sentence_in_a_page_and_widgets_in_a_notebook(
-    model: reconet.RecoNet, monkeypatch: pytest.MonkeyPatch
+def test_controls_show_their_first_picture_in_a_page_and_widgets_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    profiles = model.space.profile(items=list(range(model.space.n_items - 2)))
+    drawn: list[tuple[int, str]] = []
+    choices = {"user": (0, 8), "how": ["for", "against"]}
+
+    def draw(user: int, how: str) -> None:
+        drawn.append((user, how))
+
     monkeypatch.setenv("EXPLAINREC_STATIC", "1")
-    assert isinstance(live.explore(model, profiles), HTML)
+    assert live.controls(draw, **choices) is None
+    assert drawn == [(4, "for")]
     monkeypatch.delenv("EXPLAINREC_STATIC")
-    box = live.explore(model, profiles, k=2)
+    box = live.controls(draw, **choices)
     assert isinstance(box, ipywidgets.VBox)
-    _, keep, item, _ = box.children
-    last = {model.space.n_items - 2, model.space.n_items - 1}
-    assert {i for _, i in item.options} == last
-    keep.value = (0,)
-    assert item.value not in (None, 0)
+    box.children[1].value = "against"
+    assert drawn[-1] == (4, "against")

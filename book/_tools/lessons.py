@@ -1,0 +1,63 @@
+"""What a page asks of its reader: minutes of reading and of exercises, and the words it uses.
+
+A minute for 180 words and for each code cell that is seen; exercises say their own time. Words are
+explained once, in `book/reference/glossary.md`; a page leads there where a word first appears.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+WORDS_A_MINUTE = 180
+GLOSSARY = "book/reference/glossary"
+TERM = re.compile(r"^### (.+)\n\n(.+)$", re.MULTILINE)
+EXERCISE = re.compile(r"\*\((\d+) minutes?\b")
+SOLUTION = re.compile(r"\{solution-(start|end)\}")
+# Not read as words: code, included source, mathematics, addresses, roles.
+SILENT = re.compile(
+    r"^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$|\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`|<[^>]*>",
+    re.MULTILINE | re.DOTALL,
+)
+WORD = re.compile(r"[A-Za-z][\w'’-]*")
+UNSEEN = {"remove-cell", "remove-input", "hide-input", "hide-cell"}
+
+
+def cells(page: Path) -> Iterator[tuple[str, str, set[str]]]:
+    """Kind, source and tags of each cell of a page, without the solutions of its exercises."""
+    if page.suffix == ".md":
+        yield "markdown", page.read_text(encoding="utf-8"), set()
+        return
+    solved = False
+    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        ends: Any = [found[1] for found in SOLUTION.finditer(source)]
+        solved = ends[-1] == "start" if ends else solved
+        if not (solved or ends):
+            yield cell["cell_type"], source, set(cell["metadata"].get("tags", ()))
+
+
+def words(page: Path) -> int:
+    """Words of prose."""
+    prose = (SILENT.sub(" ", source) for kind, source, _ in cells(page) if kind == "markdown")
+    return sum(len(WORD.findall(text)) for text in prose)
+
+
+def seen_code(page: Path) -> list[str]:
+    """Source of the code cells that a reader sees without unfolding them."""
+    return [s for kind, s, tags in cells(page) if kind == "code" and not tags & UNSEEN]
+
+
+def minutes(page: Path) -> tuple[int, int]:
+    """Of reading, and of the exercises."""
+    reading = words(page) / WORDS_A_MINUTE + len(seen_code(page))
+    asked = (EXERCISE.findall(source) for kind, source, _ in cells(page) if kind == "markdown")
+    return max(1, round(reading)), sum(int(time) for times in asked for time in times)
+
+
+def glossary(root: Path) -> dict[str, str]:
+    """Term in small letters -> what it means, in plain text."""
+    text = (root / f"{GLOSSARY}.md").read_text(encoding="utf-8")
+    plain = (re.sub(r"\]\([^)]*\)|[\[*`$\\]", "", means) for _, means in TERM.findall(text))
+    return dict(zip((term.lower() for term, _ in TERM.findall(text)), plain, strict=True))

@@ -168,8 +168,8 @@ def linked(text: str, words: dict[str, str], to: str) -> list[nodes.Node]:
     named = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     for found in re.finditer(rf"\b({named})(?:e?s)?\b", text, re.IGNORECASE):
         if means := words.pop(found[1].lower(), ""):
-            link = nodes.reference("", found[0], refuri=f"{to}#{nodes.make_id(found[1])}")
-            link.update({"reftitle": means, "classes": ["word"]})
+            look = {"reftitle": means, "classes": ["word"]}
+            link = nodes.reference("", found[0], refuri=f"{to}#{nodes.make_id(found[1])}", **look)
             pieces += [nodes.Text(text[end : found.start()]), link]
             end = found.end()
     return [*pieces, nodes.Text(text[end:])]

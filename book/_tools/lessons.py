@@ -12,7 +12,7 @@ from typing import Any
 
 WORDS_A_MINUTE = 180
 GLOSSARY = "book/reference/glossary"
-TERM = re.compile(r"^### (.+)\n\n(.+)$", re.MULTILINE)
+TERM = re.compile(r"^## (.+)\n\n(.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"\*\((\d+) minutes?\b")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
 # Not read as words: code, included source, mathematics, addresses, roles.

@@ -28,7 +28,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from explainrec_lab import reconet
 from explainrec_lab.data.contracts import require
 from explainrec_lab.reconet import FeatureSpace, RecoNet
 

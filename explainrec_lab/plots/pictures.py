@@ -53,6 +53,7 @@ def picture(
         relevance: `[height, width]`, or with channels (which are summed) before the height.
         limit: relevance of full colour; by default the 99th percentile of its absolute values.
         mask: bool `[height, width]`, such as a part mask; the title or caption says which.
+        box: dashed where it is the whole picture, so that nobody takes it for a frame.
 
     Raises:
         ValueError: shapes that do not agree, nan relevance, a limit that is not above 0, or an
@@ -71,7 +72,8 @@ def picture(
         require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")
         # Around its pixels, so half a pixel before the first one's middle.
         corner = (x0 - 0.5, y0 - 0.5)
-        ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, ec=OPPOSES, lw=2))
+        style = "--" if (y0, x0, y1, x1) == (0, 0, *shown.shape[-2:]) else "-"
+        ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, ec=OPPOSES, lw=2, ls=style))
     ax.axis("off")
     return ax
 
@@ -113,7 +115,7 @@ def overlay(
 
 
 def contact_sheet(
-    images: Any, captions: Sequence[str] | None = None, columns: int = 6, inches: float = 1.5
+    images: Any, captions: Sequence[str] | None = None, columns: int = 5, inches: float = 1.5
 ) -> Figure:
     """Pictures side by side, each with a caption below.
 
@@ -122,17 +124,22 @@ def contact_sheet(
     """
     count = len(images if captions is None else captions)
     require(count == len(images), f"captions: {count} for {len(images)} pictures")
+    said = [_wrapped(each, round(12 * inches)) for each in captions or ()]
+    below = 0.17 * max((text.count("\n") + 1 for text in said), default=0)
     rows = max(-(-len(images) // columns), 1)
-    size = (columns * inches, rows * (inches + (0.42 if captions else 0.05)))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    size = (columns * inches, rows * (inches + below + 0.05))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.ravel():
         axis.axis("off")
     for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
         picture(image, ax=axis)
         if captions:
-            lines = [textwrap.fill(line, 22) for line in captions[number].split("\n")]
-            _below(axis, "\n".join(lines), size=7.5)
+            _below(axis, said[number], size=10)
     return figure
+
+
+def _wrapped(text: str, width: int) -> str:
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
 def _below(ax: Axes, text: str, size: float) -> None:
@@ -242,11 +249,11 @@ def box_figure(
     for row, image in enumerate(images):
         mask = None if masks is None else masks[row]
         picture(image, mask=mask, ax=axes[row, 0])
-        _below(axes[row, 0], titles[row], size=8)
+        _below(axes[row, 0], titles[row], size=10)
         for axis, (name, values) in zip(axes[row, 1:], maps.items(), strict=True):
             picture(image, values[row], mask=mask, box=boxes[name][row], ax=axis)
     for axis, name in zip(axes[0, 1:], maps, strict=True):
-        axis.set_title(plain(name), size=9)
+        axis.set_title(plain(name), size=10)
     return figure
 
 
@@ -295,7 +302,7 @@ def reasons_sheet(rows: Sequence[Reason]) -> Figure:
         place = {"transform": line[0].transAxes, "ha": "right", "va": "center"}
         line[0].text(-0.05, 0.5, plain(row.name), rotation=90, **place)
         text = plain("\n".join(row.words))
-        line[n + 2].text(0.03, 0.5, text, va="center", size=9, color=INK, linespacing=1.5)
+        line[n + 2].text(0.03, 0.5, text, va="center", size=10, color=INK, linespacing=1.5)
     axes[0, 0].set_title("bought", loc="left", size=10)
     axes[0, n + 1].set_title("recommended", loc="left", size=10)
     return figure

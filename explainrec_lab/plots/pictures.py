@@ -86,7 +86,7 @@ def picture(
         inside = 0.04 * side if whole else 0.0
         # Around its pixels, so half a pixel before the first one's middle.
         corner = (x0 - 0.5 + inside, y0 - 0.5 + inside)
-        size, look = (x1 - x0 - 2 * inside, y1 - y0 - 2 * inside), (0, (4, 3)) if whole else "-"
+        size, look = (x1 - x0 - 2 * inside, y1 - y0 - 2 * inside), "--" if whole else "-"
         ax.add_patch(Rectangle(corner, *size, fill=False, ec=OPPOSES, lw=2, ls=look))
     ax.axis("off")
     return ax
@@ -144,7 +144,7 @@ def contact_sheet(
     words = [_wrapped(caption, inches) for caption in captions or ()]
     below = 0.18 * max((each.count("\n") + 1 for each in words), default=0) + 0.06
     size = (columns * inches, rows * (inches + below))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.ravel():
         axis.axis("off")
     for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):

@@ -1,4 +1,4 @@
-"""The live model in the book: the trained one, on its own page and, with few controls, on two more."""
+"""The live model in the book: the trained one, in full on its own page, in short on two more."""
 
 from __future__ import annotations
 

@@ -68,9 +68,7 @@ def test_a_household_is_written_as_features(model, reference) -> None:
     names = model.space.names
     told = model.space.user_feature_names[1]
     packed = live.pack(model, reference, {"me": [names[2], names[0], told]})
-    assert packed["households"] == [
-        {"name": "me", "features": [2, 0, names.index(told)]}
-    ]
+    assert packed["households"] == [{"name": "me", "features": [2, 0, names.index(told)]}]
 
 
 @pytest.mark.parametrize("name", ["</script><b>", "<!--<script>", "caf\u00e9 \u2028"])

@@ -29,17 +29,27 @@ function trigrams(text) {
   return new Set(Array.from({length: padded.length - 2}, (_, i) => padded.slice(i, i + 3)));
 }
 
-// The names most like the query, by shared triples of letters (Dice's coefficient).
+// Dice's coefficient of the triples of letters: 1 for equal words, 0 where nothing is shared.
+function likeness(a, b) {
+  const [one, other] = [trigrams(a), trigrams(b)];
+  const shared = [...one].filter((triple) => other.has(triple)).length;
+  return 2 * shared / (one.size + other.size);
+}
+
+// Less alike than this is another word: "undo" is no misspelt "underwear".
+const FLOOR = 0.42;
+
+// The names most like the query: each word beside the word most like it, none if all are far.
 function nearest(index, query, count, among = () => true) {
-  const asked = trigrams(plain(query));
-  const likeness = ({text}) => {
-    const own = trigrams(text);
-    const shared = [...asked].filter((triple) => own.has(triple)).length;
-    return 2 * shared / (asked.size + own.size);
+  const asked = wordsOf(query);
+  const fit = ({text, words}) => {
+    const best = asked.map((a) => Math.max(...words.map((word) => likeness(a, word))));
+    return best.reduce((sum, one) => sum + one, likeness(plain(query), text) / 100) / best.length;
   };
-  return index.filter(({feature}) => among(feature))
-    .map((entry) => ({feature: entry.feature, likeness: likeness(entry)}))
-    .sort((a, b) => b.likeness - a.likeness)
+  return index.filter(({feature, words}) => asked.length && words.length && among(feature))
+    .map((entry) => ({feature: entry.feature, fit: fit(entry)}))
+    .filter(({fit: found}) => found >= FLOOR)
+    .sort((a, b) => b.fit - a.fit)
     .slice(0, count)
     .map(({feature}) => feature);
 }

@@ -94,6 +94,15 @@ def test_its_own_page_has_all_controls_and_the_others_few(page: Page) -> None:
     assert asks == (CHAPTER in page.url)
 
 
+@pytest.mark.parametrize("page", [CHAPTER], indirect=True)
+def test_small_talk_finds_no_product(page: Page) -> None:
+    for words in ("hello", "undo", "help", "thanks", "no", "good morning", "why is the sky blue"):
+        page.get_by_label("Ask", exact=True).fill(words)
+        page.keyboard.press("Enter")
+        assert "Ask why a product" in page.locator(".asking .status").inner_text()
+        assert page.locator(".nearest button").count() == 0
+
+
 def test_a_click_is_answered_at_once(page: Page) -> None:
     """Recommendations, households and chips; two frames included. Generous, for busy machines."""
     groups = (".offers button", ".starts button:not(.quiet)", ".offers button", ".chips button")

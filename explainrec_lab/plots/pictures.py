@@ -25,7 +25,7 @@ from matplotlib.patches import Rectangle
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import require
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
+from explainrec_lab.plots.style import OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6

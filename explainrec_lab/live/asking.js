@@ -106,9 +106,12 @@ function tell(app, text) {
 function hear(app, text) {
   const {model, now, parts} = app;
   parts.asked.value = "";
-  const {act, name, rival} = understand(text);
+  const asked = understand(text);
+  const {whole} = asked;
+  const one = whole && meant(app, whole.act, whole.name) !== undefined;
+  const {act, name, rival} = one ? whole : asked;
   if (act === "clear") return carryOut(app, act);
-  if (act === null) return puzzled(app, "why", name);
+  if (act === null) return puzzled(app, "why", name, 0.75);
   if (!name && !now.shown) return tell(app, now.said);
   const feature = name ? meant(app, act, name) : now.shown.item;
   if (feature === undefined) return puzzled(app, act, name);
@@ -152,11 +155,14 @@ function carryOut(app, act, feature, rival) {
 const MANUAL = "Ask why a product is recommended, why not, or why one rather than another; "
   + "or add or remove something.";
 
-function puzzled(app, act, words) {
+// Nothing fits: offer names that are alike. What is no question has to be very much like a name.
+function puzzled(app, act, words, floor) {
   const {index, model, parts} = app;
-  const near = nearest(index, words, 3, sensible(app, act));
+  const among = sensible(app, act);
+  const near = words.length > 2 ? nearest(index, words, {count: 3, among, floor}) : [];
   const names = near.map((k) => model.names[k]);
-  const unknown = words ? `I do not know \u201c${words}\u201d.` : "I heard no question.";
+  const verb = floor ? "understand" : "know";
+  const unknown = words ? `I do not ${verb} \u201c${words}\u201d.` : "I heard no question.";
   tell(app, `${unknown} ${near.length ? `Nearest: ${listed(names)}.` : MANUAL}`);
   refill(parts.nearest, names.map((name, n) => button(`${act} ${name}`, () => {
     hear(app, `${act} ${name}`);

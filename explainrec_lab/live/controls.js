@@ -75,7 +75,7 @@ function flowsOf(app) {
     name: found.word + model.names[found.feature],
     kind: kind(model, found.feature),
   }));
-  const [most, fewer] = compact ? [4, 1] : [6, now.rival ? 6 : 3];
+  const [most, fewer] = compact ? [4, 1] : now.rival ? [5, 4] : [6, 3];
   return gather(named, most, fewer, sides(now.shown?.title, now.rival));
 }
 
@@ -217,8 +217,8 @@ function drawBrought(app) {
 
 function drawOffers(app) {
   const {parts, model, state, now, compact} = app;
-  parts.offersHead.textContent =
-    state.compared ? "What rises most above the average" : "What RecoNet recommends";
+  const head = state.compared ? "What rises most above the average" : "What RecoNet recommends";
+  parts.offersHead.textContent = now.order.length ? head : "Nothing to recommend";
   parts.empty.hidden = now.profile.length > 0;
   const best = now.order.slice(0, compact ? 5 : 6).map((offer, n) => ({...offer, rank: n + 1}));
   if (now.shown && now.shown.rank > best.length) best.push(now.shown);

@@ -39,17 +39,18 @@ function likeness(a, b) {
 // Less alike than this is another word: "undo" is no misspelt "underwear".
 const FLOOR = 0.42;
 
-// The names most like the query: each word beside the word most like it, none if all are far.
-function nearest(index, query, count, among = () => true) {
+// The names most like the query: each word beside the word of the name that is most like it. None
+// if they are far, and none that is much farther than the best.
+function nearest(index, query, {count, among = () => true, floor = FLOOR}) {
   const asked = wordsOf(query);
   const fit = ({text, words}) => {
-    const best = asked.map((a) => Math.max(...words.map((word) => likeness(a, word))));
-    return best.reduce((sum, one) => sum + one, likeness(plain(query), text) / 100) / best.length;
+    const best = asked.map((a) => Math.max(0, ...words.map((word) => likeness(a, word))));
+    const mean = best.reduce((sum, one) => sum + one, 0) / (best.length || 1);
+    return Math.min(...best) < floor / 2 ? 0 : mean + likeness(plain(query), text) / 100;
   };
-  return index.filter(({feature, words}) => asked.length && words.length && among(feature))
+  const found = index.filter(({feature}) => among(feature))
     .map((entry) => ({feature: entry.feature, fit: fit(entry)}))
-    .filter(({fit: found}) => found >= FLOOR)
-    .sort((a, b) => b.fit - a.fit)
-    .slice(0, count)
+    .sort((a, b) => b.fit - a.fit).slice(0, count);
+  return found.filter((one) => one.fit >= Math.max(floor, 0.75 * found[0].fit))
     .map(({feature}) => feature);
 }

@@ -3,19 +3,21 @@
 const ASKED = [
   ["clear", /^(?:clear|start (?:again|over)|(?:remove|clear) (?:everything|all))()$/],
   ["why not", /^why (?:is|was|are|were) (.*?) not (?:recommended|suggested|offered)$/],
-  ["why not", /^why (?:not|(?:dont|do not|didnt|wont|isnt)(?: you)?|do you not)\b ?(.*)$/],
+  ["why not", /^why (?:not|(?:dont|do not|didnt|wont|isnt)(?: you| it)?|do you not)\b ?(.*)$/],
+  ["why", /^((?:rather than|instead of) .+)$/],
   ["why", /^why (?:do|did|would|should|are) (?:you|i|we)\b ?(.*)$/],
   ["why", /^(?:why|explain)\b(?: (?:is|was|are|were)\b)? ?(.*)$/],
   ["remove", /^(?:remove|drop|delete|forget|without|take away|take out) (.+)$/],
-  ["add", /^(?:add|buy|take|put in|with|(?:i|we) (?:buy|bought|like)) (.+)$/],
+  ["add", /^(?:add|buy|take|put in|with|(?:i|we) (?:want to )?(?:buy|bought|like)) (.+)$/],
 ];
 const THIS = /^(?:(?:this|that|it|the)(?: (?:product|item|one|movie|film|recommendation))?)?$/;
 const VERB = /^(?:recommend|suggest|offer|show|buy|take|rank|prefer)(?:ing|ed)?(?: |$)/;
 const TAIL = /(?:^| )(?:to (?:me|us)|recommended|suggested|offered|ranked|better|more)$/;
-const RATHER = / (?:rather than|instead of|and not|but not|ahead of|before|above|than) /;
+const RATHER = / (?:rather than|instead of|(?:and|but) not|ahead of|before|above|over|than) /;
 
-// {act, name, rival}: what to do and with what; an empty name means the product that is shown.
-// Only "why X rather than Y?" has a rival. "Why not Y rather than X?" asks the same.
+// {act, name, rival, whole}: what to do and with what; an empty name is the product that is shown.
+// Only "why X rather than Y?" has a rival, unless the whole is a name with such a word in it.
+// "Why not Y rather than X?" asks the same.
 function understand(text) {
   const said = plain(text).replace(/^please /, "");
   for (const [act, pattern] of ASKED) {
@@ -23,7 +25,8 @@ function understand(text) {
     if (found === undefined) continue;
     const [name, rival] = (act.startsWith("why") ? ` ${found} `.split(RATHER) : [found]).map(bare);
     if (rival === undefined) return {act, name};
-    return act === "why" ? {act, name, rival} : {act: "why", name: rival, rival: name};
+    const pair = act === "why" ? {name, rival} : {name: rival, rival: name};
+    return {act: "why", ...pair, whole: {act, name: bare(found)}};
   }
   return {act: null, name: said};
 }

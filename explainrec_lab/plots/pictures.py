@@ -2,7 +2,8 @@
 
 Relevance lies over the pale grey picture in a signed map with its centre at zero: blue speaks for
 the output, orange against it, and the stronger the more opaque. Limits are robust (a percentile),
-so that a single pixel does not blank the rest.
+so that a single pixel does not blank the rest. A picture may be a display copy, larger than the
+pixels that its relevance, mask and box count.
 
 Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
 """
@@ -32,6 +33,8 @@ MASK_COLOUR = "#e4572e"
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
 Words = Sequence[str]
+# The text column, in inches, and the size of words that a figure as wide as it can carry.
+COLUMN, SMALL = 7.0, 10.0
 
 
 # --------------------------------------------------------------------------- one picture
@@ -44,15 +47,21 @@ def picture(
     *,
     mask: Any = None,
     box: Box | None = None,
+    side: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """A picture, maybe pale under its relevance, with the outlines of a mask and of a box.
 
+    A box around the whole picture is drawn inside it and dashed, so that it is no border.
+
     Args:
-        image: `[3, height, width]`, uint8 or float in 0..1; array or tensor.
+        image: `[3, height, width]`, uint8 or float in 0..1; array or tensor. A display copy is a
+            whole number of times as large as relevance and mask.
         relevance: `[height, width]`, or with channels (which are summed) before the height.
         limit: relevance of full colour; by default the 99th percentile of its absolute values.
         mask: bool `[height, width]`, such as a part mask; the title or caption says which.
+        side: pixels of a side that the box counts; by default those of the relevance, of the mask
+            or of the image.
 
     Raises:
         ValueError: shapes that do not agree, nan relevance, a limit that is not above 0, or an
@@ -60,18 +69,25 @@ def picture(
     """
     shown = as_array(image)
     ax = ax or plt.subplots(figsize=(2.4, 2.4))[1]
+    counted = next((as_array(x).shape[-1] for x in (relevance, mask) if x is not None), None)
+    side = side or counted or shown.shape[-1]
     if relevance is None:
-        ax.imshow(rgb(shown), interpolation="lanczos")
+        pixels, how = rgb(shown), "lanczos"
     else:
-        ax.imshow(_under(shown, relevance, limit), interpolation="nearest")
+        pixels, how = _under(shown, relevance, limit), "nearest"
+    height = side * shown.shape[-2] / shown.shape[-1]
+    ax.imshow(pixels, interpolation=how, extent=(-0.5, side - 0.5, height - 0.5, -0.5))
     if mask is not None and as_array(mask).any():
         ax.contour(as_array(mask).astype(float), levels=[0.5], colors=INK, linewidths=0.9)
     if box is not None:
-        y0, x0, y1, x1 = (int(side) for side in box)
+        y0, x0, y1, x1 = (int(edge) for edge in box)
         require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")
+        whole = (y1 - y0) * (x1 - x0) > 0.95 * side * height
+        inside = 0.04 * side if whole else 0.0
         # Around its pixels, so half a pixel before the first one's middle.
-        corner = (x0 - 0.5, y0 - 0.5)
-        ax.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, ec=OPPOSES, lw=2))
+        corner = (x0 - 0.5 + inside, y0 - 0.5 + inside)
+        size, look = (x1 - x0 - 2 * inside, y1 - y0 - 2 * inside), "--" if whole else "-"
+        ax.add_patch(Rectangle(corner, *size, fill=False, ec=OPPOSES, lw=2, ls=look))
     ax.axis("off")
     return ax
 
@@ -87,6 +103,8 @@ def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray
     values = as_array(relevance).astype(np.float64)
     values = values.sum(axis=0) if values.ndim == 3 else values
     shapes, needed = f"{image.shape} and {values.shape}", "[3, height, width] and [height, width]"
+    times = image.shape[-1] // values.shape[-1]
+    values = values.repeat(times, axis=-2).repeat(times, axis=-1)  # of a display copy
     right = image.shape == (3, *values.shape)
     require(right, f"image and relevance: shapes {shapes}; need {needed}")
     require(bool(np.isfinite(values).all()), "relevance: nan or infinite values among the pixels")
@@ -113,30 +131,36 @@ def overlay(
 
 
 def contact_sheet(
-    images: Any, captions: Sequence[str] | None = None, columns: int = 6, inches: float = 1.5
+    images: Any, captions: Sequence[str] | None = None, columns: int = 4, inches: float = 1.7
 ) -> Figure:
-    """Pictures side by side, each with a caption below.
+    """Pictures side by side, each with a caption below, no wider than the text.
 
     Args:
         images: `[picture, 3, height, width]`, or a list of pictures; uint8 or float in 0..1.
     """
-    count = len(images if captions is None else captions)
+    count, inches = len(images if captions is None else captions), min(inches, COLUMN / columns)
     require(count == len(images), f"captions: {count} for {len(images)} pictures")
     rows = max(-(-len(images) // columns), 1)
-    size = (columns * inches, rows * (inches + (0.42 if captions else 0.05)))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    words = [_wrapped(caption, inches) for caption in captions or ()]
+    below = 0.18 * max((each.count("\n") + 1 for each in words), default=0) + 0.06
+    size = (columns * inches, rows * (inches + below))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.ravel():
         axis.axis("off")
     for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
         picture(image, ax=axis)
-        if captions:
-            lines = [textwrap.fill(line, 22) for line in captions[number].split("\n")]
-            _below(axis, "\n".join(lines), size=7.5)
+        if words:
+            _below(axis, words[number])
     return figure
 
 
-def _below(ax: Axes, text: str, size: float) -> None:
-    ax.text(0.5, -0.04, plain(text), transform=ax.transAxes, ha="center", va="top", size=size)
+def _wrapped(text: str, inches: float) -> str:
+    """Lines of small words that are no wider than a picture."""
+    return "\n".join(textwrap.fill(line, int(13 * inches)) for line in text.split("\n"))
+
+
+def _below(ax: Axes, text: str) -> None:
+    ax.text(0.5, -0.04, plain(text), transform=ax.transAxes, ha="center", va="top", size=SMALL)
 
 
 def pair_figure(
@@ -168,6 +192,7 @@ def pair_figure(
     maps = [as_array(each).astype(np.float64) for each in relevance]
     maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
     rows, columns = _checked_rows(images, maps, titles, masks, names), 2 * len(images)
+    inches = min(inches, COLUMN / columns)
     size = (columns * inches, rows * (inches + 0.3) + 0.7)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     room = {"h_pad": 0.06, "hspace": 0.0} if titles else {}
@@ -180,7 +205,7 @@ def pair_figure(
             picture(image[row], ax=plain_axis)
             picture(image[row], maps[side][row], limit, mask=mask, ax=heat)
     for column, axis in enumerate(axes[-1]):
-        _below(axis, names[column // 2] if column % 2 == 0 else "its relevance", size=9)
+        _below(axis, names[column // 2] if column % 2 == 0 else "its relevance")
     for title, axis in zip(titles or (), axes[:, 0], strict=False):
         said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=10)
         said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
@@ -189,7 +214,7 @@ def pair_figure(
     shape: dict[str, Any] = {"location": "bottom", "shrink": 0.45, "aspect": 28, "pad": 0.02}
     bar = figure.colorbar(scale, ax=axes.ravel().tolist(), **shape)
     bar.set_ticks([-1, 0, 1], labels=[plain(ends[0]), "0", plain(ends[1])])
-    bar.ax.tick_params(length=0, labelsize=9)
+    bar.ax.tick_params(length=0, labelsize=SMALL)
     bar.outline.set_visible(False)
     return figure
 
@@ -237,16 +262,19 @@ def box_figure(
     require(set(maps) == set(boxes), f"maps of {list(maps)}, boxes of {list(boxes)}; give both")
     require(len(titles) == len(images), f"{len(titles)} titles for {len(images)} pictures")
     shape = (len(images), 1 + len(maps))
-    size = (shape[1] * 1.6, shape[0] * 1.88 + 0.3)
+    inches = min(1.6, COLUMN / shape[1])
+    words = [_wrapped(title, inches) for title in titles]
+    below = 0.18 * max(each.count("\n") + 1 for each in words) + 0.1
+    size = (shape[1] * inches, shape[0] * (inches + below) + 0.3)
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
     for row, image in enumerate(images):
         mask = None if masks is None else masks[row]
         picture(image, mask=mask, ax=axes[row, 0])
-        _below(axes[row, 0], titles[row], size=8)
+        _below(axes[row, 0], words[row])
         for axis, (name, values) in zip(axes[row, 1:], maps.items(), strict=True):
             picture(image, values[row], mask=mask, box=boxes[name][row], ax=axis)
     for axis, name in zip(axes[0, 1:], maps, strict=True):
-        axis.set_title(plain(name), size=9)
+        axis.set_title(plain(_wrapped(name, inches)), size=SMALL)
     return figure
 
 
@@ -272,18 +300,20 @@ class Reason:
     words: Sequence[str]
 
 
-def reasons_sheet(rows: Sequence[Reason]) -> Figure:
+def reasons_sheet(rows: Sequence[Reason], side: int | None = None) -> Figure:
     """A row for each shopper: her purchases, then the recommended item and why.
+
+    Args:
+        side: pixels of a side that the boxes count, if the pictures are display copies.
 
     Raises:
         ValueError: no rows, or rows with different numbers of purchases.
     """
-    counts = {len(row.history) for row in rows} | {len(row.history_boxes) for row in rows}
-    numbers = sorted(counts)
-    require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {numbers}")
-    n = numbers[0]
-    widths = [1.0] * n + [0.25, 1.0, 1.7]
-    size = (1.25 * sum(widths), 1.4 * len(rows) + 0.3)
+    counts = sorted({len(x) for row in rows for x in (row.history, row.history_boxes)})
+    require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {counts}")
+    n = counts[0]
+    widths = [1.0] * n + [0.2, 1.0, 1.7]
+    size = (COLUMN, (COLUMN / sum(widths) + 0.08) * len(rows) + 0.3)
     grid = {"width_ratios": widths, "wspace": 0.06, "hspace": 0.1}
     figure, axes = plt.subplots(len(rows), n + 3, figsize=size, squeeze=False, gridspec_kw=grid)
     for axis in axes.ravel():
@@ -291,11 +321,11 @@ def reasons_sheet(rows: Sequence[Reason]) -> Figure:
     for line, row in zip(axes, rows, strict=True):
         shown = [*zip(row.history, row.history_boxes, strict=True), (row.picture, row.box)]
         for axis, (image, box) in zip([*line[:n], line[n + 1]], shown, strict=True):
-            picture(image, box=box, ax=axis)
+            picture(image, box=box, side=side, ax=axis)
         place = {"transform": line[0].transAxes, "ha": "right", "va": "center"}
         line[0].text(-0.05, 0.5, plain(row.name), rotation=90, **place)
         text = plain("\n".join(row.words))
-        line[n + 2].text(0.03, 0.5, text, va="center", size=9, color=INK, linespacing=1.5)
-    axes[0, 0].set_title("bought", loc="left", size=10)
-    axes[0, n + 1].set_title("recommended", loc="left", size=10)
+        line[n + 2].text(0.03, 0.5, text, va="center", size=10.5, color=INK, linespacing=1.4)
+    axes[0, 0].set_title("bought", loc="left")
+    axes[0, n + 1].set_title("recommended", loc="left")
     return figure

@@ -153,3 +153,76 @@ def test_a_diagram_has_the_look_of_all(drawing: Path) -> None:
     assert style.findall(svg) == style.findall(first), "one style block for all"
     width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
     assert width <= 520, "a phone shows it without scrolling"
+
+
+# Pieces of LaTeX: a letter in its dress (`\mathbf{x}`, `\bar{\mathbf W}`), a command, a sign.
+DRESS = r"\\(?:mathbf|boldsymbol|mathcal|bar|hat|text|operatorname\*?)\s*"
+PIECE = re.compile(
+    rf"(?:{DRESS})+(?:\{{[^{{}}]*\}}|\\?\w)|(?:{DRESS}\{{)+[^{{}}]*\}}+|\\[A-Za-z]+|\S"
+)
+MATH = re.compile(r"\$\$(.+?)\$\$|`{3,}\{math\}\n(.+?)`{3,}|\$([^$\n]+)\$", re.DOTALL)
+SYMBOL = re.compile(r"^\| (\$[^|]+\$) \|.*\((\S+)\.ipynb\) \|$", re.MULTILINE)
+CHAPTERS = ("reconet", "saers", "relation")
+
+
+def pieces(latex: str) -> list[str]:
+    """'\\mathbf W_j' -> ['\\mathbfW', '_', 'j']: spaces, braces and sub before super are one."""
+    latex = re.sub(r"^:label:.*$", "", latex, flags=re.MULTILINE)
+    latex = re.sub(r"(\^(?:\{[^{}]*\}|\\?\w))(_(?:\{[^{}]*\}|\\?\w+))", r"\2\1", latex)
+    found = (re.sub(r"[{}\s]", "", piece) for piece in PIECE.findall(latex))
+    return [piece for piece in found if piece and piece != r"\,"]
+
+
+def has(formula: str, symbol: str) -> bool:
+    """Whether a formula has the symbol: '$d_u$' has no '$d$'."""
+    had, sought = pieces(formula), pieces(symbol)
+    starts = (n for n in range(len(had)) if had[n : n + len(sought)] == sought)
+    return any(had[n + len(sought) :][:1] != ["_"] for n in starts)
+
+
+def uses(page: Path, symbol: str) -> bool:
+    source = "\n".join(text for kind, text, _ in lessons.cells(page) if kind == "markdown")
+    return any(has("".join(formula), symbol) for formula in MATH.findall(source))
+
+
+def notation(chapter: str) -> list[tuple[str, str]]:
+    """(symbol, page that introduces it) of a chapter's table."""
+    text = (ROOT / f"book/{chapter}/notation.md").read_text(encoding="utf-8")
+    rows = [(symbol, page) for cell, page in SYMBOL.findall(text) for symbol in cell.split("$, $")]
+    assert len(SYMBOL.findall(text)) == text.count("\n| $"), "a row without symbol or page"
+    return [(symbol.strip("$ "), page) for symbol, page in rows]
+
+
+def test_a_symbol_is_found_in_any_dress_and_only_whole() -> None:
+    assert has(r"\mathbf W_j\cdot\mathbf{q}_{k}", r"\mathbf{W}_j")
+    assert has(r"\sum_t \alpha_t F^t_{mn}", "F_{mn}^t")
+    assert not has(r"\mathbf{d} + d_u", "d")
+    assert not has(r"\mathcal{D}_S", r"\mathcal{D}")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_symbol_comes_before_the_page_that_introduces_it(chapter: str) -> None:
+    """Each symbol of the table is in a formula of the page that the table names, and of none
+    before it."""
+    order = [page for page in LESSONS if page.parent.name == chapter]
+    assert len(notation(chapter)) >= 20
+    for symbol, named in notation(chapter):
+        first = next((page.stem for page in order if uses(page, symbol)), None)
+        assert first == named, f"${symbol}$ is first used by {first}, the table says {named}"
+
+
+def test_the_glossary_is_one_list() -> None:
+    """In order, a definition of a line and an example each; pages use (nearly) all words."""
+    text = (ROOT / f"{lessons.GLOSSARY}.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^## (.+)\n\n(\S.+)\n\n\*Example\.\* \S", text, re.MULTILINE)
+    assert len(terms) == text.count("\n## ") == len(lessons.glossary(ROOT)) >= 60
+    names = [name for name, _ in terms]
+    assert names == sorted(names, key=str.lower)
+    assert max(len(lessons.WORD.findall(means)) for _, means in terms) <= 60
+    everything = "\n".join(prose(page) for page in PAGES if page.stem != "glossary")
+    unused = [
+        name
+        for name in names
+        if "(" not in name and not re.search(rf"\b{re.escape(name)}", everything, re.IGNORECASE)
+    ]
+    assert len(unused) <= len(names) // 8, f"no page uses {unused}: take them out"

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 DESKTOP, PHONE = (1280, 900), (390, 844)
+LEAST_WORDS = 9.0  # pixels
 SETTLED = "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
 
 # Elements that stick out of the screen and lie in no container that scrolls or clips.
@@ -22,6 +23,20 @@ STICKING_OUT = """() => {
   return [...document.querySelectorAll('.bd-main *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !boxed(e))
     .slice(0, 5).map(e => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 60)}`) }"""
+
+# Code, results, tables and equations that are wider than the box they scroll in.
+CLIPPED = """() => {
+  const boxes = 'pre, .output, .pst-scrollable-table-container, div.math';
+  return [...document.querySelectorAll('.bd-article :is(' + boxes + ')')]
+    .filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+    .map(e => `${e.scrollWidth - e.clientWidth} px: ${e.textContent.trim().slice(0, 60)}`) }"""
+
+# Words of drawings, in pixels of the screen.
+SMALL_WORDS = """least => {
+  const size = e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a;
+  return [...document.querySelectorAll('.bd-article svg:not(mjx-container *) text')]
+    .filter(e => e.textContent.trim() && e.getScreenCTM()?.a && size(e) < least)
+    .map(e => `${size(e).toFixed(1)} px: ${e.textContent.trim()}`) }"""
 
 VIOLATIONS = """async () => {
   const found = await axe.run(document, {resultTypes: ['violations']});
@@ -101,6 +116,15 @@ def test_page_fits_a_phone(phone: Visit) -> None:
     width = phone.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE[0], f"{width} px: {phone.page.evaluate(STICKING_OUT)}"
     assert not phone.complaints, "\n".join(phone.complaints)
+
+
+def test_nothing_is_clipped_on_a_desktop(desktop: Visit) -> None:
+    assert not (clipped := desktop.page.evaluate(CLIPPED)), "\n".join(clipped)
+
+
+def test_words_of_drawings_are_readable_on_a_phone(phone: Visit) -> None:
+    small = phone.page.evaluate(SMALL_WORDS, LEAST_WORDS)
+    assert not small, "\n".join(small)
 
 
 def test_every_equation_is_set(desktop: Visit) -> None:

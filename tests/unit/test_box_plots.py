@@ -41,3 +41,23 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="1 titles for 2 pictures"):
         plots.box_figure(PICTURES, MAPS, BOXES, ["a"])
     plt.close("all")
+
+
+def test_a_display_copy_carries_the_boxes_and_maps_of_the_small_picture() -> None:
+    large = PICTURES[0].repeat(4, axis=1).repeat(4, axis=2)
+    small, copy = (
+        plots.picture(each, MAPS["one"][0], box=(1, 2, 5, 8)) for each in (PICTURES[0], large)
+    )
+    assert small.patches[0].get_bbox().bounds == copy.patches[0].get_bbox().bounds
+    assert small.get_xlim() == copy.get_xlim()
+    assert plots.picture(large, side=8).get_xlim() == (-0.5, 7.5)
+    plt.close("all")
+
+
+def test_a_box_around_the_whole_picture_is_dashed_and_lies_inside_it() -> None:
+    whole, part = (
+        plots.picture(PICTURES[0], box=box).patches[0] for box in ((0, 0, 8, 8), (0, 0, 8, 4))
+    )
+    assert whole.get_linestyle() != part.get_linestyle() == "-"
+    assert whole.get_bbox().x0 > -0.5
+    plt.close("all")

@@ -15,10 +15,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, TypeAlias
 
 import ipywidgets as widgets
 import numpy as np
@@ -68,7 +68,7 @@ def source(name: str) -> str:
 def recommender(
     model: RecoNet,
     reference: Float[Tensor, " m"],
-    households: Sequence[Household] = (),
+    households: Households | None = None,
     compact: bool = False,
 ) -> Live:
     """Choose products and attributes; see what RecoNet recommends, ask why, see the flow.
@@ -117,17 +117,12 @@ LARGEST = 600_000
 TOP = 2**15 - 1
 
 
-@dataclass(frozen=True)
-class Household:
-    """Someone to start from: a name, product ids, and what is known about her."""
-
-    name: str
-    items: Sequence[int] = ()
-    told: Sequence[str] = ()
+# Someone to start from -> the names of what is known: products, attributes.
+Households: TypeAlias = Mapping[str, Sequence[str]]
 
 
 def pack(
-    model: RecoNet, reference: Float[Tensor, " m"], households: Sequence[Household] = ()
+    model: RecoNet, reference: Float[Tensor, " m"], households: Households | None = None
 ) -> dict[str, Any]:
     """What the page gets: names, which attributes an item brings, Q, W and the average profile.
 
@@ -156,7 +151,7 @@ def pack(
         "Q": _packed_rows(model.Q),
         "W": _packed_rows(model.W),
         "reference": _base64(reference.numpy().astype("<f4")),
-        "households": [_start(space, household) for household in households],
+        "households": _starts(space, households or {}),
     }
     size, fewer = len(written(packed).encode()), f"fewer than d={packed['d']} dimensions"
     require(size <= LARGEST, f"model: {size:,} bytes, at most {LARGEST:,}; train it with {fewer}")
@@ -167,10 +162,8 @@ def unpack(packed: dict[str, Any], space: FeatureSpace) -> RecoNet:
     """The model that the page computes with, rounding and all."""
     model = RecoNet(space, packed["d"])
     Q, W = (_read_rows(packed[name], packed["d"]) for name in "QW")
-    with torch.no_grad():
-        model.Q_items.copy_(Q[: space.n_items])
-        model.Q_attributes.copy_(Q[space.n_items :])
-        model.W.copy_(W)
+    state = {"Q_items": Q[: space.n_items], "Q_attributes": Q[space.n_items :], "W": W}
+    model.load_state_dict(state)
     return model
 
 
@@ -180,11 +173,11 @@ def written(packed: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
-def _start(space: FeatureSpace, household: Household) -> dict[str, Any]:
-    items = [int(i) for i in household.items]
-    space.profile(items, household.told)  # complains about what the space does not hold
-    told = [space.names.index(name, space.n_items) for name in household.told]
-    return {"name": household.name, "features": items + told}
+def _starts(space: FeatureSpace, households: Households) -> list[dict[str, Any]]:
+    place = {name: k for k, name in enumerate(space.names)}
+    unknown = {name for known in households.values() for name in known} - place.keys()
+    require(not unknown, f"households: {sorted(unknown)} are unknown; see space.names")
+    return [{"name": n, "features": [place[k] for k in known]} for n, known in households.items()]
 
 
 def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
@@ -203,9 +196,9 @@ def _packed_rows(rows: Float[Tensor, "row d"]) -> dict[str, str]:
 
 def _read_rows(packed: dict[str, str], d: int) -> Float[Tensor, "row d"]:
     """The rows that a page computes with, in float32."""
-    numbers, scales = (base64.b64decode(packed[part]) for part in ("numbers", "scales"))
-    whole = np.frombuffer(numbers, "<i2").reshape(-1, d).astype(np.float32)
-    return torch.from_numpy(whole * np.frombuffer(scales, "<f4")[:, None])
+    whole = np.frombuffer(base64.b64decode(packed["numbers"]), "<i2").reshape(-1, d)
+    scales = np.frombuffer(base64.b64decode(packed["scales"]), "<f4")
+    return torch.from_numpy(whole * scales[:, None])
 
 
 def _base64(values: ndarray) -> str:

@@ -12,23 +12,40 @@ function askPane(app) {
   });
   if (voice.hears) form.append(microphone(app));
   if (voice.speaks) form.append(button("Read aloud", () => readAloud(app)), muteSwitch(app));
+  parts.reply = element("p", {class: "status", role: "status"});
   parts.nearest = toolbar("Nearest names", {class: "nearest"});
-  const hint = element("p", {class: "hint"}, advice(app));
-  return element("div", {class: "asking"}, form, parts.nearest, hint);
+  parts.hints = toolbar("Questions to try", {class: "hints"});
+  const note = element("p", {class: "hint"}, advice(app));
+  return element("div", {class: "asking"}, form, parts.reply, parts.nearest, parts.hints, note);
 }
 
-function advice({model, voice}) {
-  const [a, b, c] = shortNames(model);
-  const words = `Try: why? \u00b7 why not ${a}? \u00b7 add ${b} \u00b7 remove ${c}.`;
-  if (voice.hears) return `${words} To understand speech, a browser may send it to its maker.`;
-  return voice.speaks ? words : `${words} This browser neither listens nor speaks: type.`;
+function advice({voice}) {
+  if (voice.hears) return "To understand speech, a browser may send it to its maker.";
+  return voice.speaks ? "" : "This browser neither listens nor speaks: type.";
 }
 
-// The best-known products with a name of one word, in small letters.
-function shortNames(model) {
-  const names = model.names.slice(0, model.items);
-  const short = names.filter((name) => /^\p{L}+$/u.test(name)).map((name) => name.toLowerCase());
-  return [...short, ...names].slice(0, 3);
+// Questions and commands that can be carried out now, as buttons.
+function drawHints(app) {
+  const {parts, model, state, now} = app;
+  if (!parts.hints) return;
+  const [add] = shortest(model, (k) => k < model.items && !now.profile.includes(k));
+  const hints = add === undefined ? [] : [`add ${model.names[add]}`];
+  if (state.chosen.length) hints.push(`remove ${model.names[state.chosen[0]]}`);
+  if (now.order.length > 1) {
+    const [first, second] = now.order.map(({item}) => model.names[item]);
+    const middle = new Set(now.order.slice(20, 400).map(({item}) => item));
+    const [low] = shortest(model, (k) => middle.has(k));
+    hints.unshift("why?", `why ${first} rather than ${second}?`);
+    if (low !== undefined) hints.push(`why not ${model.names[low]}?`);
+  }
+  refill(parts.hints, hints.map((text) => button(text, () => hear(app, text), {"data-id": text})),
+    0, parts.asked);
+}
+
+// Features, those with a name of one word first.
+function shortest({names}, among) {
+  const some = [...names.keys()].filter(among);
+  return [...some.filter((k) => /^\p{L}+$/u.test(names[k])), ...some];
 }
 
 // ---------------------------------------------------------------------------- ears and voice
@@ -43,7 +60,6 @@ function listen(app) {
   if (app.ear) return app.ear.stop();
   parts.mic.setAttribute("aria-pressed", "true");
   const heard = (text) => {
-    parts.asked.value = text;
     setMuted(app, false);
     hear(app, text);
   };
@@ -51,7 +67,7 @@ function listen(app) {
     app.ear = null;
     parts.mic.setAttribute("aria-pressed", "false");
   };
-  app.ear = voice.listen(heard, (trouble) => reply(app, trouble), ended);
+  app.ear = voice.listen(heard, (trouble) => reply(app, trouble, true), ended);
 }
 
 function muteSwitch(app) {
@@ -70,14 +86,17 @@ function readAloud(app) {
   app.voice.say(app.now.said);
 }
 
-function reply(app, text) {
-  app.parts.status.textContent = text;
-  app.parts.nearest?.replaceChildren();
+// Show a reply where the reader looks: at the search box, or at the question.
+function reply(app, text, asked = false) {
+  const {status, reply: beside, nearest} = app.parts;
+  status.textContent = asked ? "" : text;
+  if (beside) beside.textContent = asked ? text : "";
+  nearest?.replaceChildren();
 }
 
 // Show a reply, and say it.
 function tell(app, text) {
-  reply(app, text);
+  reply(app, text, true);
   app.voice.say(text);
 }
 
@@ -85,46 +104,68 @@ function tell(app, text) {
 
 // Do what a question or command says, or say why not and offer the nearest names.
 function hear(app, text) {
-  const {act, name: words} = understand(text);
+  const {model, now, parts} = app;
+  parts.asked.value = "";
+  const asked = understand(text);
+  const {whole} = asked;
+  const one = whole && meant(app, whole.act, whole.name) !== undefined;
+  const {act, name, rival} = one ? whole : asked;
   if (act === "clear") return carryOut(app, act);
-  if (act === null) return puzzled(app, "why", words, "Ask why or why not; add or remove.");
-  if (!words && !app.now.shown) return tell(app, app.now.said);
-  if (!words) return carryOut(app, act, app.now.shown.item);
-  const found = search(app.index, words, meant(app, act));
-  if (!found.length) return puzzled(app, act, words, `I know no \u201c${words}\u201d here.`);
+  if (act === null) return puzzled(app, "why", name, 0.75);
+  if (!name && !now.shown) return tell(app, now.said);
+  const feature = name ? meant(app, act, name) : now.shown.item;
+  if (feature === undefined) return puzzled(app, act, name);
+  if (!rival) return carryOut(app, act, feature);
+  const other = meant(app, act, rival);
+  if (other !== undefined) return carryOut(app, act, feature, other);
+  return puzzled(app, `why ${model.names[feature]} rather than`, rival);
+}
+
+// The feature that is meant by some words; of products, one that is recommended first.
+function meant(app, act, words) {
+  const found = search(app.index, words, sensible(app, act));
   const offers = app.now.order.slice(0, 6).map(({item}) => item);
-  const offered = offers.find((item) => act === "why" && found.includes(item));
-  return carryOut(app, act, offered ?? found[0]);
+  return offers.find((item) => act === "why" && found.includes(item)) ?? found[0];
 }
 
 // Which names make sense: products to ask about, what is chosen to remove, anything to add.
-function meant({model, state}, act) {
+function sensible({model, state}, act) {
   if (act === "add") return () => true;
   return act === "remove" ? (k) => state.chosen.includes(k) : (k) => k < model.items;
 }
 
-function carryOut(app, act, feature) {
+function carryOut(app, act, feature, rival) {
   const {model, state} = app;
-  const title = model.names[feature];
-  if (act.startsWith("why") && state.chosen.includes(feature)) {
+  const asked = act.startsWith("why") ? [feature, rival] : [];
+  const bought = asked.find((k) => state.chosen.includes(k));
+  if (bought !== undefined) {
+    const title = model.names[bought];
     return tell(app, `${title} is in the basket: remove it to see whether it would come back.`);
   }
+  if (asked.length && feature === rival) return tell(app, "One product twice: name two products.");
   let done = "";
   if (act === "clear") begin(app, []);
   else if (act === "add") done = add(app, feature);
   else if (act === "remove") done = remove(app, feature);
-  else ask(app, feature, act);
-  reply(app, done);
+  else ask(app, feature, act, rival);
+  reply(app, done, true);
   return app.voice.say(`${done} ${app.now.said}`.trim());
 }
 
-function puzzled(app, act, words, text) {
-  const near = words ? nearest(app.index, words, 3, meant(app, act)) : [];
-  const names = near.map((k) => app.model.names[k]);
-  tell(app, near.length ? `${text} Nearest: ${listed(names)}.` : text);
-  const choices = near.map((k, n) => button(`${act} ${names[n]}`, () => {
-    carryOut(app, act, k);
-    app.parts.asked.focus();
-  }, {"data-id": k}));
-  refill(app.parts.nearest, choices, 0, app.parts.asked);
+const MANUAL = "Ask why a product is recommended, why not, or why one rather than another; "
+  + "or add or remove something.";
+
+// Nothing fits: offer names that are alike. What is no question has to be very much like a name.
+function puzzled(app, act, words, floor) {
+  const {index, model, parts} = app;
+  const among = sensible(app, act);
+  const near = words.length > 2 ? nearest(index, words, {count: 3, among, floor}) : [];
+  const names = near.map((k) => model.names[k]);
+  const verb = floor ? "understand" : "know";
+  const unknown = words ? `I do not ${verb} \u201c${words}\u201d.` : "I heard no question.";
+  tell(app, `${unknown} ${near.length ? `Nearest: ${listed(names)}.` : MANUAL}`);
+  refill(parts.nearest, names.map((name, n) => button(`${act} ${name}`, () => {
+    hear(app, `${act} ${name}`);
+    parts.asked.focus();
+  }, {"data-id": near[n]})), 0, parts.asked);
 }

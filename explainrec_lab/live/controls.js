@@ -9,11 +9,10 @@ function start(root) {
   const app = {root, model, parts: {}, voice: speech(), index: indexed(model.names)};
   app.compact = root.classList.contains("compact");
   app.id = `live-${started += 1}`;
-  app.state = {chosen: [], picked: null, compared: true, question: "why"};
+  app.state = {chosen: [], picked: null, rival: null, compared: true, question: "why"};
   root.dataset.started = "";
   root.querySelector(":scope > p").remove();
   root.append(element("div", {class: "panes"}, knownPane(app), offersPane(app)), whyPane(app));
-  if (!app.compact) root.append(askPane(app));
   root.live = app;
   begin(app, model.households[0]?.features ?? []);
   new ResizeObserver(() => drawReasons(app)).observe(app.parts.svg.parentElement);
@@ -23,13 +22,14 @@ function start(root) {
 
 function begin(app, features) {
   app.state.chosen = [...features];
-  Object.assign(app.state, {picked: null, question: "why"});
+  Object.assign(app.state, {picked: null, rival: null, question: "why"});
   redraw(app);
 }
 
 function add(app, feature) {
   if (!app.state.chosen.includes(feature)) app.state.chosen.push(feature);
   if (app.state.picked === feature) app.state.picked = null;
+  if (app.state.rival === feature) app.state.rival = null;
   redraw(app);
   const brought = (app.model.brings[feature] ?? []).map((k) => app.model.names[k]);
   const name = app.model.names[feature];
@@ -42,8 +42,8 @@ function remove(app, feature) {
   return `Removed ${app.model.names[feature]}.`;
 }
 
-function ask(app, item, question = "why") {
-  Object.assign(app.state, {picked: item, question});
+function ask(app, item, question = "why", rival = null) {
+  Object.assign(app.state, {picked: item, question, rival});
   redraw(app);
 }
 
@@ -60,9 +60,12 @@ function consequences(app) {
   const profile = profileOf(model, state.chosen);
   const order = profile.length ? ranked(model, profile, state.compared) : [];
   const place = Math.max(order.findIndex(({item}) => item === state.picked), 0);
-  const shown = order.length ? {...order[place], rank: place + 1} : null;
-  const relevances = shown ? relevance(model, profile, shown.item, state.compared) : [];
-  return {profile, order, shown, relevances};
+  const at = (n) => order[n] && {...order[n], rank: n + 1, title: model.names[order[n].item]};
+  const shown = at(place) ?? null;
+  const other = at(order.findIndex(({item}) => item === state.rival));
+  const rival = other?.item === shown?.item ? undefined : other;
+  const asked = {j: shown?.item, rival: rival?.item, compared: state.compared};
+  return {profile, order, shown, rival, relevances: shown ? relevance(model, profile, asked) : []};
 }
 
 function flowsOf(app) {
@@ -72,7 +75,8 @@ function flowsOf(app) {
     name: found.word + model.names[found.feature],
     kind: kind(model, found.feature),
   }));
-  return gather(named, compact ? 4 : 6, compact ? 1 : 3);
+  const [most, fewer] = compact ? [4, 1] : now.rival ? [5, 4] : [6, 3];
+  return gather(named, most, fewer, sides(now.shown?.title, now.rival));
 }
 
 function redraw(app) {
@@ -82,16 +86,18 @@ function redraw(app) {
   drawChips(app);
   drawBrought(app);
   drawOffers(app);
+  drawRivals(app);
   drawReasons(app);
+  drawHints(app);
   reply(app, "");
 }
 
 function answer(app) {
-  const {now, model, state} = app;
+  const {now, state} = app;
   if (!now.profile.length) return "Nothing is known yet: choose a product, or a household.";
   if (!now.shown) return "Everything is in the basket: nothing is left to recommend.";
-  return sentence({...now.shown, title: model.names[now.shown.item], count: now.order.length,
-    compared: state.compared, flows: now.flows});
+  const {order, flows, rival} = now;
+  return sentence({...now.shown, count: order.length, compared: state.compared, flows, rival});
 }
 
 // --------------------------------------------------------------------------------------- panes
@@ -111,10 +117,16 @@ function knownPane(app) {
 }
 
 function offersPane(app) {
-  app.parts.offersHead = element("p", {class: "head"});
-  app.parts.offers = toolbar("Recommendations: press to ask why",
+  const {parts, model} = app;
+  parts.offersHead = element("p", {class: "head"});
+  parts.offers = toolbar("Recommendations: press to ask why",
     {class: "offers", "aria-orientation": "vertical"});
-  return element("div", {class: "gets"}, app.parts.offersHead, app.parts.offers);
+  const first = shortest(model, (k) => k < model.items).slice(0, 3).map((k) =>
+    button(`add ${model.names[k]}`, () => { reply(app, add(app, k)); parts.search.focus(); }));
+  parts.empty = element("div", {class: "empty"},
+    element("p", {}, "As long as nothing is known, every product scores alike. Start from a "
+      + "household, type a product into the box, or take one of these:"), ...first);
+  return element("div", {class: "gets"}, parts.offersHead, parts.empty, parts.offers);
 }
 
 function whyPane(app) {
@@ -126,13 +138,36 @@ function whyPane(app) {
   arrows(parts.ribbons);
   parts.named = element("p", {class: "named", "aria-hidden": "true"});
   parts.said = element("p", {class: "said", id: `${id}-said`, "aria-live": "polite"});
-  for (const event of ["pointerover", "focusin"]) {
-    parts.ribbons.addEventListener(event, ({target}) => name(app, target.closest("[aria-label]")));
-  }
   const top = element("div", {class: "top"}, parts.question);
-  if (!app.compact) top.append(comparison(app));
+  if (!app.compact) top.append(rivals(app), comparison(app));
   const drawing = element("div", {class: "drawing"}, parts.svg);
-  return element("div", {class: "why"}, top, drawing, parts.named, parts.said);
+  // Listened to here: a group of SVG that listens to the focus becomes a tab stop of its own.
+  for (const event of ["pointerover", "focusin"]) {
+    drawing.addEventListener(event, ({target}) => name(app, target.closest("[data-id]")));
+  }
+  const asking = app.compact ? [] : [askPane(app)];
+  return element("div", {class: "why"}, ...asking, top, parts.said, drawing, parts.named);
+}
+
+// "Why X" becomes "why X rather than Y": a list of what else is recommended.
+function rivals(app) {
+  const {parts} = app;
+  parts.rival = element("select", {});
+  parts.rival.addEventListener("change", () => {
+    const {value} = parts.rival;
+    ask(app, app.now.shown.item, "why", value === "" ? null : Number(value));
+  });
+  return element("label", {class: "rival"}, "rather than ", parts.rival);
+}
+
+function drawRivals({parts, model, now}) {
+  if (!parts.rival) return;
+  const best = now.order.slice(0, 10).map(({item}) => item);
+  const others = new Set([...best, now.rival?.item ?? best[0]]);
+  others.delete(now.shown?.item);
+  parts.rival.replaceChildren(element("option", {value: ""}, "any other"),
+    ...[...others].map((item) => element("option", {value: item}, model.names[item] ?? "")));
+  parts.rival.value = now.rival?.item ?? "";
 }
 
 function name(app, ribbon) {
@@ -182,8 +217,9 @@ function drawBrought(app) {
 
 function drawOffers(app) {
   const {parts, model, state, now, compact} = app;
-  parts.offersHead.textContent =
-    state.compared ? "What rises most above the average" : "What RecoNet recommends";
+  const head = state.compared ? "What rises most above the average" : "What RecoNet recommends";
+  parts.offersHead.textContent = now.order.length ? head : "Nothing to recommend";
+  parts.empty.hidden = now.profile.length > 0;
   const best = now.order.slice(0, compact ? 5 : 6).map((offer, n) => ({...offer, rank: n + 1}));
   if (now.shown && now.shown.rank > best.length) best.push(now.shown);
   refill(parts.offers, best.map(({item, score, rank}) => {
@@ -196,13 +232,15 @@ function drawOffers(app) {
 }
 
 function drawReasons(app) {
-  const {parts, model, state, now, compact} = app;
-  const title = now.shown ? model.names[now.shown.item] : "";
+  const {parts, state, now, compact} = app;
+  const title = [now.shown?.title, now.rival?.title].filter(Boolean).join(" rather than ");
   const asked = state.question === "why" ? "Why" : "Why not";
-  parts.question.textContent = now.shown ? `${asked} ${title}?` : "Why?";
-  parts.svg.style.display = now.shown ? "" : "none";
+  parts.question.textContent = now.shown ? `${asked} ${title}?` : "";
+  app.root.classList.toggle("nothing", !now.shown);
   parts.svg.setAttribute("aria-label", `Relevance flow into ${title}`);
-  const total = `${state.compared ? "above average" : "y"} = ${signed(now.shown?.score ?? 0)}`;
+  const score = (now.shown?.score ?? 0) - (now.rival?.score ?? 0);
+  const word = now.rival ? "difference" : state.compared ? "above average" : "y";
+  const total = `${word} = ${signed(score)}`;
   const looks = {tall: compact ? 100 : 150, hatch: `${app.id}-against`};
   const ribbons = now.shown
     ? drawFlow(parts.svg, parts.ribbons, {title, total, flows: now.flows}, looks) : [];

@@ -4,7 +4,7 @@
 const pen = document.createElement("canvas").getContext("2d");
 
 // The strongest of each sign, then one flow that gathers the rest of that sign.
-function gather(relevances, supporting, opposing) {
+function gather(relevances, supporting, opposing, words) {
   const some = (sign, count, verb) => {
     const own = relevances.filter(({z}) => sign * z > 0).sort((a, b) => sign * (b.z - a.z));
     const rest = own.slice(count);
@@ -12,7 +12,7 @@ function gather(relevances, supporting, opposing) {
     const others = {rest: true, name: `${rest.length} others ${verb}`, kind: "together", z};
     return [...own.slice(0, count), ...(rest.length ? [others] : [])];
   };
-  return [...some(1, supporting, "for it"), ...some(-1, opposing, "against it")];
+  return [...some(1, supporting, words[0]), ...some(-1, opposing, words[1])];
 }
 
 // Where things stand, in pixels. On a phone names wrap and stand over their values.
@@ -94,7 +94,7 @@ function drawFlow(svg, ribbons, {title, total, flows}, {tall, hatch}) {
   const at = frame(svg.parentElement.clientWidth || 600, tall);
   const family = getComputedStyle(svg).fontFamily;
   const room = at.narrow ? at.width : at.width - at.right - 20;
-  const head = wrapped(title, room, 4, `650 15px ${family}`);
+  const head = wrapped(title, room, 6, `650 15px ${family}`);
   const top = at.narrow ? 18 * head.length + 34 : 8;
   const rows = placed(flows, at, top, `14px ${family}`);
   const ends = rows.map((row) => row.y + Math.max(row.thick, at.narrow ? 50 : 22) / 2);

@@ -80,8 +80,14 @@ function personalRelevance(model, profile, j) {
   });
 }
 
-function relevance(model, profile, j, compared) {
-  return (compared ? personalRelevance : plainRelevance)(model, profile, j);
+// Why item j? Or, with a rival: why j rather than the rival? Two sums over the same features; the
+// answer is their difference, term by term.
+function relevance(model, profile, {j, rival, compared}) {
+  const terms = compared ? personalRelevance : plainRelevance;
+  const own = terms(model, profile, j);
+  if (rival === undefined) return own;
+  const other = terms(model, profile, rival);
+  return own.map((term, n) => ({...term, z: term.z - other[n].z}));
 }
 
 function kind(model, feature) {

@@ -29,17 +29,28 @@ function trigrams(text) {
   return new Set(Array.from({length: padded.length - 2}, (_, i) => padded.slice(i, i + 3)));
 }
 
-// The names most like the query, by shared triples of letters (Dice's coefficient).
-function nearest(index, query, count, among = () => true) {
-  const asked = trigrams(plain(query));
-  const likeness = ({text}) => {
-    const own = trigrams(text);
-    const shared = [...asked].filter((triple) => own.has(triple)).length;
-    return 2 * shared / (asked.size + own.size);
+// Dice's coefficient of the triples of letters: 1 for equal words, 0 where nothing is shared.
+function likeness(a, b) {
+  const [one, other] = [trigrams(a), trigrams(b)];
+  const shared = [...one].filter((triple) => other.has(triple)).length;
+  return 2 * shared / (one.size + other.size);
+}
+
+// Less alike than this is another word: "undo" is no misspelt "underwear".
+const FLOOR = 0.42;
+
+// The names most like the query: each word beside the word of the name that is most like it. None
+// if they are far, and none that is much farther than the best.
+function nearest(index, query, {count, among = () => true, floor = FLOOR}) {
+  const asked = wordsOf(query);
+  const fit = ({text, words}) => {
+    const best = asked.map((a) => Math.max(0, ...words.map((word) => likeness(a, word))));
+    const mean = best.reduce((sum, one) => sum + one, 0) / (best.length || 1);
+    return Math.min(...best) < floor / 2 ? 0 : mean + likeness(plain(query), text) / 100;
   };
-  return index.filter(({feature}) => among(feature))
-    .map((entry) => ({feature: entry.feature, likeness: likeness(entry)}))
-    .sort((a, b) => b.likeness - a.likeness)
-    .slice(0, count)
+  const found = index.filter(({feature}) => among(feature))
+    .map((entry) => ({feature: entry.feature, fit: fit(entry)}))
+    .sort((a, b) => b.fit - a.fit).slice(0, count);
+  return found.filter((one) => one.fit >= Math.max(floor, 0.75 * found[0].fit))
     .map(({feature}) => feature);
 }

@@ -21,7 +21,8 @@ function suggest(app) {
   const fresh = (k) => !state.chosen.includes(k);
   const query = parts.search.value;
   const fits = search(index, query, fresh);
-  app.suggested = fits.length ? fits.slice(0, 8) : nearest(index, query, 4, fresh);
+  const alike = () => nearest(index, query, {count: 4, among: fresh, floor: 0.3});
+  app.suggested = fits.length ? fits.slice(0, 8) : alike();
   parts.list.replaceChildren(...app.suggested.map((k, n) => suggestion(app, k, n)));
   parts.list.hidden = !app.suggested.length;
   parts.search.setAttribute("aria-expanded", !parts.list.hidden);

@@ -30,6 +30,7 @@ from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, 
 PALE = 0.6
 SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUPPORTS])
 MASK_COLOUR = "#e4572e"
+OUTLINE = "#111820"  # on pictures, which a dark page does not darken: not the theme's ink
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
 Words = Sequence[str]
@@ -78,7 +79,7 @@ def picture(
     height = side * shown.shape[-2] / shown.shape[-1]
     ax.imshow(pixels, interpolation=how, extent=(-0.5, side - 0.5, height - 0.5, -0.5))
     if mask is not None and as_array(mask).any():
-        ax.contour(as_array(mask).astype(float), levels=[0.5], colors=INK, linewidths=0.9)
+        ax.contour(as_array(mask).astype(float), levels=[0.5], colors=OUTLINE, linewidths=0.9)
     if box is not None:
         y0, x0, y1, x1 = (int(edge) for edge in box)
         require(y0 < y1 and x0 < x1, f"box: {(y0, x0, y1, x1)} is empty; needs y0 < y1 and x0 < x1")

@@ -5,9 +5,10 @@ taken over those that are left ('renormalised': what the model does with a short
 still divided by the old size ('held': an entry of I_u is set to zero and |FS_u| stays). Both are
 here, always named.
 
-For the one-layer model the effect of a removal follows from the relevances alone
-(`change_from_relevance`), and falls with their sum: so the k features with the most relevance are
-the best k to remove. Item attributes stay when their items go, unless one asks for it.
+For the one-layer model the effect of removing k of n features follows from the sum of their
+relevances alone, -sum Z_S (held) or (k y - n sum Z_S) / (n - k) (renormalised), and falls as it
+grows: so the k features with the most relevance are the best k to remove. Item attributes stay when
+their items go, unless one asks for it.
 """
 
 import math
@@ -55,24 +56,6 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
     masks[1, check_ids("removed", removed, n, "place")] = 0
     before, after = black_box(masks)
     return float(after - before)
-
-
-def change_from_relevance(
-    Z_removed: Float[Tensor, ""], y: float, n: int, k: int, average: str = "renormalised"
-) -> Float[Tensor, ""]:
-    """The same change for the one-layer model, from the sum of the k removed relevances.
-
-    Held: -sum Z_S. Renormalised: (k y - n sum Z_S) / (n - k). Both fall as sum Z_S grows, so no
-    k features lower the score further than the k most relevant.
-
-    Raises:
-        ValueError: an unknown `average`, or, renormalised, a removal that leaves nothing.
-    """
-    check_choice("average", average, AVERAGES)
-    if average == "held":
-        return -Z_removed
-    require(n > k, f"k: {k} of n = {n} features leave nothing to average; choose k < n")
-    return (k * y - n * Z_removed) / (n - k)
 
 
 def score_of_masks(

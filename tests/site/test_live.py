@@ -49,7 +49,8 @@ def made(compact: bool = False) -> live.Live:
     with torch.no_grad():
         model.W.mul_(20)
     share = torch.rand(shop().m, generator=torch.Generator().manual_seed(2))
-    households = [live.Household("first", [0, 1, 5], ["age: 30-39"]), live.Household("second", [9])]
+    names = shop().names
+    households = {"first": [names[0], names[1], names[5], "age: 30-39"], "second": [names[9]]}
     return live.recommender(model, share / share.sum() / 3, households, compact)
 
 
@@ -105,7 +106,7 @@ def page(browser: Browser, site: Path) -> Iterator[Page]:
 NOW = """() => { const {state, now, model} = document.querySelector('.lab-live').live;
   return {chosen: state.chosen, compared: state.compared, profile: now.profile,
     order: now.order.map(({item, score}) => [item, score]), item: now.shown?.item,
-    relevance: now.relevances.map(({feature, z}) => [feature, z]),
+    rival: now.rival?.item, relevance: now.relevances.map(({feature, z}) => [feature, z]),
     words: now.relevances.map(({feature, word}) => word + model.names[feature])} }"""
 
 
@@ -119,13 +120,20 @@ def said(page: Page) -> str:
 
 
 def type_and_enter(page: Page, text: str) -> None:
-    page.get_by_role("combobox").fill(text)
+    page.locator("input[role=combobox]").fill(text)
     page.keyboard.press("Enter")
 
 
 def ask(page: Page, text: str) -> None:
-    page.get_by_label("Ask", exact=True).fill(text)
+    box = page.get_by_label("Ask", exact=True)
+    box.fill(text)
     page.keyboard.press("Enter")
+    assert box.input_value() == ""
+
+
+def replied(page: Page) -> str:
+    """What is said beside the question."""
+    return page.locator(".asking .status").inner_text()
 
 
 # ---------------------------------------------------------------- the page and Python agree
@@ -147,8 +155,14 @@ def agree(page: Page) -> None:
     for item, score in now["order"][:3] + now["order"][-1:]:
         given = reference if now["compared"] else None
         assert score == pytest.approx(reconet.explain(model, sets, item, given).output, abs=1e-5)
-    explained = reconet.explain(model, sets, now["item"], reference if now["compared"] else None)
+    given = reference if now["compared"] else None
+    explained = reconet.explain(model, sets, now["item"], given)
     ours = dict(zip(explained.features.tolist(), explained.relevance.tolist(), strict=True))
+    if now["rival"] is not None:
+        X, Y = (
+            reconet.relevance(model, sets, [item], given)[0] for item in (now["item"], now["rival"])
+        )
+        ours = {k: float(X[k] - Y[k]) for k in ours}
     theirs = dict(now["relevance"])
     assert theirs.keys() == ours.keys()
     assert list(theirs.values()) == pytest.approx([ours[k] for k in theirs], abs=1e-5)
@@ -186,7 +200,7 @@ def test_a_product_brings_its_attributes_and_takes_them_along(page: Page) -> Non
     page.get_by_role("button", name="clear").click()
     type_and_enter(page, "Bananas")
     brought = set(shop().item_features.of(0))
-    assert all(name in page.locator(".status").inner_text() for name in brought)
+    assert all(name in page.locator(".known .status").inner_text() for name in brought)
     shown = page.locator(".brought").inner_text()
     assert all(name.split(": ")[1] in shown for name in brought)
     page.get_by_role("button", name="Bananas: remove").click()
@@ -206,8 +220,10 @@ def test_every_product_removed_one_by_one_from_the_keyboard(page: Page) -> None:
     assert said(page).startswith(NOTHING_KNOWN)
     assert page.locator(".offers button").count() == 0 and not page.locator(".why svg").is_visible()
     ask(page, "why?")
-    assert NOTHING_KNOWN in page.locator(".status").inner_text()
-    type_and_enter(page, "Sugar")
+    assert NOTHING_KNOWN in replied(page)
+    assert "every product scores alike" in page.locator(".empty").inner_text()
+    page.get_by_role("button", name="add Sugar").first.click()
+    assert state(page)["chosen"] == [1] and not page.locator(".empty").is_visible()
     agree(page)
 
 
@@ -221,7 +237,7 @@ def test_everything_bought_leaves_nothing_to_recommend(page: Page) -> None:
 
 
 def test_names_are_text_and_never_markup(page: Page) -> None:
-    page.get_by_role("combobox").fill("bread")
+    page.locator("input[role=combobox]").fill("bread")
     assert TITLES[2] in page.get_by_role("option").first.inner_text()
     page.keyboard.press("Enter")
     assert page.locator(".lab-live b").count() == 0
@@ -238,7 +254,7 @@ def test_names_are_found_without_accents_apostrophes_and_plurals(page: Page, typ
 
 def test_a_misspelt_name_finds_the_nearest(page: Page) -> None:
     page.get_by_role("button", name="clear").click()
-    page.get_by_role("combobox").fill("shugar")
+    page.locator("input[role=combobox]").fill("shugar")
     assert "Sugar" in page.get_by_role("option").all_inner_texts()[0]
     page.keyboard.press("Escape")
     assert page.get_by_role("option").count() == 0
@@ -294,29 +310,108 @@ def test_why_alone_means_what_is_shown(page: Page, question: str) -> None:
 def test_add_and_remove_are_understood(page: Page) -> None:
     ask(page, "add Crème brûlée")
     assert 3 in state(page)["chosen"]
-    assert "Added Crème brûlée; it brings" in page.locator(".status").inner_text()
+    assert "Added Crème brûlée; it brings" in replied(page)
     ask(page, "remove creme brulee")
     assert 3 not in state(page)["chosen"]
     ask(page, "why bananas")
-    assert "is in the basket" in page.locator(".status").inner_text()
+    assert "is in the basket" in replied(page)
     ask(page, "start again")
     assert state(page)["chosen"] == []
 
 
 def test_an_unknown_title_gets_the_nearest_names(page: Page) -> None:
     ask(page, "why do you recommend creem brulay")
-    assert "I know no “creem brulay” here. Nearest: Crème" in page.locator(".status").inner_text()
+    assert "I do not know “creem brulay”. Nearest: Crème" in replied(page)
     page.get_by_role("button", name="why Crème brûlée").click()
     assert state(page)["item"] == 3
     assert page.locator(".nearest button").count() == 0
 
 
-@pytest.mark.parametrize("words", ["sing a song", "???", "", "remove article 3 of 3"])
-def test_what_is_not_understood_changes_nothing_and_says_so(page: Page, words: str) -> None:
+@pytest.mark.parametrize("words", ["sing a song", "???", "", "remove zebra", "hello", "undo"])
+def test_what_is_not_understood_changes_nothing_and_says_what_can_be_asked(
+    page: Page, words: str
+) -> None:
     before = state(page)
     ask(page, words)
     assert state(page) == before
-    assert page.locator(".status").inner_text()
+    assert "Ask why a product is recommended" in replied(page)
+    assert page.locator(".nearest button").count() == 0
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "why {} rather than {}?",
+        "Why do you recommend {} instead of {}?",
+        "why is {} ranked above {}",
+        "why {} and not {}?",
+    ],
+)
+@pytest.mark.parametrize("compared", [True, False])
+def test_why_x_rather_than_y_is_the_difference_of_two_sums(
+    page: Page, question: str, compared: bool
+) -> None:
+    page.get_by_label("compared with the average" if compared else "plain relevance").check()
+    X, Y = shop().names[60], shop().names[61]
+    ask(page, question.format(X, Y))
+    now = state(page)
+    assert (now["item"], now["rival"]) == (60, 61)
+    assert page.locator(".question").inner_text() == f"Why {X} rather than {Y}?"
+    assert f"than {Y}" in said(page)
+    agree(page)
+    scores = dict(now["order"])
+    lead = scores[60] - scores[61]
+    assert sum(z for _, z in now["relevance"]) == pytest.approx(lead, abs=1e-5)
+    assert f"difference = {lead:+.2f}".replace("-", "\N{MINUS SIGN}") == (
+        page.locator(".why .sum").text_content()
+    )
+    ask(page, f"why not {X} rather than {Y}")
+    assert (state(page)["item"], state(page)["rival"]) == (61, 60)
+
+
+def test_a_name_with_a_word_of_comparison_stays_whole(page: Page) -> None:
+    page.evaluate(
+        """() => { const {live} = document.querySelector('.lab-live');
+        live.index[60].text = 'juice over ice'; live.index[60].words = ['juice', 'over', 'ice'] }"""
+    )
+    ask(page, "why juice over ice?")
+    assert (state(page)["item"], state(page)["rival"]) == (60, None)
+
+
+def test_a_rival_is_chosen_from_a_list_and_left_again(page: Page) -> None:
+    rival = page.get_by_label("rather than")
+    rival.select_option(index=2)
+    wanted = rival.locator("option").nth(2).inner_text()
+    assert page.locator(".question").inner_text().endswith(f" rather than {wanted}?")
+    agree(page)
+    type_and_enter(page, wanted)
+    assert state(page)["rival"] is None and rival.input_value() == ""
+    shown = shop().names[state(page)["item"]]
+    ask(page, f"why this rather than {shown}")
+    assert "twice" in replied(page)
+    ask(page, "why this rather than creem brulay")
+    assert f"why {shown} rather than Crème brûlée" in page.locator(".nearest").inner_text()
+    page.locator(".nearest button").first.click()
+    assert state(page)["rival"] == 3
+    agree(page)
+
+
+def test_each_hint_can_be_carried_out(page: Page) -> None:
+    """At the start, with everything removed, and with something bought."""
+    for before in (lambda: None, lambda: ask(page, "clear"), lambda: type_and_enter(page, "Sugar")):
+        before()
+        kept = page.evaluate("document.querySelector('.lab-live').live.state.chosen.slice()")
+        hints = page.locator(".hints button").all_inner_texts()
+        assert hints
+        for hint in hints:
+            page.evaluate(
+                """kept => { const {live} = document.querySelector('.lab-live');
+                live.state.chosen = kept }""",
+                kept,
+            )
+            page.locator("input[role=combobox]").fill("")
+            ask(page, hint)
+            assert "I do not" not in replied(page) and "basket" not in replied(page)
 
 
 # ---------------------------------------------------------------- ears and voice
@@ -383,8 +478,8 @@ def test_read_aloud_and_mute(talking: Page) -> None:
 def test_trouble_with_the_microphone_is_told(talking: Page, trouble: str, words: str) -> None:
     talking.evaluate(f"trouble = '{trouble}'")
     talking.get_by_role("button", name="Speak").click()
-    talking.wait_for_function("document.querySelector('.status').textContent")
-    assert words in talking.locator(".status").inner_text()
+    talking.wait_for_function("document.querySelector('.asking .status').textContent")
+    assert words in replied(talking)
 
 
 def test_without_speech_typing_does_everything(browser: Browser, site: Path) -> None:
@@ -402,9 +497,9 @@ def test_without_speech_typing_does_everything(browser: Browser, site: Path) -> 
 
 
 def test_the_keyboard_reaches_every_group_once_and_walks_inside(page: Page) -> None:
-    page.get_by_role("combobox").focus()
+    page.locator("input[role=combobox]").focus()
     stops = []
-    for _ in range(9):
+    for _ in range(14):
         page.keyboard.press("Tab")
         stops.append(
             page.evaluate(
@@ -424,8 +519,20 @@ def test_the_keyboard_reaches_every_group_once_and_walks_inside(page: Page) -> N
     )
 
 
+def test_every_tab_stop_has_a_name(page: Page) -> None:
+    page.locator("input[role=combobox]").focus()
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        tag, named = page.evaluate(
+            """() => { const e = document.activeElement;
+            return [e.outerHTML.slice(0, 80), e === document.body || e.tagName === 'HTML'
+              || Boolean(e.getAttribute('aria-label') || e.labels?.length || e.innerText)] }"""
+        )
+        assert named, tag
+
+
 def test_suggestions_are_chosen_from_the_keyboard(page: Page) -> None:
-    box = page.get_by_role("combobox")
+    box = page.locator("input[role=combobox]")
     box.fill("article 1")
     assert box.get_attribute("aria-expanded") == "true"
     page.keyboard.press("ArrowDown")
@@ -445,7 +552,7 @@ def test_a_ribbon_is_named_when_pointed_at_or_focused(page: Page) -> None:
 
 
 def test_the_focus_outline_is_seen(page: Page) -> None:
-    page.get_by_role("combobox").focus()
+    page.locator("input[role=combobox]").focus()
     for _ in range(12):
         page.keyboard.press("Tab")
         seen = page.evaluate(
@@ -480,7 +587,7 @@ def test_every_state_is_accessible(browser: Browser, site: Path, name: str, them
     one = opened(browser, site, name)
     one.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     one.add_script_tag(path=str(AXE))
-    steps = [lambda: None, lambda: one.get_by_role("combobox").fill("a")]
+    steps = [lambda: None, lambda: one.locator("input[role=combobox]").fill("a")]
     if name == "full":
         steps += [lambda: ask(one, "why not shuggar"), lambda: ask(one, "clear")]
     for step in steps:

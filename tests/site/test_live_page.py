@@ -1,4 +1,4 @@
-"""The live model in the book: the trained one, on the chapter's page and on the front page."""
+"""The live model in the book: the trained one, in full on its own page, in short on two more."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from explainrec_lab import live, reconet
 from explainrec_lab.data.contracts import Features
 
 CHAPTER, FRONT = "book/reconet/live.html", "book/index.html"
+OPENING = "book/reconet/index.html"
 FEW = 5
 
 STATE = """() => { const {state, now} = document.querySelector('.lab-live').live;
@@ -35,7 +36,7 @@ MEDIAN = """async (clicks) => { const times = [];
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] }"""
 
 
-@pytest.fixture(params=[CHAPTER, FRONT])
+@pytest.fixture(params=[CHAPTER, OPENING, FRONT])
 def page(browser: Browser, site: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     opened = browser.new_page()
     opened.goto((site / request.param).as_uri())
@@ -71,7 +72,7 @@ def test_the_trained_model_answers_as_python_does(page: Page) -> None:
     for _ in range(FEW):
         page.get_by_role("button", name="clear").click()
         for k in rng.choice(packed["items"], rng.integers(1, 9), replace=False):
-            page.get_by_role("combobox").fill(space.names[k])
+            page.locator("input[role=combobox]").fill(space.names[k])
             page.keyboard.press("Enter")
         page.locator(".offers button").nth(int(rng.integers(5))).click()
         now = page.evaluate(STATE)
@@ -88,9 +89,18 @@ def test_the_model_is_light_enough(page: Page) -> None:
     assert len(live.written(shipped(page)).encode()) <= live.LARGEST
 
 
-def test_the_chapter_has_all_controls_and_the_front_page_few(page: Page) -> None:
+def test_its_own_page_has_all_controls_and_the_others_few(page: Page) -> None:
     asks = page.locator(".lab-live .ask").count()
     assert asks == (CHAPTER in page.url)
+
+
+@pytest.mark.parametrize("page", [CHAPTER], indirect=True)
+def test_small_talk_finds_no_product(page: Page) -> None:
+    for words in ("hello", "undo", "help", "thanks", "no", "good morning", "why is the sky blue"):
+        page.get_by_label("Ask", exact=True).fill(words)
+        page.keyboard.press("Enter")
+        assert "Ask why a product" in page.locator(".asking .status").inner_text()
+        assert page.locator(".nearest button").count() == 0
 
 
 def test_a_click_is_answered_at_once(page: Page) -> None:

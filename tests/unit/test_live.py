@@ -65,11 +65,10 @@ def test_a_notebook_without_html_gets_a_short_line(model, reference) -> None:
 
 
 def test_a_household_is_written_as_features(model, reference) -> None:
+    names = model.space.names
     told = model.space.user_feature_names[1]
-    packed = live.pack(model, reference, [live.Household("me", [2, 0], [told])])
-    assert packed["households"] == [
-        {"name": "me", "features": [2, 0, model.space.names.index(told)]}
-    ]
+    packed = live.pack(model, reference, {"me": [names[2], names[0], told]})
+    assert packed["households"] == [{"name": "me", "features": [2, 0, names.index(told)]}]
 
 
 @pytest.mark.parametrize("name", ["</script><b>", "<!--<script>", "caf\u00e9 \u2028"])
@@ -88,10 +87,8 @@ def test_what_a_page_cannot_compute_is_refused(model, reference) -> None:
         live.pack(deep, reference)
     with pytest.raises(ValueError, match=r"reference: shape \(3,\)"):
         live.pack(model, reference[:3])
-    with pytest.raises(ValueError, match="item 99"):
-        live.pack(model, reference, [live.Household("x", [99])])
-    with pytest.raises(ValueError, match="'age: 7' is unknown"):
-        live.pack(model, reference, [live.Household("x", [], ["age: 7"])])
+    with pytest.raises(ValueError, match=r"households: \['age: 7'\] are unknown"):
+        live.pack(model, reference, {"x": ["age: 7"]})
     broken = reconet.RecoNet(model.space, d=3)
     broken.W.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match="not finite"):

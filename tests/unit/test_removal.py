@@ -32,8 +32,6 @@ def test_bad_input_is_named() -> None:
         removal.remove(model, profiles, items[:3], turn)
     with pytest.raises(ValueError, match="items: item -1 is not"):
         removal.remove(model, profiles, items - 1, turn)
-    with pytest.raises(ValueError, match=r"k: 3 of n = 3 features leave nothing"):
-        removal.change_from_relevance(torch.tensor(1.5), 1.5, 3, 3)
     black_box = removal.score_of_masks(model, one, 0)
     with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3"):
         removal.best_removal(black_box, 4, 4)
@@ -62,7 +60,3 @@ def test_the_empty_mask_scores_zero_with_one_layer() -> None:
     for average in removal.AVERAGES:
         score = removal.score_of_masks(model_of(dataset), one, 0, average)
         assert score(torch.zeros(2, len(one.ids))).tolist() == [0.0, 0.0]
-
-
-def test_held_a_removal_may_take_everything() -> None:
-    assert removal.change_from_relevance(torch.tensor(1.5), 1.5, 3, 3, "held") == -1.5

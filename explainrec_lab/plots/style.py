@@ -30,6 +30,7 @@ COLOURS = {
     "shapley": "#8a5aa8",
     "attention": "#8a5aa8",
     "count": "#3a8f6b",
+    "sum of named": "#b8434e",
     "recon": SUPPORTS,
     "relevance": SUPPORTS,
     "saers": SUPPORTS,

@@ -52,8 +52,8 @@ def seen_code(page: Path) -> list[str]:
 def minutes(page: Path) -> tuple[int, int]:
     """Of reading, and of the exercises."""
     reading = words(page) / WORDS_A_MINUTE + len(seen_code(page))
-    asked = (EXERCISE.findall(source) for kind, source, _ in cells(page) if kind == "markdown")
-    return max(1, round(reading)), sum(int(time) for times in asked for time in times)
+    asked = EXERCISE.findall(page.read_text(encoding="utf-8"))  # also beside a solution
+    return max(1, round(reading)), sum(map(int, asked))
 
 
 def glossary(root: Path) -> dict[str, str]:

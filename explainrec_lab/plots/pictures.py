@@ -8,6 +8,7 @@ pixels that its relevance, mask and box count.
 Source: LRP paper, Figures 1, 2 and 5; SAERS, Figures 6 and 8.
 """
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from matplotlib.patches import Rectangle
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import require
-from explainrec_lab.plots.style import INK, OPPOSES, SUPPORTS, as_array, plain, rgb
+from explainrec_lab.plots.style import OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6
@@ -208,9 +209,7 @@ def pair_figure(
     for column, axis in enumerate(axes[-1]):
         _below(axis, names[column // 2] if column % 2 == 0 else "its relevance")
     for title, axis in zip(titles or (), axes[:, 0], strict=False):
-        said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=10)
-        said.set(weight="bold", in_layout=False)  # a long title must not widen its column,
-        axis.set_title("M", size=10, alpha=0)  # but every row keeps its height, also when cropped
+        _row_title(axis, title)
     scale = ScalarMappable(Normalize(-1, 1), SIGNED)
     shape: dict[str, Any] = {"location": "bottom", "shrink": 0.45, "aspect": 28, "pad": 0.02}
     bar = figure.colorbar(scale, ax=axes.ravel().tolist(), **shape)
@@ -290,7 +289,7 @@ class Reason:
         history: pictures of bought items, uint8 `[n, 3, height, width]`.
         history_boxes: where each of them has the attribute, None where it does not.
         picture: the recommended item. box: where it has the attribute.
-        name: of the shopper. words: lines beside the recommended item.
+        name: of the shopper. words: why, over the row.
     """
 
     history: UInt8[ndarray, "n 3 height width"]
@@ -313,20 +312,28 @@ def reasons_sheet(rows: Sequence[Reason], side: int | None = None) -> Figure:
     counts = sorted({len(x) for row in rows for x in (row.history, row.history_boxes)})
     require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {counts}")
     n = counts[0]
-    widths = [1.0] * n + [0.2, 1.0, 1.7]
-    size = (COLUMN, (COLUMN / sum(widths) + 0.08) * len(rows) + 0.3)
-    grid = {"width_ratios": widths, "wspace": 0.06, "hspace": 0.1}
-    figure, axes = plt.subplots(len(rows), n + 3, figsize=size, squeeze=False, gridspec_kw=grid)
+    widths, inches = [1.0] * n + [0.2, 1.0], min(1.17, COLUMN / (n + 1.2))
+    size = (inches * sum(widths), (inches + 0.5) * len(rows) + 0.3)
+    figure, axes = plt.subplots(
+        len(rows), n + 2, figsize=size, squeeze=False, width_ratios=widths, layout="constrained"
+    )
     for axis in axes.ravel():
         axis.axis("off")
     for line, row in zip(axes, rows, strict=True):
         shown = [*zip(row.history, row.history_boxes, strict=True), (row.picture, row.box)]
-        for axis, (image, box) in zip([*line[:n], line[n + 1]], shown, strict=True):
+        for axis, (image, box) in zip([*line[:n], line[-1]], shown, strict=True):
             picture(image, box=box, side=side, ax=axis)
-        place = {"transform": line[0].transAxes, "ha": "right", "va": "center"}
-        line[0].text(-0.05, 0.5, plain(row.name), rotation=90, **place)
-        text = plain("\n".join(row.words))
-        line[n + 2].text(0.03, 0.5, text, va="center", size=10.5, color=INK, linespacing=1.4)
-    axes[0, 0].set_title("bought", loc="left")
-    axes[0, n + 1].set_title("recommended", loc="left")
+        first, *others = row.words
+        _row_title(line[0], f"{row.name}: {first}\n{', '.join(others)}")
+    _below(axes[-1, 0], "bought")
+    _below(axes[-1, -1], "recommended")
     return figure
+
+
+def _row_title(axis: Axes, title: str) -> None:
+    """A title over a whole row: long, it must not widen its first column."""
+    said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=SMALL)
+    said.set(weight="bold", in_layout=False)
+    axis.set_title(
+        re.sub(r".+", "M", title), size=SMALL, alpha=0
+    )  # but every row keeps its height, also when cropped

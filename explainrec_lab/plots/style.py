@@ -30,9 +30,15 @@ COLOURS = {
     "shapley": "#8a5aa8",
     "attention": "#8a5aa8",
     "count": "#3a8f6b",
+    "sum of named": "#b8434e",
     "recon": SUPPORTS,
     "relevance": SUPPORTS,
     "saers": SUPPORTS,
+    "by depth": SUPPORTS,
+    "the paper": "#b8434e",
+    "epsilon": OPPOSES,
+    "main attribute": "#8a5aa8",
+    "true region": "#3a8f6b",
 }
 
 

@@ -162,11 +162,13 @@ class Explanation:
         return len(self.attribute)
 
     def table(self, schema: Schema) -> pd.DataFrame:
-        """One row an attribute: its name, its class, the weight and the box."""
+        """One row an attribute, under its name: its class, the weight and the box."""
         names = [schema.attributes[a] for a in self.attribute]
-        classes = [schema.name(name, int(c)) for name, c in zip(names, self.predicted, strict=True)]
-        columns = {"attribute": names, "class": classes, self.how: self.weight}
-        return pd.DataFrame(columns | {"box": [tuple(map(int, box)) for box in self.box]})
+        pairs = zip(names, map(int, self.predicted), strict=True)
+        classes = [schema.display(name, code) for name, code in pairs]
+        boxes = [tuple(map(int, box)) for box in self.box]
+        columns = {"class": classes, self.how: self.weight, "box": boxes}
+        return pd.DataFrame(columns, [schema.display(name) for name in names])
 
 
 def explain(

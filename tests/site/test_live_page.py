@@ -94,6 +94,29 @@ def test_its_own_page_has_all_controls_and_the_others_few(page: Page) -> None:
     assert asks == (CHAPTER in page.url)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_demo_opens_its_page(page: Page, width: int, height: int) -> None:
+    """It begins in the upper half of the first screen, and no code comes before it."""
+    page.set_viewport_size({"width": width, "height": height})
+    first = page.locator(".bd-article :is(.lab-live, pre)").first
+    assert "lab-live" in (first.get_attribute("class") or "")
+    top = first.evaluate("e => e.getBoundingClientRect().top + scrollY")
+    assert top < height / 2
+    assert "dunnhumby" in page.locator(".bd-article").inner_text()
+
+
+@pytest.mark.parametrize("page", [CHAPTER], indirect=True)
+def test_the_hints_hold_for_every_household(page: Page) -> None:
+    for n in range(page.locator(".starts button:not(.quiet)").count()):
+        start = page.locator(".starts button:not(.quiet)").nth(n)
+        start.click()
+        for k in range(page.locator(".hints button").count()):
+            start.click()
+            page.locator(".hints button").nth(k).click()
+            told = page.locator(".asking .status").inner_text()
+            assert "I do not" not in told and "in the basket" not in told
+
+
 @pytest.mark.parametrize("page", [CHAPTER], indirect=True)
 def test_small_talk_finds_no_product(page: Page) -> None:
     for words in ("hello", "undo", "help", "thanks", "no", "good morning", "why is the sky blue"):

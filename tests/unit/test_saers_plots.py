@@ -33,9 +33,8 @@ def test_frames_stand_where_the_boxes_are() -> None:
         assert frames(line[1]) == []
         assert frames(line[2]) == [(2.5, 1.5, 6, 7)]
         assert frames(line[4]) == [(1.5, 3.5, 12, 8)]
-        assert [text.get_text() for text in line[5].texts] == ["neckline\nV"]
-    assert axes[0, 0].get_title(loc="left") == "bought"
-    assert axes[0, 4].get_title(loc="left") == "recommended"
+        assert line[0].texts[0].get_text() == "shopper 3: neckline\nV"
+    assert [axis.texts[-1].get_text() for axis in axes[1, [0, 4]]] == ["bought", "recommended"]
 
 
 @pytest.mark.parametrize("rows", [[], [reason(3), reason(2)]])

@@ -45,7 +45,7 @@ class Equations(SphinxDirective):
 
 
 def written(equation: Equation, root: Path) -> str:
-    """One equation of the index in MyST, with the source of its functions to unfold."""
+    """One equation of the index in MyST, with its functions and its tests to unfold."""
     functions = [code(dotted, root) for dotted in equation.functions]
     page = str(equation.page).rpartition(".")[0]
     lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
@@ -53,7 +53,7 @@ def written(equation: Equation, root: Path) -> str:
     lines += [f":In the book: {{doc}}`/{page}`, equation {{eq}}`{equation.label}`"]
     for what, found in (("Function", functions), ("Test", equation.tests)):
         lines += [f":{what}: " + ", ".join(f"`{each.dotted}`" for each in found)]
-    for each in functions:
+    for each in functions + equation.tests:
         lines += [f"\n````{{dropdown}} Source of {each.name}"]
         lines += [f"```{{literalinclude}} /{each.file}\n:pyobject: {each.name}"]
         lines += [":language: python\n```\n````"]

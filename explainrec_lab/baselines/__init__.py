@@ -4,7 +4,7 @@
 (`taste`)."""
 
 # ruff: noqa: F401 - the door opens the room
-from explainrec_lab.baselines import attribution, collaborative
+from explainrec_lab.baselines import attribution
 from explainrec_lab.baselines.collaborative import (
     EASE,
     IALS,

@@ -255,10 +255,10 @@ class OCuLaR(Hyperparameters):
         generator = torch.Generator().manual_seed(seed)
         scale = (4 * matrix.nnz / np.prod(matrix.shape) / self.clusters) ** 0.5
         F, G = (scale * torch.rand(n, self.clusters, generator=generator) for n in matrix.shape)
-        taken, taken_by = Pairs(matrix), Pairs(sparse.csr_array(matrix.T))
+        taken, taken_by = _Pairs(matrix), _Pairs(sparse.csr_array(matrix.T))
         for _ in range(self.iterations):
-            F = improved(F, G, taken, self.regularisation)
-            G = improved(G, F, taken_by, self.regularisation)
+            F = _improved(F, G, taken, self.regularisation)
+            G = _improved(G, F, taken_by, self.regularisation)
         return F, G
 
 
@@ -269,7 +269,7 @@ def _with_attributes(train: Interactions) -> sparse.csr_array:
     return sparse.csr_array(sparse.block_array(blocks, format="csr", dtype=np.float32))
 
 
-class Pairs:
+class _Pairs:
     """The ones of a binary matrix, and the two products with them that the method needs."""
 
     def __init__(self, matrix: sparse.csr_array) -> None:
@@ -293,7 +293,7 @@ class Pairs:
         return torch.sparse.sampled_addmm(empty, F, G.T).values()
 
 
-def improved(F: Rows, G: Columns, taken: Pairs, regularisation: float) -> Rows:
+def _improved(F: Rows, G: Columns, taken: _Pairs, regularisation: float) -> Rows:
     """One step of expectation maximisation for all rows: the objective does not fall.
 
     Expectation: n_uk = f_uk * sum over u's items of g_ik / (1 - exp(-<f_u, g_i>)), the reasons
@@ -305,11 +305,3 @@ def improved(F: Rows, G: Columns, taken: Pairs, regularisation: float) -> Rows:
     t = G.sum(dim=0)
     # the root (-t + sqrt(...)) / (4 regularisation), without the difference that may round below 0
     return 2 * n / (t + (t**2 + 8 * regularisation * n).sqrt()).clamp(min=SMALLEST)
-
-
-def objective(F: Rows, G: Columns, taken: Pairs, regularisation: float) -> float:
-    """log P of all taken and untaken pairs, less regularisation times the squared memberships."""
-    s = taken.products(F, G).clamp(min=SMALLEST)
-    untaken = F.sum(dim=0) @ G.sum(dim=0) - s.sum()
-    penalty = regularisation * (F.square().sum() + G.square().sum())
-    return float((-torch.expm1(-s)).log().sum() - untaken - penalty)

@@ -58,10 +58,21 @@ class Curve:
     def table(self, related: Bool[ndarray, " pair"] | None = None) -> pd.DataFrame:
         """Accuracy of the predicted relation (Figure 3), one row a step, by `replaced`.
 
-        Columns: `accuracy`, its band `low` and `high` (`band`), `score` (mean of all pairs) and
-        `share`.
+        Columns: `accuracy` of the pairs that were right at the start, its band `low` and `high`
+        (`band`), `score` (mean of all pairs) and `share`.
+
+        Args:
+            related: whether each pair is truly related; by default all are, as in the paper.
+
+        Raises:
+            ValueError: `related` is not one truth value a pair.
         """
-        kept = still_right(self, related)
+        pairs = self.scores.shape[1]
+        truth = np.ones(pairs, bool) if related is None else np.asarray(related)
+        fits, given = truth.shape == (pairs,), f"{truth.dtype} of shape {truth.shape}"
+        require(fits and truth.dtype == bool, f"related: {given}; needs bool of shape ({pairs},)")
+        right = (self.scores > 0) == truth
+        kept = right[:, right[0]]
         low, high = band(kept.astype(np.float64))
         columns = {"accuracy": _mean(kept), "low": low, "high": high, "score": _mean(self.scores)}
         index = pd.Index(self.replaced, name="replaced")
@@ -138,26 +149,6 @@ def background(images: Float[Tensor, "pair 3 h w"]) -> Float[Tensor, "pair 3 h w
 # --------------------------------------------------------------------------- from curve to number
 
 
-def still_right(
-    curve: Curve, related: Bool[ndarray, " pair"] | None = None
-) -> Bool[ndarray, "step right"]:
-    """Whether the predicted relation is right after each step, for the pairs right at the start.
-
-    Args:
-        related: whether each pair is truly related; by default all are, as in the paper.
-
-    Raises:
-        ValueError: `related` is not one truth value a pair.
-    """
-    pairs = curve.scores.shape[1]
-    truth = np.ones(pairs, bool) if related is None else np.asarray(related)
-    fits = truth.shape == (pairs,) and truth.dtype == bool
-    given = f"{truth.dtype} of shape {truth.shape}"
-    require(fits, f"related: {given}; needs bool of shape ({pairs},)")
-    right = (curve.scores > 0) == truth
-    return right[:, right[0]]
-
-
 def band(values: Float[ndarray, "step pair"]) -> Float[ndarray, "2 step"]:
     """95 % confidence band of the mean over pairs: a percentile bootstrap that draws whole pairs.
 
@@ -179,19 +170,6 @@ def aopc(curve: Curve) -> Float[ndarray, " pair"]:
     Source: Samek et al. 2017, Eq. 12.
     """
     return (curve.scores[0] - curve.scores).mean(axis=0)
-
-
-def area_between(most: Curve, least: Curve) -> Float[ndarray, " pair"]:
-    """Area between the curves 'least relevant first' and 'most relevant first', a mean over steps.
-
-    Raises:
-        ValueError: curves of other orders, or of different steps or pairs.
-    """
-    orders, needed = f"{most.order!r} and {least.order!r}", "'most' and 'least'"
-    require(orders == needed, f"most, least: orders {orders}; need {needed}")
-    same = most.scores.shape == least.scores.shape and (most.replaced == least.replaced).all()
-    require(same, "most, least: curves of different steps or pairs; perturb both alike")
-    return (least.scores - most.scores).mean(axis=0)
 
 
 def _mean(values: ndarray) -> Float[ndarray, " step"]:

@@ -174,7 +174,7 @@ function name(app, ribbon) {
   app.parts.named.textContent = ribbon ? ribbon.getAttribute("aria-label") : HINT;
 }
 
-const HINT = "Point at a ribbon, or reach it with the keyboard, to have it named here. "
+const HINT = "Point at a ribbon, tap it, or reach it with the keyboard: it is named here. "
   + "Dotted: the rest, not to scale.";
 
 function comparison(app) {

@@ -9,7 +9,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -29,51 +28,46 @@ LOOKS = {True: (SUPPORTS, "-", "draw together"), False: (OPPOSES, "--", "push ap
 def pairwise_figure(
     image_i: Any, image_j: Any, relevance: Any, *, masks: Any = None, title: str = ""
 ) -> Axes:
-    """The strongest pairs of patches of two pictures.
+    """The strongest pairs of patches of two pictures, each of which is one unit high and wide.
 
     Args:
-        image_i, image_j: source and target, `[3, height, width]` of one size, uint8 or in 0..1.
+        image_i, image_j: source and target, `[3, height, width]`, uint8 or in 0..1; of any size.
         relevance: `[row_i, column_i, row_j, column_j]`, as `bilrp` gives for one pair.
         masks: bool `[2, height, width]`, outlined, such as the part masks of the reason.
         title: above them; the legend counts the pairs of both signs.
 
     Raises:
-        ValueError: shapes that do not agree, or nan relevance.
+        ValueError: shapes that are wrong, or nan relevance.
     """
     images, values = [as_array(image_i), as_array(image_j)], as_array(relevance).astype(np.float64)
     for name, image in zip(("image_i", "image_j"), images, strict=True):
         right = image.ndim == 3 and len(image) == 3
         require(right, f"{name}: shape {image.shape}; needs [3, height, width]")
-    sizes, (_, height, width) = [image.shape for image in images], images[0].shape
-    require(sizes[0] == sizes[1], f"image_i, image_j: sizes {sizes[0]}, {sizes[1]} differ")
     square = values.ndim == 4 and values.size > 0 and values.shape[:2] == values.shape[2:]
     require(square, f"relevance: shape {values.shape}; needs [row, column] twice, the same patches")
     require(np.isfinite(values).all(), "relevance: nan or infinite values among the pairs")
-    outlined = np.zeros((2, height, width)) if masks is None else as_array(masks).astype(float)
-    needed = (2, height, width)
-    require(outlined.shape == needed, f"masks: shape {outlined.shape}; needs {needed}")
+    outlined = np.zeros((2, 1, 1)) if masks is None else as_array(masks).astype(float)
+    right = outlined.ndim == 3 and len(outlined) == 2
+    require(right, f"masks: shape {outlined.shape}; needs [2, height, width]")
 
-    ax = plt.subplots(figsize=(5.2, 3.0))[1]
-    gap = [width] * round(BETWEEN * width)
-    pictures = np.concatenate([rgb(image) for image in images], axis=1)
-    ax.imshow(np.insert(pictures, gap, 1.0, axis=1), interpolation="lanczos")
-    if outlined.any():
-        regions = np.insert(np.concatenate([*outlined], axis=1), gap, 0.0, axis=1)
-        ax.contour(regions, [0.5], colors=INK, linewidths=1.0)
-    for name, middle in (("source", width / 2), ("target", 1.5 * width + len(gap))):
-        ax.text(middle, height * 1.03, name, ha="center", va="top", size=12)
+    ax = plt.subplots(figsize=(5.0, 2.7))[1]
+    sides = zip(("source", "target"), (0, 1 + BETWEEN), images, outlined, strict=True)
+    for name, left, image, mask in sides:
+        extent = (left, left + 1, 1, 0)
+        ax.imshow(rgb(image), interpolation="lanczos", extent=extent)
+        if mask.any():
+            ax.contour(mask, [0.5], colors=INK, linewidths=1.0, extent=extent, origin="upper")
+        ax.text(left + 0.5, 1.03, name, ha="center", va="top", size=12)
+    ax.set(xlim=(0, 2 + BETWEEN), ylim=(1, 0))
 
     strength = np.abs(values).ravel()
     drawn = [n for n in np.argsort(strength)[-STRONGEST:] if strength[n] > 0]  # strongest on top
     for n in drawn:
         place = np.add(np.unravel_index(n, values.shape), 0.5) / values.shape
-        y, x = place[::2] * height - 0.5, place[1::2] * width - 0.5 + [0, width + len(gap)]
+        y, x = place[::2], place[1::2] + [0, 1 + BETWEEN]
         colour, dashes, _ = LOOKS[bool(values.flat[n] > 0)]
         wide = max(WIDEST * strength[n] / strength.max(), THINNEST)
-        (line,) = ax.plot(x, y, dashes, color=colour, linewidth=wide)
-        line.set(solid_capstyle="butt", dash_capstyle="butt")
-        # A white rim tells lines apart where they cross.
-        line.set_path_effects([patheffects.withStroke(linewidth=wide + 1.6, foreground="white")])
+        ax.plot(x, y, dashes, color=colour, linewidth=wide, alpha=0.75)
     ax.set_title(plain(title))
     ax.axis("off")
     handles = []

@@ -34,7 +34,6 @@ MASK_COLOUR = "#e4572e"
 OUTLINE = "#111820"  # on pictures, which a dark page does not darken: not the theme's ink
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
-Words = Sequence[str]
 # The text column, in inches, and the size of words that a figure as wide as it can carry.
 COLUMN, SMALL = 7.0, 10.0
 
@@ -73,10 +72,8 @@ def picture(
     ax = ax or plt.subplots(figsize=(2.4, 2.4))[1]
     counted = next((as_array(x).shape[-1] for x in (relevance, mask) if x is not None), None)
     side = side or counted or shown.shape[-1]
-    if relevance is None:
-        pixels, how = rgb(shown), "lanczos"
-    else:
-        pixels, how = _under(shown, relevance, limit), "nearest"
+    pixels = rgb(shown) if relevance is None else _under(shown, relevance, limit)
+    how = "lanczos" if relevance is None else "nearest"
     height = side * shown.shape[-2] / shown.shape[-1]
     ax.imshow(pixels, interpolation=how, extent=(-0.5, side - 0.5, height - 0.5, -0.5))
     if mask is not None and as_array(mask).any():
@@ -193,7 +190,14 @@ def pair_figure(
     """
     maps = [as_array(each).astype(np.float64) for each in relevance]
     maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
-    rows, columns = _checked_rows(images, maps, titles, masks, names), 2 * len(images)
+    sides = [len(each) for each in (images, maps, names)]
+    needed = "need the same number, at least 1"
+    require(min(sides) == max(sides) > 0, f"images, relevance, names: {sides} a pair; {needed}")
+    pairs = [len(each) for each in (*images, *maps, titles, masks) if each is not None]
+    require(
+        min(pairs) == max(pairs) > 0, f"images, relevance, titles, masks: {pairs} pairs; {needed}"
+    )
+    rows, columns = pairs[0], 2 * len(images)
     inches = min(inches, COLUMN / columns)
     size = (columns * inches, rows * (inches + 0.3) + 0.7)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
@@ -217,26 +221,6 @@ def pair_figure(
     bar.ax.tick_params(length=0, labelsize=SMALL)
     bar.outline.set_visible(False)
     return figure
-
-
-def _checked_rows(
-    images: Sequence[Any], maps: list[ndarray], titles: Words | None, masks: Any, names: Words
-) -> int:
-    """The number of pairs, once everything has that many."""
-    sides = len(images)
-    require(sides > 0, "images: none; give one [pair, 3, height, width] for each image of a pair")
-    others = f"{len(maps)} of relevance and {len(names)} names"
-    require(sides == len(maps) == len(names), f"images: {sides} a pair, but {others}")
-    pairs = [len(each) for each in [*images, *maps]]
-    same = len(set(pairs)) == 1 and pairs[0] > 0
-    require(same, f"images, relevance: {pairs} pairs; need the same number everywhere, at least 1")
-    if titles is not None:
-        require(len(titles) == pairs[0], f"titles: {len(titles)} for {pairs[0]} pairs")
-    if masks is not None:
-        shape = as_array(masks).shape
-        right = f"({pairs[0]}, {sides}, height, width)"
-        require(shape[:2] == (pairs[0], sides), f"masks: shape {shape}; needs {right}")
-    return pairs[0]
 
 
 def box_figure(

@@ -34,6 +34,11 @@ COLOURS = {
     "recon": SUPPORTS,
     "relevance": SUPPORTS,
     "saers": SUPPORTS,
+    "by depth": SUPPORTS,
+    "the paper": "#b8434e",
+    "epsilon": OPPOSES,
+    "main attribute": "#8a5aa8",
+    "true region": "#3a8f6b",
 }
 
 

@@ -143,7 +143,6 @@ class Explanation:
     """The paper's three parts for every attribute of one recommended item, strongest first.
 
     Attributes:
-        score: y_ui, all of it.
         attribute: positions in the schema. weight: what `how` says of each.
         box: (y0, x0, y1, x1) in pixels, half open. predicted: the class that the network sees.
         how: name of the answer, a key of `EXPLAINERS`.
@@ -151,7 +150,6 @@ class Explanation:
 
     user: int
     item: int
-    score: float
     attribute: Int[ndarray, " k"]
     weight: Float[ndarray, " k"]
     box: Int[ndarray, "k 4"]
@@ -193,6 +191,5 @@ def explain(
     weights = answers(model, [user], [item], how)[0]
     lot = np.random.default_rng(0).permutation(len(weights))
     order = np.lexsort((lot, -weights))[: int((~np.isnan(weights)).sum())]
-    score = float(model.scores([user])[0, item])
     boxes, classes = found.boxes[item, order], found.predicted[item, order]
-    return Explanation(user, item, score, order, weights[order], boxes, classes, how)
+    return Explanation(user, item, order, weights[order], boxes, classes, how)

@@ -44,14 +44,6 @@ SAMPLE = 1024
 # --------------------------------------------------------------------------- equations
 
 
-def average_fusion(transferred: Float[Tensor, "*n A d"]) -> Float[Tensor, "*n d"]:
-    """f(i) = 1/A sum_k E^k f_a^k(i); attributes that do not apply add zero.
-
-    Source: SAERS, Eq. 4.
-    """
-    return transferred.mean(dim=-2)
-
-
 def attention_weights(
     logits: Float[Tensor, "*n A"], applies: Bool[Tensor, "*n A"]
 ) -> Float[Tensor, "*n A"]:
@@ -261,8 +253,9 @@ class SAERS(visual.Ranker):
     def weights(self, users: Float[Tensor, "n d"], parts: Parts) -> Float[Tensor, "n c A"]:
         """What each attribute's feature is multiplied by on its way into f(i).
 
-        Under attention: alpha, by a two-layer perceptron D on [f(u), E^k f_a^k(i)]. Its first
-        layer is split into the user's half, computed once, and the attributes' half.
+        Under average: 1/A (Eq. 4). Under attention: alpha, by a two-layer perceptron D on
+        [f(u), E^k f_a^k(i)]. Its first layer is split into the user's half, computed once, and
+        the attributes' half.
         """
         if self.fusion != "attention":
             share = 1 / self.n_attributes if self.fusion == "average" else 1.0
@@ -273,10 +266,7 @@ class SAERS(visual.Ranker):
 
     def match(self, users: Float[Tensor, "n d"], parts: Parts) -> Float[Tensor, "n c"]:
         """y, the scores of items for users; n or c of the parts may be 1."""
-        if self.fusion == "average":
-            fused = average_fusion(parts.transferred)
-        else:
-            fused = attended(self.weights(users, parts), parts.transferred)
+        fused = attended(self.weights(users, parts), parts.transferred)
         return prediction(users, embedding(fused, parts.whole)) + parts.bias
 
     def forward(self, users: Int[Tensor, " n"], items: Int[Tensor, "n c"]) -> Float[Tensor, "n c"]:

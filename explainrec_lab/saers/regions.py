@@ -92,14 +92,6 @@ def grad_aam(maps: Grid, alpha: Float[Tensor, "item attribute channel"]) -> Coar
     return torch.einsum("iac,icrk->iark", alpha, maps).relu()
 
 
-def hires_aam(maps: Grid, gradients: Float[Tensor, "item attribute channel row column"]) -> Coarse:
-    """The positive part of gradient times F, summed over channels: no average over cells.
-
-    Source: HiResCAM (Draelos and Carin 2020). With a linear head it divides the logit exactly.
-    """
-    return torch.einsum("iacrk,icrk->iark", gradients, maps).relu()
-
-
 # --------------------------------------------------------------------------- maps
 
 
@@ -109,8 +101,11 @@ def grad_aam_maps(seen: Seen) -> Maps:
 
 
 def hires_maps(seen: Seen) -> Maps:
-    """HiResCAM, upsampled to the picture."""
-    return _fine(hires_aam(seen.maps, _gradients(seen)), seen)
+    """HiResCAM, upsampled to the picture: gradient times F, and no average over cells.
+
+    Source: Draelos and Carin 2020. With a linear head it divides the logit exactly.
+    """
+    return _fine(torch.einsum("iacrk,icrk->iark", _gradients(seen), seen.maps).relu(), seen)
 
 
 def _gradients(seen: Seen) -> Float[Tensor, "item attribute channel row column"]:

@@ -312,12 +312,6 @@ def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item
 # --------------------------------------------------------------------------- trained once
 
 
-def labelled_shop(settings: Network, seed: int = 0) -> Catalogue:
-    """Pictures with labels: another boutique than those whose items the chapters look at."""
-    asked = {"items": settings.photos, "size": settings.size, "seed": LABELLED_SHOP + seed}
-    return data.load("boutique", **asked).catalogue
-
-
 def untrained(settings: Network, seed: int = 0, questions: Questions = QUESTIONS) -> Naming:
     """The network of the settings with random weights, or ImageNet's if they ask for them."""
     grid = settings.size // settings.stride
@@ -338,7 +332,8 @@ def trained(settings: Network, seed: int = 0) -> Naming:
     naming = untrained(settings, seed)
 
     def learn() -> float:
-        shop = labelled_shop(settings, seed)
+        asked = {"items": settings.photos, "size": settings.size, "seed": LABELLED_SHOP + seed}
+        shop = data.load("boutique", **asked).catalogue
         present("pictures", shop.images)[:]  # drawing is not training
         return timed(lambda: train(naming, shop, settings, seed))[1]
 

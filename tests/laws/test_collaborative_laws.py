@@ -10,10 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from toys import shop
 
 from explainrec_lab import baselines
-from explainrec_lab.baselines.collaborative import Pairs, improved, objective
+from explainrec_lab.baselines.collaborative import _improved, _Pairs
 from explainrec_lab.baselines.sampled import _comparisons
 from explainrec_lab.data import Interactions
 
@@ -100,20 +101,29 @@ def test_newcomers_are_told_apart_by_their_features_alone(method: Any) -> None:
     assert (scores[0] - scores[different]).abs().max() > 1e-4
 
 
+def objective(
+    F: torch.Tensor, G: torch.Tensor, taken: sparse.csr_array, ridge: float
+) -> torch.Tensor:
+    """log P of all pairs under P = 1 - exp(-<f, g>), less ridge times the squared memberships."""
+    s = (F @ G.T).clamp(min=1e-12)
+    likely = torch.where(torch.from_numpy(taken.toarray()) > 0, (-torch.expm1(-s)).log(), -s)
+    return likely.sum() - ridge * (F.square().sum() + G.square().sum())
+
+
 @few
 @given(seeds, st.sampled_from([0.01, 0.5, 20.0]), st.integers(1, 5))
 def test_no_step_of_coclusters_lowers_the_objective(seed: int, ridge: float, k: int) -> None:
     events = shop(seed).interactions
-    taken = Pairs(events.matrix)
-    taken_by = Pairs(events.matrix.T.tocsr())
+    taken = _Pairs(events.matrix)
+    taken_by = _Pairs(events.matrix.T.tocsr())
     generator = torch.Generator().manual_seed(seed)
     F, G = (torch.rand(n, k, generator=generator, dtype=torch.float64) for n in events.matrix.shape)
-    before = objective(F, G, taken, ridge)
+    before = objective(F, G, events.matrix, ridge)
     for _ in range(15):
-        F = improved(F, G, taken, ridge)
-        between = objective(F, G, taken, ridge)
-        G = improved(G, F, taken_by, ridge)
-        after = objective(F, G, taken, ridge)
+        F = _improved(F, G, taken, ridge)
+        between = objective(F, G, events.matrix, ridge)
+        G = _improved(G, F, taken_by, ridge)
+        after = objective(F, G, events.matrix, ridge)
         slack = 1e-9 * abs(before)
         assert before <= between + slack <= after + 2 * slack
         before = after
@@ -128,7 +138,7 @@ def test_memberships_that_fade_never_fall_below_zero(seed: int, faded: float, ri
     generator = torch.Generator().manual_seed(seed)
     F, G = (torch.rand(n, 3, generator=generator) for n in events.matrix.shape)
     F[:, 0] *= faded
-    new = improved(F, 100 * G, Pairs(events.matrix), ridge)
+    new = _improved(F, 100 * G, _Pairs(events.matrix), ridge)
     assert (new[np.diff(events.matrix.indptr) > 0] > 0).all()
 
 

@@ -190,7 +190,8 @@ def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
     maps, columns = own.maps(images).detach(), own.columns(CODES)
     gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
     signed = torch.einsum("iacrk,icrk->iark", gradients, maps)
-    torch.testing.assert_close(signed.relu(), saers.hires_aam(maps, gradients))
+    fine = regions.upsampled(signed.relu().flatten(0, 1), images.shape[-2:])
+    torch.testing.assert_close(saers.hires_maps(seen(own, images, CODES)), fine)
     with torch.no_grad():
         logits = own.classes(maps) - own.classes(torch.zeros_like(maps))  # without the biases
     torch.testing.assert_close(signed.sum((-2, -1)), logits.gather(1, columns))

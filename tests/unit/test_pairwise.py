@@ -11,7 +11,7 @@ import torch
 from matplotlib.colors import same_color
 
 from explainrec_lab.plots import OPPOSES, SUPPORTS, pairwise_figure
-from explainrec_lab.plots.pairwise import STRONGEST
+from explainrec_lab.plots.pairwise import BETWEEN, STRONGEST
 
 IMAGE = np.zeros((3, 8, 8), np.uint8)
 
@@ -40,16 +40,17 @@ def test_the_strongest_pairs_are_drawn_with_the_strongest_on_top_and_zeros_never
     rows_i, columns_i, rows_j, columns_j = np.unravel_index(strongest, values.shape)
     starts = [(line.get_xdata()[0], line.get_ydata()[0]) for line in lines]
     ends = [(line.get_xdata()[1], line.get_ydata()[1]) for line in lines]
-    assert starts == list(zip(4 * columns_i + 1.5, 4 * rows_i + 1.5, strict=True))
-    assert ends == list(zip(4 * columns_j + 1.5 + 8 + 4, 4 * rows_j + 1.5, strict=True))
+    middles = [(each + 0.5) / 2 for each in (columns_i, rows_i, columns_j, rows_j)]
+    np.testing.assert_allclose(starts, np.transpose(middles[:2]))
+    np.testing.assert_allclose(ends, np.transpose(middles[2:]) + [1 + BETWEEN, 0])
 
 
 def test_lines_join_the_middles_of_their_patches() -> None:
     ax = pairwise_figure(IMAGE, IMAGE, relevance())
     against, alike = ax.lines
-    assert alike.get_xdata()[0] == 5.5 and alike.get_ydata().tolist() == [5.5, 1.5]
-    assert against.get_xdata()[0] == 5.5 and against.get_ydata().tolist() == [1.5, 5.5]
-    assert alike.get_xdata()[1] == against.get_xdata()[1] > 8
+    assert alike.get_xdata()[0] == 0.75 and alike.get_ydata().tolist() == [0.75, 0.25]
+    assert against.get_xdata()[0] == 0.75 and against.get_ydata().tolist() == [0.25, 0.75]
+    assert alike.get_xdata()[1] == against.get_xdata()[1] > 1
 
 
 def test_signs_differ_in_colour_and_dashes_and_strength_in_width() -> None:
@@ -62,15 +63,13 @@ def test_signs_differ_in_colour_and_dashes_and_strength_in_width() -> None:
     assert words == ["draw together (1)", "push apart (1)"]
 
 
-def test_the_pictures_stand_side_by_side_with_white_between_and_masks_are_outlined() -> None:
-    ax = pairwise_figure(
-        IMAGE, IMAGE + 102, relevance(), masks=np.eye(2, 8)[:, None] * np.ones((8, 1))
-    )
-    shown = np.asarray(ax.images[0].get_array())[..., 0]
-    np.testing.assert_allclose(shown, [[0.0] * 8 + [1.0] * 4 + [0.4] * 8] * 8)
-    (outline,) = ax.collections
-    columns = outline.get_paths()[0].vertices[:, 0]  # column 0 of the source, 1 of the target
-    assert set(columns) == {0.5, 12.5, 13.5}
+def test_pictures_of_any_size_stand_side_by_side_and_masks_are_outlined() -> None:
+    masks = np.eye(2, 8)[:, None] * np.ones((8, 1))  # column 0 of the source, 1 of the target
+    ax = pairwise_figure(IMAGE, np.repeat(IMAGE + 102, 2, axis=2), relevance(), masks=masks)
+    assert [image.get_extent()[0] for image in ax.images] == [0, 1 + BETWEEN]
+    columns = [outline.get_paths()[0].vertices[:, 0] for outline in ax.collections]
+    assert set(columns[0]) == {1 / 8}
+    np.testing.assert_allclose(sorted({*columns[1]}), [1 + BETWEEN + n / 8 for n in (1, 2)])
 
 
 def test_nothing_to_draw_is_drawn_as_nothing() -> None:
@@ -82,7 +81,6 @@ def test_nothing_to_draw_is_drawn_as_nothing() -> None:
     ("wrong", "message"),
     [
         ({"image_i": IMAGE[0]}, "image_i: shape"),
-        ({"image_j": np.zeros((3, 8, 4))}, "image_i, image_j: sizes .* differ"),
         ({"relevance": np.zeros((2, 2))}, "relevance: shape"),
         ({"relevance": np.zeros((2, 2, 1, 1))}, "relevance: .* same patches"),
         ({"relevance": np.full((2, 2, 2, 2), np.nan)}, "relevance: nan"),

@@ -123,12 +123,12 @@ def test_bad_maps_are_named(arguments, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": []}, "images: none"),
-        ({"relevance": [RELEVANCE[None]]}, "images: 2 a pair, but 1 of relevance"),
-        ({"names": ("one",)}, "and 1 names"),
+        ({"images": []}, r"names: \[0, 2, 2\] a pair"),
+        ({"relevance": [RELEVANCE[None]]}, r"names: \[2, 1, 2\] a pair"),
+        ({"names": ("one",)}, r"names: \[2, 2, 1\] a pair"),
         ({"relevance": [np.stack([RELEVANCE] * 2)] * 2}, "pairs; need the same number"),
-        ({"titles": ["a", "b"]}, "titles: 2 for 1 pairs"),
-        ({"masks": np.ones((1, 1, 2, 2), bool)}, "masks: shape"),
+        ({"titles": ["a", "b"]}, r"\[1, 1, 1, 1, 2\] pairs"),
+        ({"masks": np.ones((3, 2, 2, 2), bool)}, r"\[1, 1, 1, 1, 3\] pairs"),
     ],
 )
 def test_bad_rows_are_named(change, message: str) -> None:

@@ -309,10 +309,9 @@ def test_nobody_tells_the_network_what_applies(
 
 
 def test_the_labelled_shop_shares_no_picture_with_the_other(shop: Shop) -> None:
-    learned_from, images = (
-        vision.naming.labelled_shop(TINY.network).images,
-        shop.dataset.catalogue.images,
-    )
+    own, seed = TINY.network, vision.naming.LABELLED_SHOP
+    labelled = data.load("boutique", items=own.photos, size=own.size, seed=seed).catalogue
+    learned_from, images = labelled.images, shop.dataset.catalogue.images
     assert learned_from is not None
     assert images is not None
     first, second = ({picture.tobytes() for picture in of[:]} for of in (learned_from, images))

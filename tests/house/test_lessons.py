@@ -167,7 +167,7 @@ CHAPTERS = ("reconet", "saers", "relation")
 
 def pieces(latex: str) -> list[str]:
     """'\\mathbf W_j' -> ['\\mathbfW', '_', 'j']: spaces, braces and sub before super are one."""
-    latex = re.sub(r"^:label:.*$", "", latex, flags=re.MULTILINE)
+    latex = re.sub(r"^:label:.*$|\\(begin|end)\{\w+\*?\}", "", latex, flags=re.MULTILINE)
     latex = re.sub(r"(\^(?:\{[^{}]*\}|\\?\w))(_(?:\{[^{}]*\}|\\?\w+))", r"\2\1", latex)
     found = (re.sub(r"[{}\s]", "", piece) for piece in PIECE.findall(latex))
     return [piece for piece in found if piece and piece != r"\,"]
@@ -196,7 +196,7 @@ def notation(chapter: str) -> list[tuple[str, str]]:
 def test_a_symbol_is_found_in_any_dress_and_only_whole() -> None:
     assert has(r"\mathbf W_j\cdot\mathbf{q}_{k}", r"\mathbf{W}_j")
     assert has(r"\sum_t \alpha_t F^t_{mn}", "F_{mn}^t")
-    assert not has(r"\mathbf{d} + d_u", "d")
+    assert not has(r"\begin{aligned} \mathbf{d} + d_u \end{aligned}", "d")
     assert not has(r"\mathcal{D}_S", r"\mathcal{D}")
 
 

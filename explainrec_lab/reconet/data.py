@@ -157,8 +157,7 @@ class FeatureSpace:
     def check_one(self, profile: Sets, verb: str, may_be_empty: bool = False) -> None:
         """Raise a ValueError unless these are known features of one profile."""
         require(len(profile) == 1, f"profile: got {len(profile)} profiles; {verb} one at a time")
-        if not len(profile.ids) and not may_be_empty:
-            raise ValueError("profile: it is empty, and all items score alike; give a feature")
+        require(len(profile.ids) or may_be_empty, "profile: it is empty, and all items score alike")
         check_ids("profile", profile.ids.cpu(), self.m, "feature")
 
 
@@ -302,9 +301,8 @@ class RemovedItems(_Hiding):
     attribute_share: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("share", "attribute_share"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} must lie between 0 and 1")
+        for name, share in (("share", self.share), ("attribute_share", self.attribute_share)):
+            require(0 < share < 1, f"{name}: {share} must lie between 0 and 1")
 
     def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
         kept, removed = _divide(history, rng.random(history.nnz) < self.share)
@@ -334,11 +332,10 @@ class WithNewcomers:
     labels: int = 20
 
     def __post_init__(self) -> None:
-        if self.share < 0 or not 0 <= self.attribute_share < 1 or self.labels < 1:
-            given = f"share: {self.share}, attribute_share: {self.attribute_share}"
-            raise ValueError(f"{given}, labels: {self.labels}; need 0 or more, below 1, 1 or more")
-        if not len(self._able):
-            raise ValueError("examples: no user has both a history and a feature to be known by")
+        given = f"share: {self.share}, attribute_share: {self.attribute_share}"
+        fits = self.share >= 0 and 0 <= self.attribute_share < 1 and self.labels >= 1
+        require(fits, f"{given}, labels: {self.labels}; need 0 or more, below 1, 1 or more")
+        require(len(self._able), "examples: no user has a history and a feature to be known by")
 
     @cached_property
     def _able(self) -> Int[ndarray, " user"]:

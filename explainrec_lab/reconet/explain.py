@@ -136,9 +136,8 @@ def relevance(
     share = profiles.shares(model.space.m)
     if reference is not None:
         require(model.hidden is None, "reference: only the one-layer model has this closed form")
-        if reference.shape != (model.space.m,):
-            shape, m = tuple(reference.shape), model.space.m
-            raise ValueError(f"reference: shape {shape}; needs one number for each of {m} features")
+        shape, m = tuple(reference.shape), model.space.m
+        require(shape == (m,), f"reference: shape {shape}; needs a number for each of {m} features")
         g, share = g - model.W.mean(dim=0), share - reference
     elif model.hidden is not None:
         x, H, b = model.pool(profiles), model.hidden.weight, model.hidden.bias
@@ -253,8 +252,7 @@ def explain_many(
         ValueError: a model with a hidden layer, an item outside the catalogue, items that are not
             one row a profile, or `best` below 1.
     """
-    if model.hidden is not None:
-        raise ValueError("model: only the one-layer model has a closed form; use explain()")
+    require(model.hidden is None, "model: only the one-layer model has a closed form: use explain")
     require(best >= 1, f"best: {best} must be at least 1")
     wanted, row = items_of(model.space, profiles, items, many=True).unique(return_inverse=True)
     ids, Z = torch.full((*row.shape, best), -1), torch.zeros(*row.shape, best)

@@ -404,7 +404,7 @@ def test_bad_questions_to_an_explanation_are_named() -> None:
         recommend(model, profiles, 1)
     with pytest.raises(ValueError, match="reference: only the one-layer model"):
         explain(deep, one, 1, reference=mean)
-    with pytest.raises(ValueError, match=r"reference: shape \(3,\); needs one number for each of"):
+    with pytest.raises(ValueError, match=r"reference: shape \(3,\); needs a number for each of"):
         explain(model, one, 1, reference=mean[:3])
     items = np.zeros((12, 1), np.int64)
     with pytest.raises(ValueError, match="model: only the one-layer model"):

@@ -30,7 +30,8 @@ from .design import Design
 from .dials import SIZES, check_number
 from .render import DRAWING_VERSION, counterfactual_mask, render
 
-# Items drawn together, about a second's work: who looks at one soon looks at its neighbours.
+# Items drawn together, about a second's work: who looks at one soon looks at its neighbours. Of
+# pictures larger than 64 pixels as many fewer.
 BLOCK = 128
 # Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
 SLOTS = 5
@@ -159,8 +160,9 @@ class Gallery:
         sums = self._read(missing)["checksum"]
         if damaged := [item for item, found in zip(missing, sums, strict=True) if found]:
             _warn(f"damaged pictures of items {damaged} in {self.path}")
-        blocks = {item // BLOCK for item in missing}
-        near = [item for item in range(len(self)) if item // BLOCK in blocks]
+        block = max(BLOCK * 64**2 // max(self.size, 64) ** 2, 1)
+        blocks = {item // block for item in missing}
+        near = [item for item in range(len(self)) if item // block in blocks]
         todo = _not_whole(near, self._read(near))
         workers = max(1, min(self.processes, len(blocks)))
         jobs = [(*self._job(todo[n::workers]), os.getpid()) for n in range(1, workers)]

@@ -122,7 +122,7 @@ THEMED = {
     "#6b7480": "var(--lab-grey)",
     "#b8434e": "var(--lab-red)",
 }
-NOT_PROSE = {nodes.reference, nodes.literal, nodes.math, nodes.table, nodes.strong, nodes.title}
+NOT_PROSE = {nodes.reference, nodes.literal, nodes.math, nodes.table, nodes.strong, nodes.citation}
 
 
 def draw_in_page(app: Sphinx, doctree: nodes.document, page: str) -> None:

@@ -162,11 +162,10 @@ class Explanation:
     def table(self, schema: Schema) -> pd.DataFrame:
         """One row an attribute, under its name: its class, the weight and the box."""
         names = [schema.attributes[a] for a in self.attribute]
-        pairs = zip(names, map(int, self.predicted), strict=True)
-        classes = [schema.display(name, code) for name, code in pairs]
-        boxes = [tuple(map(int, box)) for box in self.box]
-        columns = {"class": classes, self.how: self.weight, "box": boxes}
-        return pd.DataFrame(columns, [schema.display(name) for name in names])
+        pairs = zip(names, self.predicted.tolist(), strict=True)
+        named = {"class": [schema.display(*pair) for pair in pairs], self.how: self.weight}
+        boxes = [tuple(box) for box in self.box.tolist()]
+        return pd.DataFrame(named | {"box": boxes}, [schema.display(name) for name in names])
 
 
 def explain(

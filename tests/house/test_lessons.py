@@ -226,3 +226,18 @@ def test_the_glossary_is_one_list() -> None:
         if "(" not in name and not re.search(rf"\b{re.escape(name)}", everything, re.IGNORECASE)
     ]
     assert len(unused) <= len(names) // 8, f"no page uses {unused}: take them out"
+
+
+def test_there_is_one_reading_order() -> None:
+    """Sidebar, students' page, sessions of a class and README: from exact and small to pixels."""
+    order = ["boutique", "reconet", "saers", "relation", "purchases"]
+    pages = [next(n for n, name in enumerate(ORDER) if chapter in name) for chapter in order]
+    assert pages == sorted(pages)
+    for name, start in (
+        ("book/start/students.md", "## The order"),
+        ("book/start/instructors.md", "| session"),
+        ("README.md", "| Chapter"),
+    ):
+        text = (ROOT / name).read_text(encoding="utf-8").partition(start)[2].lower()
+        places = [text.find(chapter) for chapter in order[:4]]
+        assert -1 not in places and places == sorted(places), name

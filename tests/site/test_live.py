@@ -252,6 +252,18 @@ def test_names_are_found_without_accents_apostrophes_and_plurals(page: Page, typ
     assert state(page)["chosen"] == [wanted]
 
 
+def test_a_search_without_a_result_says_so(page: Page) -> None:
+    before, status = state(page), page.locator(".known .status")
+    page.locator("input[role=combobox]").fill("zzzqq")
+    assert status.inner_text() == "Nothing has a name like \u201czzzqq\u201d."
+    page.keyboard.press("Enter")
+    assert state(page) == before
+    page.locator("input[role=combobox]").fill("bananas")
+    assert status.inner_text() == "Bananas is there already."
+    page.locator("input[role=combobox]").fill("article")
+    assert status.inner_text() == ""
+
+
 def test_a_misspelt_name_finds_the_nearest(page: Page) -> None:
     page.get_by_role("button", name="clear").click()
     page.locator("input[role=combobox]").fill("shugar")

@@ -11,7 +11,7 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ THEMED = {
     "#6b7480": "var(--lab-grey)",
     "#b8434e": "var(--lab-red)",
 }
+LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
 NOT_PROSE = {nodes.reference, nodes.literal, nodes.math, nodes.table, nodes.strong, nodes.citation}
 
 
@@ -149,12 +150,15 @@ def themed(source: str, alt: str, diagram: bool) -> str:
 
 def link_words(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Lead to the glossary from the first place where the page's prose uses each of its words."""
+    if page in LISTS:
+        return
     words = lessons.glossary(Path(app.srcdir))
+    used = any_of(words)
     to = app.builder.get_relative_uri(page, lessons.GLOSSARY)
     for text in list(doctree.findall(nodes.Text)):
         around = set(map(type, ancestors(text)))
-        if page != lessons.GLOSSARY and nodes.paragraph in around and not around & NOT_PROSE:
-            text.parent.replace(text, linked(str(text), words, to))
+        if nodes.paragraph in around and not around & NOT_PROSE:
+            text.parent.replace(text, linked(str(text), used, words, to))
 
 
 def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -162,11 +166,19 @@ def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
         yield (node := node.parent)
 
 
-def linked(text: str, words: dict[str, str], to: str) -> list[nodes.Node]:
-    """The text with links at words that no text before it used; those leave `words`."""
-    pieces, end = [], 0
+def any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """One of the words, or its plural; where two fit, the longer one."""
     named = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    for found in re.finditer(rf"\b({named})(?:e?s)?\b", text, re.IGNORECASE):
+    return re.compile(rf"\b({named})(?:e?s)?\b", re.IGNORECASE)
+
+
+def linked(text: str, used: re.Pattern[str], words: dict[str, str], to: str) -> list[nodes.Node]:
+    """The text with links at words that no text before it used; those leave `words`.
+
+    "Feature map" is one word also where it has its link already: its "feature" gets none.
+    """
+    pieces, end = [], 0
+    for found in used.finditer(text):
         if means := words.pop(found[1].lower(), ""):
             look = {"reftitle": means, "classes": ["word"]}
             link = nodes.reference("", found[0], refuri=f"{to}#{nodes.make_id(found[1])}", **look)

@@ -112,7 +112,8 @@ function hear(app, text) {
   const {act, name, rival} = one ? whole : asked;
   if (act === "clear") return carryOut(app, act);
   if (act === null) return puzzled(app, "why", name, 0.75);
-  if (!name && !now.shown) return tell(app, now.said);
+  if (act === "unsaid") return tell(app, "Name what to add or remove.");
+  if (!now.shown && (!name || act.startsWith("why"))) return tell(app, now.said);
   const feature = name ? meant(app, act, name) : now.shown.item;
   if (feature === undefined) return puzzled(app, act, name);
   if (!rival) return carryOut(app, act, feature);
@@ -153,7 +154,7 @@ function carryOut(app, act, feature, rival) {
 }
 
 const MANUAL = "Ask why a product is recommended, why not, or why one rather than another; "
-  + "or add or remove something.";
+  + "or add or remove one thing at a time.";
 
 // Nothing fits: offer names that are alike. What is no question has to be very much like a name.
 function puzzled(app, act, words, floor) {
@@ -162,7 +163,8 @@ function puzzled(app, act, words, floor) {
   const near = words.length > 2 ? nearest(index, words, {count: 3, among, floor}) : [];
   const names = near.map((k) => model.names[k]);
   const verb = floor ? "understand" : "know";
-  const unknown = words ? `I do not ${verb} \u201c${words}\u201d.` : "I heard no question.";
+  const quoted = words.length > 60 ? `${words.slice(0, 60)}\u2026` : words;
+  const unknown = words ? `I do not ${verb} \u201c${quoted}\u201d.` : "I heard no question.";
   tell(app, `${unknown} ${near.length ? `Nearest: ${listed(names)}.` : MANUAL}`);
   refill(parts.nearest, names.map((name, n) => button(`${act} ${name}`, () => {
     hear(app, `${act} ${name}`);

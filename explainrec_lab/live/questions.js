@@ -7,6 +7,7 @@ const ASKED = [
   ["why", /^((?:rather than|instead of) .+)$/],
   ["why", /^why (?:do|did|would|should|are) (?:you|i|we)\b ?(.*)$/],
   ["why", /^(?:why|explain)\b(?: (?:is|was|are|were)\b)? ?(.*)$/],
+  ["unsaid", /^(?:add|buy|take|remove|drop|delete|forget)()$/],
   ["remove", /^(?:remove|drop|delete|forget|without|take away|take out) (.+)$/],
   ["add", /^(?:add|buy|take|put in|with|(?:i|we) (?:want to )?(?:buy|bought|like)) (.+)$/],
 ];

@@ -26,7 +26,14 @@ function suggest(app) {
   parts.list.replaceChildren(...app.suggested.map((k, n) => suggestion(app, k, n)));
   parts.list.hidden = !app.suggested.length;
   parts.search.setAttribute("aria-expanded", !parts.list.hidden);
+  parts.status.textContent = app.suggested.length ? "" : nothingFits(app, query);
   mark(app, 0);
+}
+
+function nothingFits({state, index, model}, query) {
+  const [there] = search(index, query, (k) => state.chosen.includes(k));
+  return there === undefined ? `Nothing has a name like \u201c${query.slice(0, 60)}\u201d.`
+    : `${model.names[there]} is there already.`;
 }
 
 function suggestion(app, k, n) {

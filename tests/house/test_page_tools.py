@@ -47,7 +47,8 @@ def test_a_page_takes_its_words_its_cells_and_its_exercises(page: Path) -> None:
 
 def test_a_word_leads_to_the_glossary_once() -> None:
     words = {"hit rate": "A share.", "rate": "Per time."}
-    found = lab_sphinx.linked("The Hit rates, hit rate and rate.", words, "glossary.html")
+    text, used = "The Hit rates, hit rate and rate.", lab_sphinx.any_of(words)
+    found = lab_sphinx.linked(text, used, words, "glossary.html")
     links = [
         (n.astext(), n["refuri"], n["reftitle"])
         for n in found
@@ -57,13 +58,17 @@ def test_a_word_leads_to_the_glossary_once() -> None:
         ("Hit rates", "glossary.html#hit-rate", "A share."),
         ("rate", "glossary.html#rate", "Per time."),
     ]
-    assert "".join(node.astext() for node in found) == "The Hit rates, hit rate and rate."
+    assert "".join(node.astext() for node in found) == text
     assert not words
 
 
 def test_a_word_within_another_is_not_the_word() -> None:
-    found = lab_sphinx.linked("operate rater", {"rate": "Per time."}, "glossary.html")
-    assert [type(node) for node in found] == [nodes.Text]
+    words = {"hit rate": "A share.", "rate": "Per time."}
+    used = lab_sphinx.any_of(words)
+    lab_sphinx.linked("a hit rate", used, words, "glossary.html")
+    for text in ("operate rater", "another hit rate"):
+        found = lab_sphinx.linked(text, used, words, "glossary.html")
+        assert [type(node) for node in found] == [nodes.Text]
 
 
 def test_every_word_of_the_glossary_has_a_meaning(root: Path) -> None:

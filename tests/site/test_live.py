@@ -252,6 +252,18 @@ def test_names_are_found_without_accents_apostrophes_and_plurals(page: Page, typ
     assert state(page)["chosen"] == [wanted]
 
 
+def test_a_search_without_a_result_says_so(page: Page) -> None:
+    before, status = state(page), page.locator(".known .status")
+    page.locator("input[role=combobox]").fill("zzzqq")
+    assert status.inner_text() == "Nothing has a name like \u201czzzqq\u201d."
+    page.keyboard.press("Enter")
+    assert state(page) == before
+    page.locator("input[role=combobox]").fill("bananas")
+    assert status.inner_text() == "Bananas is there already."
+    page.locator("input[role=combobox]").fill("article")
+    assert status.inner_text() == ""
+
+
 def test_a_misspelt_name_finds_the_nearest(page: Page) -> None:
     page.get_by_role("button", name="clear").click()
     page.locator("input[role=combobox]").fill("shugar")
@@ -317,6 +329,29 @@ def test_add_and_remove_are_understood(page: Page) -> None:
     assert "is in the basket" in replied(page)
     ask(page, "start again")
     assert state(page)["chosen"] == []
+
+
+@pytest.mark.parametrize("words", ["add", "Remove", "take?"])
+def test_a_command_without_a_name_is_asked_for_one(page: Page, words: str) -> None:
+    before = state(page)
+    ask(page, words)
+    assert state(page) == before
+    assert replied(page) == "Name what to add or remove."
+
+
+@pytest.mark.parametrize("question", ["why bananas", "why not sugar?", "why sugar and not bananas"])
+def test_a_question_about_an_empty_basket_is_answered(page: Page, question: str) -> None:
+    ask(page, "remove everything")
+    ask(page, question)
+    assert NOTHING_KNOWN in replied(page)
+    assert state(page)["item"] is None
+    type_and_enter(page, shop().names[30])
+    assert state(page)["item"] == state(page)["order"][0][0]  # the question left nothing behind
+
+
+def test_what_is_not_understood_is_quoted_in_part(page: Page) -> None:
+    ask(page, "tell me " * 100)
+    assert "\u2026\u201d. Ask why" in replied(page) and len(replied(page)) < 250
 
 
 def test_an_unknown_title_gets_the_nearest_names(page: Page) -> None:

@@ -21,7 +21,7 @@ TALL = 150
 LINE, GAP = 17, 10
 
 STYLE = f"""
-.flow text {{font: 14px var(--lab-sans, system-ui, sans-serif); fill: currentColor; text-anchor: end}}
+.flow text {{font: 14px var(--lab-sans, sans-serif); fill: currentColor; text-anchor: end}}
 .flow text.target {{font-weight: 650; font-size: 15px}} .flow :is(.value, .sum) {{opacity: .75}}
 .flow text.value {{font-size: 13px}} .flow .name.rest {{font-style: italic; opacity: .75}}
 .flow path.supports {{fill: {SUPPORTS}; opacity: .75}}

@@ -123,7 +123,15 @@ THEMED = {
     "#b8434e": "var(--lab-red)",
 }
 LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
-NOT_PROSE = {nodes.reference, nodes.literal, nodes.math, nodes.table, nodes.strong, nodes.citation}
+NOT_PROSE = {
+    nodes.reference,
+    nodes.raw,
+    nodes.literal,
+    nodes.math,
+    nodes.table,
+    nodes.strong,
+    nodes.citation,
+}
 
 
 def draw_in_page(app: Sphinx, doctree: nodes.document, page: str) -> None:

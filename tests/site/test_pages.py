@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import axe_playwright_python
+import lessons
 import pytest
+from docutils.nodes import make_id
+from machine import ROOT
 from playwright.sync_api import Browser, Page
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
@@ -37,6 +41,15 @@ SMALL_WORDS = """least => {
   return [...document.querySelectorAll('.bd-article svg:not(mjx-container *) text')]
     .filter(e => e.textContent.trim() && e.getScreenCTM()?.a && size(e) < least)
     .map(e => `${size(e).toFixed(1)} px: ${e.textContent.trim()}`) }"""
+
+# Plain prose of a page, one text a piece: no code, links, tables, mathematics or bold words.
+PROSE = """() => {
+  const left = 'code, a, strong, table, .math, mjx-container, script, svg, .lab-live, .widget';
+  const walk = document.createTreeWalker(document.querySelector('article'), NodeFilter.SHOW_TEXT);
+  const found = [];
+  for (let n = walk.nextNode(); n; n = walk.nextNode())
+    if (n.parentElement.closest('p') && !n.parentElement.closest(left)) found.push(n.data);
+  return found }"""
 
 VIOLATIONS = """async () => {
   const found = await axe.run(document, {resultTypes: ['violations']});
@@ -125,6 +138,19 @@ def test_nothing_is_clipped_on_a_desktop(desktop: Visit) -> None:
 def test_words_of_drawings_are_readable_on_a_phone(phone: Visit) -> None:
     small = phone.page.evaluate(SMALL_WORDS, LEAST_WORDS)
     assert not small, "\n".join(small)
+
+
+def test_a_word_of_the_glossary_leads_there(desktop: Visit, page_path: str) -> None:
+    if page_path.endswith(("glossary.html", "bibliography.html", "search.html")):
+        return
+    page = desktop.page
+    links = page.locator("article a.word").evaluate_all("all => all.map(a => a.hash.slice(1))")
+    words = sorted(lessons.glossary(ROOT), key=len, reverse=True)
+    longest = re.compile(rf"\b({'|'.join(map(re.escape, words))})(?:e?s)?\b", re.IGNORECASE)
+    found = [each for text in page.evaluate(PROSE) for each in longest.finditer(text)]
+    used = {make_id(each[1]) for each in found}
+    assert len(links) == len(set(links)), "a word is linked at its first use alone"
+    assert used <= set(links), f"no link to the glossary from {sorted(used - set(links))}"
 
 
 def test_every_equation_is_set(desktop: Visit) -> None:

@@ -12,6 +12,7 @@
 import html
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,9 @@ def hardware(time: dict[str, Any]) -> str:
     return f"{time['cores']} core" + "s" * (time["cores"] > 1) + " and a GPU" * time["gpu"]
 
 
+recorded = cache(executed)  # it reads and checks every notebook, and each page asks
+
+
 def duration(seconds: float) -> str:
     """'0.4 s', '7 s', or '2 min 5 s' from one minute on."""
     if seconds < 1:
@@ -83,7 +87,7 @@ class RunTimes(SphinxDirective):
         srcdir = Path(self.env.srcdir)
         rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
         for settings in SETTINGS:
-            times = executed(srcdir.with_name(settings))
+            times = recorded(srcdir.with_name(settings))
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
                 took = f"{duration(time['seconds'])} | {hardware(time)}"
@@ -101,7 +105,7 @@ def say_times(app: Sphinx, doctree: nodes.document) -> None:
         return
     reading, exercises = lessons.minutes(source)
     said = f"About {reading} minutes" + f", and {exercises} for the exercises" * (exercises > 0)
-    if time := executed(srcdir).get(source.relative_to(srcdir).as_posix()):
+    if time := recorded(srcdir).get(source.relative_to(srcdir).as_posix()):
         said += f". Executed in {duration(time['seconds'])} on {hardware(time)}"
         said += f", settings {srcdir.name}"
     first.insert(1, nodes.paragraph("", said, classes=["run-time"]))
@@ -118,7 +122,6 @@ THEMED = {
     "#d9822b": "var(--lab-orange)",
     "#3a8f6b": "var(--lab-green)",
     "#8a5aa8": "var(--lab-violet)",
-    "#767d86": "var(--lab-grey)",
     "#6b7480": "var(--lab-grey)",
     "#b8434e": "var(--lab-red)",
 }

@@ -20,10 +20,10 @@ INK, QUIET = "#20262d", "#5b6470"
 
 # One colour a method in the whole book; the first name that a label holds decides.
 COLOURS = {
-    "random": "#767d86",
-    "guess": "#767d86",
-    "noise": "#767d86",
-    "popular": "#767d86",
+    "random": "#6b7480",
+    "guess": "#6b7480",
+    "noise": "#6b7480",
+    "popular": "#6b7480",
     "lime": OPPOSES,
     "gradient": OPPOSES,
     "grad-": OPPOSES,

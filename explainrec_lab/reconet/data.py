@@ -157,7 +157,8 @@ class FeatureSpace:
     def check_one(self, profile: Sets, verb: str, may_be_empty: bool = False) -> None:
         """Raise a ValueError unless these are known features of one profile."""
         require(len(profile) == 1, f"profile: got {len(profile)} profiles; {verb} one at a time")
-        require(len(profile.ids) or may_be_empty, "profile: it is empty, and all items score alike")
+        told = "profile: it is empty, and all items score alike; give a feature"
+        require(len(profile.ids) or may_be_empty, told)
         check_ids("profile", profile.ids.cpu(), self.m, "feature")
 
 

@@ -59,5 +59,5 @@ def minutes(page: Path) -> tuple[int, int]:
 def glossary(root: Path) -> dict[str, str]:
     """Term in small letters -> what it means, in plain text."""
     text = (root / f"{GLOSSARY}.md").read_text(encoding="utf-8")
-    plain = (re.sub(r"\]\([^)]*\)|[\[*`$\\]", "", means) for _, means in TERM.findall(text))
-    return dict(zip((term.lower() for term, _ in TERM.findall(text)), plain, strict=True))
+    marks = re.compile(r"\]\([^)]*\)|[\[*`$\\]")
+    return {term.lower(): marks.sub("", means) for term, means in TERM.findall(text)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import axe_playwright_python
 import lessons
 import pytest
 from docutils.nodes import make_id
+from lab_sphinx import any_of
 from machine import ROOT
 from playwright.sync_api import Browser, Page
 
@@ -145,9 +145,8 @@ def test_a_word_of_the_glossary_leads_there(desktop: Visit, page_path: str) -> N
         return
     page = desktop.page
     links = page.locator("article a.word").evaluate_all("all => all.map(a => a.hash.slice(1))")
-    words = sorted(lessons.glossary(ROOT), key=len, reverse=True)
-    longest = re.compile(rf"\b({'|'.join(map(re.escape, words))})(?:e?s)?\b", re.IGNORECASE)
-    found = [each for text in page.evaluate(PROSE) for each in longest.finditer(text)]
+    words = any_of(lessons.glossary(ROOT))
+    found = [each for text in page.evaluate(PROSE) for each in words.finditer(text)]
     used = {make_id(each[1]) for each in found}
     assert len(links) == len(set(links)), "a word is linked at its first use alone"
     assert used <= set(links), f"no link to the glossary from {sorted(used - set(links))}"

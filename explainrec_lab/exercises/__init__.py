@@ -25,7 +25,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from explainrec_lab.data.contracts import require
-from explainrec_lab.exercises.answers import Blank, Unfit, filled
+from explainrec_lab.exercises import answers
 
 HERE = Path(__file__).parent
 SECONDS = 60  # in CI, for one answer
@@ -66,9 +66,9 @@ def check(name: str, answer: Any, **given: Any) -> Result:
         with _limited(name):
             found = checker(_watched(name, answer), **given)
             fault = next((said for said, holds in found if not holds), "")
-    except Blank:
+    except answers.Blank:
         return Result(False, f"**Nothing to check yet.** Expected: {texts['expects']}.")
-    except Unfit as error:
+    except answers.Unfit as error:
         fault = f"**Expected:** {texts['expects']}. This is {error}."
         return Result(False, fault, "kind")
     if not fault:
@@ -108,12 +108,12 @@ def _toml(path: Path) -> dict[str, Any]:
 def _watched(name: str, answer: Any) -> Any:
     """A function that says when it is still empty, and whose errors name the exercise."""
     if not isinstance(answer, FunctionType):
-        return filled(answer)
+        return answers.filled(answer)
 
     @functools.wraps(answer)
     def called(*args: Any, **named: Any) -> Any:
         try:
-            return filled(answer(*args, **named))
+            return answers.filled(answer(*args, **named))
         except Exception as error:
             error.add_note(f"Raised within your answer to {name}.")
             raise

@@ -1,8 +1,8 @@
 """What a page asks of its reader: minutes of reading and of exercises, and the words it uses.
 
 A minute for 180 words, for each code cell that is seen and each question of the quiz; exercises say
-their own time. Words are explained once, in `book/reference/glossary.md`; a page leads there where a
-word first appears.
+their own time. Words are explained once, in `book/reference/glossary.md`; a page leads there where
+a word first appears.
 """
 
 import json

@@ -1,9 +1,13 @@
 """What an answer is: a number, some numbers, a table; and whether it is near the truth."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+
+# What a checker yields: a property of the answer, and whether it holds.
+Verdicts: TypeAlias = Iterator[tuple[str, bool]]
 
 
 class Blank(Exception):

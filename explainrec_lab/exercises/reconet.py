@@ -1,12 +1,10 @@
 """What is right in the exercises of RecoNet: each checker computes it, on profiles by chance."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
-from explainrec_lab.exercises.answers import near, numbers
-
-Verdicts = Iterator[tuple[str, bool]]  # property of an answer, and whether it holds
+from explainrec_lab.exercises.answers import Verdicts, near, numbers
 
 
 def reconet_removal(left: Callable[[int, float, float], float]) -> Verdicts:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for whoever reads types, or completes names
         baselines,
         data,
         evaluate,
+        exercises,
         live,
         lrp,
         plots,

@@ -1,7 +1,8 @@
 """What a page asks of its reader: minutes of reading and of exercises, and the words it uses.
 
-A minute for 180 words and for each code cell that is seen; exercises say their own time. Words are
-explained once, in `book/reference/glossary.md`; a page leads there where a word first appears.
+A minute for 180 words, for each code cell that is seen and each question of the quiz; exercises say
+their own time. Words are explained once, in `book/reference/glossary.md`; a page leads there where
+a word first appears.
 """
 
 import json
@@ -9,6 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from explainrec_lab.exercises import questions
 
 WORDS_A_MINUTE = 180
 GLOSSARY = "book/reference/glossary"
@@ -21,7 +24,7 @@ SILENT = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 WORD = re.compile(r"[A-Za-z][\w'’-]*")
-UNSEEN = {"remove-cell", "remove-input", "hide-input", "hide-cell"}
+UNSEEN = {"remove-cell", "remove-input", "hide-input", "hide-cell", "answer"}
 
 
 def cells(page: Path) -> Iterator[tuple[str, str, set[str]]]:
@@ -49,9 +52,14 @@ def seen_code(page: Path) -> list[str]:
     return [s for kind, s, tags in cells(page) if kind == "code" and not tags & UNSEEN]
 
 
+def questions_of(page: Path) -> list[dict[str, Any]]:
+    """The questions of a page's quiz."""
+    return questions().get("/".join(page.with_suffix("").parts[-2:]), [])
+
+
 def minutes(page: Path) -> tuple[int, int]:
     """Of reading, and of the exercises."""
-    reading = words(page) / WORDS_A_MINUTE + len(seen_code(page))
+    reading = words(page) / WORDS_A_MINUTE + len(seen_code(page)) + len(questions_of(page))
     asked = EXERCISE.findall(page.read_text(encoding="utf-8"))  # also beside a solution
     return max(1, round(reading)), sum(map(int, asked))
 

@@ -67,10 +67,12 @@ def overrides(path: Path, root: Path, dotted: str) -> bool:
 def used_by_code(path: Path) -> set[str]:
     """Names that a file imports from the packages, and all attributes it asks for.
 
-    A table in TOML names what is looked up by its keys, such as the engine's treatments.
+    A table in TOML names what is looked up by its keys, such as the engine's treatments, or an
+    exercise's checker.
     """
     if path.suffix == ".toml":
-        return set(tomllib.loads(path.read_text(encoding="utf-8")))
+        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {key.replace("-", "_") for key in keys}
     found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Attribute):

@@ -80,3 +80,13 @@ def test_no_output_names_a_machine(name: str) -> None:
         text = json.dumps({k: v for k, v in output.get("data", {}).items() if k not in IMAGES})
         found = machine.search(text + "".join(output.get("text", "")))
         assert not found, f"{found[0] if found else ''} in the output of:\n{start(cell)}"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_stub_is_told_so_and_a_solution_is_right(name: str) -> None:
+    for cell in cells(name):
+        if "lab.exercises.check(" in "".join(cell["source"]):
+            stub = "answer" in cell["metadata"].get("tags", ())
+            told = "".join(cell["outputs"][-1]["data"]["text/markdown"])
+            expected = "**Nothing to check yet.**" if stub else "**Right.**"
+            assert told.startswith(expected), f"{told}\nfrom:\n{start(cell)}"

@@ -1,0 +1,178 @@
+"""Exercises that answer, and quizzes.
+
+`check` computes what is right, compares, and says in words what is not. What it expects of an
+answer, and its hints, stand in `<room>.toml`; the checkers in `<room>.py`, a generator each that
+yields `(property, holds)` in order. No file holds an answer. A quiz is text with folds, from
+`quiz/<room>.toml`: it needs no kernel and no script.
+"""
+
+import functools
+import hashlib
+import os
+import signal
+import threading
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from IPython.display import Markdown
+
+from explainrec_lab.data.contracts import require
+from explainrec_lab.exercises import answers
+
+HERE = Path(__file__).parent
+SECONDS = 60  # in CI, for one answer
+failed: Counter[str] = Counter()  # how often each exercise has failed since it was right
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `check` says: whether the answer is right, and else which property failed."""
+
+    right: bool
+    says: str
+    fault: str = ""
+
+    def __str__(self) -> str:
+        return self.says
+
+    def _repr_markdown_(self) -> str:
+        return self.says
+
+
+def check(name: str, answer: Any, **given: Any) -> Result:
+    """Tell whether an answer is right; if not, what failed and a hint, a stronger one each time.
+
+    Args:
+        name: the exercise's label, such as `"reconet-removal"`.
+        answer: a number, a table, a tensor, or a function of your own. `...` is no answer yet.
+        given: objects of the page that the exercise names, such as `model=model`.
+
+    Raises:
+        ValueError: no such exercise, or an object of the page is missing or too many.
+    """
+    texts, checker = _checker(name)
+    wanted = list(signature(checker).parameters)[1:]
+    named = ", ".join(f"{each}={each}" for each in wanted)
+    require(given.keys() == set(wanted), f"check({name!r}, answer, {named}) takes just these")
+    try:
+        with _limited(name):
+            found = checker(_watched(name, answer), **given)
+            fault = next((said for said, holds in found if not holds), "")
+    except answers.Blank:
+        return Result(False, f"**Nothing to check yet.** Expected: {texts['expects']}.")
+    except answers.Unfit as error:
+        fault = f"**Expected:** {texts['expects']}. This is {error}."
+        return Result(False, fault, "kind")
+    if not fault:
+        failed.pop(name, None)
+        return Result(True, f"**Right.** {texts.get('right', '')}".strip())
+    failed[name] += 1
+    return Result(False, _told(texts, fault, failed[name]), fault)
+
+
+def _told(texts: dict[str, Any], fault: str, time: int) -> str:
+    """What failed; a hint, the second time a stronger one, and from the third where to read."""
+    what, *hints = texts["faults"][fault]
+    hint = hints[min(time, len(hints)) - 1]
+    read = f"\n\n**Read again:** *{texts['read']}*, on this page." * (time > len(hints))
+    return f"**Not yet.** {what}\n\n**Hint.** {hint}{read}"
+
+
+def _checker(name: str) -> tuple[dict[str, Any], Callable[..., Iterator[tuple[str, bool]]]]:
+    for room, listed in exercises().items():
+        if name in listed:
+            module = import_module(f"{__name__}.{room}")
+            return listed[name], getattr(module, name.replace("-", "_"))
+    known = ", ".join(name for listed in exercises().values() for name in listed)
+    raise ValueError(f"name: {name!r} is no exercise that is checked; these are: {known}")
+
+
+@functools.cache
+def exercises() -> dict[str, dict[str, Any]]:
+    """Room -> label -> the texts of each exercise that is checked."""
+    return {path.stem: _toml(path) for path in sorted(HERE.glob("*.toml"))}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _watched(name: str, answer: Any) -> Any:
+    """A function that says when it is still empty, and whose errors name the exercise."""
+    if not isinstance(answer, FunctionType):
+        return answers.filled(answer)
+
+    @functools.wraps(answer)
+    def called(*args: Any, **named: Any) -> Any:
+        try:
+            return answers.filled(answer(*args, **named))
+        except Exception as error:
+            error.add_note(f"Raised within your answer to {name}.")
+            raise
+
+    return called
+
+
+@contextmanager
+def _limited(name: str) -> Iterator[None]:
+    """Where a page is built unattended, an answer that never ends must not hold it."""
+    if not os.environ.get("CI") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"the answer to {name} took more than {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# ---------------------------------------------------------------------------------- quizzes
+
+
+@functools.cache
+def questions() -> dict[str, list[dict[str, Any]]]:
+    """Page, such as `"reconet/model"` -> its questions: what each asks, its options, why."""
+    return {
+        f"{path.stem}/{page}": listed
+        for path in sorted((HERE / "quiz").glob("*.toml"))
+        for page, listed in _toml(path).items()
+    }
+
+
+def quiz(page: str, *numbers: int) -> Markdown:
+    """Questions of a page, by number from 1 (all, if none is named); options fold open.
+
+    Raises:
+        ValueError: no such page or question.
+    """
+    known = questions()
+    require(page in known, f"page: {page!r} has no quiz; these have one: {', '.join(known)}")
+    count = len(known[page])
+    require(set(numbers) <= set(range(1, count + 1)), f"numbers: {page} has questions 1 to {count}")
+    shown = numbers or range(1, count + 1)
+    return Markdown("\n\n".join(_question(n, known[page][n - 1]) for n in shown))
+
+
+def _question(number: int, question: dict[str, Any]) -> str:
+    """The options stand in an order that depends on their words alone."""
+    options = [(*question["right"], "Right."), *((*each, "No.") for each in question["wrong"])]
+    options.sort(key=lambda option: hashlib.sha256(option[0].encode()).hexdigest())
+    folds = (
+        f'<details class="option"><summary>{option}</summary>\n\n**{said}** {why}\n\n</details>'
+        for option, why, said in options
+    )
+    return "\n\n".join([f"**Question {number}.** {question['asks']}", *folds])

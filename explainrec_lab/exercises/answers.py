@@ -1,0 +1,55 @@
+"""What an answer is: a number, some numbers, a table; and whether it is near the truth."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+# What a checker yields: a property of the answer, and whether it holds.
+Verdicts: TypeAlias = Iterator[tuple[str, bool]]
+
+
+class Blank(Exception):
+    """There is no answer yet."""
+
+
+class Unfit(Exception):
+    """The answer is of another kind than expected; the message says of which."""
+
+
+def filled(answer: Any) -> Any:
+    """The answer.
+
+    Raises:
+        Blank: it is `...` or None, as a stub leaves it.
+    """
+    if answer is None or answer is ...:
+        raise Blank
+    return answer
+
+
+def numbers(answer: Any, *shape: int) -> np.ndarray:
+    """The answer as numbers of this shape; without a shape, as one number.
+
+    Raises:
+        Unfit: no numbers, or of another shape.
+    """
+    answer = answer.detach() if torch.is_tensor(answer) else answer
+    try:
+        found = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise Unfit(f"a {type(answer).__name__}, which holds no plain numbers") from error
+    if found.shape != shape:
+        raise Unfit(f"of the shape {found.shape}; it must be {shape}" if shape else "no one number")
+    return found
+
+
+def near(answer: Any, truth: Any, rtol: float = 1e-3, atol: float = 1e-5) -> bool:
+    """Whether an answer has the truth's shape and, up to rounding, its values.
+
+    Raises:
+        Unfit: no numbers, or of another shape.
+    """
+    true = numbers(truth, *np.shape(truth))
+    return bool(np.allclose(numbers(answer, *true.shape), true, rtol=rtol, atol=atol))

@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from explainrec_lab import lrp
 from explainrec_lab.exercises.answers import Verdicts, near, numbers
 from explainrec_lab.relation.metric import squared_length
 
@@ -40,6 +41,54 @@ def model_groups(alike: Any, model: Any) -> Verdicts:
     M = torch.stack([model.M(u, "also_viewed").detach().flatten() for u in range(model.n_users)])
     yield "itself", near(numbers(alike, len(M), len(M)).diagonal(), torch.ones(len(M)))
     yield "metric", near(alike, torch.nn.functional.cosine_similarity(M[:, None], M, dim=-1))
+
+
+# ----------------------------------------------------------------------------- propagation
+
+
+def lrp_bias(shares: Any) -> Verdicts:
+    """What the inputs of a neuron get, and last what its bias keeps (Eq. 4, epsilon = 0)."""
+    terms, w = _drawn(5, 4)
+    terms[1] = 0.0
+    found = numbers(shares(terms[:4] / w, w, float(terms[4]), 2.0), 5)
+    yield "conserves", near(found.sum(), 2.0)
+    yield "dark", near(found[1], 0.0)
+    yield "keeps", near(found, 2.0 * terms / terms.sum())
+
+
+def lrp_distance(explained: Any) -> Verdicts:
+    """Relevance of a function that is homogeneous of degree k."""
+    (x,) = _drawn(5)
+    yield "linear", near(explained(lambda x: 3 * x.sum(), x, 1), 3 * x)
+    yield "conserves", near(explained(lambda x: (x**3).sum(), x, 3), x**3)
+
+
+def lrp_alpha_beta(shares: Any) -> Verdicts:
+    """What the contributions c to a neuron get of its relevance, by the alpha-beta rule."""
+    up, down = _drawn(3)[0].abs(), -_drawn(2)[0].abs()
+    found = numbers(shares(torch.cat([up, down]), 2.0, 3.0, 2.0), 5)
+    yield "conserves", near(found.sum(), 2.0)
+    yield "proportion", near(found, torch.cat([6 * up / up.sum(), -4 * down / down.sum()]))
+    yield "alone", near(shares(up, 2.0, 3.0, 2.0), 6 * up / up.sum())
+
+
+def lrp_backward(backward: Any) -> Verdicts:
+    """LRP through linear layers and ReLUs, by the gamma rule; gamma = 0 is the epsilon rule."""
+    layers = first, _, last = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)
+    first.weight.data, last.weight.data, x = _drawn((6, 4), (3, 6), (3, 4))
+    first.bias.data, last.bias.data = torch.zeros(6), torch.zeros(3)
+    net, one = nn.Sequential(*layers).eval(), numbers(backward(layers, x[:1], 2, 0.0, 1e-6), 1, 4)
+    yield "conserves", near(one.sum(), net(x[:1])[0, 2])
+    yield "terms", near(one, lrp.relevance(net, x[:1], 2))
+    yield "black", near(backward(layers, 0 * x, 2, 0.0, 1e-6), 0 * x)
+    yield "batch", near(backward(layers, x, 2, 0.0, 1e-6)[:1], one)
+    yield (
+        "epsilon",
+        near(backward(layers, x, 2, 0.0, 0.5), lrp.relevance(net, x, 2, lrp.Epsilon(0.5))),
+    )
+    first.bias.data += 1
+    yield "bias", near(backward(layers, x, 2, 0.0, 1e-6), lrp.relevance(net, x, 2))
+    yield "gamma", near(backward(layers, x, 2, 0.5, 1e-6), lrp.relevance(net, x, 2, lrp.Gamma(0.5)))
 
 
 # ------------------------------------------------------------------------------- distance

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from exercises.cases import Case
@@ -56,6 +58,68 @@ def shared(x_i: Tensor, x_j: Tensor, M: Tensor) -> Tensor:
     return (x_i - x_j) * ((x_i - x_j) @ M)
 
 
+def terms(x: Tensor, w: Tensor, b: float) -> Tensor:
+    """The contributions to a neuron, and last its bias."""
+    return torch.cat([x * w, torch.tensor([b])])
+
+
+def bias_for_all(x: Tensor, w: Tensor, b: float, R: float) -> Tensor:
+    c = x * w + b / len(x)
+    return torch.cat([R * c / c.sum(), torch.zeros(1)])
+
+
+def gradient(f: Any, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(f(x), x)[0]
+
+
+def alpha_beta(c: Tensor, R: float, alpha: float, beta: float, tiny: float = 1e-9) -> Tensor:
+    up, down = c.clamp(min=0), c.clamp(max=0)
+    return R * (alpha * up / (up.sum() + tiny) - beta * down / (down.sum() - tiny))
+
+
+def evenly(c: Tensor, R: float, alpha: float, beta: float) -> Tensor:
+    return R * (alpha * (c > 0) / (c > 0).sum() - beta * (c < 0) / (c < 0).sum())
+
+
+def all_given_away(c: Tensor, R: float, alpha: float, beta: float) -> Tensor:
+    return alpha_beta(c, R, alpha, beta) if (c < 0).any() else R * c / c.sum()
+
+
+def backward(
+    layers: Any,
+    x: Tensor,
+    output: int,
+    gamma: float,
+    epsilon: float,
+    start: Any = lambda y, output: y * (torch.arange(y.shape[1]) == output),
+    contributions: Any = lambda x, W: x[:, None] * W,
+    bias: float = 1.0,
+    sign: Any = lambda z: torch.where(z < 0, -1, 1),
+    favoured: Any = lambda c, z: c.sign() == z.sign(),
+    together: Any = lambda R: R,
+) -> Tensor:
+    """The right answer, whose arguments make it wrong."""
+    inputs = []
+    for layer in layers:
+        inputs.append(x)
+        x = layer(x).detach()
+    R = start(x, output)
+    for layer, x in zip(reversed(layers), reversed(inputs), strict=True):
+        if isinstance(layer, torch.nn.Linear):
+            c, b = contributions(x, layer.weight.detach()), bias * layer.bias.detach()
+            z = layer(x).detach()
+            c = c * (1 + gamma * favoured(c, z[..., None]))
+            b = b * (1 + gamma * favoured(b, z))
+            z = c.sum(dim=2) + b
+            R = together((R / (z + epsilon * sign(z)))[..., None] * c).sum(dim=1)
+    return R
+
+
+def mistaken(**how: Any) -> Any:
+    return lambda *asked: backward(*asked, **how)
+
+
 CASES: dict[str, Case] = {
     "model-distance": Case(
         right=lambda x_i, x_j, M: (x_i - x_j) @ M @ (x_i - x_j),
@@ -88,6 +152,51 @@ CASES: dict[str, Case] = {
             ("metric", torch.corrcoef(metrics())),
         ],
         given=lambda: {"model": model()},
+    ),
+    "lrp-bias": Case(
+        right=lambda x, w, b, R: R * terms(x, w, b) / terms(x, w, b).sum(),
+        wrong=[
+            ("conserves", lambda x, w, b, R: R * terms(x, w, 0.0) / terms(x, w, b).sum()),
+            ("conserves", lambda x, w, b, R: R * terms(x, w, b)),  # never divided
+            ("dark", bias_for_all),
+            ("dark", lambda x, w, b, R: R * terms(0 * x + 1, w, b) / (w.sum() + b)),  # w, not x w
+            ("keeps", lambda x, w, b, R: R * terms(x, w, 0.0) / (x * w).sum()),
+            ("keeps", lambda x, w, b, R: R * terms(x, w, b).abs() / terms(x, w, b).abs().sum()),
+        ],
+    ),
+    "lrp-distance": Case(
+        right=lambda f, x, k: gradient(f, x) * x / k,
+        wrong=[
+            ("linear", lambda f, x, k: gradient(f, x) * x / 2),  # as for a distance
+            ("linear", lambda f, x, k: gradient(f, x)),
+            ("conserves", lambda f, x, k: gradient(f, x) * x),
+            ("conserves", lambda f, x, k: gradient(f, x) * x / k**2),
+        ],
+    ),
+    "lrp-alpha-beta": Case(
+        right=alpha_beta,
+        wrong=[
+            ("conserves", lambda c, R, alpha, beta: alpha_beta(c, R, alpha, -beta)),
+            ("conserves", lambda c, R, a, b: R * (a * c.clamp(min=0) - b * c.clamp(max=0))),
+            ("proportion", evenly),
+            ("alone", lambda *asked: alpha_beta(*asked, tiny=0.0)),  # 0 / 0
+            ("alone", all_given_away),
+        ],
+    ),
+    "lrp-backward": Case(
+        right=backward,
+        wrong=[
+            ("conserves", mistaken(start=lambda y, output: y)),  # all outputs
+            ("conserves", mistaken(start=lambda y, o: 1.0 * (torch.arange(y.shape[1]) == o)[None])),
+            ("terms", mistaken(contributions=lambda x, W: W.square() + 0 * x[:, None])),
+            ("black", mistaken(sign=torch.sign)),
+            ("batch", mistaken(together=lambda R: R + 0 * R[:1] + (R.sum(0) - R))),
+            ("epsilon", lambda layers, x, o, gamma, epsilon: backward(layers, x, o, gamma, 1e-6)),
+            ("epsilon", mistaken(sign=lambda z: 1.0)),
+            ("bias", mistaken(bias=0.0)),
+            ("gamma", lambda layers, x, o, gamma, epsilon: backward(layers, x, o, 0.0, epsilon)),
+            ("gamma", mistaken(favoured=lambda c, z: c > 0)),
+        ],
     ),
     "distance-bounded": Case(
         right=lambda x_i, x_j, M: x_i.sign() * shared(x_i, x_j, M) / (x_i.abs() + x_j.abs()),

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / FOLDER)
+    parser.add_argument("--results", type=Path, default=FOLDER)
     return parser
 
 

@@ -182,6 +182,13 @@ def sealed(row: dict[str, Any], notebook: Path) -> dict[str, Any]:
     return said | {"sha256": digest(json.dumps(said).encode() + notebook.read_bytes())}
 
 
+def record(settings: str, rows: dict[str, dict[str, Any]], tree: Path) -> None:
+    """Write down what is known of a copy's notebooks: times, keys, checksums."""
+    rows = {name: sealed(row, tree / name) for name, row in rows.items()}
+    times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
+    (tree / "run-times.json").write_text(times, encoding="utf-8")
+
+
 def executed(tree: Path) -> dict[str, dict[str, Any]]:
     """What the record of an executed copy says of its notebooks, if they are as they were left."""
     try:
@@ -209,35 +216,43 @@ def execute(settings: str) -> None:
         if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        rows = {n: sealed(new.get(n) or done[n], tree / n) for n in keys}
-        times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
-        (tree / "run-times.json").write_text(times, encoding="utf-8")
+        record(settings, {n: new.get(n) or done[n] for n in keys}, tree)
         take_place(tree, final)
 
 
 # ------------------------------------------------------------------------------------ step 3
 
 
+def make_pages(source: Path, work: Path) -> Path:
+    """Build the pages of a copy somewhere in `work`; a warning is an error. Returns where."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(source), "--path-output", str(work)]
+    command += ["-W", "-n", "--keep-going", "--all", "-q"]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if run.returncode:
+        print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
+        raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
+    return work / "_build" / "html"
+
+
 def build_page(settings: str) -> None:
-    """Build `_build/html/` from the executed copy; a warning is an error."""
-    source = EXECUTED / settings
+    """Build `_build/html/` from the executed copy."""
     with alone(PAGE) as work:
-        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-        command += ["build", str(source), "--path-output", str(work)]
-        command += ["-W", "-n", "--keep-going", "--all", "-q"]
-        run = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
-        if run.returncode:
-            print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
-            raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
-        take_place(work / "_build" / "html", PAGE)
+        take_place(make_pages(EXECUTED / settings, work), PAGE)
 
 
-def main() -> None:
+def chosen() -> str:
+    """The settings that `EXPLAINREC_SETTINGS` names; a stopped build removes half results."""
     settings = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
     if settings not in SETTINGS:
         raise SystemExit(f"EXPLAINREC_SETTINGS={settings!r}: choose from {', '.join(SETTINGS)}")
     for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, lambda number, _: sys.exit(128 + number))  # half results are removed
+        signal.signal(stop, lambda number, _: sys.exit(128 + number))
+    return settings
+
+
+def main() -> None:
+    settings = chosen()
     start = time.monotonic()
     execute(settings)
     build_page(settings)

@@ -11,7 +11,7 @@
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,16 +37,19 @@ class Equations(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         root = Path(self.env.srcdir)
-        equations = index(root)
+        equations, asked = index(root), self.config.asked
         text = []
         for paper, listed in papers(root).items():
             text += [f"## {listed['title']}\n"]
-            text += [written(e, root) for key, e in equations.items() if key[0] == paper]
+            text += [written(e, root, asked) for key, e in equations.items() if key[0] == paper]
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
 
-def written(equation: Equation, root: Path) -> str:
-    """One equation of the index in MyST, with its functions and its tests to unfold."""
+def written(equation: Equation, root: Path, asked: Collection[str] = ()) -> str:
+    """One equation of the index in MyST, with its functions and its tests to unfold.
+
+    Functions that an exercise asks for are named, not shown.
+    """
     functions = [code(dotted, root) for dotted in equation.functions]
     page = str(equation.page).rpartition(".")[0]
     lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
@@ -54,7 +57,7 @@ def written(equation: Equation, root: Path) -> str:
     lines += [f":In the book: {{doc}}`/{page}`, equation {{eq}}`{equation.label}`"]
     for what, found in (("Function", functions), ("Test", equation.tests)):
         lines += [f":{what}: " + ", ".join(f"`{each.dotted}`" for each in found)]
-    for each in functions + equation.tests:
+    for each in [f for f in functions if f.dotted not in asked] + equation.tests:
         lines += [f"\n````{{dropdown}} Source of {each.name}"]
         lines += [f"```{{literalinclude}} /{each.file}\n:pyobject: {each.name}"]
         lines += [":language: python\n```\n````"]
@@ -230,6 +233,7 @@ def use_this_repository(app: Sphinx, config: Any) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("asked", [], "env")  # functions that students are to write
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)

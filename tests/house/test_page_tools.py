@@ -9,6 +9,7 @@ import lab_sphinx
 import lessons
 import pytest
 from docutils import nodes
+from equation_index import index
 
 FIGURE = """<?xml version="1.0"?><!DOCTYPE svg>
 <svg width="504pt" viewBox="0 0 504 259" xmlns="http://www.w3.org/2000/svg">
@@ -94,3 +95,15 @@ def test_every_colour_of_the_style_sheet_has_one_in_the_theme(root: Path) -> Non
         assert f"#{colour}" in lab_sphinx.THEMED
     for name in set(lab_sphinx.THEMED.values()) - {"currentColor"}:
         assert css.count(f"{name[4:-1]}: #") == 2, f"{name}: once for light and once for dark"
+
+
+def test_the_index_names_but_does_not_show_a_function_that_students_are_to_write(
+    root: Path,
+) -> None:
+    equation = index(root)["reconet", "pooling"]
+    (pool,) = equation.functions
+    shown, asked = (lab_sphinx.written(equation, root, given) for given in ([], [pool]))
+    assert pool in asked
+    assert "Source of RecoNet.pool" in shown
+    assert "Source of RecoNet.pool" not in asked
+    assert "Source of test_" in asked

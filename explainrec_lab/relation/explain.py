@@ -379,21 +379,6 @@ def mean_features(
     return torch.stack([x[place == number].mean(dim=0) for number in place.unique()])
 
 
-class Places(nn.Module):
-    """z = x L of pictures: in this space the distance of a user is the ordinary squared one.
-
-    What `bilrp` takes as an embedding. Raises ValueError for an unknown user or kind.
-    """
-
-    def __init__(self, model: RelationModel, user: int, kind: int | str) -> None:
-        super().__init__()
-        self.model, self.factor = model, model.factor(user, kind, 1).detach()
-        self.training = False
-
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item r"]:
-        return placed(self.model.features(images), self.factor)
-
-
 @homogeneous(2)
 def _length_gap(delta_n: Tensor, delta_j: Tensor, factor: Tensor) -> Values:
     """|delta_n L|^2 - |delta_j L|^2: one function of both, so that equal distances do no harm."""

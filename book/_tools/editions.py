@@ -1,153 +1,28 @@
-"""Editions of the course from one source: for students, for instructors, for graders.
+"""Editions of the course from one source: for students, for instructors, for two graders.
 
-`make student` leaves the solutions out, `make instructor` adds the rubrics; each has pages in
-`html/` and notebooks in `notebooks/`. `make nbgrader` and `make otter` write the notebooks as these
-two programs want them (`assignments.py`). All are made from `.executed/<settings>`.
-
-A notebook is cut into parts at its gates, which may stand anywhere in its Markdown:
-`{exercise-start}` and `{exercise-end}`, `{solution-start}` and `{solution-end}`, or `{exercise}`
-and `{solution}` in one piece. The code cell tagged `answer` after an exercise is the student's.
+`make student` leaves the solutions out, `make instructor` adds the rubrics: pages in `html/`,
+notebooks in `notebooks/`. `make nbgrader` and `make otter` write the notebooks as these programs
+want them, with the solutions. All stand in `_build/`, made from `.executed/<settings>`.
 """
 
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
 import yaml
-from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbformat import NotebookNode as Cell
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 import build
+from assignments import NBGRADER_CONFIG, OTTER_CONFIG, for_nbgrader, for_otter
+from parts import Part, Task, claim, parts, sheet
 
-GATE = re.compile(
-    r"^([`:]{3,})\{(?P<what>exercise|solution)(?P<edge>-start|-end)?\}(?P<title>.*)\n"
-    r"(?P<options>(?:[ \t]*\n|:[\w-]+:.*\n)*)(?P<body>(?:.*\n)*?)\1[ \t]*(?:\n|\Z)",
-    re.MULTILINE,
-)
-LABEL = re.compile(r"^:label: *(\S+)", re.MULTILINE)
-DIFFICULTY = re.compile(r"\*\(\d+ minutes?, (\d) of 3\b")
 RUBRICS = "book/instructor"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of one cell: `lesson`, `exercise`, `answer` (to fill in) or `solution`."""
-
-    kind: str
-    label: str  # the exercise's
-    where: str  # notebook and cell, for messages
-    cell: Cell
-
-
-@dataclass(frozen=True)
-class Task:
-    """An exercise, gathered from its parts."""
-
-    label: str
-    where: str
-    points: int
-    stub: str  # code to fill in; "": a person grades it
-    code: str  # of the solution
-    prose: str
-
-
 Cut = Callable[[list[Part]], list[Cell]]
-
-
-# --------------------------------------------------------------------------------- parts
-
-
-def claim(holds: object, where: str, says: str) -> None:
-    if not holds:
-        raise SystemExit(f"{where}: {says}.")
-
-
-def parts(name: str, cells: list[Cell]) -> list[Part]:
-    """Cut a notebook's cells at their gates; pieces of one cell that belong together stay one.
-
-    Raises:
-        SystemExit: gates don't pair, or an exercise has no label; names notebook and cell.
-    """
-    pieces = groupby(_pieces(name, cells), lambda piece: (piece.kind, piece.label, piece.where))
-    together = [(Part(*key, Cell()), [piece.cell for piece in group]) for key, group in pieces]
-    found = []
-    for number, (part, same) in enumerate(together):
-        source = "".join(cell.source for cell in same)
-        part.cell.update(same[0] | {"source": source, "id": f"part-{number}"})
-        found += [part] * bool(source.strip())
-    return found
-
-
-def _pieces(name: str, cells: list[Cell]) -> Iterator[Part]:
-    kind, label, began = "lesson", "", ""
-    for number, cell in enumerate(cells, 1):
-        where = f"{name}, cell {number}"
-        for gate, text in _split(cell):
-            what, edge = (gate["what"], gate["edge"]) if gate else ("", "")
-            if gate and edge != "-end":
-                claim(kind == "lesson", where, f"{what} begins within {kind} {label}: end that")
-                kind, label, began = what, _label(gate, where), where
-            claim(what in ("", kind), where, f"{{{what}-end}} without a {{{what}-start}} before it")
-            yield Part(_kind(cell, kind, label, where), label, where, Cell(cell | {"source": text}))
-            if gate and edge != "-start":
-                kind, label = "lesson", label if kind == "exercise" else ""
-    claim(kind == "lesson", began, f"{kind} {label} begins here and has no {{{kind}-end}}")
-
-
-def _split(cell: Cell) -> Iterator[tuple[re.Match[str] | None, str]]:
-    """The gates of a cell and the text between them; of a solution's gate, only what it holds."""
-    end = 0
-    for gate in GATE.finditer(cell.source) if cell.cell_type == "markdown" else ():
-        yield None, cell.source[end : gate.start()]
-        yield gate, gate["body"] if gate["what"] == "solution" else gate[0]
-        end = gate.end()
-    yield None, cell.source[end:]
-
-
-def _label(gate: re.Match[str], where: str) -> str:
-    found = LABEL.search(gate["options"])
-    label = gate["title"].strip() if gate["what"] == "solution" else found and found[1]
-    claim(label, where, f"{gate['what']} without a label: an exercise says `:label: its-name`")
-    return str(label)
-
-
-def _kind(cell: Cell, kind: str, label: str, where: str) -> str:
-    if "answer" not in cell.metadata.get("tags", ()):
-        return kind
-    claim(kind == "lesson" and label, where, "cell tagged `answer`, but no exercise before it")
-    return "answer"
-
-
-def sheet(found: list[Part], ask: Callable[[Task], list[Cell]]) -> list[Cell]:
-    """Lesson and exercises, not yet run; behind each exercise the cells that `ask` makes of it."""
-    cells: list[Cell] = []
-    for part, after in zip_longest(found, found[1:]):
-        if part.kind in ("lesson", "exercise"):
-            cells += [ClearOutputPreprocessor().preprocess_cell(part.cell, {}, 0)[0]]
-        here = (part.kind, part.label)
-        if part.kind == "exercise" and (not after or (after.kind, after.label) != here):
-            cells += ask(_task(part.label, found))
-    return cells
-
-
-def _task(label: str, found: list[Part]) -> Task:
-    own = [part for part in found if part.label == label]
-
-    def of(kind: str, cells: str) -> str:
-        texts = (p.cell.source for p in own if (p.kind, p.cell.cell_type) == (kind, cells))
-        return "\n\n".join(texts)
-
-    hard = DIFFICULTY.search(of("exercise", "markdown"))
-    texts = of("answer", "code"), of("solution", "code"), of("solution", "markdown")
-    where = next(part.where for part in own if part.kind == "exercise")
-    return Task(label, where, int(hard[1]) if hard else 1, *texts)
-
 
 # ------------------------------------------------------------------------------ editions
 
@@ -231,11 +106,35 @@ def pages(name: str, settings: str, ready: Path) -> None:
     build.make_pages(tree, ready.with_name("made")).rename(ready / "html")
 
 
+def courses(name: str, settings: str, ready: Path) -> None:
+    """One folder for each page with exercises, as nbgrader or otter-grader wants it."""
+    tree = ready.with_name("tree") / settings
+    copied(settings, tree)
+    ask, folder = (for_nbgrader, "source") if name == "nbgrader" else (for_otter, "")
+    for path in build.notebooks():
+        notebook = nbformat.read(tree / path, as_version=4)
+        found = parts(path, notebook.cells)
+        if any(part.kind == "exercise" for part in found):
+            page = "-".join(Path(path).with_suffix("").parts[1:])
+            notebook.cells = [new_raw_cell(OTTER_CONFIG)] * (name == "otter") + sheet(found, ask)
+            text = nbformat.writes(notebook)
+            target = ready / folder / page
+            target.mkdir(parents=True)
+            build.copy(re.findall(r"\.\./(assets/[\w./-]+)", text), tree / "book", target)
+            text = text.replace("../assets/", "assets/")
+            (target / f"{page}.ipynb").write_text(text, encoding="utf-8")
+    if name == "nbgrader":
+        (ready / "nbgrader_config.py").write_text(NBGRADER_CONFIG, encoding="utf-8")
+
+
+EDITIONS = {"student": pages, "instructor": pages, "nbgrader": courses, "otter": courses}
+
+
 def edition(name: str, settings: str) -> None:
     """Make `_build/<name>`, whole or not at all."""
     final = build.ROOT / "_build" / name
     with build.alone(final) as work:
-        pages(name, settings, work / name)
+        EDITIONS[name](name, settings, work / name)
         build.take_place(work / name, final)
     print(f"{final.relative_to(build.ROOT)} is ready.")
 

@@ -10,9 +10,9 @@ import build
 import editions
 import nbformat
 import pytest
-from editions import Part, parts
 from machine import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from parts import Part, parts
 
 STUB = new_code_cell(
     "left = ...\n\nlab.exercises.check('napkin', left)", metadata={"tags": ["answer"]}

@@ -34,7 +34,7 @@ from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.evaluate.localisation import reference_maps
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split
 from explainrec_lab.relation.data import N_KINDS, Batch
-from explainrec_lab.relation.metric import placed
+from explainrec_lab.relation.model import placed
 from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import Relation
 from explainrec_lab.vision.backbone import flat_vectors

@@ -257,7 +257,8 @@ def _code_hash() -> str:
 def _drawing_files() -> list[Path]:
     """What a picture depends on beside its design."""
     here = Path(__file__).parent
-    return [here / "render.py", here / "vocabulary.py", *sorted(here.glob("drawing/*.py"))]
+    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml"))
+    return [*own, *sorted(here.glob("drawing/*.py"))]
 
 
 def _cpus() -> int:

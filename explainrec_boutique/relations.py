@@ -129,7 +129,7 @@ def _goes_with(group: Group, rng: Generator) -> Bool[ndarray, "key key"]:
     return table
 
 
-def _keys_in(attributes: tuple[str, ...]) -> Int[ndarray, " key"]:
+def _keys_in(attributes: list[str]) -> Int[ndarray, " key"]:
     """All classes of some attributes, as keys."""
     positions = map(SCHEMA.attribute, attributes)
     return np.concatenate([np.arange(FIRST_KEY[a], FIRST_KEY[a + 1]) for a in positions])

@@ -100,7 +100,7 @@ class Relation:
         features: 'classes' (the network's answers), or 'projection' to D numbers as in the paper.
         network_rate: the network's share of the learning rate.
         end_to_end: False keeps the network as it is at the start.
-        D, metric, rank: see `relation.UserMetric`; D counts under 'projection' alone.
+        D, metric, rank: see `relation.model`; D counts under 'projection' alone.
         batch_size: items in a batch.
         shrinkage: weight decay of the personal part of M(u).
     """

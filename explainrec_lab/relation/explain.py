@@ -57,8 +57,8 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images, check_choice, require
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
-from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import (
+    NEW_USER,
     SCALE,
     Features,
     Ids,
@@ -68,6 +68,8 @@ from explainrec_lab.relation.model import (
     Values,
     check_pictures,
     features_of,
+    placed,
+    squared_length,
 )
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question

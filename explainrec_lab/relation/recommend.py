@@ -15,8 +15,7 @@ from torch import Tensor
 
 from explainrec_lab.data.contracts import check_ids, require
 from explainrec_lab.evaluate.ranking import top_k
-from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.relation.model import Ids, RelationModel
+from explainrec_lab.relation.model import Ids, RelationModel, squared_distances
 
 
 @torch.no_grad()

@@ -27,8 +27,7 @@ from torch import Tensor
 from explainrec_lab import weights
 from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
-from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.relation.model import Projection, RelationModel, Shares
+from explainrec_lab.relation.model import Projection, RelationModel, Shares, squared_distances
 from explainrec_lab.settings import Relation, fabric
 from explainrec_lab.training import History, Optimisation, fit, timed
 from explainrec_lab.vision import naming

@@ -13,8 +13,7 @@ from explainrec_lab import lrp
 from explainrec_lab.baselines.bilrp import bilrp
 from explainrec_lab.relation import NEW_USER, RelationModel
 from explainrec_lab.relation.explain import OF, Closeness, Places, _personal_M, explain
-from explainrec_lab.relation.metric import METRICS
-from explainrec_lab.relation.model import Projection
+from explainrec_lab.relation.model import METRICS, Projection
 from explainrec_lab.vision.backbone import _normalise, backbone
 
 EXACT = lrp.Epsilon(0.0)

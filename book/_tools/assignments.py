@@ -1,7 +1,7 @@
 """An exercise as the cells that nbgrader or otter-grader wants: its solution, and who grades it.
 
-Where the answer is checked, the grade is given by `lab.exercises.check`, whose words say what is
-wrong; else by a person. Points are the exercise's difficulty.
+Where the answer is checked, `lab.exercises.check` grades, and its words say what is wrong; else a
+person does. Points are the exercise's difficulty. Both programs know solutions by the same marks.
 """
 
 import ast
@@ -15,51 +15,59 @@ from parts import Task, claim
 NBGRADER_CONFIG = """\
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "explainrec-lab"
-c.ClearSolutions.code_stub = {"python": "# (your answer)"}
+c.ClearSolutions.code_stub = {"python": ""}
 c.Execute.timeout = 900
 """
 OTTER_CONFIG = "# ASSIGNMENT CONFIG\nexport_cell: false\ncheck_all_cell: true\n"
 
 
-def marking(task: Task) -> str:
-    """Code that fails, with the checker's words, unless the answer is right."""
-    *_, last = ast.parse(task.stub).body
-    call = ast.unparse(last)
-    ends = isinstance(last, ast.Expr) and call.startswith(f"lab.exercises.check({task.label!r}")
-    says = f"the answer cell must end with lab.exercises.check({task.label!r}, ...), and does not"
-    claim(ends, task.where, says)
-    return f"result = {call}\nassert result.right, result"
-
-
 def for_nbgrader(task: Task) -> list[Cell]:
-    begin, end = "### BEGIN SOLUTION\n", "\n### END SOLUTION"
-    code = new_code_cell(f"{task.stub}\n{begin}{task.code}{end}".lstrip())
+    """Stub and solution, then a check that is locked; or a cell for words that a person grades."""
     if task.stub:
-        check = new_code_cell(marking(task))
+        solved, check = _graded(task)
+        role = _role(f"{task.label}-check", grade=True, locked=True, points=task.points)
         return [
-            _role(code, task.label, solution=True),
-            _role(check, f"{task.label}-check", grade=True, locked=True, points=task.points),
+            new_code_cell(solved, metadata=_role(task.label, solution=True)),
+            new_code_cell(check, metadata=role),
         ]
-    words = new_markdown_cell(f"{begin}{task.prose}{end}")
-    told = _role(words, task.label, grade=True, solution=True, points=task.points)
-    return [told, *[_role(code, f"{task.label}-code", solution=True)] * bool(task.code)]
-
-
-def _role(cell: Cell, name: str, **role: Any) -> Cell:
-    none = dict.fromkeys(("grade", "solution", "locked", "task"), False)
-    cell.metadata["nbgrader"] = none | {"schema_version": 3, "grade_id": name} | role
-    return cell
+    role = _role(task.label, grade=True, solution=True, points=task.points)
+    code = new_code_cell(_marked(task.code), metadata=_role(f"{task.label}-code", solution=True))
+    return [new_markdown_cell(_marked(task.prose), metadata=role), *[code] * bool(task.code)]
 
 
 def for_otter(task: Task) -> list[Cell]:
-    manual = not task.stub
-    asked = f"# BEGIN QUESTION\nname: {task.label}\npoints: {task.points}\nmanual: {manual}"
-    begin, end = "# BEGIN SOLUTION NO PROMPT\n", "\n# END SOLUTION"
-    code = new_code_cell(f"{task.stub}\n{begin}{task.code}{end}".lstrip())
-    cells: list[Cell | str] = [asked, "# BEGIN SOLUTION"]
-    cells += [new_markdown_cell(task.prose)] * manual + [code] * bool(task.code)
-    cells += ["# END SOLUTION"]
-    if not manual:
-        cells += ["# BEGIN TESTS", new_code_cell(marking(task)), "# END TESTS"]
-    cells += ["# END QUESTION"]
+    """A question between raw cells: its solution, and tests or `manual: true`."""
+    asked = f"# BEGIN QUESTION\nname: {task.label}\npoints: {task.points}\nmanual: {not task.stub}"
+    if task.stub:
+        solved, check = map(new_code_cell, _graded(task))
+        middle = [solved, "# END SOLUTION", "# BEGIN TESTS", check, "# END TESTS"]
+    else:
+        code = [new_code_cell(_marked(task.code))] * bool(task.code)
+        middle = [new_markdown_cell(task.prose), *code, "# END SOLUTION"]
+    cells = [asked, "# BEGIN SOLUTION", *middle, "# END QUESTION"]
     return [new_raw_cell(each) if isinstance(each, str) else each for each in cells]
+
+
+def _graded(task: Task) -> tuple[str, str]:
+    """The stub with the solution in it, and code that fails in the checker's words."""
+    last = ast.parse(task.stub).body[-1]
+    call = ast.unparse(last)
+    ends = call.startswith(f"lab.exercises.check({task.label!r}")
+    claim(
+        ends, task.where, f"its answer cell must end with lab.exercises.check({task.label!r}, ...)"
+    )
+    claim(task.code, task.where, f"{task.label} has an answer cell, but no code in its solution")
+    before = "".join(task.stub.splitlines(keepends=True)[: last.lineno - 1])
+    return (
+        f"{before}{_marked(task.code)}\n\n{call}",
+        f"result = {call}\nassert result.right, result",
+    )
+
+
+def _marked(solution: str) -> str:
+    return f"# BEGIN SOLUTION NO PROMPT\n{solution}\n# END SOLUTION"
+
+
+def _role(name: str, **role: Any) -> dict[str, Any]:
+    none = dict.fromkeys(("grade", "solution", "locked", "task"), False)
+    return {"nbgrader": none | {"schema_version": 3, "grade_id": name} | role}

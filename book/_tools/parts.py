@@ -18,7 +18,6 @@ GATE = re.compile(
     r"(?P<options>(?:[ \t]*\n|:[\w-]+:.*\n)*)(?P<body>(?:.*\n)*?)\1[ \t]*(?:\n|\Z)",
     re.MULTILINE,
 )
-LABEL = re.compile(r"^:label: *(\S+)", re.MULTILINE)
 DIFFICULTY = re.compile(r"\*\(\d+ minutes?, (\d) of 3\b")
 
 
@@ -55,30 +54,31 @@ def parts(name: str, cells: list[Cell]) -> list[Part]:
     Raises:
         SystemExit: gates don't pair, or an exercise has no label; names notebook and cell.
     """
-    pieces = groupby(_pieces(name, cells), lambda piece: (piece.kind, piece.label, piece.where))
-    together = [(Part(*key, Cell()), [piece.cell for piece in group]) for key, group in pieces]
     found = []
-    for number, (part, same) in enumerate(together):
-        source = "".join(cell.source for cell in same)
-        part.cell.update(same[0] | {"source": source, "id": f"part-{number}"})
-        found += [part] * bool(source.strip())
+    same = groupby(_pieces(name, cells), lambda piece: (piece.kind, piece.label, piece.where))
+    for number, (key, group) in enumerate(same):
+        pieces = [piece.cell for piece in group]
+        source = "".join(piece.source for piece in pieces)
+        if source.strip():
+            cell = pieces[0] | {"source": source, "id": f"part-{number}"}
+            found.append(Part(*key, Cell(cell)))
     return found
 
 
 def _pieces(name: str, cells: list[Cell]) -> Iterator[Part]:
-    kind, label, began = "lesson", "", ""
+    kind, label, where, began = "lesson", "", "", ""
     for number, cell in enumerate(cells, 1):
         where = f"{name}, cell {number}"
         for gate, text in _split(cell):
-            what, edge = (gate["what"], gate["edge"]) if gate else ("", "")
+            what, edge = (gate["what"], gate["edge"]) if gate else (kind, "-start")
             if gate and edge != "-end":
-                claim(kind == "lesson", where, f"{what} begins within {kind} {label}: end that")
+                claim(kind == "lesson", began, f"{kind} {label} has no {{{kind}-end}}")
                 kind, label, began = what, _label(gate, where), where
-            claim(what in ("", kind), where, f"{{{what}-end}} without a {{{what}-start}} before it")
+            claim(what == kind, where, f"{{{what}-end}} without a {{{what}-start}}")
             yield Part(_kind(cell, kind, label, where), label, where, Cell(cell | {"source": text}))
-            if gate and edge != "-start":
+            if edge != "-start":
                 kind, label = "lesson", label if kind == "exercise" else ""
-    claim(kind == "lesson", began, f"{kind} {label} begins here and has no {{{kind}-end}}")
+    claim(kind == "lesson", began, f"{kind} {label} has no {{{kind}-end}}")
 
 
 def _split(cell: Cell) -> Iterator[tuple[re.Match[str] | None, str]]:
@@ -92,8 +92,8 @@ def _split(cell: Cell) -> Iterator[tuple[re.Match[str] | None, str]]:
 
 
 def _label(gate: re.Match[str], where: str) -> str:
-    found = LABEL.search(gate["options"])
-    label = gate["title"].strip() if gate["what"] == "solution" else found and found[1]
+    given = re.search(r"^:label: *(\S+)", gate["options"], re.MULTILINE)
+    label = gate["title"].strip() if gate["what"] == "solution" else given and given[1]
     claim(label, where, f"{gate['what']} without a label: an exercise says `:label: its-name`")
     return str(label)
 
@@ -111,8 +111,8 @@ def sheet(found: list[Part], ask: Callable[[Task], list[Cell]]) -> list[Cell]:
     for part, after in zip_longest(found, found[1:]):
         if part.kind in ("lesson", "exercise"):
             cells += [ClearOutputPreprocessor().preprocess_cell(part.cell, {}, 0)[0]]
-        here = (part.kind, part.label)
-        if part.kind == "exercise" and (not after or (after.kind, after.label) != here):
+        ends = not after or (after.kind, after.label) != (part.kind, part.label)
+        if part.kind == "exercise" and ends:
             cells += ask(_task(part.label, found))
     return cells
 

@@ -57,7 +57,7 @@ format: $(TESTS)
 # The declared versions, proved. A row is a Python with the oldest or the newest packages (the
 # tests of the package; types and style are those of the newest), or a release of torch (the
 # engine's tests). `make matrix/torch-2.6` runs one row.
-ENGINE := $(wildcard tests/oracles/test_lrp_* tests/oracles/test_bilrp.py tests/laws/test_*programs.py \
+ENGINE := $(wildcard tests/oracles/test_lrp_* tests/laws/test_*programs.py \
   tests/unit/test_lrp_*)
 PACKAGE := tests --ignore=tests/notebooks --ignore=tests/site
 PYTHONS := 3.11 3.12 3.13

@@ -1,30 +1,36 @@
 """Where the repository is, and the notebooks that Google Colab opens from there.
 
-Each has a cell in front that sets Colab up. `make colab` writes them to `_build/colab/`. Push that
-folder's content to the branch `colab`; the page's Colab buttons lead there. The notebooks of the
-book itself install nothing.
+Each has a cell in front that installs the release: the repository's tag `v<version>`. Its text is
+plain Markdown with links to the published page; its solutions are folded. `make colab` writes them
+to `_build/colab/`. Push that folder's content to the branch `colab`; the page's Colab buttons lead
+there. The notebooks of the book itself install nothing.
 """
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
 
+import nbformat
 import yaml
+from explainrec_lab import __version__
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+import lessons
 from build import ROOT, notebooks
+from editions import parts
+from plain import Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it
 TARGET = ROOT / "_build" / "colab"
 GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?\s*$")
 SETUP = """\
 # Colab only: installs the course's package (about a minute). Then run the notebook from the top.
-%pip install -q "explainrec-lab @ git+{url}"
+%pip install -q "explainrec-lab @ git+{url}@v{version}"
 """
+FOLDED = "<details><summary>Solution</summary>\n\n{text}\n\n</details>"
 
 
 def repository_url() -> str:
@@ -38,10 +44,37 @@ def repository_url() -> str:
     return str(yaml.safe_load(config)["repository"]["url"])
 
 
-def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:
-    """The notebook with Colab's set-up cell in front."""
-    cell = new_code_cell(SETUP.format(url=url), id="colab-set-up")
-    return {**notebook, "cells": [cell, *notebook["cells"]]}
+def page_address() -> str:
+    """Where the book is published; "" where nobody has said so."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    return str(config["html"].get("baseurl", "")).rstrip("/")
+
+
+def copy_of(name: str, url: str, address: str) -> NotebookNode:
+    """A notebook as Colab opens it: set up, in plain Markdown, its solutions folded.
+
+    Args:
+        name: path from the root.
+        url: of the repository, whose release the set-up cell installs.
+        address: of the published page, where links lead; without it they are plain words.
+    """
+    notebook, page = nbformat.read(ROOT / name, as_version=4), Page(name, address)
+    setup = new_code_cell(SETUP.format(url=url, version=__version__), id="colab-set-up")
+    notebook.cells = [setup] + [
+        opened(part.cell, page, part.kind == "solution") for part in parts(name, notebook.cells)
+    ]
+    return notebook
+
+
+def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
+    """The cell as Colab shows it: of a solution, and of what the page hides, only a title."""
+    if cell.cell_type == "markdown":
+        text = page.plain(cell.source)
+        cell.source = FOLDED.format(text=text) if solution else text
+    elif solution or lessons.UNSEEN - {"answer"} & set(cell.metadata.get("tags", ())):
+        title = "Solution: run it, or unfold it" if solution else "Prepared: run it"
+        cell.source, cell.metadata["cellView"] = f"#@title {title}\n{cell.source}", "form"
+    return cell
 
 
 def main() -> None:
@@ -50,10 +83,8 @@ def main() -> None:
         sys.exit(f"The repository is still {url}: set `repository: url:` in _config.yml first.")
     shutil.rmtree(TARGET, ignore_errors=True)
     for name in notebooks():
-        notebook = json.loads((ROOT / name).read_text(encoding="utf-8"))
         (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(with_setup(notebook, url), indent=1, ensure_ascii=False)
-        (TARGET / name).write_text(text + "\n", encoding="utf-8")
+        nbformat.write(copy_of(name, url, page_address()), TARGET / name)
     print(f"{len(notebooks())} notebooks are in {TARGET.relative_to(ROOT)}.")
 
 

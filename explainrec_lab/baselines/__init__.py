@@ -1,7 +1,6 @@
 """What the papers' methods are compared with: recommenders with one call in common
 (`collaborative`, `sampled`; SAERS's rankers in `visual`), and explainers of pixels
-(`attribution`), of pairs of regions (`bilrp`), of black boxes (`surrogate`) and of histories
-(`taste`)."""
+(`attribution`), of black boxes (`surrogate`) and of histories (`taste`)."""
 
 # ruff: noqa: F401 - the door opens the room
 from explainrec_lab.baselines import attribution

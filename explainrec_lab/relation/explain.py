@@ -43,7 +43,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -78,6 +78,8 @@ from explainrec_lab.vision.naming import Question
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
 OF |= {"personal": "farther for this user", "contrast": "rather than the rival"}
 LEVELS = ("pixels", "units")
+Given: TypeAlias = Tensor | None
+Asked: TypeAlias = tuple[Any, Any]  # users and kinds
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ def explain(
     model: RelationModel,
     images_i: Pictures,
     images_j: Pictures,
-    user: Ids | ndarray,
-    kind: Kinds | ndarray,
+    user: Ids,
+    kind: Kinds,
     *,
     of: str = "distance",
     level: str = "pixels",
@@ -291,12 +293,7 @@ class _Program:
 
 
 def _program(
-    model: RelationModel,
-    of: str,
-    rivals: Tensor | None,
-    references: Tensor | None,
-    asked: tuple[Any, Any],
-    pairs: int,
+    model: RelationModel, of: str, rivals: Given, references: Given, asked: Asked, pairs: int
 ) -> _Program:
     """What to explain, as a function of the units of the pictures."""
     if (of == "contrast") != (rivals is not None):
@@ -380,21 +377,6 @@ def mean_features(
     x = features_of(model, images, items)
     place = torch.from_numpy(np.unique(group, return_inverse=True)[1].reshape(-1)).to(x.device)
     return torch.stack([x[place == number].mean(dim=0) for number in place.unique()])
-
-
-class Places(nn.Module):
-    """z = x L of pictures: in this space the distance of a user is the ordinary squared one.
-
-    What `bilrp` takes as an embedding. Raises ValueError for an unknown user or kind.
-    """
-
-    def __init__(self, model: RelationModel, user: int, kind: int | str) -> None:
-        super().__init__()
-        self.model, self.factor = model, model.factor(user, kind, 1).detach()
-        self.training = False
-
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item r"]:
-        return placed(self.model.features(images), self.factor)
 
 
 @homogeneous(2)

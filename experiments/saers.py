@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.record import Columns, Result, results, rows_by, timed
-from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
+from experiments.saers_models import ELSEWHERE, TUNED, Shop, learn, open_shop, pooled_vectors
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions, present
@@ -24,17 +24,6 @@ from explainrec_lab.vision.backbone import Backbone, backbone
 
 # The chapter's settings for reading on a laptop, with the network of the record.
 CPU = cast(Saers, SIZES["saers"]["cpu"])
-
-# Models of the line-up that see something else; settings, searched like `saers.TUNED`.
-#
-# The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
-# paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
-ELSEWHERE = settings_of(
-    ("VBPR, ImageNet", 40, 1e-1, 3e-5),
-    ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
-    ("JRL, ImageNet", 20, 1e-2, 1e-4),
-    ("SAERS, all twelve", 40, 3e-2, 3e-5),
-)
 
 SETTINGS = TUNED | ELSEWHERE
 

@@ -12,8 +12,10 @@
 Source: SAERS, §4.2 and §4.4.
 """
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,29 +28,20 @@ from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.saers.regions import Extracted, standardised
-from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.naming import Naming
 
-ABLATED: dict[str, dict[str, Any]] = {
-    "SAFo": {"fusion": "average", "whole": False},
-    "SAERS - SAF": {"fusion": "none"},
-}
-VERSIONS = saers.VERSIONS | ABLATED
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+VERSIONS: dict[str, dict[str, Any]] = saers.VERSIONS | _TABLES["versions"]
+# Arguments of `saers.train`; of models of the line-up that see something else, searched like them.
+TUNED: dict[str, dict[str, Any]] = saers.TUNED | _TABLES["tuned"]
+ELSEWHERE: dict[str, dict[str, Any]] = _TABLES["elsewhere"]
 # Models with nothing to learn by gradient.
 UNTRAINED = ("Random", "PopRank")
 
 MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSIONS)
-
-
-TUNED = saers.TUNED | settings_of(
-    ("JRL", 20, 1e-2, 3e-5),
-    ("SAFo", 40, 1e-1, 1e-5),
-    ("VBPR + SAF", 40, 1e-1, 3e-5),
-    ("SAERS - SAF", 40, 1e-1, 3e-5),
-)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker, lighter, trim_of
+from .fabric import BRIGHT, Tone, colour, darker, lighter, trim_of
 from .geometry import Points, along, both, bow, box, curve, join, mirror, unit, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
@@ -118,7 +118,7 @@ def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 
 def _lay(
-    canvas: Canvas, neck: Neck, outline: Points, front: Cover, shade: Shade, tone: Colour | None
+    canvas: Canvas, neck: Neck, outline: Points, front: Cover, shade: Shade, tone: Tone | None
 ) -> Cover:
     """Lay a piece of the neck on the front: a flat one of a tone, or a tube of the main cloth."""
     drop, blur, strength = shade
@@ -163,7 +163,7 @@ def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         canvas.disc((0, 77), 2.4, darker(canvas.main, 0.55))
 
 
-def _collar_tone(canvas: Canvas) -> Colour:
+def _collar_tone(canvas: Canvas) -> Tone:
     if canvas.design.detail >= 2 and canvas.lightness < 0.8:
         return colour(0.97, 0.97, 0.96)
     return lighter(canvas.main, 0.14) if canvas.lightness < 0.5 else darker(canvas.main, 0.92)

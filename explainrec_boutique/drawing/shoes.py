@@ -10,7 +10,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import Colour, colour, darker
+from .fabric import Tone, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
 from .last import HEEL, Last, Upper
@@ -127,7 +127,7 @@ def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:
     canvas.stitch(seam + [2.4, 0.6], darker(canvas.main, 0.55), width=0.8, clip=side)
 
 
-def _sole_tone(canvas: Canvas) -> Colour:
+def _sole_tone(canvas: Canvas) -> Tone:
     white, black, gum = (0.95, 0.94, 0.92), (0.14, 0.13, 0.13), (0.72, 0.55, 0.36)
     tones = (colour(*white), colour(*black), colour(*gum), darker(canvas.main, 0.55))
     return tones[canvas.design.detail]

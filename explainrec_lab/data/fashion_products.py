@@ -19,27 +19,18 @@ from explainrec_lab.data.archives import by_hand, json_object, opened, table
 from explainrec_lab.data.contracts import Catalogue, Dataset, Schema
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos, codes
-from explainrec_lab.data.store import data_dir
+from explainrec_lab.data.store import data_dir, table_beside
 
 INSIDE = "fashion-dataset"
 PAGE = "https://www.kaggle.com/datasets/paramaggarwal/fashion-product-images-dataset"
 
-# Attributes with a place on the picture, from the neck down to the shoe.
-REGION_ATTRIBUTES = (
-    "Neck", "Collar", "Sleeve Length", "Sleeve Styling", "Length", "Hemline", "Waist Rise",
-    "Waistband", "Toe Shape", "Heel Height", "Heel Type", "Ankle Height", "Fastening",
-    "Fastening and Back Detail",
-)  # fmt: skip
 # A class with fewer products is not learned: its products count as unlabelled there.
 MIN_PRODUCTS = 15
-# Attributes of which only so many classes are kept, the largest.
-LARGEST = {"Neck": 5}
+# Attributes with a place on the picture, and the words that differ.
+TABLE = table_beside(__file__)
+COLUMNS, REGION_ATTRIBUTES = TABLE["columns"], TABLE["region_attributes"]
 # Two names for one class.
-SAME = {("Sleeve Length", "No Sleeves"): "Sleeveless"}
-COLUMNS = {
-    "id": "item", "productDisplayName": "title", "articleType": "category",
-    "gender": "gender", "baseColour": "colour",
-}  # fmt: skip
+SAME = {(attribute, name): other for attribute, name, other in TABLE["same"]}
 
 
 def path() -> Path:
@@ -70,7 +61,7 @@ def load(size: int = 224, min_products: int = MIN_PRODUCTS) -> Dataset:
             raise ValueError(f"styles.csv: id {bad[0]!r} is missing or repeated")
         products = [_product(file, item) for item in items.item]
     rows, states = [row for row, _ in products], [state for _, state in products]
-    labels = pd.DataFrame(rows, columns=list(REGION_ATTRIBUTES), dtype=object)
+    labels = pd.DataFrame(rows, columns=REGION_ATTRIBUTES, dtype=object)
     schema = _frequent(labels, min_products)
     photos = Photos([f"{INSIDE}/images/{item}.jpg" for item in items.item], size, archive=archive)
     nothing, items = pd.DataFrame(columns=["user", "item"]), items.assign(product_file=states)
@@ -106,5 +97,5 @@ def _frequent(labels: pd.DataFrame, min_products: int) -> Schema:
         counts = counts.sort_values(ascending=False, kind="stable")
         kept = counts.index[counts >= min_products]
         if len(kept) > 1:
-            classes[str(name)] = tuple(kept[: LARGEST.get(str(name))])
+            classes[str(name)] = tuple(kept[: TABLE["largest"].get(str(name))])
     return Schema(classes)

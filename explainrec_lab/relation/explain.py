@@ -43,7 +43,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -78,6 +78,8 @@ from explainrec_lab.vision.naming import Question
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
 OF |= {"personal": "farther for this user", "contrast": "rather than the rival"}
 LEVELS = ("pixels", "units")
+Given: TypeAlias = Tensor | None
+Asked: TypeAlias = tuple[Any, Any]  # users and kinds
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ def explain(
     model: RelationModel,
     images_i: Pictures,
     images_j: Pictures,
-    user: Ids | ndarray,
-    kind: Kinds | ndarray,
+    user: Ids,
+    kind: Kinds,
     *,
     of: str = "distance",
     level: str = "pixels",
@@ -291,12 +293,7 @@ class _Program:
 
 
 def _program(
-    model: RelationModel,
-    of: str,
-    rivals: Tensor | None,
-    references: Tensor | None,
-    asked: tuple[Any, Any],
-    pairs: int,
+    model: RelationModel, of: str, rivals: Given, references: Given, asked: Asked, pairs: int
 ) -> _Program:
     """What to explain, as a function of the units of the pictures."""
     if (of == "contrast") != (rivals is not None):

@@ -20,21 +20,16 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import (
-    RELATION_KINDS,
-    Images,
-    check_choice,
-    check_least,
-    require,
-)
+from explainrec_boutique.vocabulary import RELATION_KINDS
+from explainrec_lab.data.contracts import Images, check_choice, check_least, require
 from explainrec_lab.lrp import difference, homogeneous
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor
-Kinds: TypeAlias = int | str | Sequence[int] | Tensor
+Ids: TypeAlias = int | Sequence[int] | Tensor | ndarray
+Kinds: TypeAlias = Ids | str
 # Of one end of each pair: its picture, and its features x.
 Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
 Features: TypeAlias = Float[Tensor, "pair D"]
@@ -79,13 +74,7 @@ class _UserMetric(nn.Module):
     """
 
     def __init__(
-        self,
-        dimensions: int,
-        n_users: int,
-        n_kinds: int,
-        metric: str = "low rank",
-        rank: int = 24,
-        seed: int = 0,
+        self, dimensions: int, n_users: int, n_kinds: int, metric: str, rank: int, seed: int = 0
     ) -> None:
         super().__init__()
         check_least(dimensions=dimensions, n_users=n_users, n_kinds=n_kinds, rank=rank)
@@ -198,8 +187,8 @@ class RelationModel(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network, self.head = network, head
-        self.metric = _UserMetric(head.dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
+        self.network, self.head, n_kinds = network, head, len(RELATION_KINDS)
+        self.metric = _UserMetric(head.dimensions, n_users, n_kinds, metric, rank, seed)
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
         self.seconds = 0.0
 
@@ -235,8 +224,8 @@ class RelationModel(nn.Module):
         Raises:
             ValueError: an unknown user or kind, or features of different shapes.
         """
-        if x_i.shape != x_j.shape or x_i.ndim != 2:
-            raise ValueError(f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}")
+        told = f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}"
+        require(x_i.shape == x_j.shape and x_i.ndim == 2, told)
         return squared_length(difference(x_i, x_j), self.factor(user, kind, len(x_i)))
 
     def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
@@ -261,8 +250,8 @@ class RelationModel(nn.Module):
         """L: one for all pairs where they agree on user and kind, else one a pair."""
         users, kinds = self.users(user), self.kinds(kind)
         for name, ids in (("user", users), ("kind", kinds)):
-            if ids.ndim and len(ids) not in (1, pairs):
-                raise ValueError(f"{name}: {len(ids)} of them for {pairs} pairs")
+            fits = ids.numel() == 1 or len(ids) == pairs
+            require(fits, f"{name}: {ids.numel()} of them for {pairs} pairs")
         if users.numel() == kinds.numel() == 1:
             return self.metric.factor(users.reshape(1), kinds.reshape(1))[0]
         return self.metric.factor(users.expand(pairs), kinds.expand(pairs))
@@ -285,8 +274,8 @@ class RelationModel(nn.Module):
 
 def _check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> None:
     """Raise a ValueError that names the first code outside low..count-1."""
-    if codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(f"{name}: must be whole numbers, got {codes.dtype}")
+    whole = not codes.is_floating_point() and codes.dtype != torch.bool
+    require(whole, f"{name}: must be whole numbers, got {codes.dtype}")
     bad = codes[(codes < low) | (codes >= count)]
     if bad.numel():
         raise ValueError(f"{name}: {int(bad.flatten()[0])} is not in 0..{count - 1} ({hint})")

@@ -9,23 +9,22 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import check_ids, require
 from explainrec_lab.evaluate.ranking import top_k
-from explainrec_lab.relation.model import Ids, RelationModel, squared_distances
+from explainrec_lab.relation.model import Features, Ids, RelationModel, squared_distances
 
 
 @torch.no_grad()
 def recommend(
     model: RelationModel,
-    x: Float[Tensor, "item D"],
-    query: int | Int[Tensor, " query"] | Int[ndarray, " query"],
+    x: Features,
+    query: Ids,
     user: Ids,
     kind: int | str,
-    candidates: Int[Tensor, " candidate"] | Int[ndarray, " candidate"],
+    candidates: Ids,
     k: int = 10,
 ) -> tuple[Int[Tensor, "*query k"], Float[Tensor, "*query k"]]:
     """The k candidates that are most probably related to each query item, best first; ties by lot
@@ -34,7 +33,7 @@ def recommend(
     A user without a history is `NEW_USER`. A k beyond the candidates that are left is refused.
 
     Args:
-        x: features of all items (`features_of`).
+        x: features of all items, `[item, D]` (`features_of`).
         query: one item id, or many. A query never recommends itself.
         user: one for all queries or one a query; `NEW_USER` has the average metric.
         candidates: item ids of a category, each once.

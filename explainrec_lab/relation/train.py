@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from explainrec_lab import weights
-from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present, require
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.model import Projection, RelationModel, Shares, squared_distances
 from explainrec_lab.settings import Relation, fabric
@@ -68,8 +68,8 @@ class BatchLoss:
     """
 
     def __init__(self, n_items: int, others: int | None = 256, *, seed: int = 0) -> None:
-        if others is not None and others < 1:
-            raise ValueError(f"others: {others} must be at least 1, or None for all items")
+        right = others is None or others >= 1
+        require(right, f"others: {others} must be at least 1, or None for all items")
         self.n_items, self.others = n_items, others
         self.memory: Tensor | None = None
         self._generator = torch.Generator().manual_seed(seed)

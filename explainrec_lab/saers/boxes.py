@@ -29,10 +29,11 @@ from explainrec_lab.saers.attributes import Seen, look
 from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, boxes_of, upsampled
 from explainrec_lab.vision.naming import Naming
 
-Mapper = Callable[[Seen], Maps]
+# Name -> how to draw.
+Mappers = Mapping[str, Callable[[Seen], Maps]]
 
 # What the network says; the first is the paper's, the last is ours.
-MAPS: dict[str, Mapper] = {
+MAPS: Mappers = {
     "Grad-AAM": regions.grad_aam_maps,
     "HiResCAM": regions.hires_maps,
     "LRP epsilon": partial(regions.relevance_maps, rule=lrp.Composite(), mirrored=False),
@@ -63,12 +64,7 @@ def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
 
 
 def table(
-    network: Naming,
-    dataset: Dataset,
-    items: ndarray,
-    maps: Mapping[str, Mapper] = MAPS,
-    *,
-    references: bool = True,
+    network: Naming, dataset: Dataset, items: ndarray, maps: Mappers = MAPS, references: bool = True
 ) -> pd.DataFrame:
     """Scores of every map under every frame, one row an (item, attribute that applies).
 
@@ -90,7 +86,7 @@ def table(
 
 
 def _scored(
-    network: Naming, dataset: Dataset, items: ndarray, maps: Mapping[str, Mapper], references: bool
+    network: Naming, dataset: Dataset, items: ndarray, maps: Mappers, references: bool
 ) -> Iterator[pd.DataFrame]:
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue

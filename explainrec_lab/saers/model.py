@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from explainrec_lab.baselines import visual
-from explainrec_lab.data.contracts import Images, check_choice, check_least
+from explainrec_lab.data.contracts import Images, check_choice, check_least, require
 from explainrec_lab.saers.regions import BATCH, Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -209,14 +209,13 @@ class SAERS(visual.Ranker):
     ) -> None:
         check_least(d=d)
         check_choice("fusion", fusion, FUSIONS)
-        if features.ndim != 3 or not features.is_floating_point():
-            given = f"{features.dtype} of shape {tuple(features.shape)}"
-            raise ValueError(f"features: {given}; needs floats [item, attribute, m]")
-        if applies.shape != features.shape[:2] or applies.dtype != torch.bool:
-            got = f"{applies.dtype} of shape {tuple(applies.shape)}"
-            raise ValueError(f"applies: {got}; needs bool {tuple(features.shape[:2])}, as features")
-        if not torch.isfinite(features).all():
-            raise ValueError("features: not all finite; look at the network that they come from")
+        given, got = (f"{x.dtype} of shape {tuple(x.shape)}" for x in (features, applies))
+        shape, right = tuple(features.shape[:2]), features.ndim == 3
+        right &= features.is_floating_point()
+        require(right, f"features: {given}; needs floats [item, attribute, m]")
+        right = applies.shape == shape and applies.dtype == torch.bool
+        require(right, f"applies: {got}; needs bool {shape}, as features")
+        visual.check_features(features.flatten(1))
         if whole is not None and (len(whole), whole.W.shape[0]) != (len(features), d):
             given = f"{len(whole)} items and {whole.W.shape[0]} dimensions"
             raise ValueError(f"whole: {given}; needs {len(features)} and {d}")

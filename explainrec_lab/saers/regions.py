@@ -14,6 +14,8 @@ Fast R-CNN, Girshick 2015.
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -213,28 +215,24 @@ def upsampled(maps: Float[Tensor, "map row column"], size: Sequence[int]) -> Map
 
 
 def _check_finite(maps: Tensor) -> None:
-    if not bool(torch.isfinite(maps).all()):
-        raise ValueError("maps: nan or infinite values; was the picture or the network damaged?")
+    finite = torch.isfinite(maps).all()
+    require(finite, "maps: nan or infinite values; was the picture or the network damaged?")
 
 
-@dataclass(frozen=True)
-class Locator:
-    """How to find an attribute: `draw` its map, `frame` it."""
-
-    draw: Callable[[Seen], Maps]
-    frame: Callable[[Maps], Boxes]
-
-    def __call__(self, seen: Seen) -> Boxes:
-        """Boxes in pixels; the whole picture for what is not asked."""
-        whole = torch.tensor([0, 0, *seen.images.shape[-2:]], device=seen.asked.device)
-        boxes = whole.expand(*seen.asked.shape, 4).clone()
-        if bool(seen.asked.any()):
-            boxes[seen.asked] = self.frame(self.draw(seen))
-        return boxes
+def _located(seen: Seen, draw: Callable[[Seen], Maps], frame: Callable[[Maps], Boxes]) -> Boxes:
+    """Boxes in pixels, `frame` of the map that `draw` gives; the whole picture for what is not
+    asked."""
+    whole = torch.tensor([0, 0, *seen.images.shape[-2:]], device=seen.asked.device)
+    boxes = whole.expand(*seen.asked.shape, 4).clone()
+    if bool(seen.asked.any()):
+        boxes[seen.asked] = frame(draw(seen))
+    return boxes
 
 
-PAPER = Locator(grad_aam_maps, paper_frame)
-OURS = Locator(relevance_maps, mass_frame)
+# How to find attributes.
+Locator: TypeAlias = Callable[[Seen], Boxes]
+PAPER: Locator = partial(_located, draw=grad_aam_maps, frame=paper_frame)
+OURS: Locator = partial(_located, draw=relevance_maps, frame=mass_frame)
 
 
 # --------------------------------------------------------------------------- vectors

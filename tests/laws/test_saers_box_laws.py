@@ -34,7 +34,7 @@ def mirrored(boxes: Tensor, width: int = 24) -> Tensor:
 @settings(deadline=None, max_examples=30)
 @given(seed=seeds, power=st.integers(-8, 8))
 def test_a_box_does_not_depend_on_the_unit_of_its_map(seed: int, power: int) -> None:
-    for frame in (regions.PAPER.frame, saers.OURS.frame):
+    for frame in (regions.paper_frame, saers.mass_frame):
         assert torch.equal(frame(maps(seed)), frame(maps(seed) * 2.0**power))
 
 

@@ -92,8 +92,9 @@ def test_bad_input_is_named(ask: Callable[..., Any], message: str) -> None:
     ],
 )
 def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
+    usual = {"dimensions": 6, "n_users": 3, "n_kinds": 4, "metric": "full", "rank": 1}
     with pytest.raises(ValueError, match=message):
-        _UserMetric(**({"dimensions": 6, "n_users": 3, "n_kinds": 4} | asked))
+        _UserMetric(**usual | asked)
 
 
 def test_a_share_is_the_squared_excess_over_the_mean_class_beside_all_answers() -> None:

@@ -12,7 +12,7 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test env lab colab constraints student instructor format matrix clean
+.PHONY: help book test env lab colab constraints student instructor nbgrader otter format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
@@ -20,8 +20,8 @@ help:
 	@echo "make lab     work in JupyterLab"
 	@echo "make format  tidy code and strip notebooks of outputs"
 	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
-	@echo "make student the edition without solutions, in _build/student"
-	@echo "make instructor the edition with everything and the rubrics, in _build/instructor"
+	@echo "make student, make instructor   editions without solutions; with everything and the rubrics"
+	@echo "make nbgrader, make otter   the exercises as these graders want them"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
 	@echo "make constraints  write the installed versions, with hashes, to constraints.txt"
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
@@ -47,7 +47,7 @@ colab: $(BOOK)
 	$(RUN) book/_tools/colab.py
 
 # Editions from the executed notebooks: only what changed runs again.
-student instructor: $(BOOK)
+student instructor nbgrader otter: $(BOOK)
 	@$(RUN) book/_tools/editions.py $@
 
 format: $(TESTS)

@@ -24,7 +24,7 @@ READS = {
     "book/start/boutique.ipynb": r"lab\.plots\.use_style\(",
     "book/reconet/live.ipynb": r"live\.recommender\(",
     "book/saers/attributes.ipynb": r"weights|trained\(",
-    "book/reconet/removal.ipynb": r"exercises\.",
+    "book/relation/feedback.ipynb": r"exercises\.",
 }
 EXECUTE = """
 import sys, nbformat

@@ -5,7 +5,6 @@ Source: RecoNet, §5.5; Ribeiro et al. 2016.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -64,7 +63,7 @@ def tabular(
         discretize_continuous=False,
         random_state=0,
     )
-    row, ask = np.ones(n) if row is None else row, partial(_scored, black_box)
+    row, ask = np.ones(n) if row is None else row, lambda masks: _scored(black_box, masks)
     # on 5,000 samples, as it likes
     return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])
 

@@ -49,7 +49,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
@@ -361,7 +360,7 @@ class Closeness(nn.Module):
 
 
 def mean_features(
-    model: RelationModel, images: Images, items: Int[ndarray, " item"], group: ndarray
+    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
 ) -> Float[Tensor, "group D"]:
     """The mean feature vector of each group of items, in the order of the groups' names.
 

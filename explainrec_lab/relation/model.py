@@ -17,7 +17,6 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import RELATION_KINDS
@@ -28,7 +27,7 @@ from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor | ndarray
+Ids: TypeAlias = int | Sequence[int] | Tensor | np.ndarray
 Kinds: TypeAlias = Ids | str
 # Of one end of each pair: its picture, and its features x.
 Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
@@ -293,7 +292,7 @@ def check_pictures(**images: Tensor) -> None:
 
 
 @torch.no_grad()
-def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[Tensor, "item D"]:
+def features_of(model: RelationModel, images: Images, items: np.ndarray) -> Float[Tensor, "item D"]:
     """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
     require(not model.training, "model: it is in training mode; call model.eval() first")
     parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
@@ -302,7 +301,7 @@ def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[T
 
 
 @torch.no_grad()
-def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.ndarray, " pair"]:
     """q - d of each pair; every picture goes through the network once."""
     items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
     x = features_of(model, images, items)

@@ -5,8 +5,6 @@ and sigma rises, so that the most probable item is the nearest one in z = x L. A
 user and kind are one matrix product.
 """
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from scipy import sparse
@@ -69,7 +67,7 @@ def recommend(
     return items.reshape(*shape, k), probability.reshape(*shape, k)
 
 
-def _checked(name: str, ids: Any, x: Tensor) -> Int[Tensor, "*n"]:
+def _checked(name: str, ids: Ids, x: Tensor) -> Int[Tensor, "*n"]:
     """Known items whose features are finite."""
     items = check_ids(name, torch.as_tensor(ids).cpu().numpy(), len(x), "item")
     found = torch.from_numpy(items).to(x.device)

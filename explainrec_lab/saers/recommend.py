@@ -1,8 +1,6 @@
 """The best items of each user that she has not bought yet. Source: SAERS, §4.1 (top-N)."""
 
 import numpy as np
-from jaxtyping import Int
-from numpy import ndarray
 
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import require
@@ -10,9 +8,9 @@ from explainrec_lab.data.splits import Split
 from explainrec_lab.evaluate.ranking import top_k
 
 
-def recommend(model: Ranker, split: Split, k: int = 5) -> Int[ndarray, "user k"]:
-    """The k best items of each user, best first, without her training and development purchases;
-    ties by lot (`evaluate.ranking.top_k`).
+def recommend(model: Ranker, split: Split, k: int = 5) -> np.ndarray:
+    """The k best items of each user, `[user, k]`, best first, without her training and development
+    purchases; ties by lot (`evaluate.ranking.top_k`).
 
     A user without a training purchase is refused: her taste was never trained, so that her list
     would be that of the first weights. So is a k beyond the items that are left.

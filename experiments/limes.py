@@ -40,8 +40,7 @@ def captum(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -
         yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
 
     explainer = Lime(black_box, interpretable_model=WeightedRidge(), perturb_func=coin_tosses)
-    full = torch.ones(1, n)
-    return explainer.attribute(full, n_samples=samples, perturbations_per_eval=500)[0]
+    return explainer.attribute(torch.ones(1, n), n_samples=samples, perturbations_per_eval=500)[0]
 
 
 def tabular(

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 
 import lessons
 from build import ROOT, notebooks
-from editions import parts
+from parts import parts
 from plain import Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it

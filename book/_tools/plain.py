@@ -30,7 +30,7 @@ CITED = {"cite:t": ("{} ({})", "{}"), "cite:p": ("{}, {}", "({})")}
 # What a directive becomes; `quoted` is its title and body as a quotation.
 FORMS = {
     **dict.fromkeys(("admonition", "note", "tip", "warning", "hint", "important"), "{quoted}"),
-    **dict.fromkeys(("exercise", "exercise-start"), "**Exercise: {title}**\n\n{body}"),
+    **dict.fromkeys(("exercise", "exercise-start"), "**{title}**\n\n{body}"),
     "exercise-end": "",
     "grid": "{body}",
     "grid-item-card": "**{title}**\n\n{body}",
@@ -67,7 +67,7 @@ class Page:
             return _equation(body.strip(), options.get("label", ""))
         if kind == "literalinclude":
             return _source(title.strip("/ "), options)
-        title, body = self.plain(title or kind.capitalize()), self.plain(body).strip()
+        title, body = self.plain(title or kind.split("-")[0].capitalize()), self.plain(body).strip()
         title = self._link(title, f"{options['link']}.md") if "link" in options else title
         quoted = re.sub("^", "> ", f"**{title}**\n\n{body}", flags=re.MULTILINE)
         return FORMS.get(kind, f"```{{{{{kind}}}}}").format(title=title, body=body, quoted=quoted)

@@ -12,7 +12,7 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test env lab colab student instructor format matrix clean
+.PHONY: help book test course env lab colab student instructor format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
@@ -22,6 +22,7 @@ help:
 	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
 	@echo "make student the edition without solutions, in _build/student"
 	@echo "make instructor the edition with everything and the rubrics, in _build/instructor"
+	@echo "make course  write title, authors, address and chapters of course.toml where they stand"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
 	@echo ""
@@ -48,6 +49,11 @@ colab: $(BOOK)
 # Editions from the executed notebooks: only what changed runs again.
 student instructor: $(BOOK)
 	@$(RUN) book/_tools/editions.py $@
+
+# One line changed in course.toml suffices: what reads the book comes after it.
+book test lab colab student instructor: course
+course: $(BOOK)
+	@$(RUN) book/_tools/identity.py
 
 format: $(TESTS)
 	$(RUN) -m ruff check --fix .

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,6 +49,11 @@ def data_dir() -> Path:
     if given and not Path(given).is_dir():
         raise DataNotFound(f"EXPLAINREC_DATA={given!r} is not a folder: create it or unset it")
     return Path(given) if given else cache_dir() / "data"
+
+
+def table_beside(module: str) -> dict[str, Any]:
+    """The table in TOML that stands beside a module; `module` is its `__file__`."""
+    return tomllib.loads(Path(module).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 def content_key(**asked: Any) -> str:

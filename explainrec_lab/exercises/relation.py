@@ -3,14 +3,15 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from explainrec_lab import lrp
 from explainrec_lab.exercises.answers import Verdicts, near, numbers
-from explainrec_lab.relation.metric import squared_length
+from explainrec_lab.relation import truth_table
+
+CARD = {"mass_ratio": "density in the part", "pointing": "points to it", "densest": "names it"}
 
 
-def _drawn(*shapes: int | tuple[int, ...]) -> list[Tensor]:
+def _drawn(*shapes: int | tuple[int, ...]) -> list[torch.Tensor]:
     """Numbers by chance, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(shape, generator=generator) for shape in shapes]
@@ -26,7 +27,7 @@ def model_distance(distance: Any) -> Verdicts:
     yield "zero", near(distance(x_i, x_i, M), 0.0)
     yield "symmetric", near(distance(x_j, x_i, M), d)
     yield "fourfold", near(distance(x_i, 2 * x_j - x_i, M), 4 * d)
-    yield "metric", near(d, squared_length((x_i - x_j)[None], L)[0])
+    yield "metric", near(d, ((x_i - x_j) @ L).square().sum())
 
 
 def model_threshold(threshold: Any) -> Verdicts:
@@ -36,21 +37,13 @@ def model_threshold(threshold: Any) -> Verdicts:
     yield "probability", near(torch.tensor(numbers(threshold(0.9))).sigmoid(), 0.9)
 
 
-def model_groups(alike: Any, model: Any) -> Verdicts:
-    """How alike the groups' metrics for one kind are, by the cosine: `[group, group]`."""
-    M = torch.stack([model.M(u, "also_viewed").detach().flatten() for u in range(model.n_users)])
-    yield "itself", near(numbers(alike, len(M), len(M)).diagonal(), torch.ones(len(M)))
-    yield "metric", near(alike, torch.nn.functional.cosine_similarity(M[:, None], M, dim=-1))
-
-
 # ----------------------------------------------------------------------------- propagation
 
 
 def lrp_bias(shares: Any) -> Verdicts:
     """What the inputs of a neuron get, and last what its bias keeps (Eq. 4, epsilon = 0)."""
-    terms, w = _drawn(5, 4)
-    terms[1] = 0.0
-    found = numbers(shares(terms[:4] / w, w, float(terms[4]), 2.0), 5)
+    terms = torch.tensor([3.0, 0.0, -1.0, 2.0, 0.5])
+    found = numbers(shares(terms[:4] / 2, torch.full((4,), 2.0), 0.5, 2.0), 5)
     yield "conserves", near(found.sum(), 2.0)
     yield "dark", near(found[1], 0.0)
     yield "keeps", near(found, 2.0 * terms / terms.sum())
@@ -74,21 +67,19 @@ def lrp_alpha_beta(shares: Any) -> Verdicts:
 
 def lrp_backward(backward: Any) -> Verdicts:
     """LRP through linear layers and ReLUs, by the gamma rule; gamma = 0 is the epsilon rule."""
-    layers = first, _, last = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)
+    first, last = torch.nn.Linear(4, 6), torch.nn.Linear(6, 3)
     first.weight.data, last.weight.data, x = _drawn((6, 4), (3, 6), (3, 4))
     first.bias.data, last.bias.data = torch.zeros(6), torch.zeros(3)
-    net, one = nn.Sequential(*layers).eval(), numbers(backward(layers, x[:1], 2, 0.0, 1e-6), 1, 4)
+    net = torch.nn.Sequential(first, torch.nn.ReLU(), last).eval()
+    one = numbers(backward(net, x[:1], 2, 0.0, 1e-6), 1, 4)
     yield "conserves", near(one.sum(), net(x[:1])[0, 2])
     yield "terms", near(one, lrp.relevance(net, x[:1], 2))
-    yield "black", near(backward(layers, 0 * x, 2, 0.0, 1e-6), 0 * x)
-    yield "batch", near(backward(layers, x, 2, 0.0, 1e-6)[:1], one)
-    yield (
-        "epsilon",
-        near(backward(layers, x, 2, 0.0, 0.5), lrp.relevance(net, x, 2, lrp.Epsilon(0.5))),
-    )
+    yield "black", near(backward(net, 0 * x, 2, 0.0, 1e-6), 0 * x)
+    yield "batch", near(backward(net, x, 2, 0.0, 1e-6)[:1], one)
+    yield "epsilon", near(backward(net, x, 2, 0.0, 0.5), lrp.relevance(net, x, 2, lrp.Epsilon(0.5)))
     first.bias.data += 1
-    yield "bias", near(backward(layers, x, 2, 0.0, 1e-6), lrp.relevance(net, x, 2))
-    yield "gamma", near(backward(layers, x, 2, 0.5, 1e-6), lrp.relevance(net, x, 2, lrp.Gamma(0.5)))
+    yield "bias", near(backward(net, x, 2, 0.0, 1e-6), lrp.relevance(net, x, 2))
+    yield "gamma", near(backward(net, x, 2, 0.5, 1e-6), lrp.relevance(net, x, 2, lrp.Gamma(0.5)))
 
 
 # ------------------------------------------------------------------------------- distance
@@ -114,6 +105,23 @@ def distance_rivals(of_i: Any) -> Verdicts:
     yield "signed", near(found, x_i * ((x_i - x_n) @ M) - x_i * ((x_i - x_j) @ M))
 
 
+# ------------------------------------------------------------------------------- heatmaps
+
+
+def score_card(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Any:
+    """How well maps of one's own find the true reason, beside maps by chance: a table in words."""
+    methods = {"your maps": explainer, "by chance": truth_table.METHODS["random"]}
+    table = truth_table.truth_table(closeness, shop, pairs, methods, references=False)
+    return truth_table.summary(table)[list(CARD)].rename(columns=CARD)
+
+
+def heatmaps_own(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Verdicts:
+    """An explainer of one's own: its maps lie in the true parts, and name the true attribute."""
+    (density, _, named), by_chance = score_card(explainer, closeness, shop, pairs).to_numpy()
+    yield "density", bool(density > 1.2 * by_chance[0])
+    yield "names", bool(named > by_chance[2] + 0.05)
+
+
 # ------------------------------------------------------------------------- recommendation
 
 
@@ -126,3 +134,16 @@ def recommendation_rank(best: Any) -> Verdicts:
     yield "nearest", near(d[found], d[ids])
     yield "ties", near(found, ids)
     yield "itself", 1 not in numbers(best(d.float(), category, 1, 0, 2), 2)
+
+
+# ------------------------------------------------------------------------------- personal
+
+
+def personal_mean(personal: Any) -> Verdicts:
+    """Relevance of the features in what only one group sees, `[group, D]`."""
+    delta, L = _drawn(4, (3, 4, 2))
+    d, pull = (delta @ L).square().sum(dim=1), L @ L.mT @ delta
+    found = numbers(personal(delta, L @ L.mT), 3, 4)
+    yield "nobody", near(found.sum(axis=0), torch.zeros(4))
+    yield "group", near(found.sum(axis=1), d - d.mean())
+    yield "feature", near(found, delta * (pull - pull.mean(dim=0)))

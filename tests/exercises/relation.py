@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,25 +10,39 @@ import torch
 from exercises.cases import Case
 from torch import Tensor
 
-from explainrec_lab.relation.model import Projection, RelationModel
+from explainrec_lab import data, relation
+from explainrec_lab.data.boutique import RelationDials
+from explainrec_lab.evaluate.localisation import reference_maps, relation_masks
+from explainrec_lab.relation import truth_table
+from explainrec_lab.relation.model import Projection
 from explainrec_lab.vision import backbone as backbone_of
 
 
-def model() -> RelationModel:
+@lru_cache
+def given() -> dict[str, Any]:
+    """A small shop, eight of its related pairs, and a network with random weights."""
+    shop = data.load("boutique", items=120, seed=0, size=64, relating=RelationDials(pairs=40))
+    assert shop.relations is not None
+    found = relation.test_pairs(relation.split(shop.relations, 0, (0.2, 0.0, 0.8)).test)
+    pairs = truth_table.right_pairs(shop, found, np.ones(len(found)), each=2)
     network = backbone_of("compact", width=0.1, grid=1)
-    return RelationModel(network, Projection(network.size, 6), 5, rank=3).eval()
+    own = relation.RelationModel(network, Projection(network.size, 6), 5, rank=3).eval()
+    closeness = relation.Closeness(own, torch.zeros(1, 6))
+    return {"closeness": closeness, "shop": shop, "pairs": pairs}
 
 
-def metrics(kind: str = "also_viewed") -> Tensor:
-    return torch.stack([model().M(user, kind).detach().flatten() for user in range(5)])
+def masks() -> Any:
+    return torch.from_numpy(relation_masks(given()["shop"], given()["pairs"].rows)).float()
 
 
-def cosine(rows: Tensor) -> Tensor:
-    return torch.nn.functional.cosine_similarity(rows[:, None], rows[None], dim=-1)
+def knowing(model: Any, source: Tensor, target: Tensor, user: Tensor, kind: Tensor) -> Any:
+    """Maps that know the truth: the true part of each picture."""
+    return masks()[:, 0], masks()[:, 1]
 
 
-def factors() -> Tensor:
-    return torch.stack([model().factor(u, "also_viewed", 1).detach().flatten() for u in range(5)])
+def silhouettes(*asked: Any) -> Any:
+    items = np.concatenate([given()["pairs"].source, given()["pairs"].target])
+    return torch.from_numpy(reference_maps(given()["shop"], items)["silhouette"]).chunk(2)
 
 
 def best(d: Tensor, category: Tensor, query: int, wanted: int, k: int) -> Tensor:
@@ -143,16 +158,6 @@ CASES: dict[str, Case] = {
             ("probability", lambda p: np.log10(p / (1 - p))),
         ],
     ),
-    "model-groups": Case(
-        right=cosine(metrics()),
-        wrong=[
-            ("itself", metrics() @ metrics().T),
-            ("metric", cosine(metrics("also_bought"))),
-            ("metric", cosine(factors())),
-            ("metric", torch.corrcoef(metrics())),
-        ],
-        given=lambda: {"model": model()},
-    ),
     "lrp-bias": Case(
         right=lambda x, w, b, R: R * terms(x, w, b) / terms(x, w, b).sum(),
         wrong=[
@@ -222,6 +227,16 @@ CASES: dict[str, Case] = {
             ("signed", lambda x_i, x_n, x_j, M: x_i * (x_j - x_n)),  # whose metric?
         ],
     ),
+    "heatmaps-own": Case(
+        right=knowing,
+        wrong=[
+            ("density", lambda *asked: [-each for each in knowing(*asked)]),  # the sign
+            ("density", lambda *asked: [1 - each for each in knowing(*asked)]),
+            ("density", lambda *asked: [torch.ones_like(each) for each in asked[1:3]]),
+            ("names", silhouettes),  # any pixel of the product
+        ],
+        given=given,
+    ),
     "recommendation-rank": Case(
         right=best,
         wrong=[
@@ -230,6 +245,19 @@ CASES: dict[str, Case] = {
             ("nearest", farthest),
             ("ties", last_of_equals),
             ("itself", with_itself),
+        ],
+    ),
+    "personal-mean": Case(
+        right=lambda delta, M: delta * ((M - M.mean(dim=0)) @ delta),
+        wrong=[
+            ("nobody", lambda delta, M: delta * (M @ delta)),  # the whole distance
+            ("nobody", lambda delta, M: delta * ((M - M.mean()) @ delta)),  # the mean of entries
+            ("group", lambda delta, M: 2 * delta * ((M - M.mean(dim=0)) @ delta)),
+            ("group", lambda delta, M: (M - M.mean(dim=0)) @ delta),
+            (
+                "feature",  # evenly
+                lambda delta, M: ((M - M.mean(dim=0)) @ delta @ delta)[:, None] / 4 + 0 * delta,
+            ),
         ],
     ),
 }

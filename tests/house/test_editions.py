@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+import assignments
 import build
 import editions
 import nbformat
 import pytest
-from editions import Part, parts
 from machine import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from parts import GATE, Part, Task, parts, sheet
 
 STUB = new_code_cell(
     "left = ...\n\nlab.exercises.check('napkin', left)", metadata={"tags": ["answer"]}
@@ -82,15 +84,15 @@ OPEN, LOST = (
 FAULTS = {
     "a solution that never ends": (
         [NAPKIN[0], new_markdown_cell(OPEN)],
-        r"a.ipynb, cell 2: solution napkin begins here and has no \{solution-end\}\.",
+        r"a.ipynb, cell 2: solution napkin has no \{solution-end\}\.",
     ),
     "an exercise within a solution": (
         [new_markdown_cell(OPEN), NAPKIN[0]],
-        r"a.ipynb, cell 2: exercise begins within solution napkin: end that\.",
+        r"a.ipynb, cell 1: solution napkin has no \{solution-end\}\.",
     ),
     "an end without a start": (
         [new_markdown_cell("```{solution-end}\n```")],
-        r"a.ipynb, cell 1: \{solution-end\} without a \{solution-start\} before it\.",
+        r"a.ipynb, cell 1: \{solution-end\} without a \{solution-start\}\.",
     ),
     "an exercise without a label": (
         [new_markdown_cell(LOST)],
@@ -134,7 +136,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_student_s_edition_has_no_solution_no_rubric_and_the_run_times(lab: Path) -> None:
-    editions.edition("student", "ci")
+    editions.edition("student", "ci", lab / "_build" / "student")
     student = lab / "_build" / "student"
     assert sorted(path.name for path in student.iterdir()) == ["html", "notebooks"]
     for page in (student / "html" / "book" / "one.ipynb", student / "notebooks" / "one.ipynb"):
@@ -146,7 +148,7 @@ def test_a_student_s_edition_has_no_solution_no_rubric_and_the_run_times(lab: Pa
 
 
 def test_an_instructor_s_edition_has_everything_and_the_rubric(lab: Path) -> None:
-    editions.edition("instructor", "ci")
+    editions.edition("instructor", "ci", lab / "_build" / "instructor")
     pages = lab / "_build" / "instructor" / "html"
     assert "Two and two" in (pages / "book" / "one.ipynb").read_text()
     assert "file: book/instructor/rubric" in (pages / "_toc.yml").read_text()
@@ -156,14 +158,49 @@ def test_a_notebook_that_changed_since_it_was_executed_is_refused(lab: Path) -> 
     cells = [*NAPKIN[:3], new_code_cell("left = 5"), NAPKIN[4]]
     nbformat.write(new_notebook(cells=cells), lab / "book" / "one.ipynb")
     with pytest.raises(SystemExit, match=r"^book/one.ipynb, cell 4: changed since it was executed"):
-        editions.edition("student", "ci")
+        editions.edition("student", "ci", lab / "_build" / "student")
     assert (lab / "_build" / "student" / "old").exists(), "the last good edition stays"
     assert sorted(p.name for p in (lab / "_build").glob("[!.]*")) == ["instructor", "student"]
 
 
-def test_what_was_never_executed_is_refused(lab: Path) -> None:
-    with pytest.raises(SystemExit, match=r"^\.executed/cpu: nothing is executed yet: run `make"):
-        editions.edition("student", "cpu")
+TASK = Task("napkin", "a.ipynb, cell 1", 3, STUB.source, "left = 4\nlab", "")
+
+
+def test_points_are_the_difficulty_and_a_person_grades_what_has_no_stub() -> None:
+    tasks: list[Task] = []
+    sheet(parts("a.ipynb", NAPKIN), lambda task: tasks.append(task) or [])
+    assert [(t.label, t.points, bool(t.stub)) for t in tasks] == [
+        *(("napkin", 3, True), ("words", 1, False))
+    ]
+
+
+def test_a_checked_exercise_becomes_stub_solution_and_check() -> None:
+    solved, check = assignments.for_nbgrader(TASK)
+    assert solved.source.splitlines() == [
+        *("left = ...", "", "# BEGIN SOLUTION NO PROMPT", "left = 4", "lab", "# END SOLUTION", ""),
+        "lab.exercises.check('napkin', left)",
+    ]
+    assert solved.metadata["nbgrader"]["solution"]
+    assert check.metadata["nbgrader"]["points"] == 3
+    assert check.source.endswith("\nassert result.right, result")
+    assert [cell.source for cell in assignments.for_otter(TASK)][2] == solved.source
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"stub": "left = ..."},
+            r"its answer cell must end with lab.exercises.check\('napkin', ...\)",
+        ),
+        ({"stub": "lab.exercises.check('other', 3)"}, "its answer cell must end with"),
+        ({"code": ""}, "napkin has an answer cell, but no code in its solution"),
+    ],
+)
+def test_an_exercise_that_cannot_be_graded_is_refused(change: dict[str, str], says: str) -> None:
+    for form in (assignments.for_nbgrader, assignments.for_otter):
+        with pytest.raises(SystemExit, match=f"^a.ipynb, cell 1: {says}"):
+            form(replace(TASK, **change))
 
 
 def names(source: str, context: type[ast.expr_context]) -> set[str]:
@@ -199,3 +236,8 @@ def test_every_solution_is_of_an_exercise_of_its_page() -> None:
         found = parts(name, nbformat.read(ROOT / name, as_version=4).cells)
         asked = {part.label for part in found if part.kind == "exercise"}
         assert {part.label for part in found if part.kind == "solution"} <= asked, name
+
+
+def test_only_notebooks_hold_exercises() -> None:
+    for path in (ROOT / "book").rglob("*.md"):
+        assert not GATE.search(path.read_text(encoding="utf-8"))

@@ -18,9 +18,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from build import notebooks
-from editions import Part, parts
 from equation_index import code
 from machine import ROOT, lacking
+from parts import Part, parts
 from sphinx.search.en import SearchEnglish
 
 from explainrec_lab.exercises import exercises

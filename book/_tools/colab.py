@@ -29,14 +29,16 @@ SAID = WORDS["colab"]
 
 
 def repository_url() -> str:
-    """`https://github.com/owner/repository`; a fork's page so leads to the fork."""
+    """The address in `course.toml`, else that of a clone from GitHub, else ""."""
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    if address := str(yaml.safe_load(config)["repository"]["url"]):
+        return address
     command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
     with suppress(OSError):  # no git
         origin = subprocess.run(command, capture_output=True, check=False).stdout
         if found := GITHUB.search(origin.decode("utf-8", "replace")):
             return f"https://github.com/{found[1]}"
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    return str(yaml.safe_load(config)["repository"]["url"])
+    return ""
 
 
 def page_address() -> str:
@@ -73,9 +75,8 @@ def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
 
 
 def main() -> None:
-    url = repository_url()
-    if re.search(r"[<>]", url):
-        sys.exit(f"The repository is still {url}: set `repository: url:` in _config.yml first.")
+    if not (url := repository_url()):
+        sys.exit("Colab installs from the repository: set its `address` in course.toml first.")
     with alone(TARGET) as work:
         for name in notebooks():
             (work / "colab" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,6 @@ def say(benchmark: str, value: float | str, unit: str, **settings: Any) -> None:
     print(json.dumps(line), flush=True)
 
 
-def wall_seconds(action: Action) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
 def cpu_seconds(action: Action) -> float:
     """User and system time of this process and of its workers that end meanwhile."""
 

@@ -8,10 +8,11 @@ LIME, removal and their costs are recorded by `python -m experiments reconet-tab
 """
 
 import statistics
+import timeit
 from functools import partial
 
 import torch
-from measure import Action, say, wall_seconds
+from measure import Action, say
 
 from experiments.reconet import Version, likes
 from experiments.reconet_removal import answer
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def median_seconds(action: Action, repeats: int) -> float:
-    return statistics.median(wall_seconds(action) for _ in range(repeats))
+    return statistics.median(timeit.repeat(action, number=1, repeat=repeats))
 
 
 if __name__ == "__main__":

@@ -95,14 +95,12 @@ def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) ->
                 yield from _by_kind(pairs, right, inside, group=name, labels="recorded")
 
 
-def _by_kind(
-    pairs: Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
-) -> Iterator[Columns]:
+def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -> Iterator[Columns]:
     """Accuracy on the counted pairs; none where a kind has no such pair."""
     shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
     for kind, value in shares.items():
         if not np.isnan(value):
-            yield {"measure": "accuracy", "kind": kind, "value": value, **columns}
+            yield {"measure": "accuracy", "kind": kind, "value": value, **row}
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:

@@ -227,15 +227,9 @@ def _area(
     def logit(image: Tensor, x: Tensor, user: Tensor, kind: Tensor) -> Tensor:
         return found.model.logit(x, found.model.features(image), user, kind)
 
-    curve = faithfulness.perturb(
-        logit,
-        target,
-        relevance,
-        order=order,
-        patch=target.shape[-1] // PATCHES,
-        steps=10,
-        per_step=6,
-        context=(x, *map(torch.from_numpy, (found.right.user, found.right.kind))),
-        instead=faithfulness.background(target) if how == "background" else None,
-    )
+    context = (x, *map(torch.from_numpy, (found.right.user, found.right.kind)))
+    instead = faithfulness.background(target) if how == "background" else None
+    own: dict[str, Any] = {"order": order, "context": context, "instead": instead}
+    own |= {"patch": target.shape[-1] // PATCHES, "steps": 10, "per_step": 6}
+    curve = faithfulness.perturb(logit, target, relevance, **own)
     return float(faithfulness.aopc(curve).mean())

@@ -52,9 +52,6 @@ EXPLAINED = (
     *("SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
 )
 
-# (variant, shop, seed) -> the shop as the variant sees it.
-Sight = Callable[[str, Shop, int], Shop]
-
 Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
 PURCHASES = (4, 8, 32)
@@ -113,16 +110,10 @@ def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
     yield from rows_by("group", aucs, measure="AUC")
 
 
-def trained(
-    name: str, shop: Shop, d: int, seed: int, seen: Sight | None = None, **how: Any
-) -> tuple[Ranker, Columns]:
-    """A model with its settings or others, and the columns that it gives to its results.
-
-    Args:
-        seen: how a variant sees the shop, if not as `seen_by` says.
-    """
+def trained(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:
+    """A model with its settings or others, and the columns that it gives to its results."""
     method, variant = VARIANTS.get(name, (name, ""))
-    shop = (seen or seen_by)(variant, shop, seed)
+    shop = seen_by(variant, shop, seed)
     how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
     (model, _), seconds = timed(lambda: learn(method, shop, d, seed=seed, **how))
     columns = {"method": method, "variant": variant, "d": d, "seed": seed}

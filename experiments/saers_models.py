@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -59,13 +58,8 @@ class Shop:
 
 def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool = False) -> Shop:
     """The boutique of some settings; `seed` divides its purchases, `every`: see `extracted`."""
-    dataset = data.load(
-        "boutique",
-        items=settings.items,
-        shoppers=settings.shoppers,
-        size=settings.size,
-        shopping=ShopperDials(purchases=purchases),
-    )
+    own = {name: getattr(settings, name) for name in ("items", "shoppers", "size")}
+    dataset = data.load("boutique", **own, shopping=ShopperDials(purchases=purchases))
     images = present("images", dataset.catalogue.images)
     found = saers.extracted(saers.trained_network(settings), images, every=every)
     return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found)
@@ -100,10 +94,9 @@ def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[
 
 
 @torch.no_grad()
-def pooled_vectors(
-    network: Naming | Backbone, images: Images, *, size: int | None = None
-) -> Float[Tensor, "item m"]:
-    """Every picture's last feature map, averaged over its cells and standardised over the items.
+def pooled_vectors(network: Naming | Backbone, images: Images, size: int | None = None) -> Tensor:
+    """Every picture's last feature map, averaged over its cells and standardised over the items:
+    `[item, m]`.
 
     Args:
         size: pixels of a side to which pictures are brought first, such as the network is used to.

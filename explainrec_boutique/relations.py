@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 from numpy.random import Generator, default_rng
 
@@ -173,14 +173,12 @@ def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials
     return pairs[target != NOBODY].drop_duplicates(["source", "target"])
 
 
-def _draw_targets(
-    allows: Rule, kind: str, source: Ids, place: Float[ndarray, " pair"], n_items: int
-) -> Ids:
+def _draw_targets(allows: Rule, kind: str, source: Ids, place: ndarray, n_items: int) -> Ids:
     """For each source one of the targets that are allowed, all equally likely; NOBODY if none.
 
     Args:
         allows: kind, sources, targets -> which of the pairs it allows.
-        place: uniform in 0..1, where in the list of allowed targets to stop.
+        place: `[pair]`, uniform in 0..1, where in the list of allowed targets to stop.
     """
     items = np.arange(n_items)
     target = np.full(len(source), NOBODY)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, fashion_products, hm, movielens
+from explainrec_lab.data import boutique, completejourney, kaggle, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -20,9 +20,10 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "boutique": (boutique.load, None, TABLE["boutique"]),
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "fashion-product-images": (
-        fashion_products.load, fashion_products.path, TABLE["fashion-product-images"],
+        kaggle.load_products, partial(kaggle.path, "fashion-product-images"),
+        TABLE["fashion-product-images"],
     ),
-    "hm": (hm.load, hm.path, TABLE["hm"]),
+    "hm": (kaggle.load_hm, partial(kaggle.path, "hm"), TABLE["hm"]),
 }  # fmt: skip
 for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (

@@ -3,17 +3,14 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Dataset
+from explainrec_lab import lrp, relation
 from explainrec_lab.exercises.answers import Verdicts, near, numbers
-from explainrec_lab.relation import Pairs, truth_table
 
 CARD = {"mass_ratio": "density in the part", "pointing": "points to it", "densest": "names it"}
 
 
-def _drawn(*shapes: int | tuple[int, ...]) -> list[Tensor]:
+def _drawn(*shapes: int | tuple[int, ...]) -> list[torch.Tensor]:
     """Numbers by chance, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(shape, generator=generator) for shape in shapes]
@@ -44,8 +41,8 @@ def model_threshold(threshold: Any) -> Verdicts:
 
 def lrp_bias(shares: Any) -> Verdicts:
     """What the inputs of a neuron get, and last what its bias keeps (Eq. 4, epsilon = 0)."""
-    terms, (w,) = torch.tensor([3.0, 0.0, -1.0, 2.0, 0.5]), _drawn(4)
-    found = numbers(shares(terms[:4] / w, w, float(terms[4]), 2.0), 5)
+    terms = torch.tensor([3.0, 0.0, -1.0, 2.0, 0.5])
+    found = numbers(shares(terms[:4] / 2, torch.full((4,), 2.0), 0.5, 2.0), 5)
     yield "conserves", near(found.sum(), 2.0)
     yield "dark", near(found[1], 0.0)
     yield "keeps", near(found, 2.0 * terms / terms.sum())
@@ -69,10 +66,10 @@ def lrp_alpha_beta(shares: Any) -> Verdicts:
 
 def lrp_backward(backward: Any) -> Verdicts:
     """LRP through linear layers and ReLUs, by the gamma rule; gamma = 0 is the epsilon rule."""
-    first, last = nn.Linear(4, 6), nn.Linear(6, 3)
+    first, last = torch.nn.Linear(4, 6), torch.nn.Linear(6, 3)
     first.weight.data, last.weight.data, x = _drawn((6, 4), (3, 6), (3, 4))
     first.bias.data, last.bias.data = torch.zeros(6), torch.zeros(3)
-    net = nn.Sequential(first, nn.ReLU(), last).eval()
+    net = torch.nn.Sequential(first, torch.nn.ReLU(), last).eval()
     one = numbers(backward(net, x[:1], 2, 0.0, 1e-6), 1, 4)
     yield "conserves", near(one.sum(), net(x[:1])[0, 2])
     yield "terms", near(one, lrp.relevance(net, x[:1], 2))
@@ -94,8 +91,7 @@ def distance_bounded(multiplier: Any) -> Verdicts:
     yield "equal", near(multiplier(x_i, x_i, M), torch.zeros(4))
     yield "scale", near(multiplier(2 * x_i, 2 * x_j, M), 2 * found)
     yield "bounded", bool((found.abs() <= abs((x_i - x_j) @ M) + 1e-4).all())
-    whole = (x_i - x_j) * ((x_i - x_j) @ M)
-    yield "share", near(found * (x_i.abs() + x_j.abs()), x_i.sign() * whole)
+    yield "share", near(found * (abs(x_i) + abs(x_j)), x_i.sign() * (x_i - x_j) * ((x_i - x_j) @ M))
 
 
 def distance_rivals(of_i: Any) -> Verdicts:
@@ -110,14 +106,14 @@ def distance_rivals(of_i: Any) -> Verdicts:
 # ------------------------------------------------------------------------------- heatmaps
 
 
-def score_card(explainer: Any, closeness: Any, shop: Dataset, pairs: Pairs) -> Any:
+def score_card(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Any:
     """How well maps of one's own find the true reason, beside maps by chance: a table in words."""
-    methods = {"your maps": explainer, "by chance": truth_table.METHODS["random"]}
-    table = truth_table.truth_table(closeness, shop, pairs, methods, references=False)
-    return truth_table.summary(table)[list(CARD)].rename(columns=CARD)
+    methods = {"your maps": explainer, "by chance": relation.truth_table.METHODS["random"]}
+    table = relation.truth_table.truth_table(closeness, shop, pairs, methods, references=False)
+    return relation.truth_table.summary(table)[list(CARD)].rename(columns=CARD)
 
 
-def heatmaps_own(explainer: Any, closeness: Any, shop: Dataset, pairs: Pairs) -> Verdicts:
+def heatmaps_own(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Verdicts:
     """An explainer of one's own: its maps lie in the true parts, and name the true attribute."""
     (density, _, named), by_chance = score_card(explainer, closeness, shop, pairs).to_numpy()
     yield "density", bool(density > 1.2 * by_chance[0])

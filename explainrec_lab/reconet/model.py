@@ -4,8 +4,6 @@ one profile, of a user known or new.
 Source: RecoNet, §4.1 and §4.3. `Q` holds one latent vector a *row*, the paper's one a column.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -60,9 +58,8 @@ class RecoNet(nn.Module):
 
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
-        sets = profiles.to(self.W.device)
-        how: Any = {"mode": "mean", "include_last_offset": True}
-        return F.embedding_bag(sets.ids, self.Q, sets.offsets, **how)
+        sets, Q = profiles.to(self.W.device), self.Q
+        return F.embedding_bag(sets.ids, Q, sets.offsets, mode="mean", include_last_offset=True)
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """y, the activation of every item, before the softmax."""

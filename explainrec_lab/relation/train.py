@@ -21,7 +21,7 @@ from zlib import crc32
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from explainrec_lab import weights
@@ -104,10 +104,8 @@ class BatchLoss:
             return torch.arange(self.n_items)
         return torch.randint(self.n_items, (self.others,), generator=self._generator)
 
-    def _unrelated(
-        self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor
-    ) -> Bool[Tensor, "cell item other"]:
-        """Which pairs of the batch's items and `others` belong to S."""
+    def _unrelated(self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor) -> Tensor:
+        """Which pairs of the batch's items and `others` belong to S: `[cell, item, other]`."""
         shape = (n_cells, len(batch.items), self.n_items)
         recorded = torch.zeros(shape, dtype=torch.bool, device=others.device)
         recorded[cell, batch.inside, batch.other] = True
@@ -140,11 +138,10 @@ def train(
     """
     pictures = images if settings.end_to_end else fixed_features(model, images)
     decay, rate = {"metric.personal": settings.shrinkage}, {"network": settings.network_rate}
-    own: dict[str, Any] = {"own_decay": decay, "own_rate": rate}
-    optimisation = Optimisation(settings.epochs, settings.learning_rate, **own)
+    how = Optimisation(settings.epochs, settings.learning_rate, own_decay=decay, own_rate=rate)
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
-    return fit(model, batches, losses, optimisation, fabric=fabric())
+    return fit(model, batches, losses, how, fabric=fabric())
 
 
 @torch.no_grad()

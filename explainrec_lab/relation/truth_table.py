@@ -94,11 +94,6 @@ def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
     return lambda model, *asked: method(model, asked, **options)[:2]
 
 
-def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
-    """Grad-CAM at the end of all convolutions."""
-    return attribution.grad_cam(model, asked, layer=network(model).convolutions)[:2]
-
-
 def network(model: nn.Module) -> Backbone:
     """The network that looks at the pictures. Raises ValueError if the model has none."""
     found = [part for part in model.modules() if isinstance(part, Backbone)]
@@ -137,7 +132,8 @@ METHODS: dict[str, Explainer] = {
     "gradient": _attributed(attribution.gradient),
     "gradient x input": _attributed(attribution.gradient_x_input),
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
-    "Grad-CAM": _grad_cam,
+    # at the end of all convolutions
+    "Grad-CAM": lambda m, *a: attribution.grad_cam(m, a, layer=network(m).convolutions)[:2],
     "random": _attributed(attribution.random_map),
     **CONDITIONAL,
 }
@@ -260,10 +256,9 @@ def truth_table(
     return pd.concat(tables, ignore_index=True).dropna(subset="area").join(asked, on="pair")
 
 
-def _hits_of(
-    scores: Float[ndarray, "event any"], reason: Int[ndarray, " event"], applies: ndarray
-) -> Float[ndarray, " event"]:
-    """`truth.reason_hit_rate` of every event by itself; nan where there is nothing to choose."""
+def _hits_of(scores: ndarray, reason: ndarray, applies: ndarray) -> ndarray:
+    """`truth.reason_hit_rate` of every event by itself, `[event]`; nan where there is nothing to
+    choose."""
     events = (slice(n, n + 1) for n in range(len(reason)))
     return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
 

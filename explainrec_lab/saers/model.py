@@ -234,17 +234,13 @@ class SAERS(visual.Ranker):
             self.D_bias = nn.Parameter(torch.zeros(HIDDEN))
             self.D_out = nn.Parameter(torch.randn(HIDDEN, generator=rng) / HIDDEN**0.5)
 
-    def transfer(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c A d"]:
-        """E^k f_a^k(i) of every attribute; zeros where it does not apply."""
-        return torch.einsum("ncam,amd->ncad", self.features[items], self.E)
-
     def parts(self, items: Int[Tensor, "n c"]) -> Parts:
         """Everything about some items that does not depend on a user."""
         nothing = self.user.new_zeros(*items.shape, self.d)
         if self.fusion == "none":
             transferred = nothing[..., None, :].expand(*items.shape, self.n_attributes, self.d)
         else:
-            transferred = self.transfer(items)
+            transferred = torch.einsum("ncam,amd->ncad", self.features[items], self.E)
         whole = nothing if self.whole is None else self.whole(items)
         bias = nothing[..., 0] if self.b is None else self.b[items]
         return Parts(transferred, self.applies[items], whole, bias)

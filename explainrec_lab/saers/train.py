@@ -75,5 +75,4 @@ def train(
     rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
     how = training.Optimisation(epochs, learning_rate, own_rate=rates)
     triples, losses = Triples(purchases, seed=seed), _ranking_losses(regularizer)
-    further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
-    return training.fit(model, triples, losses, how, **further)
+    return training.fit(model, triples, losses, how, fabric=fabric(), after_epoch=after_epoch)

@@ -4,9 +4,8 @@ from typing import Any
 
 import torch
 
-from explainrec_lab import lrp
+from explainrec_lab import lrp, relation
 from explainrec_lab.exercises.answers import Verdicts, near, numbers
-from explainrec_lab.relation import truth_table
 
 CARD = {"mass_ratio": "density in the part", "pointing": "points to it", "densest": "names it"}
 
@@ -92,8 +91,7 @@ def distance_bounded(multiplier: Any) -> Verdicts:
     yield "equal", near(multiplier(x_i, x_i, M), torch.zeros(4))
     yield "scale", near(multiplier(2 * x_i, 2 * x_j, M), 2 * found)
     yield "bounded", bool((found.abs() <= abs((x_i - x_j) @ M) + 1e-4).all())
-    whole = (x_i - x_j) * ((x_i - x_j) @ M)
-    yield "share", near(found * (x_i.abs() + x_j.abs()), x_i.sign() * whole)
+    yield "share", near(found * (abs(x_i) + abs(x_j)), x_i.sign() * (x_i - x_j) * ((x_i - x_j) @ M))
 
 
 def distance_rivals(of_i: Any) -> Verdicts:
@@ -110,9 +108,9 @@ def distance_rivals(of_i: Any) -> Verdicts:
 
 def score_card(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Any:
     """How well maps of one's own find the true reason, beside maps by chance: a table in words."""
-    methods = {"your maps": explainer, "by chance": truth_table.METHODS["random"]}
-    table = truth_table.truth_table(closeness, shop, pairs, methods, references=False)
-    return truth_table.summary(table)[list(CARD)].rename(columns=CARD)
+    methods = {"your maps": explainer, "by chance": relation.truth_table.METHODS["random"]}
+    table = relation.truth_table.truth_table(closeness, shop, pairs, methods, references=False)
+    return relation.truth_table.summary(table)[list(CARD)].rename(columns=CARD)
 
 
 def heatmaps_own(explainer: Any, closeness: Any, shop: Any, pairs: Any) -> Verdicts:

@@ -136,6 +136,16 @@ CASES = {
             ("size", lambda n, Z, y: n * (Z - y / n)),
         ],
     ),
+    "reconet-ig": Case(
+        right=lambda n, Z, y, t: (n * Z - y) / (n * t),
+        wrong=[
+            ("level", lambda n, Z, y, t: Z / t),  # the denominator held
+            ("level", lambda n, Z, y, t: (Z - y) / t),
+            ("steeper", lambda n, Z, y, t: (n * Z - y) / n),  # the last step alone
+            ("steeper", lambda n, Z, y, t: (n * Z - y) / (n * t**2)),
+            ("size", lambda n, Z, y, t: (n * Z - y) / t),
+        ],
+    ),
     "reconet-drop-one": Case(
         right=[[3, 2, 0], [9, 0, 0]],
         wrong=[

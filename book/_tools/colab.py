@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell
 
 import lessons
 from build import ROOT, alone, notebooks, take_place
-from editions import parts
+from parts import parts
 from plain import WORDS, Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it

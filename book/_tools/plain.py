@@ -62,7 +62,7 @@ class Page:
             return _equation(body, options.get("label", ""))
         if kind == "literalinclude":
             return _source(title.strip("/ "), options)
-        title, body = self.plain(title or kind.capitalize()), self.plain(body).strip()
+        title, body = self.plain(title or kind.split("-")[0].capitalize()), self.plain(body).strip()
         title = self._link(title, f"{options['link']}.md") if "link" in options else title
         quoted = re.sub("^", "> ", f"**{title}**\n\n{body}", flags=re.MULTILINE)
         return str(WORDS["forms"].get(kind, "")).format(title=title, body=body, quoted=quoted)

@@ -85,7 +85,7 @@ def test_each_form_becomes_what_markdown_has_for_it() -> None:
         f"[the model]({ADDRESS}/book/reconet/model.html#by-hand)",
         f"[Fusco et al., 2019]({ADDRESS}/book/reference/bibliography.html)",
         "\\tag{toy}\n> $$",
-        "**Exercise: Two**",
+        "**Two**",
         f"![A bar]({ADDRESS}/_static/diagrams/bar.svg)",
         "`[x](y)` [(Hu et al., 2008; Bach et al., 2015)](",
         "```python\n    def pool(",

@@ -228,8 +228,12 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
 
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
-    """Point the buttons at the repository of this clone."""
-    config.html_theme_options["repository_url"] = repository_url()
+    """The book's title beside its logo; buttons lead to the repository, or there are none."""
+    options, url = config.html_theme_options, repository_url()
+    options["logo"] = options["logo"] | {"text": config.html_title}
+    options |= {"repository_url": url, "use_repository_button": bool(url)}
+    if not url:
+        del options["launch_buttons"]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 An own score is what a feature alone would score, W_j . q_k: the score is their average (§4.3).
 """
 
-from collections.abc import Callable
 from itertools import combinations, product
+from types import FunctionType as Answer
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from numpy import ndarray
 
 from explainrec_lab.evaluate import truth
 from explainrec_lab.exercises.answers import Verdicts, near, numbers
-
-Answer = Callable[..., Any]
 
 
 def _chance(*shape: int, seed: int = 0) -> ndarray:
@@ -57,8 +55,8 @@ def reconet_attack(attacked: Answer) -> Verdicts:
 def reconet_at_most(gone: Answer) -> Verdicts:
     """Which features to remove, at most k, so that the score falls most (§5.4)."""
     for own, held, k in product((abs(_chance(5)), *_chance(4, 5)), (True, False), (1, 2, 4)):
-        chosen = list(gone(own, k, held))
-        yield "few", len({*chosen}) == len(chosen) <= k
+        chosen = _places(gone(own, k, held))
+        yield "few", len({*chosen} & {*range(5)}) == len(chosen) <= k
         rule = "largest" if own.min() > 0 else "held" if held else "renormalised"
         yield rule, near(_left(own, chosen, held), min(_lowest(own, r, held) for r in range(k + 1)))
 
@@ -67,15 +65,18 @@ def reconet_still_first(gone: Answer) -> Verdicts:
     """The k features without which the best product leads the second by least (§5.4)."""
     q, W = _chance(7, 4), _chance(9, 4, seed=6)
     first, second = (W @ q.mean(axis=0)).argsort()[:-3:-1]
-    lead, chosen = q @ (W[first] - W[second]), list(gone(q, W, 3))
-    yield "count", len({*chosen}) == len(chosen) == 3
+    lead, chosen = q @ (W[first] - W[second]), _places(gone(q, W, 3))
+    yield "count", len({*chosen} & {*range(7)}) == len(chosen) == 3
     yield "closer", _left(lead, chosen) < lead.mean()
     yield "best", near(_left(lead, chosen), _lowest(lead, 3))
 
 
+def _places(answer: Any) -> list[float]:
+    return list(numbers(answer, *np.shape(answer)).ravel())
+
+
 def _left(own: ndarray, gone: Any, held: bool = False) -> float:
-    rest = np.delete(own, list(gone))
-    return float(rest.sum() / len(own if held else rest))
+    return float(np.delete(own, [*map(int, gone)]).sum() / (len(own) - (not held) * len(gone)))
 
 
 def _lowest(own: ndarray, k: int, held: bool = False) -> float:

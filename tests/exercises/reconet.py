@@ -112,6 +112,8 @@ CASES = {
         wrong=[
             ("few", lambda own, k, held: [i for i, each in enumerate(own) if each > 0]),
             ("few", lambda own, k, held: [own.argmax()] * k),
+            ("few", lambda own, k, held: [np.nan]),
+            ("kind", lambda own, k, held: "the largest"),
             ("largest", lambda own, k, held: np.argsort(own)[:k]),
             ("held", lambda own, k, held: highest(own, k)),
             ("renormalised", lambda own, k, held: at_most(own, k, True)),

@@ -111,7 +111,7 @@ def course(name: str, tree: Path, ready: Path) -> None:
             target.mkdir(parents=True)
             nbformat.write(notebook, target / f"{target.name}.ipynb")
     if name == "nbgrader":
-        (ready / "nbgrader_config.py").write_text(encoding="utf-8")
+        build.copy(["nbgrader_config.json"], Path(__file__).parent, ready)
 
 
 def edition(name: str, settings: str, final: Path) -> None:

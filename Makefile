@@ -12,7 +12,7 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test env lab colab constraints student instructor nbgrader otter format matrix clean
+.PHONY: help book test course env lab colab constraints student instructor nbgrader otter format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
@@ -20,6 +20,7 @@ help:
 	@echo "make lab     work in JupyterLab"
 	@echo "make format  tidy code and strip notebooks of outputs"
 	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
+	@echo "make course  write what course.toml says into the files that say so"
 	@echo "make student, make instructor   editions without solutions; with everything and the rubrics"
 	@echo "make nbgrader, make otter   the exercises as these graders want them"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
@@ -49,6 +50,11 @@ colab: $(BOOK)
 # Editions from the executed notebooks: only what changed runs again.
 student instructor nbgrader otter: $(BOOK)
 	@$(RUN) book/_tools/editions.py $@
+
+# One line changed in course.toml suffices: what reads the book comes after it.
+book test lab colab student instructor nbgrader otter: course
+course: $(BOOK)
+	@$(RUN) book/_tools/identity.py
 
 format: $(TESTS)
 	$(RUN) -m ruff check --fix .

@@ -25,6 +25,7 @@ import lessons
 from build import SETTINGS, copy, executed
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
+from identity import toml
 
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
@@ -116,18 +117,7 @@ def say_times(app: Sphinx, doctree: nodes.document) -> None:
 
 # ------------------------------------------------------------------------- drawings and words
 
-# Colours of our figures -> what the page's theme has for them.
-THEMED = {
-    **dict.fromkeys(("#20262d", "#2b323b"), "currentColor"),
-    "#5b6470": "var(--lab-quiet)",
-    "#e6e9ed": "var(--lab-line)",
-    "#1b6ca8": "var(--lab-blue)",
-    "#d9822b": "var(--lab-orange)",
-    "#3a8f6b": "var(--lab-green)",
-    "#8a5aa8": "var(--lab-violet)",
-    "#6b7480": "var(--lab-grey)",
-    "#b8434e": "var(--lab-red)",
-}
+THEMED: dict[str, str] = toml(Path(__file__).with_name("themed.toml"))
 LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
 NOT_PROSE = {
     nodes.reference,
@@ -228,8 +218,12 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
 
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
-    """Point the buttons at the repository of this clone."""
-    config.html_theme_options["repository_url"] = repository_url()
+    """The book's title beside its logo; buttons lead to the repository, or there are none."""
+    options, url = config.html_theme_options, repository_url()
+    options["logo"] = options["logo"] | {"text": config.html_title}
+    options |= {"repository_url": url, "use_repository_button": bool(url)}
+    if not url:
+        del options["launch_buttons"]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import colab
@@ -82,9 +83,9 @@ def test_each_form_becomes_what_markdown_has_for_it() -> None:
     for piece in (
         "> **This page**\n",
         f"[the model]({ADDRESS}/book/reconet/model.html#by-hand)",
-        f"[Fusco et al. (2019)]({ADDRESS}/book/reference/bibliography.html)",
-        "> \\end{split} \\tag{toy}\n> $$",
-        "**Exercise: Two**",
+        f"[Fusco et al., 2019]({ADDRESS}/book/reference/bibliography.html)",
+        "\\tag{toy}\n> $$",
+        "**Two**",
         f"![A bar]({ADDRESS}/_static/diagrams/bar.svg)",
         "`[x](y)` [(Hu et al., 2008; Bach et al., 2015)](",
         "```python\n    def pool(",
@@ -94,25 +95,44 @@ def test_each_form_becomes_what_markdown_has_for_it() -> None:
 
 def test_without_an_address_a_link_is_its_words() -> None:
     made = Page("book/reconet/lime.ipynb", "").plain(MYST)
-    assert "**You need** the model, and Fusco et al. (2019)." in made
+    assert "**You need** the model, and Fusco et al., 2019." in made
     assert "\nA bar `[x](y)`" in made
 
 
 @pytest.mark.parametrize("text", ["```{tableofcontents}\n```\n", "see {numref}`figure-1`"])
 def test_what_has_no_plain_form_is_named_with_its_page(text: str) -> None:
-    with pytest.raises(SystemExit, match=r"lime.ipynb: .* has no plain form: add it to plain.py"):
+    with pytest.raises(SystemExit, match=r"lime.ipynb: .* has no plain form: add it to plain.toml"):
         Page("book/reconet/lime.ipynb", ADDRESS).plain(text)
 
 
-def test_the_origin_on_github_names_the_repository(monkeypatch) -> None:
-    for address in ("git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"):
-        monkeypatch.setattr(colab.subprocess, "run", saying(address))
-        assert colab.repository_url() == "https://github.com/someone/lab"
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Gives the repository this address in its settings."""
+    monkeypatch.setattr(colab, "ROOT", tmp_path)
+
+    def configure(address: str) -> None:
+        (tmp_path / "_config.yml").write_text(f'repository: {{url: "{address}"}}\n')
+
+    return configure
 
 
-def test_without_github_the_configured_address_stays(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "origin", ["git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"]
+)
+def test_a_clone_from_github_needs_no_address(monkeypatch, configured, origin: str) -> None:
+    monkeypatch.setattr(colab.subprocess, "run", saying(origin))
+    configured("")
+    assert colab.repository_url() == "https://github.com/someone/lab"
+    configured("https://github.com/own/course")
+    assert colab.repository_url() == "https://github.com/own/course"
+
+
+def test_without_any_address_nothing_is_faked(monkeypatch, configured) -> None:
     monkeypatch.setattr(colab.subprocess, "run", saying("ssh://example.org/lab.git"))
-    assert colab.repository_url().startswith("https://github.com/")
+    configured("")
+    assert colab.repository_url() == ""
+    with pytest.raises(SystemExit, match=r"set its `address` in course.toml"):
+        colab.main()
 
 
 def saying(address: str) -> Callable[..., SimpleNamespace]:

@@ -187,9 +187,8 @@ def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns
     ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
     items = np.flatnonzero(ids < space.n_items)
     by_turn = items[np.lexsort([turn[items], owners[items]])]
-    first = np.searchsorted(owners[items], owners[by_turn])
     result = np.full(len(ids), np.iinfo(np.int64).max)
-    result[by_turn] = np.arange(len(by_turn)) - first
+    result[by_turn] = np.arange(len(by_turn)) - np.searchsorted(owners[items], owners[by_turn])
     carries = space.item_features.matrix[ids[items]]
     holder = np.repeat(items, np.diff(carries.indptr))
     last = np.full((len(profiles), space.m), -1)

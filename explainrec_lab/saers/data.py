@@ -4,8 +4,6 @@
 uniformly. An epoch holds as many triples as there are purchases. Source: SAERS, §3.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

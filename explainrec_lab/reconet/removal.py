@@ -57,11 +57,7 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
 
 
 def score_of_masks(
-    model: RecoNet,
-    profile: Sets,
-    item: int,
-    average: str = "renormalised",
-    probability: bool = False,
+    model: RecoNet, profile: Sets, item: int, average: str = AVERAGES[0], probability: bool = False
 ) -> BlackBox:
     """The model as a black box: which features are present -> y_item, or p_item.
 

@@ -24,7 +24,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy import ndimage
 from torch import Tensor
@@ -103,11 +103,10 @@ class Seen:
 
 @torch.no_grad()
 def look(
-    network: Naming,
-    pictures: UInt8[ndarray, "item 3 height width"] | Tensor,
-    applies: Bool[ndarray, "item attribute"] | Tensor | None = None,
+    network: Naming, pictures: ndarray | Tensor, applies: ndarray | Tensor | None = None
 ) -> Seen:
-    """One batch through the network: F, the most likely classes, and which attributes apply.
+    """One batch through the network: F, the most likely classes, and which attributes apply, bool
+    `[item, attribute]`.
 
     Which attributes apply is not said in the paper; here the network says it, unless the caller
     knows better. A picture of one colour (the stand-in of a missing photo) has no attribute.
@@ -304,10 +303,9 @@ OURS: Locator = partial(_located, draw=relevance_maps, frame=mass_frame)
 # --------------------------------------------------------------------------- vectors
 
 
-def _region_features(
-    maps: Grid, boxes: Int[Tensor, "item attribute 4"], size: Sequence[int]
-) -> Float[Tensor, "item attribute channel"]:
-    """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches.
+def _region_features(maps: Grid, boxes: Boxes, size: Sequence[int]) -> Tensor:
+    """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches,
+    `[item, attribute, channel]`.
 
     Args:
         boxes: in pixels of a picture of `size` (height, width).
@@ -374,17 +372,13 @@ class Extracted:
 
 
 def extract(
-    network: Naming,
-    images: Images | ndarray | Tensor,
-    *,
-    applies: Bool[ndarray, "item attribute"] | None = None,
-    locator: Locator = PAPER,
+    network: Naming, images: Images, *, applies: ndarray | None = None, locator: Locator = PAPER
 ) -> Extracted:
     """Classes, boxes and one vector an attribute for all pictures, on the network's device.
 
     Args:
         images: uint8 pictures, in memory or read as they are asked for.
-        applies: which attributes each item has, where that is known.
+        applies: which attributes each item has, bool `[item, attribute]`, where that is known.
         locator: how to find the boxes, `PAPER` or `OURS`.
 
     Raises:

@@ -70,7 +70,8 @@ def without_answers(tree: Path, notebooks: Path) -> None:
     rewrite(tree / "book", without_solutions)
     rows = [row for room in exercises().values() for row in room.values()]
     config = yaml.safe_load((tree / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["config"]["asked"] = [row["asks"] for row in rows if "asks" in row]
+    asked = [row["asks"] for row in rows if "asks" in row]
+    config["sphinx"]["config"] |= {"asked": asked, "buttons": False}
     (tree / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
 

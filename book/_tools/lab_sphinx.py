@@ -219,7 +219,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
     """The book's title beside its logo; buttons lead to the repository, or there are none."""
-    options, url = config.html_theme_options, repository_url()
+    options, url = config.html_theme_options, repository_url() if config.buttons else ""
     options["logo"] = options["logo"] | {"text": config.html_title}
     options |= {"repository_url": url, "use_repository_button": bool(url)}
     if not url:
@@ -228,6 +228,7 @@ def use_this_repository(app: Sphinx, config: Any) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("asked", [], "env")  # functions that students are to write
+    app.add_config_value("buttons", True, "env")  # they lead to notebooks with solutions
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)

@@ -7,7 +7,6 @@ there. The notebooks of the book itself install nothing.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,18 +18,14 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 import lessons
-from build import ROOT, notebooks
-from editions import parts
-from plain import Page
+from build import ROOT, alone, notebooks, take_place
+from parts import parts
+from plain import WORDS, Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it
 TARGET = ROOT / "_build" / "colab"
 GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?\s*$")
-SETUP = """\
-# Colab only: installs the course's package (about a minute). Then run the notebook from the top.
-%pip install -q "explainrec-lab @ git+{url}@v{version}"
-"""
-FOLDED = "<details><summary>Solution</summary>\n\n{text}\n\n</details>"
+SAID = WORDS["colab"]
 
 
 def repository_url() -> str:
@@ -61,7 +56,7 @@ def copy_of(name: str, url: str, address: str) -> NotebookNode:
         address: of the published page, where links lead; without it they are plain words.
     """
     notebook, page = nbformat.read(ROOT / name, as_version=4), Page(name, address)
-    setup = new_code_cell(SETUP.format(url=url, version=__version__), id="colab-set-up")
+    setup = new_code_cell(SAID["setup"].format(url=url, version=__version__), id="colab-set-up")
     notebook.cells = [setup] + [
         opened(part.cell, page, part.kind == "solution") for part in parts(name, notebook.cells)
     ]
@@ -72,20 +67,21 @@ def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
     """The cell as Colab shows it: of a solution, and of what the page hides, only a title."""
     if cell.cell_type == "markdown":
         text = page.plain(cell.source)
-        cell.source = FOLDED.format(text=text) if solution else text
+        cell.source = SAID["solution"].format(text=text) if solution else text
     elif solution or lessons.UNSEEN - {"answer"} & set(cell.metadata.get("tags", ())):
-        title = "Solution: run it, or unfold it" if solution else "Prepared: run it"
-        cell.source, cell.metadata["cellView"] = f"#@title {title}\n{cell.source}", "form"
+        cell.source = SAID["solution-code" if solution else "hidden-code"] + cell.source
+        cell.metadata["cellView"] = "form"
     return cell
 
 
 def main() -> None:
     if not (url := repository_url()):
         sys.exit("Colab installs from the repository: set its `address` in course.toml first.")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    for name in notebooks():
-        (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(copy_of(name, url, page_address()), TARGET / name)
+    with alone(TARGET) as work:
+        for name in notebooks():
+            (work / "colab" / name).parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(copy_of(name, url, page_address()), work / "colab" / name)
+        take_place(work / "colab", TARGET)
     print(f"{len(notebooks())} notebooks are in {TARGET.relative_to(ROOT)}.")
 
 

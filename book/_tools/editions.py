@@ -5,7 +5,6 @@ notebooks in `notebooks/`. `make nbgrader` and `make otter` write the notebooks 
 want them, with the solutions. All stand in `_build/`, made from `.executed/<settings>`.
 """
 
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -19,7 +18,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 import build
 from assignments import NBGRADER_CONFIG, OTTER_CONFIG, for_nbgrader, for_otter
+from colab import page_address
 from parts import Part, Task, claim, parts, sheet
+from plain import Page
 
 RUBRICS = "book/instructor"
 
@@ -102,13 +103,13 @@ def course(name: str, tree: Path, ready: Path) -> None:
         notebook = nbformat.read(tree / path, as_version=4)
         found = parts(path, notebook.cells)
         if any(part.kind == "exercise" for part in found):
-            target = ready / folder / "-".join(Path(path).with_suffix("").parts[1:])
             notebook.cells = [new_raw_cell(OTTER_CONFIG)] * (name == "otter") + sheet(found, ask)
-            text = nbformat.writes(notebook)
+            for cell in notebook.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = Page(path, page_address()).plain(cell.source)
+            target = ready / folder / "-".join(Path(path).with_suffix("").parts[1:])
             target.mkdir(parents=True)
-            build.copy(re.findall(r"\.\./(assets/[\w./-]+)", text), tree / "book", target)
-            text = text.replace("../assets/", "assets/")
-            (target / f"{target.name}.ipynb").write_text(text, encoding="utf-8")
+            nbformat.write(notebook, target / f"{target.name}.ipynb")
     if name == "nbgrader":
         (ready / "nbgrader_config.py").write_text(NBGRADER_CONFIG, encoding="utf-8")
 

@@ -6,7 +6,9 @@ published book. Without its address a link becomes its words, a picture its desc
 
 import posixpath
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 from pybtex.database import parse_file
@@ -14,28 +16,17 @@ from sphinx.directives.code import LiteralIncludeReader
 
 from build import ROOT, notebooks
 
-DIRECTIVE = re.compile(
-    r"^(`{3,}|:{3,})\{([\w:-]+)\} *(.*)\n((?::[\w-]+:.*\n)*)((?:.*\n)*?)\1 *$", re.MULTILINE
-)
-INLINE = re.compile(
-    r"\{(?P<role>[\w:]+)\}`(?P<target>[^`]+)`"
+MYST = re.compile(
+    r"^(?P<fence>`{3,}|:{3,})\{(?P<kind>[\w:-]+)\} *(?P<title>[^\n]*)\n"
+    r"(?P<options>(?::[\w-]+:[^\n]*\n)*)(?P<body>.*?)^(?P=fence) *$"
+    r"|\{(?P<role>[\w:]+)\}`(?P<target>[^`]+)`"
     r"|\$\$(?P<latex>[^$]+)\$\$ *\((?P<label>[\w-]+)\)"
-    r"|(?P<kept>^(`{3,}).*?^\6|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`)"
-    r"|(?P<mark>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:)(?P<to>[^)\s]+)\)",
+    r"|(?P<mark>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:)(?P<to>[^)\s]+)\)"
+    r"|^(?P<code>`{3,})[^{].*?^(?P=code)|\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`",  # stay as they are
     re.MULTILINE | re.DOTALL,
 )
 RAW = re.compile(r"^[ >]*(`{3,}|:{3,})\{[\w:-]+\}|\{[\w:]+\}`(?=\w)", re.MULTILINE)
-BIBLIOGRAPHY = "/book/reference/bibliography.md"
-CITED = {"cite:t": ("{} ({})", "{}"), "cite:p": ("{}, {}", "({})")}
-# What a directive becomes; `quoted` is its title and body as a quotation.
-FORMS = {
-    **dict.fromkeys(("admonition", "note", "tip", "warning", "hint", "important"), "{quoted}"),
-    **dict.fromkeys(("exercise", "exercise-start"), "**Exercise: {title}**\n\n{body}"),
-    "exercise-end": "",
-    "grid": "{body}",
-    "grid-item-card": "**{title}**\n\n{body}",
-    "dropdown": "<details><summary>{title}</summary>\n\n{body}\n\n</details>",
-}
+WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -51,42 +42,41 @@ class Page:
         Raises:
             SystemExit: a directive or role that has no plain form; names it and the page.
         """
-        pieces, end = [], 0
-        for found in DIRECTIVE.finditer(text):
-            before = INLINE.sub(self._inline, text[end : found.start()])
-            pieces += [before, self._directive(*found.groups()[1:])]
-            end = found.end()
-        made = "".join([*pieces, INLINE.sub(self._inline, text[end:])])
+        made = MYST.sub(self._form, text)
         if left := RAW.search(made):
-            raise SystemExit(f"{self.name}: {left[0]!r} has no plain form: add it to plain.py")
+            raise SystemExit(f"{self.name}: {left[0]!r} has no plain form: add it to plain.toml")
         return made
+
+    def _form(self, found: re.Match[str]) -> str:
+        if found["kind"]:
+            return self._directive(*found.group("kind", "title", "options", "body")) or found[0]
+        if found["label"]:
+            return _equation(found["latex"], found["label"])
+        if found["to"]:
+            return self._link(found["words"], found["to"], found["mark"])
+        return self._role(found["role"], found["target"]) or found[0]
 
     def _directive(self, kind: str, title: str, said: str, body: str) -> str:
         options = {k: v.strip('" ') for k, v in re.findall(r"^:([\w-]+):(.*)$", said, re.MULTILINE)}
         if kind == "math":
-            return _equation(body.strip(), options.get("label", ""))
+            return _equation(body, options.get("label", ""))
         if kind == "literalinclude":
             return _source(title.strip("/ "), options)
-        title, body = self.plain(title or kind.capitalize()), self.plain(body).strip()
+        title, body = self.plain(title or kind.split("-")[0].capitalize()), self.plain(body).strip()
         title = self._link(title, f"{options['link']}.md") if "link" in options else title
         quoted = re.sub("^", "> ", f"**{title}**\n\n{body}", flags=re.MULTILINE)
-        return FORMS.get(kind, f"```{{{{{kind}}}}}").format(title=title, body=body, quoted=quoted)
+        return str(WORDS["forms"].get(kind, "")).format(title=title, body=body, quoted=quoted)
 
-    def _inline(self, found: re.Match[str]) -> str:
-        role, target = found["role"], found["target"]
-        if found["label"]:
-            return _equation(found["latex"].strip(), found["label"])
-        if found["to"]:
-            return self._link(found["words"], found["to"], found["mark"])
-        if role in CITED:
-            each, together = CITED[role]
-            said = (_cited(key.strip(), each) for key in target.split(","))
-            return self._link(together.format("; ".join(said)), BIBLIOGRAPHY)
+    def _role(self, role: str | None, target: str) -> str:
+        if role in ("cite:t", "cite:p"):
+            said = "; ".join(_cited(key.strip()) for key in target.split(","))
+            said = f"({said})" if role == "cite:p" else said
+            return self._link(said, "/book/reference/bibliography.md")
         if role in ("eq", "ref"):
             words, label = re.findall(r"(?:(.+) <)?([\w-]+)>?$", target)[0]
             anchor = f"equation-{label}" if role == "eq" else label
             return self._link(words or f"({_name(label)})", f"/{_page_of(label)}#{anchor}")
-        return found[0]
+        return ""
 
     def _link(self, words: str, to: str, mark: str = "") -> str:
         """The words, leading to a path beside this page or from the root."""
@@ -98,9 +88,8 @@ class Page:
 
 
 def _equation(latex: str, label: str) -> str:
-    if "\\\\" in latex and "\\begin" not in latex:
-        latex = f"\\begin{{split}}\n{latex}\n\\end{{split}}"
-    return f"$$\n{latex}" + f" \\tag{{{_name(label)}}}" * bool(label) + "\n$$"
+    tag = f" \\tag{{{_name(label)}}}" if label else ""
+    return f"$$\n{latex.strip()}{tag}\n$$"
 
 
 def _name(label: str) -> str:
@@ -120,9 +109,9 @@ def _source(path: str, options: dict[str, str]) -> str:
     return f"```{options.get('language', 'python')}\n{text.rstrip()}\n```"
 
 
-def _cited(key: str, form: str) -> str:
-    """Who and when, such as Fusco et al. (2019)."""
+def _cited(key: str) -> str:
+    """Who and when, such as Fusco et al., 2019."""
     entry = parse_file(ROOT / "references.bib").entries[key]
     names = [" ".join(map(str, one.rich_last_names)) for one in entry.persons["author"]]
     who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
-    return form.format(who, entry.fields.get("year", "n.d."))
+    return f"{who}, {entry.fields['year']}" if "year" in entry.fields else who

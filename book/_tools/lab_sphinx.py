@@ -130,7 +130,7 @@ def leave_out(app: Sphinx, page: str, source: list[str]) -> None:
 def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) -> Any:
     """Where a chapter is left out, what is not found is taken for its own, and named in words."""
     if left_out(Path(app.srcdir)) and node.get("reftype") in ("eq", "ref", "doc"):
-        return nodes.inline("", re.sub(r".*/|-", " ", words.astext()).strip())
+        return nodes.inline("", re.sub(r".*/|\beq-|-", " ", words.astext()).strip())
     return None
 
 

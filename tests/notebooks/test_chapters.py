@@ -106,5 +106,5 @@ def lead_there(copy: Path, starts: tuple[str, ...]) -> tuple[str, list[str]]:
     text = IN_WORDS.format(to=page.replace("book", "..", 1), page=page, equation=equation)
     with (copy / "book/start/students.md").open("a", encoding="utf-8") as students:
         students.write(text)
-    doc, named = page.rpartition("/")[2], equation.replace("-", " ")
+    doc, named = (name.replace("-", " ") for name in (Path(page).name, equation[3:]))
     return page, [f"Words of a link, more, {named}, {doc}.", "An item that stays and leads on"]

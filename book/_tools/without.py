@@ -6,6 +6,7 @@ its words. A paragraph below `<!-- with ../saers/index.ipynb ... -->` goes unles
 
 import json
 import re
+from pathlib import Path
 from posixpath import dirname, join, normpath
 
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:)([^)\s#]+)[^)\s]*\)")
@@ -36,3 +37,11 @@ def file(text: str, page: str, out: tuple[str, ...]) -> str:
         if cell["cell_type"] == "markdown":
             cell["source"] = prose("".join(cell["source"]), page, out)
     return json.dumps(notebook, ensure_ascii=False)
+
+
+def rewrite(tree: Path, out: tuple[str, ...]) -> None:
+    """All pages of a copy of the book."""
+    for path in sorted((tree / "book").rglob("*")):
+        if out and path.suffix in (".md", ".ipynb"):
+            text = file(path.read_text(encoding="utf-8"), path.relative_to(tree).as_posix(), out)
+            path.write_text(text, encoding="utf-8")

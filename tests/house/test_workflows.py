@@ -16,6 +16,7 @@ from machine import ROOT
 
 GITHUB = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 GITLAB = ROOT / ".gitlab-ci.yml"
+PAGES, MONTHLY = (ROOT / ".github/workflows" / name for name in ("pages.yml", "monthly.yml"))
 NAMED = {"ids": lambda path: path.name}
 ACTION = re.compile(r"actions/[a-z-]+@v\d+")
 TARGET = re.compile(r"^([a-z][a-z ]*):", re.MULTILINE)
@@ -95,14 +96,14 @@ def test_actions_have_a_major_version_python_is_one_and_torch_is_small(path: Pat
 
 def test_the_folder_that_is_published_is_the_one_that_is_built() -> None:
     built = build.PAGE.relative_to(ROOT).as_posix()
-    (upload,) = [s for s in steps(GITHUB[1]) if "upload-pages-artifact" in s.get("uses", "")]
-    assert GITHUB[1].name == "pages.yml" and upload["with"]["path"] == built
+    (upload,) = [s for s in steps(PAGES) if "upload-pages-artifact" in s.get("uses", "")]
+    assert upload["with"]["path"] == built
     assert f"mv {built} public" in commands(GITLAB)
     assert read(GITLAB)["pages"]["artifacts"]["paths"] == ["public"]
 
 
 def test_what_breaks_in_a_month_opens_an_issue_once() -> None:
-    (step,) = [step for step in steps(GITHUB[0]) if step.get("if") == "failure()"]
+    (step,) = [step for step in steps(MONTHLY) if step.get("if") == "failure()"]
     assert "gh issue list" in step["run"] and "gh issue create" in step["run"]
     script = step["run"].replace("gh ", "say ")
     for opened, made in (("0", 1), ("1", 0)):

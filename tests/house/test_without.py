@@ -21,8 +21,8 @@ PAGE = "book/start/students.md"
         ),
         ("a [link over\nlines](../saers/index.ipynb)", "a link over\nlines"),
         (
-            "| a | b |\n|---|---|\n| [S](../saers/i.ipynb) | x |\n| [R](../reconet/i.ipynb) | y |\n",
-            "| a | b |\n|---|---|\n| [R](../reconet/i.ipynb) | y |\n",
+            "| a | b |\n|---|---|\n| [S](../saers/i.ipynb) | x |\n| [R](../lrp/i.ipynb) | y |\n",
+            "| a | b |\n|---|---|\n| [R](../lrp/i.ipynb) | y |\n",
         ),
         ("| [S](../saers/a.ipynb), [B](boutique.ipynb) | x |", "| S, [B](boutique.ipynb) | x |"),
         ("- one\n- [S](../saers/a.ipynb), long\n  as two lines\n- three\n", "- one\n- three\n"),

@@ -25,8 +25,7 @@ def main() -> None:
     parts = likes(0, attributes=False)
     model, _ = Version().trained(parts.train, 0)
     sets = model.space.profiles(parts.train)
-    one = sets.rows(100, 101)
-    milliseconds = 1e3 * median_seconds(partial(answer, model, one), 500)
+    milliseconds = 1e3 * median_seconds(partial(answer, model, sets.rows(100, 101)), 500)
     say("inference + explanation", milliseconds, "ms", d=model.W.shape[1])
     with torch.inference_mode():
         items = top_k(model(sets), 10, parts.train.matrix).numpy()

@@ -5,7 +5,6 @@ Source: RecoNet, §5.5; Ribeiro et al. 2016.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -41,8 +40,7 @@ def captum(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -
         yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
 
     explainer = Lime(black_box, interpretable_model=WeightedRidge(), perturb_func=coin_tosses)
-    full = torch.ones(1, n)
-    return explainer.attribute(full, n_samples=samples, perturbations_per_eval=500)[0]
+    return explainer.attribute(torch.ones(1, n), n_samples=samples, perturbations_per_eval=500)[0]
 
 
 def tabular(
@@ -64,7 +62,7 @@ def tabular(
         discretize_continuous=False,
         random_state=0,
     )
-    row, ask = np.ones(n) if row is None else row, partial(_scored, black_box)
+    row, ask = np.ones(n) if row is None else row, lambda masks: _scored(black_box, masks)
     # on 5,000 samples, as it likes
     return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])
 

@@ -72,8 +72,7 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
             model = relation.trained(settings, dataset, split, seed)
             shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
             shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
-            rows = _accuracies(model, dataset, split, seed)
-            yield from results(rows, data="boutique", **shared)
+            yield from results(_accuracies(model, dataset, split, seed), data="boutique", **shared)
 
 
 def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Iterator[Columns]:

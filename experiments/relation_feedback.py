@@ -107,8 +107,7 @@ def cell_relevance(close: Closeness, flat: Float[Tensor, "item size"], *pairs: T
         x = close.model.head(maps)
         return (placed((x - close.nearest(x))[inside], factor) * towards).sum(1)
 
-    held = lrp.relevance(closeness_of, flat.detach())
-    says = torch.where(flat == 0, 0.0, held / flat).detach()
+    says = torch.where(flat == 0, 0.0, lrp.relevance(closeness_of, flat.detach()) / flat).detach()
     return as_maps(close.model, flat * says).sum(1)
 
 

@@ -58,8 +58,7 @@ def tested(settings: Relation, dataset: Dataset, seed: int, each: int) -> Tested
     pairs = relation.test_pairs(split.test, seed)
     logits = relation.logits_of(model, present("images", dataset.catalogue.images), pairs)
     right = truth_table.right_pairs(dataset, pairs, logits, each=each)
-    close = closeness(model, dataset, split.train.items[:1000])
-    return Tested(model, close, right, pairs, split)
+    return Tested(model, closeness(model, dataset, split.train.items[:1000]), right, pairs, split)
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:
@@ -143,8 +142,7 @@ def explained(found: Tested, dataset: Dataset, pairs: Pairs, of: str, **how: Any
 
 def _books(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     """Where the distance of any 200 test pairs goes, in shares of it."""
-    chosen = np.random.default_rng(0).permutation(len(found.every))[:200]
-    some = found.every[chosen]
+    some = found.every[np.random.default_rng(0).permutation(len(found.every))[:200]]
     for name, rule in RULES.items():
         table = explained(found, dataset, some, of="distance", rule=rule).ledger.table()
         row = {"method": name, "measure": "share of the distance", "n": len(some)}
@@ -231,5 +229,4 @@ def _area(
     instead = faithfulness.background(target) if how == "background" else None
     own: dict[str, Any] = {"order": order, "context": context, "instead": instead}
     own |= {"patch": target.shape[-1] // PATCHES, "steps": 10, "per_step": 6}
-    curve = faithfulness.perturb(logit, target, relevance, **own)
-    return float(faithfulness.aopc(curve).mean())
+    return float(faithfulness.aopc(faithfulness.perturb(logit, target, relevance, **own)).mean())

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from experiments.record import Columns, Result, results, rows_by, timed
 from experiments.saers_models import ELSEWHERE, TUNED, Shop, learn, open_shop, pooled_vectors
@@ -133,7 +132,7 @@ def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
 
 
 @cache
-def imagenet_vectors(settings: Saers) -> Tensor:
+def imagenet_vectors(settings: Saers) -> torch.Tensor:
     """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique."""
     network = of_imagenet("resnet18").eval()
     images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
@@ -245,7 +244,7 @@ def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
     return how | {"epochs": max(1, round(how["epochs"] * (USUAL / purchases) ** 0.5))}
 
 
-def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:
+def shuffled(features: torch.Tensor, applies: np.ndarray, seed: int) -> torch.Tensor:
     """Features exchanged at random between items that have the same attributes."""
     rng = np.random.default_rng([seed, 7])
     _, kind = np.unique(applies, axis=0, return_inverse=True)

@@ -89,8 +89,7 @@ class GroupRule(NamedTuple):
 
     def unexplained(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether pairs are of the right categories but their keys do not match."""
-        fit = self.categories_fit(kind, source, target)
-        return fit & ~self.keys_match(kind, source, target)
+        return self.categories_fit(kind, source, target) & ~self.keys_match(kind, source, target)
 
 
 def group_rule(position: int, facts: ItemFacts, seed: int) -> GroupRule:
@@ -109,8 +108,7 @@ def _key_attributes(group: Group, facts: ItemFacts) -> Int[ndarray, " item"]:
     for category, names in group.keys.items():
         inside = facts.category == CATEGORIES.index(category)
         for attribute in map(SCHEMA.attribute, reversed(names)):
-            applies = facts.attributes[:, attribute] != DOES_NOT_APPLY
-            chosen[inside & applies] = attribute
+            chosen[inside & (facts.attributes[:, attribute] != DOES_NOT_APPLY)] = attribute
     return chosen
 
 

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 import build
 import without
-from assignments import NBGRADER_CONFIG, OTTER_CONFIG, for_nbgrader, for_otter
+from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
 from parts import Part, Task, claim, parts, sheet
 from plain import Page
@@ -112,7 +112,7 @@ def course(name: str, tree: Path, ready: Path) -> None:
             target.mkdir(parents=True)
             nbformat.write(notebook, target / f"{target.name}.ipynb")
     if name == "nbgrader":
-        (ready / "nbgrader_config.py").write_text(NBGRADER_CONFIG, encoding="utf-8")
+        build.copy(["nbgrader_config.json"], Path(__file__).parent, ready)
 
 
 def edition(name: str, settings: str, final: Path) -> None:

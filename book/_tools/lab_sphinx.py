@@ -26,6 +26,7 @@ import without
 from build import SETTINGS, copy, executed, left_out
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
+from identity import toml
 
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
@@ -136,18 +137,7 @@ def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) 
 
 # ------------------------------------------------------------------------- drawings and words
 
-# Colours of our figures -> what the page's theme has for them.
-THEMED = {
-    **dict.fromkeys(("#20262d", "#2b323b"), "currentColor"),
-    "#5b6470": "var(--lab-quiet)",
-    "#e6e9ed": "var(--lab-line)",
-    "#1b6ca8": "var(--lab-blue)",
-    "#d9822b": "var(--lab-orange)",
-    "#3a8f6b": "var(--lab-green)",
-    "#8a5aa8": "var(--lab-violet)",
-    "#6b7480": "var(--lab-grey)",
-    "#b8434e": "var(--lab-red)",
-}
+THEMED: dict[str, str] = toml(Path(__file__).with_name("themed.toml"))
 LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
 NOT_PROSE = {
     nodes.reference,

@@ -190,8 +190,7 @@ class Canvas:
         self, *outlines: Points, drop: Point, blur: float, strength: float, clip: Clip = None
     ) -> None:
         """Darken what lies under the outlines, moved by `drop`."""
-        padding = int(2 * blur * self.frame.scale) + PADDING
-        cover = self.cover(*outlines, drop=drop, padding=padding)
+        cover = self.cover(*outlines, drop=drop, padding=int(2 * blur * self.frame.scale) + PADDING)
         soft = self.clipped(Cover(cover.window, self.blurred(cover, blur)), clip)
         self.image[cover.window] *= (1 - np.float32(strength) * soft.alpha)[..., None]
 

@@ -167,8 +167,7 @@ def _melange(fabric: Fabric, window: Window) -> Field:
     """A speckle of yarn tones: pixel-sized, so drawn over the whole frame and cut."""
     size = fabric.x.shape[0]
     speckle = fabric.stream(MELANGE).random((size + 1, size + 1), dtype=np.float32) - 0.5
-    mixed = speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]
-    return (0.09 * mixed)[window]
+    return (0.09 * (speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]))[window]
 
 
 _WEAVES: dict[str, Callable[[Fabric, Field, Field], Field]] = {

@@ -156,8 +156,7 @@ def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
         canvas.line(tab, width=2.6, colour=darker(canvas.main, 0.6), opacity=1)
     else:
         x, y = last.at(0.51, 14)
-        rim = along(upper.topline, (0.06, 0.32))
-        _draw_panel(canvas, join(rim, (x + 6, y), (x - 5, y)), side)
+        _draw_panel(canvas, join(along(upper.topline, (0.06, 0.32)), (x + 6, y), (x - 5, y)), side)
 
 
 def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
@@ -182,8 +181,7 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=TEETH, opacity=0.75)
     head = path[0] + [0, 3]
     for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
-        pull = join(head, head + [1.5, length * k])
-        canvas.line(pull, width=width * k, colour=tone, opacity=1)
+        canvas.line(join(head, head + [1.5, length * k]), width=width * k, colour=tone, opacity=1)
     canvas.mark("closure", canvas.stroke(path, width=20 * k))
 
 

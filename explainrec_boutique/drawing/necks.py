@@ -105,8 +105,7 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
         _draw_stand_inside(canvas, neck)
     else:
         canvas.cloth(neck.opening, BACK, colour=darker(canvas.main, 0.5))
-        rim = neck.back + [0, 1.6]
-        canvas.line(rim, width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
+        canvas.line(neck.back + [0, 1.6], width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
         if neck.value != "boat":
             canvas.paint(canvas.cover(box(-5.5, SHOULDER + 7, 5.5, SHOULDER + 14)), LABEL, 0.9)
 

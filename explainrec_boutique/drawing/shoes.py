@@ -58,8 +58,7 @@ def draw_shoe(canvas: Canvas) -> None:
     draw_toe(canvas, last, side)
     _draw_sole(canvas, last)
     draw_closure(canvas, last, upper, side)
-    centre = last.at(0.83 + 0.02 * canvas.design.place, 21)
-    draw_mark(canvas, centre, max(9.0 * last.scale, 8.5))
+    draw_mark(canvas, last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
 
 
 # ------------------------------------------------------------------ the upper
@@ -116,8 +115,7 @@ def _draw_rim(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     if last.boot:
         canvas.stitch(rim + [0, 7.5], darker(canvas.main, 0.5), clip=side)
         reach = join(rim[:1] - [5, 0], rim, rim[-1:] + [5, 0])
-        region = join(reach - [0, 9], (reach + [0, 15])[::-1])
-        canvas.mark("boots_height", canvas.cover(region))
+        canvas.mark("boots_height", canvas.cover(join(reach - [0, 9], (reach + [0, 15])[::-1])))
 
 
 def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:

@@ -14,13 +14,11 @@ their items go, unless one asks for it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
@@ -37,7 +35,7 @@ AVERAGES = ("renormalised", "held")
 MOST_SETS = 2_000_000
 
 # When each feature of each profile goes, in the order of `Sets.ids`.
-Turns: TypeAlias = Int[ndarray, " total"]
+Turns = Int[np.ndarray, " total"]
 
 # --------------------------------------------------------------------------- one profile
 
@@ -138,10 +136,10 @@ class Removal:
             may still go.
     """
 
-    changes: Float[ndarray, "step user"]
+    changes: Float[np.ndarray, "step user"]
 
     @property
-    def long_enough(self) -> Bool[ndarray, " user"]:
+    def long_enough(self) -> Bool[np.ndarray, " user"]:
         """The users who keep a feature to the last step: they alone enter the table."""
         return ~np.isnan(self.changes).any(axis=0)
 

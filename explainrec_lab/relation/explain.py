@@ -49,7 +49,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
@@ -216,8 +215,7 @@ def explain(
     if only is not None and level != "pixels":
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     require(not model.training, "model: it is in training mode; call model.eval() first")
-    asked = (_plain(user), _plain(kind))
-    program = _program(model, of, rivals, references, asked, len(images_i))
+    program = _program(model, of, rivals, references, (_plain(user), _plain(kind)), len(images_i))
     ask = partial(_Asked, model.q, program.references)
     rule = default_rule(model) if rule is None else rule
     shown = tuple(images.values())
@@ -240,8 +238,7 @@ def explain(
         return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
-    followed = float(sum(R.sum() for R in kept))
-    return Explanation(of, maps, _joined(units.ledger, below, followed))
+    return Explanation(of, maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
 
 
 class _Asked(nn.Module):
@@ -361,7 +358,7 @@ class Closeness(nn.Module):
 
 
 def mean_features(
-    model: RelationModel, images: Images, items: Int[ndarray, " item"], group: ndarray
+    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
 ) -> Float[Tensor, "group D"]:
     """The mean feature vector of each group of items, in the order of the groups' names.
 

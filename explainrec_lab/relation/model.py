@@ -5,6 +5,10 @@ semi-definite, so no distance is negative. L is the sum of a shared factor, one 
 personal one, one a user and kind. A user that training never saw, `NEW_USER`, has the shared factor
 and the mean of the personal ones.
 
+At the end, `recommend`: the items of a category that are most probably related to a query (§3.4,
+Eq. 5). For one user and kind, q is a constant and sigma rises, so that the most probable item is
+the nearest one in z = x L. All queries of a user and kind are one matrix product.
+
 Source: LRP for explainable recommendations, §2.1 (Eq. 1 and 2) and §2.2. The difference of the
 two feature vectors and the squared length are marked for `lrp`, so that relevance passes through
 them to both pictures. Not here: the loss and training (`train.py`).
@@ -17,18 +21,19 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
+from scipy import sparse
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import RELATION_KINDS
-from explainrec_lab.data.contracts import Images, check_choice, check_least, require
+from explainrec_lab.data.contracts import Images, check_choice, check_ids, check_least, require
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.lrp import difference, homogeneous
 from explainrec_lab.relation.data import Pairs
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor | ndarray
+Ids: TypeAlias = int | Sequence[int] | Tensor | np.ndarray
 Kinds: TypeAlias = Ids | str
 # Of one end of each pair: its picture, and its features x.
 Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
@@ -293,7 +298,7 @@ def check_pictures(**images: Tensor) -> None:
 
 
 @torch.no_grad()
-def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[Tensor, "item D"]:
+def features_of(model: RelationModel, images: Images, items: np.ndarray) -> Float[Tensor, "item D"]:
     """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
     require(not model.training, "model: it is in training mode; call model.eval() first")
     parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
@@ -302,7 +307,7 @@ def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[T
 
 
 @torch.no_grad()
-def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.ndarray, " pair"]:
     """q - d of each pair; every picture goes through the network once."""
     items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
     x = features_of(model, images, items)
@@ -312,3 +317,67 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarr
     distances = [model.distance(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
     d = torch.cat(distances) if distances else x.new_zeros(0)
     return (model.q[kind] - d).cpu().numpy()
+
+
+# --------------------------------------------------------------------------- the best partners
+
+
+@torch.no_grad()
+def recommend(
+    model: RelationModel,
+    x: Features,
+    query: Ids,
+    user: Ids,
+    kind: int | str,
+    candidates: Ids,
+    k: int = 10,
+) -> tuple[Int[Tensor, "*query k"], Float[Tensor, "*query k"]]:
+    """The k candidates that are most probably related to each query item, best first; ties by lot
+    (`evaluate.ranking.top_k`).
+
+    A user without a history is `NEW_USER`. A k beyond the candidates that are left is refused.
+
+    Args:
+        x: features of all items, `[item, D]` (`features_of`).
+        query: one item id, or many. A query never recommends itself.
+        user: one for all queries or one a query; `NEW_USER` has the average metric.
+        candidates: item ids of a category, each once.
+        k: at most the number of candidates, less one where a query is among them.
+
+    Returns:
+        Item ids and probabilities: `[k]` for one query, `[query, k]` for many.
+
+    Raises:
+        ValueError: an empty category, an unknown item, user or kind, a candidate given twice,
+            features that are not finite, or k outside 1..candidates left.
+
+    Source: §3.4, Eq. 5.
+    """
+    shape = torch.as_tensor(query).shape
+    queries = _checked("query", query, x).reshape(-1)
+    candidates = _checked("candidates", candidates, x)
+    require(len(candidates), "candidates: the category is empty")
+    once = len(candidates.unique()) == len(candidates)
+    require(once, "candidates: some item stands there twice; give each once")
+    users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
+    n = len(queries)
+    require(len(users) in (1, n), f"user: {len(users)} of them for {n} queries; give one or {n}")
+    users = users.expand(n)
+    d = x.new_empty(n, len(candidates))
+    for one in users.unique():
+        rows = users == one
+        factor = model.metric.factor(one.reshape(1), kinds)[0]
+        d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
+    itself = sparse.csr_array((candidates == queries[:, None]).cpu().numpy())
+    place = top_k(-d, k, itself)
+    items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
+    return items.reshape(*shape, k), probability.reshape(*shape, k)
+
+
+def _checked(name: str, ids: Ids, x: Tensor) -> Int[Tensor, "*n"]:
+    """Known items whose features are finite."""
+    items = check_ids(name, torch.as_tensor(ids).cpu().numpy(), len(x), "item")
+    found = torch.from_numpy(items).to(x.device)
+    if len(broken := found[~x[found].isfinite().all(dim=-1)]):
+        raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
+    return found

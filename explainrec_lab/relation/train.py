@@ -170,8 +170,7 @@ def trained(
     part = split.train
     if shuffled:
         order = np.random.default_rng([seed, 4]).permutation(len(part.relations))
-        target = part.relations.target[order]
-        part = replace(part, relations=replace(part.relations, target=target))
+        part = replace(part, relations=replace(part.relations, target=part.relations.target[order]))
     model = folded(untrained(settings, recorded.n_groups, seed))
 
     def learn() -> float:

@@ -179,8 +179,7 @@ def right_pairs(
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(0)
     rows = [np.flatnonzero(good & (pairs.kind == kind)) for kind in range(len(RELATION_KINDS))]
-    chosen = [np.sort(rng.permutation(some)[:each]) for some in rows]
-    return pairs[np.concatenate(chosen)]
+    return pairs[np.concatenate([np.sort(rng.permutation(some)[:each]) for some in rows])]
 
 
 def reasons_of(shop: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
@@ -250,8 +249,7 @@ def truth_table(
             table = localisation.pair_scores(list(found), true, sign).reset_index()
             if of == "attribute":
                 density = localisation.densest_attribute(np.concatenate(found), regions, sign)
-                hits = _hits_of(density, reasons.T.ravel(), there)
-                table.loc[: len(items) - 1, "densest"] = hits
+                table.loc[: len(items) - 1, "densest"] = _hits_of(density, reasons.T.ravel(), there)
             tables.append(table.assign(method=name, truth=of, mask=mask))
     return pd.concat(tables, ignore_index=True).dropna(subset="area").join(asked, on="pair")
 
@@ -291,8 +289,7 @@ def unit_scores(shop: Dataset, pairs: Pairs, relevance: OfUnits) -> pd.DataFrame
         raise ValueError(f"relevance: {relevance.shape}; needs {(len(pairs), 2, COLOUR + 1)}")
     items = np.stack([pairs.source, pairs.target], axis=1).ravel()
     row, reason = np.arange(len(items)), reasons.ravel()
-    applies = present("attributes", shop.catalogue.attributes)[items] >= 0
-    rivals = np.pad(applies, ((0, 0), (0, 2)))
+    rivals = np.pad(present("attributes", shop.catalogue.attributes)[items] >= 0, ((0, 0), (0, 2)))
     scores = np.maximum(relevance, 0).reshape(rivals.shape)
     table = pd.DataFrame({"pair": row // 2, "view": VIEWS[:2] * len(pairs)})
     table["attribute_named"] = _hits_of(scores, reason, rivals)

@@ -15,10 +15,9 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 | `attributes.py` | what the network of `vision.naming` (Eq. 1) sees in pictures |
 | `regions.py` | Grad-AAM (Eq. 2, 3) and its relatives, boxes, ROI pooling; all of it: `extract` |
 | `boxes.py` | are the boxes right? |
-| `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9) |
+| `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9); the best items |
 | `data.py`, `train.py` | triples, one loop for every model, and how each was tuned |
 | `explain.py` | which attribute did it: attention, contribution, swap |
-| `recommend.py` | the best items of each user |
 """
 
 # ruff: noqa: F401
@@ -42,9 +41,9 @@ from explainrec_lab.saers.model import (
     class_features,
     embedding,
     prediction,
+    recommend,
     saers,
 )
-from explainrec_lab.saers.recommend import recommend
 from explainrec_lab.saers.regions import (
     OURS,
     PAPER,

@@ -16,10 +16,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Dataset, present
@@ -55,7 +53,7 @@ TOLERANCE = 1 / 16
 GRIDS = (4, 8, 16)
 
 
-def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
+def overlap(boxes: Boxes, others: Boxes) -> Tensor:
     """IoU: the area that two boxes share over the area that they cover."""
     start = torch.maximum(boxes[..., :2], others[..., :2])
     shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - start).clamp(min=0).prod(dim=-1)
@@ -112,5 +110,5 @@ def _scored(
 
 def _best_map(masks: Masks, grid: int) -> Maps:
     """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
-    cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
+    cells = torch.nn.functional.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
     return upsampled(cells, masks.shape[-2:])

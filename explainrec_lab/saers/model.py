@@ -10,6 +10,8 @@ item lacks; ours over those that `applies` names (name all, and it is the paper'
 `fusion="sum"` leaves attention out: the score is a plain sum over attributes, so that its terms
 explain it. `explain.py` says why. An item without any attribute has only its whole picture.
 
+At the end, `recommend`: the best items of each user that she has not bought yet (§4.1, top-N).
+
 Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how triples are drawn
 (`data.py`) is elsewhere.
 """
@@ -25,6 +27,8 @@ from torch import Tensor, nn
 
 from explainrec_lab.baselines import visual
 from explainrec_lab.data.contracts import Images, check_choice, check_least, require
+from explainrec_lab.data.splits import Split
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.saers.regions import BATCH, Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -137,8 +141,7 @@ class SiameseFeature(nn.Module):
         was_training = network.training
         with torch.no_grad():
             network.eval()
-            parts = torch.from_numpy(some).split(BATCH)
-            seen = torch.cat([self._vectors(part) for part in parts])
+            seen = torch.cat([self._vectors(part) for part in torch.from_numpy(some).split(BATCH)])
         network.train(was_training)
         self.register_buffer("centre", seen.mean(dim=0))
         self.register_buffer("spread", spread(seen))
@@ -317,3 +320,22 @@ def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     lengths = features.norm(dim=-1)
     there = lengths > 0
     return features / lengths[there].mean() if bool(there.any()) else features
+
+
+# --------------------------------------------------------------------------- the best items
+
+
+def recommend(model: visual.Ranker, split: Split, k: int = 5) -> np.ndarray:
+    """The k best items of each user, `[user, k]`, best first, without her training and development
+    purchases; ties by lot (`evaluate.ranking.top_k`).
+
+    A user without a training purchase is refused: her taste was never trained, so that her list
+    would be that of the first weights. So is a k beyond the items that are left.
+
+    Raises:
+        ValueError: k is outside 1..items left, of any user, or a user has no training purchase.
+    """
+    untrained = np.bincount(split.train.user, minlength=split.train.n_users) == 0
+    advice = "the model knows nothing of her; keep users with purchases enough for every part"
+    require(not untrained.any(), f"split: user {untrained.argmax()} has none to train on, {advice}")
+    return top_k(model.scores(), k, split.train.matrix + split.development.matrix).numpy()

@@ -15,11 +15,9 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy import ndimage
@@ -79,7 +77,7 @@ def gradients_of(
     leaf = maps.detach().requires_grad_()
     with torch.enable_grad():
         logits = scores(leaf)
-    chosen = F.one_hot(columns, logits.shape[1]).to(logits.dtype)
+    chosen = torch.nn.functional.one_hot(columns, logits.shape[1]).to(logits.dtype)
     (found,) = torch.autograd.grad(logits, leaf, chosen.transpose(0, 1), is_grads_batched=True)
     return found.transpose(0, 1)
 
@@ -211,7 +209,7 @@ def boxes_of(masks: Masks) -> Boxes:
 
 def upsampled(maps: Float[Tensor, "map row column"], size: Sequence[int]) -> Maps:
     """Maps at the picture's size, bilinear."""
-    return F.interpolate(maps[:, None], tuple(size), mode="bilinear")[:, 0]
+    return torch.nn.functional.interpolate(maps[:, None], tuple(size), mode="bilinear")[:, 0]
 
 
 def _check_finite(maps: Tensor) -> None:
@@ -230,7 +228,7 @@ def _located(seen: Seen, draw: Callable[[Seen], Maps], frame: Callable[[Maps], B
 
 
 # How to find attributes.
-Locator: TypeAlias = Callable[[Seen], Boxes]
+Locator = Callable[[Seen], Boxes]
 PAPER: Locator = partial(_located, draw=grad_aam_maps, frame=paper_frame)
 OURS: Locator = partial(_located, draw=relevance_maps, frame=mass_frame)
 

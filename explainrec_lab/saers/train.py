@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab import training
@@ -34,7 +33,7 @@ TUNED: dict[str, dict[str, Any]] = _TABLES["tuned"]
 ATTENTION_RATE = 0.1
 
 
-def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
+def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Tensor]:
     """(model, batch) -> Eq. 9 of each triple, and the model's own second loss if it has one."""
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:

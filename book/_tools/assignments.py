@@ -12,12 +12,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from parts import Task, claim
 
-NBGRADER_CONFIG = """\
-c = get_config()  # noqa: F821
-c.CourseDirectory.course_id = "explainrec-lab"
-c.ClearSolutions.code_stub = {"python": ""}
-c.Execute.timeout = 900
-"""
 OTTER_CONFIG = "# ASSIGNMENT CONFIG\nexport_cell: false\ncheck_all_cell: true\n"
 
 

@@ -12,7 +12,7 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test env lab colab format matrix clean
+.PHONY: help book test course env lab colab constraints student instructor nbgrader otter format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
@@ -20,7 +20,11 @@ help:
 	@echo "make lab     work in JupyterLab"
 	@echo "make format  tidy code and strip notebooks of outputs"
 	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
+	@echo "make course  write what course.toml says into the files that say so"
+	@echo "make student, make instructor   editions without solutions; with everything and the rubrics"
+	@echo "make nbgrader, make otter   the exercises as these graders want them"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
+	@echo "make constraints  write the installed versions, with hashes, to constraints.txt"
 	@echo "make clean   remove pages and executed notebooks (the environment is $(ENV))"
 	@echo ""
 	@echo "Settings: PYTHON=python3.12, EXPLAINREC_SETTINGS=ci|cpu|gpu, EXPLAINREC_DATA=folder,"
@@ -34,6 +38,7 @@ book: $(BOOK)
 test: $(TESTS)
 	$(TEST) tests --ignore=tests/notebooks --ignore=tests/site
 	$(RUN) book/_tools/build.py
+	$(RUN) book/_tools/editions.py student instructor
 	$(TEST) tests/notebooks tests/site
 
 lab: $(BOOK)
@@ -41,6 +46,15 @@ lab: $(BOOK)
 
 colab: $(BOOK)
 	$(RUN) book/_tools/colab.py
+
+# Editions from the executed notebooks: only what changed runs again.
+student instructor nbgrader otter: $(BOOK)
+	@$(RUN) book/_tools/editions.py $@
+
+# One line changed in course.toml suffices: what reads the book comes after it.
+book test lab colab student instructor nbgrader otter: course
+course: $(BOOK)
+	@$(RUN) book/_tools/identity.py
 
 format: $(TESTS)
 	$(RUN) -m ruff check --fix .
@@ -50,12 +64,23 @@ format: $(TESTS)
 # The declared versions, proved. A row is a Python with the oldest or the newest packages (the
 # tests of the package; types and style are those of the newest), or a release of torch (the
 # engine's tests). `make matrix/torch-2.6` runs one row.
-ENGINE := $(wildcard tests/oracles/test_lrp_* tests/oracles/test_bilrp.py tests/laws/test_*programs.py \
+ENGINE := $(wildcard tests/oracles/test_lrp_* tests/laws/test_*programs.py \
   tests/unit/test_lrp_*)
 PACKAGE := tests --ignore=tests/notebooks --ignore=tests/site
 PYTHONS := 3.11 3.12 3.13
 TORCHES := 2.6 2.7 2.8 2.9 2.10 2.11 2.12 2.13 2.14 2.15
 ROWS := $(PYTHONS:%=python-%-lowest) $(PYTHONS:%=python-%-newest) $(TORCHES:%=torch-%)
+
+# The versions that are installed here, where they suit every Python; with hashes, without hosts.
+PINS := constraints.txt
+constraints: $(TESTS)
+	$(RUN) -m uv pip freeze -q --exclude-editable | sed '/ @ /d; s/+.*//' >$(PINS).part
+	$(RUN) -m uv pip compile -q --universal --python-version $(firstword $(PYTHONS)) \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --extra test \
+	  pyproject.toml -o $(PINS).part
+	{ echo "# The versions that passed, by 'make constraints'. How to use it: README.md."; \
+	  cat $(PINS).part; } >$(PINS).new
+	mv $(PINS).new $(PINS) && rm $(PINS).part
 
 # Each row in turn, whatever became of the one before; red if one is.
 matrix: $(TESTS)

@@ -8,10 +8,11 @@ LIME, removal and their costs are recorded by `python -m experiments reconet-tab
 """
 
 import statistics
+import timeit
 from functools import partial
 
 import torch
-from measure import Action, say, wall_seconds
+from measure import Action, say
 
 from experiments.reconet import Version, likes
 from experiments.reconet_removal import answer
@@ -24,8 +25,7 @@ def main() -> None:
     parts = likes(0, attributes=False)
     model, _ = Version().trained(parts.train, 0)
     sets = model.space.profiles(parts.train)
-    one = sets.rows(100, 101)
-    milliseconds = 1e3 * median_seconds(partial(answer, model, one), 500)
+    milliseconds = 1e3 * median_seconds(partial(answer, model, sets.rows(100, 101)), 500)
     say("inference + explanation", milliseconds, "ms", d=model.W.shape[1])
     with torch.inference_mode():
         items = top_k(model(sets), 10, parts.train.matrix).numpy()
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def median_seconds(action: Action, repeats: int) -> float:
-    return statistics.median(wall_seconds(action) for _ in range(repeats))
+    return statistics.median(timeit.repeat(action, number=1, repeat=repeats))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python -m experiments weights    train the networks that the pages load
 
 import argparse
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -18,23 +19,10 @@ from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
 from explainrec_lab.data.store import FOLDER
 
-# Module -> its experiments.
-MODULES = {
-    "search": ("reconet_search", "reconet_search_households"),
-    "reconet": ("reconet_table_1",),
-    "reconet_removal": ("reconet_removal", "reconet_lime"),
-    "reconet_cold": ("reconet_cold_start",),
-    "reconet_truth": ("reconet_truth",),
-    "relation": ("relation_table_1", "relation_recommendation", "relation_feedback"),
-    "relation_truth": ("relation_truth", "relation_perturbation"),
-    "saers": ("saers_auc", "saers_ablation", "saers_siamese", "saers_truth"),
-    "saers_boxes": ("saers_boxes",),
-    "saers_search": ("saers_search", "saers_living"),
-}
+MODULES = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
-    name.replace("_", "-"): getattr(import_module(f"experiments.{module}"), name)
-    for module, names in MODULES.items()
-    for name in names
+    name: getattr(import_module(f"experiments.{module}"), name.replace("-", "_"))
+    for name, module in MODULES.items()
 }
 # What else `python -m experiments` does.
 COMMANDS: dict[str, Callable[[], None]] = {
@@ -60,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parents[1] / FOLDER)
+    parser.add_argument("--results", type=Path, default=FOLDER)
     return parser
 
 

@@ -1,15 +1,13 @@
 """Other people's LIMEs, to be compared with `baselines.surrogate.lime`: captum's, and the package
-`lime` (extra `benchmark`) on a table row and on a text. All return one slope a feature.
+`lime` (extra `benchmark`) on a table row and on a text. All return one slope a feature, `[n]`.
 
 Source: RecoNet, §5.5; Ribeiro et al. 2016.
 """
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -28,38 +26,32 @@ class WeightedRidge:
         masks, scores, weights = (torch.cat(part) for part in zip(*samples, strict=True))
         self.slopes, _ = weighted_ridge(masks, scores, weights, RIDGE)
 
-    def representation(self) -> Float[Tensor, "1 n"]:
+    def representation(self) -> Tensor:
         return self.slopes[None].float()
 
 
-def captum(
-    black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0
-) -> Float[Tensor, " n"]:
+def captum(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> Tensor:
     """captum's LIME on the same masks, with the same kernel and linear model as the package's."""
     from captum.attr import Lime
 
     generator = torch.Generator().manual_seed(seed)
 
-    def coin_tosses(original: Tensor, **_: object) -> Iterator[Float[Tensor, "1 n"]]:
+    def coin_tosses(original: Tensor, **_: object) -> Iterator[Tensor]:
         yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
 
     explainer = Lime(black_box, interpretable_model=WeightedRidge(), perturb_func=coin_tosses)
-    full = torch.ones(1, n)
-    return explainer.attribute(full, n_samples=samples, perturbations_per_eval=500)[0]
+    return explainer.attribute(torch.ones(1, n), n_samples=samples, perturbations_per_eval=500)[0]
 
 
 def tabular(
-    black_box: BlackBox,
-    n: int,
-    *,
-    row: Float[ndarray, " n"] | None = None,
-    table: Float[ndarray, "rows n"] | None = None,
-) -> Float[Tensor, " n"]:
+    black_box: BlackBox, n: int, *, row: ndarray | None = None, table: ndarray | None = None
+) -> Tensor:
     """The package `lime` on one row of a table with n binary columns.
 
     Args:
-        row: what is explained; by default a row of ones.
-        table: each column is drawn as often 1 as it is there; by default in half of the rows.
+        row: what is explained, `[n]`; by default a row of ones.
+        table: `[rows, n]`; each column is drawn as often 1 as it is there; by default in half of
+            the rows.
     """
     from lime.lime_tabular import LimeTabularExplainer
 
@@ -70,16 +62,16 @@ def tabular(
         discretize_continuous=False,
         random_state=0,
     )
-    row, ask = np.ones(n) if row is None else row, partial(_scored, black_box)
+    row, ask = np.ones(n) if row is None else row, lambda masks: _scored(black_box, masks)
     # on 5,000 samples, as it likes
     return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])
 
 
-def text(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
+def text(black_box: BlackBox, n: int) -> Tensor:
     """The package `lime` on a text of n words, one a feature; how many go is drawn evenly."""
     from lime.lime_text import LimeTextExplainer
 
-    def of_texts(texts: list[str]) -> Float[ndarray, "sample 1"]:
+    def of_texts(texts: list[str]) -> ndarray:
         masks = np.zeros((len(texts), n))
         for mask, words in zip(masks, texts, strict=True):
             mask[[int(word) for word in words.split()]] = 1
@@ -92,9 +84,9 @@ def text(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
     return _in_order(found.as_map()[0])
 
 
-def _scored(black_box: BlackBox, masks: Float[ndarray, "sample n"]) -> Float[ndarray, " sample"]:
+def _scored(black_box: BlackBox, masks: ndarray) -> ndarray:
     return black_box(torch.from_numpy(masks)).double().numpy()
 
 
-def _in_order(pairs: list[tuple[int, float]]) -> Float[Tensor, " n"]:
+def _in_order(pairs: list[tuple[int, float]]) -> Tensor:
     return torch.tensor([slope for _, slope in sorted(pairs)], dtype=torch.float32)

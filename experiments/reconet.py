@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from scipy import sparse
-from torch import Tensor
 
 from experiments.record import Columns, Result, timed
 from explainrec_lab import baselines, data, reconet, training
@@ -37,8 +35,8 @@ class Version:
     share: float = 0.5
     attribute_share: float = 0.3
 
-    def scores(self, train: data.Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
-        """`seed` is that of the first weights and of the examples."""
+    def scores(self, train: data.Interactions, seed: int = 0) -> torch.Tensor:
+        """`[user, item]`; `seed` is that of the first weights and of the examples."""
         model, _ = self.trained(train, seed)
         with torch.no_grad():
             return model(model.space.profiles(train))

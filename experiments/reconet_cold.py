@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from numpy import ndarray
-from torch import Tensor
 
 from experiments.reconet import TUNED, Batches, Version, likes
 from experiments.record import Columns, Result, results, timed
@@ -104,10 +101,9 @@ def _measured(
 
 
 @torch.no_grad()
-def scores_of(
-    model: RecoNet, events: data.Interactions, users: Int[ndarray, " chosen"]
-) -> Float[Tensor, "chosen item"]:
-    """The model's scores for some users, from what these events and their features tell."""
+def scores_of(model: RecoNet, events: data.Interactions, users: np.ndarray) -> torch.Tensor:
+    """The model's scores for some users, `[user, item]`, from what these events and their features
+    tell."""
     return model(model.space.profiles(events).of_users(users))
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numpy import ndarray
 from scipy.stats import mannwhitneyu, norm, spearmanr
 from torch import Tensor
 
@@ -89,9 +87,7 @@ def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
         yield {"measure": "log10 p", "k": k, "value": log10_p}
 
 
-def compare(
-    lower: Float[ndarray, " first"], higher: Float[ndarray, " second"]
-) -> tuple[float, float]:
+def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     """The chance that a draw of the first sample lies below one of the second, ties half; and the
     decimal logarithm of the two-sided p-value of the Mann-Whitney U test, by the normal
     approximation without ties: the p-value itself is often smaller than the smallest float."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from jaxtyping import Float
 from numpy import ndarray
 
 from experiments.reconet import Version
@@ -15,7 +14,7 @@ from explainrec_lab.data.contracts import present
 from explainrec_lab.evaluate import truth
 
 # Name -> scores of the attributes of each held-out purchase.
-Answers = dict[str, Float[ndarray, "event attribute"]]
+Answers = dict[str, ndarray]  # `[event, attribute]`
 
 # Purchases a shopper; a fifth of them is asked about.
 PURCHASES = (4, 8, 16, 32, 64)

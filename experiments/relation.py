@@ -72,8 +72,7 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
             model = relation.trained(settings, dataset, split, seed)
             shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
             shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
-            rows = _accuracies(model, dataset, split, seed)
-            yield from results(rows, data="boutique", **shared)
+            yield from results(_accuracies(model, dataset, split, seed), data="boutique", **shared)
 
 
 def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Iterator[Columns]:
@@ -95,14 +94,12 @@ def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) ->
                 yield from _by_kind(pairs, right, inside, group=name, labels="recorded")
 
 
-def _by_kind(
-    pairs: Pairs, right: np.ndarray, counted: np.ndarray, **columns: str
-) -> Iterator[Columns]:
+def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -> Iterator[Columns]:
     """Accuracy on the counted pairs; none where a kind has no such pair."""
     shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
     for kind, value in shares.items():
         if not np.isnan(value):
-            yield {"measure": "accuracy", "kind": kind, "value": value, **columns}
+            yield {"measure": "accuracy", "kind": kind, "value": value, **row}
 
 
 def relation_feedback(seeds: int = 3) -> Iterator[Result]:
@@ -166,9 +163,8 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
         judged = pd.concat(_recommended(model, dataset, x, of, seed))
         every = judged.melt(["kind", "method"], var_name="measure")
         means = every.groupby(["kind", "method", "measure"], sort=False)["value"].mean()
-        rows = means.reset_index().to_dict("records")
         shared = {"seed": seed, "k": 3, "cost": model.seconds, "settings": asdict(CPU)}
-        yield from results(rows, data="boutique", **shared)
+        yield from results(means.reset_index().to_dict("records"), data="boutique", **shared)
 
 
 @torch.no_grad()

@@ -34,7 +34,7 @@ from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.evaluate.localisation import reference_maps
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split
 from explainrec_lab.relation.data import N_KINDS, Batch
-from explainrec_lab.relation.metric import placed
+from explainrec_lab.relation.model import placed
 from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import Relation
 from explainrec_lab.vision.backbone import flat_vectors
@@ -107,8 +107,7 @@ def cell_relevance(close: Closeness, flat: Float[Tensor, "item size"], *pairs: T
         x = close.model.head(maps)
         return (placed((x - close.nearest(x))[inside], factor) * towards).sum(1)
 
-    held = lrp.relevance(closeness_of, flat.detach())
-    says = torch.where(flat == 0, 0.0, held / flat).detach()
+    says = torch.where(flat == 0, 0.0, lrp.relevance(closeness_of, flat.detach()) / flat).detach()
     return as_maps(close.model, flat * says).sum(1)
 
 

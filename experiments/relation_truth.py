@@ -58,8 +58,7 @@ def tested(settings: Relation, dataset: Dataset, seed: int, each: int) -> Tested
     pairs = relation.test_pairs(split.test, seed)
     logits = relation.logits_of(model, present("images", dataset.catalogue.images), pairs)
     right = truth_table.right_pairs(dataset, pairs, logits, each=each)
-    close = closeness(model, dataset, split.train.items[:1000])
-    return Tested(model, close, right, pairs, split)
+    return Tested(model, closeness(model, dataset, split.train.items[:1000]), right, pairs, split)
 
 
 def relation_truth(seeds: int = 3) -> Iterator[Result]:
@@ -123,9 +122,8 @@ def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     few = truth_table.right_pairs(dataset, found.right, np.ones(len(found.right)), each=15)
     nothing = np.zeros((len(found.right), 2, truth_table.COLOUR + 1))
     effects = truth_table.switch_effects(found.model, dataset, few)
-    asked = {"units": "closeness", "units of the logit": "logit"}
     told = {}
-    for name, of in asked.items():
+    for name, of in {"units": "closeness", "units of the logit": "logit"}.items():
         blocks = explained(found, dataset, found.right, of=of, level="units").blocks()
         told[name] = (found.right, blocks.permute(1, 0, 2).numpy())
     told |= {"a blind guess": (found.right, nothing), "switching": (few, effects)}
@@ -143,8 +141,7 @@ def explained(found: Tested, dataset: Dataset, pairs: Pairs, of: str, **how: Any
 
 def _books(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     """Where the distance of any 200 test pairs goes, in shares of it."""
-    chosen = np.random.default_rng(0).permutation(len(found.every))[:200]
-    some = found.every[chosen]
+    some = found.every[np.random.default_rng(0).permutation(len(found.every))[:200]]
     for name, rule in RULES.items():
         table = explained(found, dataset, some, of="distance", rule=rule).ledger.table()
         row = {"method": name, "measure": "share of the distance", "n": len(some)}
@@ -227,15 +224,8 @@ def _area(
     def logit(image: Tensor, x: Tensor, user: Tensor, kind: Tensor) -> Tensor:
         return found.model.logit(x, found.model.features(image), user, kind)
 
-    curve = faithfulness.perturb(
-        logit,
-        target,
-        relevance,
-        order=order,
-        patch=target.shape[-1] // PATCHES,
-        steps=10,
-        per_step=6,
-        context=(x, *map(torch.from_numpy, (found.right.user, found.right.kind))),
-        instead=faithfulness.background(target) if how == "background" else None,
-    )
-    return float(faithfulness.aopc(curve).mean())
+    context = (x, *map(torch.from_numpy, (found.right.user, found.right.kind)))
+    instead = faithfulness.background(target) if how == "background" else None
+    own: dict[str, Any] = {"order": order, "context": context, "instead": instead}
+    own |= {"patch": target.shape[-1] // PATCHES, "steps": 10, "per_step": 6}
+    return float(faithfulness.aopc(faithfulness.perturb(logit, target, relevance, **own)).mean())

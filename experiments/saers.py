@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from experiments.record import Columns, Result, results, rows_by, timed
-from experiments.saers_models import TUNED, Shop, learn, open_shop, pooled_vectors, settings_of
+from experiments.saers_models import ELSEWHERE, TUNED, Shop, learn, open_shop, pooled_vectors
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions, present
@@ -24,17 +23,6 @@ from explainrec_lab.vision.backbone import Backbone, backbone
 
 # The chapter's settings for reading on a laptop, with the network of the record.
 CPU = cast(Saers, SIZES["saers"]["cpu"])
-
-# Models of the line-up that see something else; settings, searched like `saers.TUNED`.
-#
-# The rivals as the paper ran them, with vectors of a network that saw no attribute labels; and the
-# paper's SAERS, with a feature for each of the twelve attributes, whether an item has it or not.
-ELSEWHERE = settings_of(
-    ("VBPR, ImageNet", 40, 1e-1, 3e-5),
-    ("DeepStyle, ImageNet", 40, 1e-1, 3e-5),
-    ("JRL, ImageNet", 20, 1e-2, 1e-4),
-    ("SAERS, all twelve", 40, 3e-2, 3e-5),
-)
 
 SETTINGS = TUNED | ELSEWHERE
 
@@ -62,9 +50,6 @@ EXPLAINED = (
     *("SAERS", "SAERS, all twelve", "SAERS, classes"),
     *("SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
 )
-
-# (variant, shop, seed) -> the shop as the variant sees it.
-Sight = Callable[[str, Shop, int], Shop]
 
 Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
 
@@ -124,16 +109,10 @@ def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
     yield from rows_by("group", aucs, measure="AUC")
 
 
-def trained(
-    name: str, shop: Shop, d: int, seed: int, seen: Sight | None = None, **how: Any
-) -> tuple[Ranker, Columns]:
-    """A model with its settings or others, and the columns that it gives to its results.
-
-    Args:
-        seen: how a variant sees the shop, if not as `seen_by` says.
-    """
+def trained(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:
+    """A model with its settings or others, and the columns that it gives to its results."""
     method, variant = VARIANTS.get(name, (name, ""))
-    shop = (seen or seen_by)(variant, shop, seed)
+    shop = seen_by(variant, shop, seed)
     how = SETTINGS.get(name, SETTINGS.get(method, {})) | how
     (model, _), seconds = timed(lambda: learn(method, shop, d, seed=seed, **how))
     columns = {"method": method, "variant": variant, "d": d, "seed": seed}
@@ -153,7 +132,7 @@ def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
 
 
 @cache
-def imagenet_vectors(settings: Saers) -> Tensor:
+def imagenet_vectors(settings: Saers) -> torch.Tensor:
     """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique."""
     network = of_imagenet("resnet18").eval()
     images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
@@ -200,10 +179,10 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
         drawn = scenarios(shop, seed)
         kinds = ("attribute network", "AlexNet, kept", "AlexNet, end to end")
         for (name, fusion), kind in product(FUSION_OF.items(), kinds):
-            own: dict[str, Any] = {"whole": whole_of(kind, shop, seed), "seed": seed}
-            model = saers.saers(shop.n_users, shop.found, CPU.d, fusion=fusion, **own)
+            whole, users = whole_of(kind, shop, seed), shop.dataset.interactions.n_users
+            model = saers.saers(users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed)
             how = TUNED[name] | {"epochs": EPOCHS}
-            own = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
+            own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
             _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
             row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
             row |= {"data": "boutique", "settings": {"network rate": NETWORK_RATE, **how}}
@@ -248,8 +227,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
 
 def rates_of(model: SAERS, shop: Shop) -> Iterator[Columns]:
     """How often each way names the true reason."""
-    ways = ("attention",) if model.fusion == "attention" else ()
-    for how in (*ways, "contribution", "swap"):
+    for how in saers.EXPLAINERS if model.fusion == "attention" else ("contribution", "swap"):
         rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
         yield {"measure": "hit rate", "how": how, "value": rate}
 
@@ -265,7 +243,7 @@ def longer(how: dict[str, Any], purchases: int) -> dict[str, Any]:
     return how | {"epochs": max(1, round(how["epochs"] * (USUAL / purchases) ** 0.5))}
 
 
-def shuffled(features: Tensor, applies: np.ndarray, seed: int) -> Tensor:
+def shuffled(features: torch.Tensor, applies: np.ndarray, seed: int) -> torch.Tensor:
     """Features exchanged at random between items that have the same attributes."""
     rng = np.random.default_rng([seed, 7])
     _, kind = np.unique(applies, axis=0, return_inverse=True)

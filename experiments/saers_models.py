@@ -12,12 +12,13 @@
 Source: SAERS, §4.2 and §4.4.
 """
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,29 +27,20 @@ from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.saers.regions import Extracted, standardised
-from explainrec_lab.saers.train import settings_of
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.naming import Naming
 
-ABLATED: dict[str, dict[str, Any]] = {
-    "SAFo": {"fusion": "average", "whole": False},
-    "SAERS - SAF": {"fusion": "none"},
-}
-VERSIONS = saers.VERSIONS | ABLATED
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+VERSIONS: dict[str, dict[str, Any]] = saers.VERSIONS | _TABLES["versions"]
+# Arguments of `saers.train`; of models of the line-up that see something else, searched like them.
+TUNED: dict[str, dict[str, Any]] = saers.TUNED | _TABLES["tuned"]
+ELSEWHERE: dict[str, dict[str, Any]] = _TABLES["elsewhere"]
 # Models with nothing to learn by gradient.
 UNTRAINED = ("Random", "PopRank")
 
 MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSIONS)
-
-
-TUNED = saers.TUNED | settings_of(
-    ("JRL", 20, 1e-2, 3e-5),
-    ("SAFo", 40, 1e-1, 1e-5),
-    ("VBPR + SAF", 40, 1e-1, 3e-5),
-    ("SAERS - SAF", 40, 1e-1, 3e-5),
-)
 
 
 @dataclass(frozen=True)
@@ -59,20 +51,11 @@ class Shop:
     parts: data.Split
     found: Extracted
 
-    @property
-    def n_users(self) -> int:
-        return self.dataset.interactions.n_users
-
 
 def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool = False) -> Shop:
     """The boutique of some settings; `seed` divides its purchases, `every`: see `extracted`."""
-    dataset = data.load(
-        "boutique",
-        items=settings.items,
-        shoppers=settings.shoppers,
-        size=settings.size,
-        shopping=ShopperDials(purchases=purchases),
-    )
+    own = {name: getattr(settings, name) for name in ("items", "shoppers", "size")}
+    dataset = data.load("boutique", **own, shopping=ShopperDials(purchases=purchases))
     images = present("images", dataset.catalogue.images)
     found = saers.extracted(saers.trained_network(settings), images, every=every)
     return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found)
@@ -80,7 +63,7 @@ def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool
 
 def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
     """An untrained model by its name. Raises ValueError for an unknown one."""
-    n_users, whole = shop.n_users, torch.from_numpy(shop.found.whole)
+    n_users, whole = shop.dataset.interactions.n_users, torch.from_numpy(shop.found.whole)
     if name in VERSIONS:
         return saers.saers(n_users, shop.found, d, seed=seed, **VERSIONS[name])
     mean = torch.from_numpy(shop.found.features).mean(dim=1)
@@ -107,10 +90,9 @@ def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[
 
 
 @torch.no_grad()
-def pooled_vectors(
-    network: Naming | Backbone, images: Images, *, size: int | None = None
-) -> Float[Tensor, "item m"]:
-    """Every picture's last feature map, averaged over its cells and standardised over the items.
+def pooled_vectors(network: Naming | Backbone, images: Images, size: int | None = None) -> Tensor:
+    """Every picture's last feature map, averaged over its cells and standardised over the items:
+    `[item, m]`.
 
     Args:
         size: pixels of a side to which pictures are brought first, such as the network is used to.

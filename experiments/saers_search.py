@@ -20,7 +20,7 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Columns, Result, results
-from experiments.saers import CPU, SETTINGS, Sight, aucs_of, health_of, trained
+from experiments.saers import CPU, SETTINGS, aucs_of, health_of, trained
 from experiments.saers_models import Shop, open_shop
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
@@ -49,16 +49,13 @@ def points(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def searched(
-    names: Iterable[str], shop: Shop, d: int, grid: Grid, repeats: int, seen: Sight | None = None
+    names: Iterable[str], shop: Shop, d: int, grid: Grid, repeats: int
 ) -> Iterator[Columns]:
-    """Development AUC, and health, of every model with every point of the grid.
-
-    `seen`: as in `trained`.
-    """
+    """Development AUC, and health, of every model with every point of the grid."""
     known = shop.dataset.interactions
     drawn = contests(shop.parts.development, known, negatives=NEGATIVES, repeats=repeats)
     for name, how in product(names, points(grid)):
-        model, columns = trained(name, shop, d, 0, seen, **how)
+        model, columns = trained(name, shop, d, 0, **how)
         yield from (columns | found for found in aucs_of(model, {"development": drawn}))
         yield from (columns | found for found in health_of(model, shop.parts.development))
 

@@ -15,86 +15,35 @@ RecoNet's settings for attributes are not searched. The best settings stand in
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """
 
+import tomllib
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.reconet import Version, likes
+from experiments.reconet import TUNED, likes
 from experiments.record import Result, timed
-from explainrec_lab import baselines
 from explainrec_lab.evaluate.ranking import mean_recall
 
 # source -> trials of each method.
 TRIALS = {"movielens-1m": 2, "completejourney": 3}
 
-Range = tuple[float, float]
+Range = list[float]  # from, to
 # method -> known settings, hyperparameter -> from, to.
 Spaces = dict[str, tuple[Any, dict[str, Range]]]
 
-# method -> the hyperparameters that are searched.
-FIELDS = {
-    "item-to-item": ("k", "power"),
-    "user-to-user": ("k", "power"),
-    "EASE": ("regularisation",),
-    "popularity, attributes": ("strength", "trust"),
-    "OCuLaR": ("clusters", "regularisation"),
-    "factorization machine": ("d", "learning_rate", "weight_decay", "negatives"),
-    "CML": ("d", "margin", "learning_rate", "negatives"),
-    "RecoNet": ("d", "epochs", "learning_rate", "weight_decay", "share"),
-    "RecoNet + Layer": ("d", "epochs", "learning_rate", "weight_decay", "share", "hidden"),
-    "iALS": ("factors", "alpha", "regularisation"),
-}
+
+def _spaces(source: str) -> Spaces:
+    """What is tried on a source, see `search.toml`."""
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    rows = tables["everywhere"] | tables[source]
+    return {m: (type(TUNED[m])(**row["known"]), row["ranges"]) for m, row in rows.items()}
 
 
-def _spaces(table: dict[str, tuple[Any, ...]]) -> Spaces:
-    """Known settings followed by a range for each of `FIELDS`; None: not searched here."""
-    return {
-        method: (known, {name: x for name, x in zip(FIELDS[method], ranges, strict=True) if x})
-        for method, (known, *ranges) in table.items()
-    }
-
-
-SIMPLE = {
-    "item-to-item": (baselines.ItemNeighbours(200, 1.0), (25, 400), (0.5, 2)),
-    "user-to-user": (baselines.UserNeighbours(200, 1.0), (50, 800), (1, 4)),
-    "EASE": (baselines.EASE(500.0), (100, 2000)),
-    "popularity, attributes": (baselines.DemographicPopularity(50.0, 0.5), (10, 300), (0.2, 1)),
-}
-FM, CML = "factorization machine", "CML"
-FOR_FILMS = ((96, 192), (40, 60), (7e-3, 1.5e-2), (0.08, 0.2), (0.4, 0.6))
-MOVIELENS = _spaces(
-    SIMPLE
-    | {
-        "OCuLaR": (baselines.OCuLaR(200, 60.0, 100), (100, 300), (20, 100)),
-        FM: (
-            baselines.FM(64, 20, 2e-2, weight_decay=0.3),
-            *((48, 128), (5e-3, 3e-2), (0.05, 1), (10, 40)),
-        ),
-        CML: (baselines.CML(64, 15, 5e-3), (32, 128), (0.2, 1), (3e-3, 1e-2), (10, 40)),
-        "RecoNet": (Version(), *FOR_FILMS),
-        "RecoNet + Layer": (Version(hidden=128, epochs=60), *FOR_FILMS, (64, 256)),
-        "iALS": (baselines.IALS(128, 10.0, 100.0), (96, 192), (5, 20), (50, 150)),
-    }
-)
-
-FOR_HOUSEHOLDS = ((48, 96), None, (7e-3, 3e-2), (0.05, 0.4), (0.3, 0.6))
-HOUSEHOLDS = _spaces(
-    SIMPLE
-    | {
-        "OCuLaR": (baselines.OCuLaR(200, 60.0, 60), (50, 300), (20, 150)),
-        FM: (
-            baselines.FM(48, 12, 2e-2, weight_decay=1.0),
-            *((32, 64), (1e-2, 5e-2), (0.3, 3), (10, 30)),
-        ),
-        CML: (baselines.CML(32, 15, 1e-2), (12, 64), (0.2, 1), (5e-3, 2e-2), (10, 30)),
-        "RecoNet": (Version(64, None, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS),
-        "RecoNet + Layer": (Version(64, 64, 30, 1.5e-2, 0.1), *FOR_HOUSEHOLDS, (32, 128)),
-        "iALS": (baselines.IALS(128, 10.0, 100.0), (48, 160), (3, 20), (50, 200)),
-    }
-)
+MOVIELENS, HOUSEHOLDS = _spaces("movielens-1m"), _spaces("completejourney")
 
 
 def reconet_search(seeds: int = 1) -> Iterator[Result]:

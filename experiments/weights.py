@@ -27,6 +27,9 @@ from explainrec_lab.settings import Network, Relation
 from explainrec_lab.vision import folded, naming
 from explainrec_lab.weights import FOLDER, recipe_key
 
+Trained = RelationModel | naming.Naming
+Scored = Callable[[], Mapping[str, float]]
+
 SEED = 0
 # Items of chapter 3's shop on which scores are taken; the network learned from another's.
 UNSEEN = 1500
@@ -82,12 +85,7 @@ def write() -> None:
 
 
 def _write(
-    name: str,
-    model: RelationModel | naming.Naming,
-    key: str,
-    settings: Relation | Network,
-    unseen: int,
-    scored: Callable[[], Mapping[str, float]],
+    name: str, model: Trained, key: str, settings: Relation | Network, unseen: int, scored: Scored
 ) -> None:
     """The rounded weights, and the rest of their card: what they score among others."""
     halves = model.half().state_dict()  # counters stay as they are

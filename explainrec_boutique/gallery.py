@@ -172,8 +172,7 @@ class Gallery:
         _draw_rows(*self._job(todo[::workers]))
         for helper in helpers:
             helper.join()
-        left = _not_whole(todo, self._read(todo))  # by a helper that failed
-        _draw_rows(*self._job(left))
+        _draw_rows(*self._job(_not_whole(todo, self._read(todo))))  # left by a helper that failed
 
     def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}
@@ -257,7 +256,8 @@ def _code_hash() -> str:
 def _drawing_files() -> list[Path]:
     """What a picture depends on beside its design."""
     here = Path(__file__).parent
-    return [here / "render.py", here / "vocabulary.py", *sorted(here.glob("drawing/*.py"))]
+    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml"))
+    return [*own, *sorted(here.glob("drawing/*.py"))]
 
 
 def _cpus() -> int:

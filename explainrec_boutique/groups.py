@@ -3,43 +3,16 @@
 A group shares three things. Its *keys* decide which attribute relates two items in its eyes
 (`relations.py`). Its *favourites* are likelier than other classes to be among a member's strong
 preferences (`shoppers.py`). Its *typical* features are what a member most often ticks about
-herself, which is all that a cold-start model knows. Tables of words; nothing is drawn here.
+herself, which is all that a cold-start model knows. The words stand in `groups.toml`.
 """
 
 from typing import NamedTuple
 
-from .vocabulary import LENGTH, NECK
+from .vocabulary import read_table
 
+_TABLES = read_table("groups.toml")
 # What shoppers say about themselves: feature -> its values.
-FEATURES = {
-    "age": ("18-24", "25-34", "35-49", "50+"),
-    "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
-    "comes by": ("search", "newsletter", "friends", "window shopping"),
-}
-
-# Below, a column a group.
-NAMES = ("office", "campus", "party", "outdoor", "traveller")
-TOP_KEYS = (NECK, ("sleeves_length",), NECK, ("body_length",), ("sleeves_length",))
-SHOE_KEYS = ("heel_height", "closure", "toe_style", "closure", "heel_height")
-FAVOURITES = {
-    "high_neck": (None, None, None, "turtle", "mock"),
-    "collar": ("shirt", None, None, None, "rib"),
-    "lapel": ("notched", None, None, None, None),
-    "neckline": (None, "round", "v", None, None),
-    "sleeves_length": ("long", "short", "sleeveless", "three_quarter", "cap"),
-    "body_length": (None, "regular", "high_waist", "long", None),
-    "skirt_length": ("knee", "short", "ankle", "midi", "midi"),
-    "trousers_length": ("full", "cropped", "short", "three_quarter", "mid"),
-    "heel_height": ("under_1_in", "flat", "high", None, None),
-    "boots_height": (None, None, None, "mid_calf", "ankle"),
-    "closure": (None, "lace_up", None, "zipper", "slip_on"),
-    "toe_style": ("pointed", None, "peep", None, None),
-}
-TYPICAL = {
-    "age": ("35-49", "18-24", "25-34", "50+", "25-34"),
-    "shops for": ("work", "weekends", "parties", "outdoors", "travel"),
-    "comes by": ("newsletter", "friends", "window shopping", "search", "search"),
-}
+FEATURES = {feature: tuple(values) for feature, values in _TABLES["features"].items()}
 
 
 class Group(NamedTuple):
@@ -53,17 +26,9 @@ class Group(NamedTuple):
     """
 
     name: str
-    keys: dict[str, tuple[str, ...]]
+    keys: dict[str, list[str]]
     favourites: dict[str, str]
     typical: dict[str, str]
 
 
-GROUPS = tuple(
-    Group(
-        name=NAMES[g],
-        keys={"top": TOP_KEYS[g], "bottom": LENGTH, "shoes": (SHOE_KEYS[g],)},
-        favourites={name: value for name, row in FAVOURITES.items() if (value := row[g])},
-        typical={feature: row[g] for feature, row in TYPICAL.items()},
-    )
-    for g in range(len(NAMES))
-)
+GROUPS = tuple(Group(name, **told) for name, told in _TABLES["groups"].items())

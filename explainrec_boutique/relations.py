@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 from numpy.random import Generator, default_rng
 
@@ -89,8 +89,7 @@ class GroupRule(NamedTuple):
 
     def unexplained(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether pairs are of the right categories but their keys do not match."""
-        fit = self.categories_fit(kind, source, target)
-        return fit & ~self.keys_match(kind, source, target)
+        return self.categories_fit(kind, source, target) & ~self.keys_match(kind, source, target)
 
 
 def group_rule(position: int, facts: ItemFacts, seed: int) -> GroupRule:
@@ -109,8 +108,7 @@ def _key_attributes(group: Group, facts: ItemFacts) -> Int[ndarray, " item"]:
     for category, names in group.keys.items():
         inside = facts.category == CATEGORIES.index(category)
         for attribute in map(SCHEMA.attribute, reversed(names)):
-            applies = facts.attributes[:, attribute] != DOES_NOT_APPLY
-            chosen[inside & applies] = attribute
+            chosen[inside & (facts.attributes[:, attribute] != DOES_NOT_APPLY)] = attribute
     return chosen
 
 
@@ -129,7 +127,7 @@ def _goes_with(group: Group, rng: Generator) -> Bool[ndarray, "key key"]:
     return table
 
 
-def _keys_in(attributes: tuple[str, ...]) -> Int[ndarray, " key"]:
+def _keys_in(attributes: list[str]) -> Int[ndarray, " key"]:
     """All classes of some attributes, as keys."""
     positions = map(SCHEMA.attribute, attributes)
     return np.concatenate([np.arange(FIRST_KEY[a], FIRST_KEY[a + 1]) for a in positions])
@@ -173,14 +171,12 @@ def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials
     return pairs[target != NOBODY].drop_duplicates(["source", "target"])
 
 
-def _draw_targets(
-    allows: Rule, kind: str, source: Ids, place: Float[ndarray, " pair"], n_items: int
-) -> Ids:
+def _draw_targets(allows: Rule, kind: str, source: Ids, place: ndarray, n_items: int) -> Ids:
     """For each source one of the targets that are allowed, all equally likely; NOBODY if none.
 
     Args:
         allows: kind, sources, targets -> which of the pairs it allows.
-        place: uniform in 0..1, where in the list of allowed targets to stop.
+        place: `[pair]`, uniform in 0..1, where in the list of allowed targets to stop.
     """
     items = np.arange(n_items)
     target = np.full(len(source), NOBODY)

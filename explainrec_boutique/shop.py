@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
-from numpy import ndarray
 
 from .design import Design, ItemFacts, sample
 from .dials import Dials, RelationDials, ShopperDials, check_number
@@ -43,7 +41,7 @@ class Shop:
     """
 
     items: pd.DataFrame
-    attributes: Int[ndarray, "item attribute"]
+    attributes: np.ndarray
     gallery: Gallery
     shoppers: Shoppers
     users: pd.DataFrame
@@ -95,7 +93,7 @@ def load(
     )
 
 
-def _item_table(designs: list[Design], popularity: ndarray) -> pd.DataFrame:
+def _item_table(designs: list[Design], popularity: np.ndarray) -> pd.DataFrame:
     columns = ("title", "category", "colour", "colour_family", "pattern", "mark")
     rows = [[getattr(design, column) for column in columns] for design in designs]
     table = pd.DataFrame(rows, columns=columns)

@@ -145,10 +145,9 @@ def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[in
 # --- utility -----------------------------------------------------------------------------------
 
 
-def _utility(
-    people: Shoppers, facts: ItemFacts, dials: ShopperDials
-) -> Float[ndarray, "user item"]:
-    """What each item is worth to each shopper before the Gumbel noise: U - e, float32.
+def _utility(people: Shoppers, facts: ItemFacts, dials: ShopperDials) -> ndarray:
+    """What each item is worth to each shopper before the Gumbel noise: U - e, `[user, item]`,
+    float32.
 
     This is the best score that any recommender could give: the ceiling of the data set.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from explainrec_lab.settings import settings as settings
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 ROOMS = tuple(room.name for room in iter_modules(__path__))
 

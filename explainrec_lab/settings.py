@@ -1,19 +1,22 @@
 """How large a chapter runs: `ci`, `cpu` or `gpu`, one frozen dataclass a chapter.
 
-`EXPLAINREC_SETTINGS` chooses; without it, `gpu` where there is one, else `cpu`. `ci` executes the
-whole book in minutes on two cores; `cpu` is for reading on a laptop; `gpu` is the full size.
+The numbers stand in `settings.toml`. `EXPLAINREC_SETTINGS` chooses; without it, `gpu` where there
+is one, else `cpu`. `ci` executes the whole book in minutes on two cores; `cpu` is for reading on a
+laptop; `gpu` is the full size.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from explainrec_lab import training
 from explainrec_lab.data.contracts import check_choice
+from explainrec_lab.data.store import table_beside
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -100,7 +103,7 @@ class Relation:
         features: 'classes' (the network's answers), or 'projection' to D numbers as in the paper.
         network_rate: the network's share of the learning rate.
         end_to_end: False keeps the network as it is at the start.
-        D, metric, rank: see `relation.UserMetric`; D counts under 'projection' alone.
+        D, metric, rank: see `relation.model`; D counts under 'projection' alone.
         batch_size: items in a batch.
         shrinkage: weight decay of the personal part of M(u).
     """
@@ -137,36 +140,26 @@ class Saers(Boutique):
     network: Network = Network()
 
 
-# The network of SAERS's paper.
-LARGE = Network(
-    40_000, 224, "resnet50", norm=None, weights=None, stride=32, head="pooled", epochs=20
-)
+Chapter = Boutique | RecoNet | Relation | Saers
+KINDS = {"boutique": Boutique, "reconet": RecoNet, "relation": Relation, "saers": Saers}
 
-SIZES: dict[str, dict[str, Boutique | RecoNet | Relation | Saers]] = {
-    "boutique": {
-        "ci": Boutique("ci", items=300, shoppers=400, size=64),
-        "cpu": Boutique("cpu", items=2500, shoppers=1500, size=64),
-        "gpu": Boutique("gpu", items=10_000, shoppers=10_000, size=128),
-    },
-    "reconet": {
-        "ci": RecoNet("ci", 64, 60, 128, 1e-2, 0.1),
-        "cpu": RecoNet("cpu", 128, 120, 128, 1e-2, 0.12),
-        "gpu": RecoNet("gpu", 128, 240, 128, 1e-2, 0.12),
-    },
-    "relation": {
-        "ci": Relation("ci", 8000, 8000, 64, epochs=6),
-        "cpu": Relation("cpu", 8000, 8000, 64, epochs=6),
-        "gpu": Relation("gpu", 20_000, 16_000, 128, 40, Network(20_000, 128, stride=16, epochs=20)),
-    },
-    "saers": {
-        "ci": Saers("ci", 1200, 640, 64, 20),
-        "cpu": Saers("cpu", 2500, 1500, 64, 32),
-        "gpu": Saers("gpu", 20_000, 20_000, 224, 100, LARGE),
-    },
+
+def _sized(kind: Callable[..., Chapter], name: str, given: dict[str, Any]) -> Chapter:
+    """The settings that the table gives a chapter in one size."""
+    if own := given.get("network"):
+        own |= {word: None for word, value in own.items() if value == ""}
+        given = given | {"network": Network(**own)}
+    return kind(name=name, **given)
+
+
+# Chapter -> size -> settings.
+SIZES = {
+    chapter: {name: _sized(KINDS[chapter], name, given) for name, given in sizes.items()}
+    for chapter, sizes in table_beside(__file__).items()
 }
 
 
-def settings(chapter: str) -> Boutique | RecoNet | Relation | Saers:
+def settings(chapter: str) -> Chapter:
     """The settings of one chapter, in the size in force.
 
     Raises:

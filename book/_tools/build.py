@@ -41,7 +41,8 @@ CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 SETTINGS = ("ci", "cpu", "gpu")
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
-INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
+COURSE, CHAPTERS = "course.toml", "book/_tools/course/chapters.toml"
+INCLUDED = (COURSE, "_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
 PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
@@ -49,10 +50,21 @@ CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 # ---------------------------------------------------------------- what an execution depends on
 
 
+def left_out(root: Path) -> tuple[str, ...]:
+    """How the names of pages begin whose chapter has no line in `course.toml`."""
+    if not (root / COURSE).exists():
+        return ()
+    texts = ((root / name).read_text(encoding="utf-8") for name in (COURSE, CHAPTERS))
+    course, chapters = map(tomllib.loads, texts)
+    out = (row["pages"] for name, row in chapters.items() if name not in course["chapters"])
+    return tuple(start for starts in out for start in starts)
+
+
 def notebooks() -> list[str]:
-    """Paths of the book's notebooks from the repository's root, in order."""
+    """Paths of the course's notebooks from the repository's root, in order."""
     kept = (path.relative_to(ROOT) for path in (ROOT / "book").rglob("*.ipynb"))
-    return sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
+    names = sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
+    return [name for name in names if not name.startswith(left_out(ROOT))]
 
 
 def files_seen_by_notebooks() -> Iterator[Path]:
@@ -124,6 +136,14 @@ def take_place(new: Path, final: Path) -> None:
 def copy_sources(tree: Path) -> None:
     """Copy the book, and the code that its pages include, into `tree`."""
     copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
+    leave_out(tree)
+
+
+def leave_out(tree: Path) -> None:
+    """Take the pages of the chapters out that `course.toml` leaves out."""
+    for path in (tree / "book").rglob("*.*"):
+        if path.relative_to(tree).as_posix().startswith(left_out(tree)):
+            path.unlink()
 
 
 def copy(names: Iterable[str], source: Path, target: Path) -> None:
@@ -182,6 +202,13 @@ def sealed(row: dict[str, Any], notebook: Path) -> dict[str, Any]:
     return said | {"sha256": digest(json.dumps(said).encode() + notebook.read_bytes())}
 
 
+def record(settings: str, rows: dict[str, dict[str, Any]], tree: Path) -> None:
+    """Write down what is known of a copy's notebooks: times, keys, checksums."""
+    rows = {name: sealed(row, tree / name) for name, row in rows.items()}
+    times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
+    (tree / "run-times.json").write_text(times, encoding="utf-8")
+
+
 def executed(tree: Path) -> dict[str, dict[str, Any]]:
     """What the record of an executed copy says of its notebooks, if they are as they were left."""
     try:
@@ -209,35 +236,43 @@ def execute(settings: str) -> None:
         if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        rows = {n: sealed(new.get(n) or done[n], tree / n) for n in keys}
-        times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
-        (tree / "run-times.json").write_text(times, encoding="utf-8")
+        record(settings, {n: new.get(n) or done[n] for n in keys}, tree)
         take_place(tree, final)
 
 
 # ------------------------------------------------------------------------------------ step 3
 
 
+def make_pages(source: Path, work: Path) -> Path:
+    """Build the pages of a copy somewhere in `work`; a warning is an error. Returns where."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command += ["build", str(source), "--path-output", str(work)]
+    command += ["-W", "-n", "--keep-going", "--all", "-q"]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if run.returncode:
+        print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
+        raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
+    return work / "_build" / "html"
+
+
 def build_page(settings: str) -> None:
-    """Build `_build/html/` from the executed copy; a warning is an error."""
-    source = EXECUTED / settings
+    """Build `_build/html/` from the executed copy."""
     with alone(PAGE) as work:
-        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-        command += ["build", str(source), "--path-output", str(work)]
-        command += ["-W", "-n", "--keep-going", "--all", "-q"]
-        run = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
-        if run.returncode:
-            print((run.stderr or run.stdout).replace(f"{source}{os.sep}", ""), flush=True)
-            raise SystemExit(f"The page has errors (exit code {run.returncode}); see above.")
-        take_place(work / "_build" / "html", PAGE)
+        take_place(make_pages(EXECUTED / settings, work), PAGE)
 
 
-def main() -> None:
+def chosen() -> str:
+    """The settings that `EXPLAINREC_SETTINGS` names; a stopped build removes half results."""
     settings = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
     if settings not in SETTINGS:
         raise SystemExit(f"EXPLAINREC_SETTINGS={settings!r}: choose from {', '.join(SETTINGS)}")
     for stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, lambda number, _: sys.exit(128 + number))  # half results are removed
+        signal.signal(stop, lambda number, _: sys.exit(128 + number))
+    return settings
+
+
+def main() -> None:
+    settings = chosen()
     start = time.monotonic()
     execute(settings)
     build_page(settings)

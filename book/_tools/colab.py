@@ -1,59 +1,88 @@
 """Where the repository is, and the notebooks that Google Colab opens from there.
 
-Each has a cell in front that sets Colab up. `make colab` writes them to `_build/colab/`. Push that
-folder's content to the branch `colab`; the page's Colab buttons lead there. The notebooks of the
-book itself install nothing.
+Each has a cell in front that installs the release: the repository's tag `v<version>`. Its text is
+plain Markdown with links to the published page; its solutions are folded. `make colab` writes them
+to `_build/colab/`. Push that folder's content to the branch `colab`; the page's Colab buttons lead
+there. The notebooks of the book itself install nothing.
 """
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
 
+import nbformat
 import yaml
+from explainrec_lab import __version__
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from build import ROOT, notebooks
+import lessons
+import without
+from build import ROOT, alone, left_out, notebooks, take_place
+from parts import parts
+from plain import WORDS, Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it
 TARGET = ROOT / "_build" / "colab"
 GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?\s*$")
-SETUP = """\
-# Colab only: installs the course's package (about a minute). Then run the notebook from the top.
-%pip install -q "explainrec-lab @ git+{url}"
-"""
+SAID = WORDS["colab"]
 
 
 def repository_url() -> str:
-    """`https://github.com/owner/repository`; a fork's page so leads to the fork."""
+    """The address in `course.toml`, else that of a clone from GitHub, else ""."""
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    if address := str(yaml.safe_load(config)["repository"]["url"]):
+        return address
     command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
     with suppress(OSError):  # no git
         origin = subprocess.run(command, capture_output=True, check=False).stdout
         if found := GITHUB.search(origin.decode("utf-8", "replace")):
             return f"https://github.com/{found[1]}"
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    return str(yaml.safe_load(config)["repository"]["url"])
+    return ""
 
 
-def with_setup(notebook: dict[str, Any], url: str) -> dict[str, Any]:
-    """The notebook with Colab's set-up cell in front."""
-    cell = new_code_cell(SETUP.format(url=url), id="colab-set-up")
-    return {**notebook, "cells": [cell, *notebook["cells"]]}
+def page_address() -> str:
+    """Where the book is published; "" where nobody has said so."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    return str(config["html"].get("baseurl", "")).rstrip("/")
+
+
+def copy_of(name: str, url: str, address: str) -> NotebookNode:
+    """A notebook as Colab opens it: set up, in plain Markdown, its solutions folded.
+
+    Args:
+        name: path from the root.
+        url: of the repository, whose release the set-up cell installs.
+        address: of the published page, where links lead; without it they are plain words.
+    """
+    notebook, page = nbformat.read(ROOT / name, as_version=4), Page(name, address)
+    setup = new_code_cell(SAID["setup"].format(url=url, version=__version__), id="colab-set-up")
+    notebook.cells = [setup] + [
+        opened(part.cell, page, part.kind == "solution") for part in parts(name, notebook.cells)
+    ]
+    return notebook
+
+
+def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
+    """The cell as Colab shows it: of a solution, and of what the page hides, only a title."""
+    if cell.cell_type == "markdown":
+        text = page.plain(without.prose(cell.source, page.name, left_out(ROOT)))
+        cell.source = SAID["solution"].format(text=text) if solution else text
+    elif solution or lessons.UNSEEN - {"answer"} & set(cell.metadata.get("tags", ())):
+        cell.source = SAID["solution-code" if solution else "hidden-code"] + cell.source
+        cell.metadata["cellView"] = "form"
+    return cell
 
 
 def main() -> None:
-    url = repository_url()
-    if re.search(r"[<>]", url):
-        sys.exit(f"The repository is still {url}: set `repository: url:` in _config.yml first.")
-    shutil.rmtree(TARGET, ignore_errors=True)
-    for name in notebooks():
-        notebook = json.loads((ROOT / name).read_text(encoding="utf-8"))
-        (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(with_setup(notebook, url), indent=1, ensure_ascii=False)
-        (TARGET / name).write_text(text + "\n", encoding="utf-8")
+    if not (url := repository_url()):
+        sys.exit("Colab installs from the repository: set its `address` in course.toml first.")
+    with alone(TARGET) as work:
+        for name in notebooks():
+            (work / "colab" / name).parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(copy_of(name, url, page_address()), work / "colab" / name)
+        take_place(work / "colab", TARGET)
     print(f"{len(notebooks())} notebooks are in {TARGET.relative_to(ROOT)}.")
 
 

@@ -20,7 +20,7 @@ EXERCISE = re.compile(r"\*\((\d+) minutes?\b")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
 # Not read as words: exercises (they say their time), code, mathematics, addresses, roles.
 SILENT = re.compile(
-    r"\{exercise-start\}.*?\{exercise-end\}|^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$"
+    r"`{3,}\{exercise-start\}.*?\{exercise-end\}|^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$"
     r"|\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`|<[^>]*>",
     re.MULTILINE | re.DOTALL,
 )

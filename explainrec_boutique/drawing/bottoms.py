@@ -11,7 +11,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker, lighter, thread_of
+from .fabric import BRIGHT, Tone, colour, darker, lighter, thread_of
 from .geometry import Points, both, bow, box, curve, down_to, join, mirror, smooth, vertical, wave
 from .marks import draw_mark
 
@@ -144,7 +144,7 @@ def _is_denim(design: Design) -> bool:
     return design.colour in ("denim", "navy", "sky") and design.pattern in ("plain", "melange")
 
 
-def _thread(canvas: Canvas) -> Colour:
+def _thread(canvas: Canvas) -> Tone:
     return colour(0.86, 0.62, 0.32) if _is_denim(canvas.design) else thread_of(canvas.main)
 
 

@@ -17,7 +17,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
 from ..design import Design, Scene
-from .fabric import BLACK, NOISE, STRAIGHT, Colour, Fabric, Window, luminance
+from .fabric import BLACK, NOISE, STRAIGHT, Fabric, Tone, Window, luminance
 from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
 
 OVERSAMPLE = 4
@@ -140,31 +140,19 @@ class Canvas:
             np.maximum(here, cover.alpha, out=here)
 
     def line(
-        self,
-        *paths: Points,
-        width: float,
-        opacity: float,
-        colour: Colour = BLACK,
-        clip: Clip = None,
+        self, *paths: Points, width: float, opacity: float, colour: Tone = BLACK, clip: Clip = None
     ) -> None:
         self.paint(self.clipped(self.stroke(*paths, width=width), clip), colour, opacity)
 
-    def stitch(
-        self,
-        path: Points,
-        colour: Colour,
-        width: float = 0.9,
-        opacity: float = 0.55,
-        clip: Clip = None,
-    ) -> None:
+    def stitch(self, path: Points, colour: Tone, clip: Clip = None, **how: float) -> None:
         if pieces := dashes(path, 3.4):
-            self.line(*pieces, width=width, colour=colour, opacity=opacity, clip=clip)
+            self.line(*pieces, colour=colour, clip=clip, **{"width": 0.9, "opacity": 0.55} | how)
 
-    def disc(self, centre: Point, radius: float, colour: Colour, opacity: float = 1.0) -> None:
+    def disc(self, centre: Point, radius: float, colour: Tone, opacity: float = 1.0) -> None:
         self.paint(self.cover(ellipse(centre, radius, radius, 14)), colour, opacity)
 
     def cloth(
-        self, outline: Points, finish: Finish, colour: Colour | None = None, clip: Clip = None
+        self, outline: Points, finish: Finish, colour: Tone | None = None, clip: Clip = None
     ) -> Cover:
         """Lay a shaded piece of material: the main cloth, or a plain `colour`."""
         cover = self.clipped(self.cover(outline), clip)
@@ -202,8 +190,7 @@ class Canvas:
         self, *outlines: Points, drop: Point, blur: float, strength: float, clip: Clip = None
     ) -> None:
         """Darken what lies under the outlines, moved by `drop`."""
-        padding = int(2 * blur * self.frame.scale) + PADDING
-        cover = self.cover(*outlines, drop=drop, padding=padding)
+        cover = self.cover(*outlines, drop=drop, padding=int(2 * blur * self.frame.scale) + PADDING)
         soft = self.clipped(Cover(cover.window, self.blurred(cover, blur)), clip)
         self.image[cover.window] *= (1 - np.float32(strength) * soft.alpha)[..., None]
 

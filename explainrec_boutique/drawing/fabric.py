@@ -16,7 +16,7 @@ from ..design import Design
 from ..vocabulary import PALETTE
 from .geometry import Frame, Point, wave
 
-Colour = Float[ndarray, "3"]
+Tone = Float[ndarray, "3"]
 Window = tuple[slice, slice]
 Field = Float[ndarray, "height width"]
 
@@ -29,30 +29,30 @@ FOLDS, MELANGE, FLORAL, NOISE = range(4)  # streams of a design's generator, one
 STRAIGHT = (1.0, 0.0)
 
 
-def colour(*channels: float) -> Colour:
+def colour(*channels: float) -> Tone:
     return np.array(channels, dtype=np.float32)
 
 
-def luminance(c: Colour) -> float:
+def luminance(c: Tone) -> float:
     return float(0.3 * float(c[0]) + 0.59 * float(c[1]) + 0.11 * float(c[2]))
 
 
-def darker(c: Colour, share: float) -> Colour:
+def darker(c: Tone, share: float) -> Tone:
     """The colour with `share` of it left."""
     return c * np.float32(share)
 
 
-def lighter(c: Colour, share: float) -> Colour:
+def lighter(c: Tone, share: float) -> Tone:
     """The colour moved by `share` towards white."""
     return c + (1 - c) * np.float32(share)
 
 
-def trim_of(c: Colour) -> Colour:
+def trim_of(c: Tone) -> Tone:
     """A tone for bindings and ribs that shows on the colour."""
     return darker(c, 0.8) if luminance(c) > 0.3 else lighter(c, 0.18)
 
 
-def thread_of(c: Colour) -> Colour:
+def thread_of(c: Tone) -> Tone:
     """A tone for stitches that shows on the colour."""
     return lighter(c, 0.5) if luminance(c) < 0.4 else darker(c, 0.6)
 
@@ -104,7 +104,7 @@ class Fabric:
         return np.clip(distance / (1.2 * self.unit) + 0.5, 0, 1)
 
 
-def _visible_on(main: Colour, accent: Colour) -> Colour:
+def _visible_on(main: Tone, accent: Tone) -> Tone:
     """The accent, or a lighter or darker main colour where the two are too alike."""
     difference = sum(abs(float(a) - float(b)) for a, b in zip(main, accent, strict=True))
     if difference >= 0.5:
@@ -167,8 +167,7 @@ def _melange(fabric: Fabric, window: Window) -> Field:
     """A speckle of yarn tones: pixel-sized, so drawn over the whole frame and cut."""
     size = fabric.x.shape[0]
     speckle = fabric.stream(MELANGE).random((size + 1, size + 1), dtype=np.float32) - 0.5
-    mixed = speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]
-    return (0.09 * mixed)[window]
+    return (0.09 * (speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]))[window]
 
 
 _WEAVES: dict[str, Callable[[Fabric, Field, Field], Field]] = {

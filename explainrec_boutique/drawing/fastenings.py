@@ -3,7 +3,7 @@
 import numpy as np
 
 from .canvas import Canvas, Clip, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker
+from .fabric import BRIGHT, Tone, colour, darker
 from .geometry import Points, along, box, closed, curve, dashes, join, normals, unit
 from .last import Last, Upper
 
@@ -137,7 +137,7 @@ def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.mark("closure", canvas.cover(region))
 
 
-def _draw_bow(canvas: Canvas, k: float, knot: Points, lace: Colour) -> None:
+def _draw_bow(canvas: Canvas, k: float, knot: Points, lace: Tone) -> None:
     for x, y, droop in ((-12, -4, 9), (9, -8, 6)):
         loop = curve(knot, knot + [x * k, (y - 5) * k], knot + [x * k, (y + 7) * k], knot)
         tail = curve(knot, knot + [0.3 * x * k, 5 * k], knot + [0.5 * x * k, (droop + 5) * k])
@@ -156,8 +156,7 @@ def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
         canvas.line(tab, width=2.6, colour=darker(canvas.main, 0.6), opacity=1)
     else:
         x, y = last.at(0.51, 14)
-        rim = along(upper.topline, (0.06, 0.32))
-        _draw_panel(canvas, join(rim, (x + 6, y), (x - 5, y)), side)
+        _draw_panel(canvas, join(along(upper.topline, (0.06, 0.32)), (x + 6, y), (x - 5, y)), side)
 
 
 def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
@@ -182,8 +181,7 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=TEETH, opacity=0.75)
     head = path[0] + [0, 3]
     for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
-        pull = join(head, head + [1.5, length * k])
-        canvas.line(pull, width=width * k, colour=tone, opacity=1)
+        canvas.line(join(head, head + [1.5, length * k]), width=width * k, colour=tone, opacity=1)
     canvas.mark("closure", canvas.stroke(path, width=20 * k))
 
 
@@ -203,7 +201,7 @@ def _draw_straps(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     canvas.mark("closure", canvas.stroke(far, width=12))
 
 
-def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Colour, clip: Clip) -> None:
+def _draw_strap(canvas: Canvas, k: float, path: Points, tone: Tone, clip: Clip) -> None:
     canvas.line(path + [0, 2], width=10 * k, opacity=0.22, clip=clip)
     canvas.line(path, width=10 * k, colour=darker(tone, 0.7), opacity=1, clip=clip)
     canvas.line(path, width=8 * k, colour=tone, opacity=1, clip=clip)

@@ -1,12 +1,8 @@
 """The last: the foot-shaped form that all parts of a shoe are attached to."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from ..design import Design
 from .geometry import Point, Points
@@ -51,7 +47,7 @@ class Last:
         """Like `at`, but upright: a shaft stands on the heel and does not lean with the foot."""
         return (self.x(share), self.ground - self.sole - self.heel - height * self.scale)
 
-    def line(self, shares: Float[ndarray, " point"]) -> Points:
+    def line(self, shares: np.ndarray) -> Points:
         """The foot's sole at the given shares."""
         return np.stack([(shares - 0.5) * self.length, self._sole_line(shares)], axis=1)
 
@@ -59,7 +55,7 @@ class Last:
         """The foot's sole from toe to heel."""
         return self.line(np.linspace(self.tip, 0.992, 36))
 
-    def _sole_line(self, shares: Float[ndarray, " point"]) -> Float[ndarray, " point"]:
+    def _sole_line(self, shares: np.ndarray) -> np.ndarray:
         toe = np.clip(1 - shares / 0.2, 0, 1.4)
         rise = np.clip((shares - 0.32) / 0.46, 0, 1)
         lift = self.heel * (rise * rise * (3 - 2 * rise)) + TOE_SPRING * self.scale * toe * toe

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import BRIGHT, Colour, colour, darker, lighter, trim_of
+from .fabric import BRIGHT, Tone, colour, darker, lighter, trim_of
 from .geometry import Points, along, both, bow, box, curve, join, mirror, unit, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
@@ -105,8 +105,7 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
         _draw_stand_inside(canvas, neck)
     else:
         canvas.cloth(neck.opening, BACK, colour=darker(canvas.main, 0.5))
-        rim = neck.back + [0, 1.6]
-        canvas.line(rim, width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
+        canvas.line(neck.back + [0, 1.6], width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
         if neck.value != "boat":
             canvas.paint(canvas.cover(box(-5.5, SHOULDER + 7, 5.5, SHOULDER + 14)), LABEL, 0.9)
 
@@ -118,7 +117,7 @@ def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 
 def _lay(
-    canvas: Canvas, neck: Neck, outline: Points, front: Cover, shade: Shade, tone: Colour | None
+    canvas: Canvas, neck: Neck, outline: Points, front: Cover, shade: Shade, tone: Tone | None
 ) -> Cover:
     """Lay a piece of the neck on the front: a flat one of a tone, or a tube of the main cloth."""
     drop, blur, strength = shade
@@ -163,7 +162,7 @@ def _draw_collar(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         canvas.disc((0, 77), 2.4, darker(canvas.main, 0.55))
 
 
-def _collar_tone(canvas: Canvas) -> Colour:
+def _collar_tone(canvas: Canvas) -> Tone:
     if canvas.design.detail >= 2 and canvas.lightness < 0.8:
         return colour(0.97, 0.97, 0.96)
     return lighter(canvas.main, 0.14) if canvas.lightness < 0.5 else darker(canvas.main, 0.92)
@@ -297,10 +296,9 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
     """Front edge, buttons and pocket flaps of a jacket."""
-    main = canvas.main
     canvas.line(vertical(0, end, hem + 4), width=1.3, opacity=0.55, clip=front)
     canvas.line(vertical(1.8, end, hem + 4), width=2.2, opacity=0.12, clip=front)
-    button = darker(main, 0.45) if canvas.lightness > 0.3 else colour(0.58, 0.53, 0.45)
+    button = darker(canvas.main, 0.45) if canvas.lightness > 0.3 else colour(0.58, 0.53, 0.45)
     for y in np.arange(end + 7, hem - 8, 21):
         canvas.disc((-5, y), 2.9, button)
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..design import Design
 from .canvas import Canvas, Cover, Finish
-from .fabric import Colour, colour, darker
+from .fabric import Tone, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
 from .last import HEEL, Last, Upper
@@ -58,8 +58,7 @@ def draw_shoe(canvas: Canvas) -> None:
     draw_toe(canvas, last, side)
     _draw_sole(canvas, last)
     draw_closure(canvas, last, upper, side)
-    centre = last.at(0.83 + 0.02 * canvas.design.place, 21)
-    draw_mark(canvas, centre, max(9.0 * last.scale, 8.5))
+    draw_mark(canvas, last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
 
 
 # ------------------------------------------------------------------ the upper
@@ -73,10 +72,9 @@ def _low(last: Last, design: Design) -> Upper:
     front = smooth(last.at(0.17, 28), middle, last.at(x, y))
     heel = smooth(topline[-1], last.at(1.0, 36), last.at(1.004, 16), last.at(0.985, 0))
     toe = toe_outline(last, design.attributes["toe_style"])
-    outline = join(toe, front, topline[1:], heel[1:], last.base()[::-1])
     bulge = np.linspace(0, 1, len(topline))
     far = topline - np.stack([0 * bulge, 34 * last.scale * bulge * (1 - bulge)], axis=1)
-    return Upper(outline, front, topline, far)
+    return Upper(join(toe, front, topline[1:], heel[1:], last.base()[::-1]), front, topline, far)
 
 
 def _boot(last: Last, design: Design) -> Upper:
@@ -116,8 +114,7 @@ def _draw_rim(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
     if last.boot:
         canvas.stitch(rim + [0, 7.5], darker(canvas.main, 0.5), clip=side)
         reach = join(rim[:1] - [5, 0], rim, rim[-1:] + [5, 0])
-        region = join(reach - [0, 9], (reach + [0, 15])[::-1])
-        canvas.mark("boots_height", canvas.cover(region))
+        canvas.mark("boots_height", canvas.cover(join(reach - [0, 9], (reach + [0, 15])[::-1])))
 
 
 def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:
@@ -127,7 +124,7 @@ def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:
     canvas.stitch(seam + [2.4, 0.6], darker(canvas.main, 0.55), width=0.8, clip=side)
 
 
-def _sole_tone(canvas: Canvas) -> Colour:
+def _sole_tone(canvas: Canvas) -> Tone:
     white, black, gum = (0.95, 0.94, 0.92), (0.14, 0.13, 0.13), (0.72, 0.55, 0.36)
     tones = (colour(*white), colour(*black), colour(*gum), darker(canvas.main, 0.55))
     return tones[canvas.design.detail]

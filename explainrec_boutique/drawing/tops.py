@@ -89,8 +89,7 @@ def _side(cut: _Cut) -> Points:
 
 
 def _body(cut: _Cut, neck: Neck) -> Points:
-    half_hem = _hem_line(cut)[1:9]
-    right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), half_hem)
+    right = join(neck.front[::-1], cut.tip, _armhole(cut), _side(cut), _hem_line(cut)[1:9])
     return join(right, mirror(right))
 
 

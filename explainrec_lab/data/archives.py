@@ -54,13 +54,6 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def by_hand(name: str, page: str, consent: str, path: Path) -> str:
-    """The steps to an archive behind a login."""
-    put = f"put it, as it is, at {path}; EXPLAINREC_DATA names the folder above"
-    there = f"download the archive from {page} (needs an account{consent})"
-    return f"{name}: {there} and {put} `{path.parent.name}`"
-
-
 def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> bytes:
     """One member of the archive.
 

@@ -11,47 +11,13 @@ import pandas as pd
 
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.store import table_beside
 
 # A product type bought by fewer households is left out.
 MIN_HOUSEHOLDS = 20
 
-# Departments that record services and store supplies.
-NOT_A_PRODUCT = (
-    "COUPON", "FUEL", "CNTRL/STORE SUP", "CHARITABLE CONT", "POSTAL CENTER", "PROD-WHS SALES",
-)  # fmt: skip
-
-DEMOGRAPHICS = {
-    "age": "age", "income": "income", "home_ownership": "home",
-    "marital_status": "marital status", "household_comp": "household",
-}  # fmt: skip
-
-# The till's abbreviations, spelled out for display.
-WORDS = {
-    "frzn": "frozen", "frz": "frozen", "sft": "soft", "drnk": "drink", "drnks": "drinks",
-    "btl": "bottle", "carb": "carbonated", "incl": "including", "dnrs": "dinners",
-    "veg": "vegetables", "choc": "chocolate", "ckn": "chicken", "chococlate": "chocolate",
-    "specilaty": "specialty", "pkg": "packaged", "misc": "miscellaneous", "ss": "single-serve",
-    "grnd": "ground", "chix": "chicken", "supplemen": "supplements", "brkfst": "breakfast",
-    "whl": "whole", "sw": "sweet", "swt": "sweet", "pkgd": "packaged", "pckgd": "packaged",
-    "shlfsh": "shellfish", "beeralemalt": "beer, ale, malt", "gds": "goods", "mlt": "multi",
-    "pk": "pack", "can": "cans", "gm": "goods", "w": "with", "sngl": "single", "srv": "serve",
-    "crbntd": "carbonated", "drnking": "drinking", "mneral": "mineral", "wate": "water",
-    "wat": "water", "flvrd": "flavoured", "jce": "juice", "frd": "fried", "protien": "protein",
-    "fd": "food", "bkd": "baked", "ckys": "cookies", "snks": "snacks", "crkr": "crackers",
-    "cndy": "candy", "cnd": "canned", "cntrl": "control", "pnt": "peanut", "btr": "butter",
-    "syrp": "syrup", "lozng": "lozenges", "drp": "drops", "xpctrnt": "expectorant",
-    "sherbts": "sherbet", "cleang": "cleaning", "suppplies": "supplies", "prep": "prepared",
-    "disposible": "disposable", "br": "bread", "occas": "occasions", "sandwic": "sandwiches",
-    "merch": "merchandise", "iws": "individually wrapped", "may": "mayonnaise",
-    "saucessalsapicantee": "sauces, salsa, picante",
-}  # fmt: skip
-
-# Types that say nothing without their category.
-VAGUE = (
-    "premium", "mainstream", "lean", "enhanced", "primal", "fresh", "cooked", "corn", "traditional",
-    "value", "economy", "juice", "crackers", "coolers", "patties - raw", "patties - cooked",
-    "smoked/cooked",
-)  # fmt: skip
+# Abbreviations, departments and types, in words.
+TABLE = table_beside(__file__)
 
 
 def load() -> Dataset:
@@ -73,7 +39,7 @@ def load() -> Dataset:
         items=_items(kept),
         users=users.merge(tables["demographics"], on="user", how="left"),
         item_columns={"department": "department", "category": "category"},
-        user_columns=DEMOGRAPHICS,
+        user_columns=TABLE["demographics"],
         name="completejourney",
     )
 
@@ -81,7 +47,7 @@ def load() -> Dataset:
 def _types(products: pd.DataFrame) -> pd.DataFrame:
     """product_id -> (category, type), without services and unnamed products."""
     named = products.dropna(subset=["product_category", "product_type"])
-    named = named[~named.department.isin(NOT_A_PRODUCT)]
+    named = named[~named.department.isin(TABLE["not_a_product"])]
     shouted = [named[column] for column in ("product_category", "product_type")]
     category, kind = (each.map({text: _readable(text) for text in set(each)}) for each in shouted)
     words = {"item": category + " / " + kind, "category": category, "type": kind}
@@ -100,7 +66,7 @@ def _items(baskets: pd.DataFrame) -> pd.DataFrame:
     counts = baskets.groupby("item")["user"].nunique().sort_values(ascending=False, kind="stable")
     rows = baskets.drop_duplicates("item").set_index("item").loc[counts.index].reset_index()
     title, category = rows["type"], rows["category"]
-    shared = title.duplicated(keep=False) | title.str.lower().isin(VAGUE)
+    shared = title.duplicated(keep=False) | title.str.lower().isin(TABLE["vague"])
     title = title.where(~shared, title + " (" + category.str.lower() + ")")
     department = rows.department.map(_readable)
     return rows[["item"]].assign(title=title, category=category, department=department)
@@ -110,7 +76,7 @@ def _readable(shout: str) -> str:
     """'FRZN SS PREMIUM ENTREES/DNRS/N' -> 'Frozen single-serve premium entrees/dinners'."""
     text = re.sub(r"\(.*", "", shout.lower())
     text = re.sub(r"/[a-z]?$|- ?o$|[&:/ -]+$", "", text.strip())
-    text = re.sub(r"[a-z]+", lambda word: WORDS.get(word[0], word[0]), text)
+    text = re.sub(r"[a-z]+", lambda word: TABLE["words"].get(word[0], word[0]), text)
     text = re.sub(r"\s*:\s*", ": ", text)
     text = re.sub(r"\s+", " ", text).removesuffix(" including").strip()
     return (text[:1].upper() + text[1:]) or shout.capitalize()

@@ -16,19 +16,10 @@ from numpy import ndarray
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.contracts import Catalogue, Dataset, Features, Interactions, check_columns
+from explainrec_lab.data.store import table_beside
 
 # What files call a column, without capitals, spaces and signs.
-USUAL = {
-    "user": "userid customer customerid client clientid household householdid member memberid "
-    "visitor visitorid reviewer reviewerid account accountid buyer buyerid uid",
-    "item": "itemid product productid article articleid movie movieid film filmid book bookid isbn "
-    "asin parentasin sku stockcode track trackid song songid game gameid iid",
-    "value": "rating ratings score stars quantity qty count plays playcount",
-    "time": "timestamp date datetime day ts unixreviewtime tdat createdat boughtat ratedat "
-    "purchasedate orderdate invoicedate eventtime ratingtimestamp",
-    "title": "name itemname productname prodname movietitle booktitle producttitle",
-    "category": "itemcategory productcategory",
-}
+USUAL = table_beside(__file__)
 
 # What events count without these columns.
 ABSENT = {"value": "each event counts 1", "time": "all are 0"}
@@ -125,7 +116,7 @@ def _column(name: str, table: pd.DataFrame, role: str, given: Hashable = None) -
         check_columns(f"{role}: {name}", table, [role if given is None else given])
         return role if given is None else given
     plain = {column: re.sub(r"[\W_]", "", str(column).lower()) for column in table.columns}
-    usual = [column for column, word in plain.items() if word in (role, *USUAL[role].split())]
+    usual = [column for column, word in plain.items() if word in (role, *USUAL[role])]
     ids = [column for column in usual if plain[column].endswith("id")]
     if len(usual) > 1 and len(ids) != 1:
         many = " and ".join(repr(column) for column in usual)

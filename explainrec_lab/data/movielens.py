@@ -21,60 +21,14 @@ import pooch
 from explainrec_lab.data import archives
 from explainrec_lab.data.contracts import Dataset, check_choice, check_columns, numbers
 from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.store import DataNotFound, data_dir, download
+from explainrec_lab.data.store import DataNotFound, data_dir, download, table_beside
 
 SITE = "https://files.grouplens.org/datasets/movielens"
 
-# Users, movies and ratings as published, the archive's megabytes, and its md5 beside it on the
-# site. The small one is renewed now and then, so it has no sum.
-RELEASES = {
-    "100k": (943, 1_682, 100_000, 5, "0e33842e24a9c977be4e0107933c0723"),
-    "1m": (6_040, 3_883, 1_000_209, 6, "c4d9eecfca2ab87c1945afe126590906"),
-    "latest-small": (610, 9_742, 100_836, 1, ""),
-    "25m": (162_541, 62_423, 25_000_095, 250, "6b51fb2759a8657d3bfcbfc42b592ada"),
-    "32m": (200_948, 87_585, 32_000_204, 239, "d472be332d4daa821edc399621853b57"),
-}
-
-SHA256 = {
-    "ratings.dat": "506d64ca44484487c11dc2d9a28de5c54948213e6b96285e298afe28d6ea4e0f",
-    "users.dat": "1dc3a95300cb19f7c10e027daf29b8cdf1d908dab65b5edfb45950aa389a10a3",
-    "movies.dat": "0140fc2356357c1a851d0f52e893a1e4d3696df632c4141cea8d5bc3d621f0b9",
-}
-
-GENRES = (
-    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
-    "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
-    "Thriller", "War", "Western",
-)  # fmt: skip
-
-# Ratings, movies and users of a release: file, what stands between its cells, its columns. The
-# files with commas name them in their first line.
-FILES = {
-    "100k": (
-        ("u.data", "\t", ["user", "item", "value", "time"]),
-        ("u.item", "|", ["item", "title", "date", "video", "address", *GENRES]),
-        ("u.user", "|", ["user", "age", "gender", "occupation", "zip_code"]),
-    ),
-    "1m": (
-        ("ratings.dat", "::", ["user", "item", "value", "time"]),
-        ("movies.dat", "::", ["item", "title", "genres"]),
-        ("users.dat", "::", ["user", "gender", "age", "occupation", "zip_code"]),
-    ),
-}
-CSV = (
-    ("ratings.csv", ",", ["userId", "movieId", "rating", "timestamp"]),
-    ("movies.csv", ",", ["movieId", "title", "genres"]),
-)
-
-# The first year of each band.
-AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
-
-OCCUPATIONS = (
-    "other", "academic or educator", "artist", "clerical or admin", "college or grad student",
-    "customer service", "doctor or health care", "executive or managerial", "farmer", "homemaker",
-    "K-12 student", "lawyer", "programmer", "retired", "sales or marketing", "scientist",
-    "self-employed", "technician or engineer", "tradesman or craftsman", "unemployed", "writer",
-)  # fmt: skip
+# Sizes and sums of the releases, and what the files hold.
+TABLE = table_beside(__file__)
+RELEASES, SHA256, FILES = TABLE["releases"], TABLE["sha256"], TABLE["files"]
+GENRES = FILES["100k"][1]["columns"][5:]
 
 
 def path(release: str = "1m") -> Path:
@@ -111,10 +65,10 @@ def _read(archive: Path, release: str) -> Dataset:
         most = (1024 if release in ("25m", "32m") else 32) * archives.MEGABYTE
         tables = []
         try:
-            for name, between, columns in FILES.get(release, CSV):
-                if name in inside:
+            for listed in FILES.get(release, FILES["others"]):
+                if (name := listed["name"]) in inside:
                     text = archives.contents(file, inside[name], most)
-                    tables.append(_table(text, name, between, columns))
+                    tables.append(_table(text, **listed))
                 elif name != "u.user":
                     raise ValueError(f"it has no {name}")
             return _dataset(release, *tables)
@@ -127,7 +81,7 @@ def _dataset(
 ) -> Dataset:
     """Ratings, movies and users as one data set."""
     if release == "100k":
-        flags = movies[list(GENRES)].eq(1).to_numpy()
+        flags = movies[GENRES].eq(1).to_numpy()
         movies = movies.assign(genres=["|".join(compress(GENRES, row)) for row in flags])
         movies = movies[["item", "title", "genres"]]
     told = {column: column for column in ("gender", "age", "occupation") if users is not None}
@@ -139,7 +93,7 @@ def _dataset(
         item_sets={"genres": "genre"},
         name=f"movielens-{release}",
     )
-    if len(ratings) == (whole := RELEASES[release][2]):
+    if len(ratings) == (whole := RELEASES[release]["ratings"]):
         return found
     note = f"{len(ratings):,} ratings are here, the release had {whole:,}"
     return replace(found, notes=(*found.notes, note))
@@ -147,8 +101,9 @@ def _dataset(
 
 def _people(users: pd.DataFrame) -> pd.DataFrame:
     """Users with words in place of codes."""
-    jobs, age = dict(enumerate(OCCUPATIONS)), numbers("users", users.age)
-    bands = pd.cut(age, [*AGES, 200], right=False, labels=list(AGES.values()))
+    jobs, ages = dict(enumerate(TABLE["occupations"])), dict(TABLE["ages"])
+    age = numbers("users", users.age)
+    bands = pd.cut(age, [*ages, 200], right=False, labels=list(ages.values()))
     return users.assign(
         gender=users.gender.map({"F": "woman", "M": "man"}),
         age=bands.astype(object),
@@ -158,7 +113,7 @@ def _people(users: pd.DataFrame) -> pd.DataFrame:
 
 def _download(archive: Path, release: str) -> None:
     """Fetch the archive; it appears under its name only when its contents are right."""
-    url, md5 = f"{SITE}/{archive.name}", RELEASES[release][4]
+    url, md5 = f"{SITE}/{archive.name}", RELEASES[release]["md5"]
 
     def check(part: Path) -> None:
         if not md5:

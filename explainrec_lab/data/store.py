@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,6 +49,11 @@ def data_dir() -> Path:
     if given and not Path(given).is_dir():
         raise DataNotFound(f"EXPLAINREC_DATA={given!r} is not a folder: create it or unset it")
     return Path(given) if given else cache_dir() / "data"
+
+
+def table_beside(module: str | Path) -> dict[str, Any]:
+    """The table in TOML that stands beside a module, whose `__file__` is given."""
+    return tomllib.loads(Path(module).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 def content_key(**asked: Any) -> str:
@@ -161,7 +167,7 @@ def _sum(path: Path, content: bytes) -> bytes:
 # -------------------------------------------------------------------------- recorded results
 
 
-FOLDER = Path("book/reference/results")
+FOLDER = Path(__file__).parents[1] / "results"  # part of the package: it is there in Colab too
 WORDS = (
     *("data", "method", "variant", "measure"),
     *("how", "order", "group", "attribute", "kind", "labels"),
@@ -181,11 +187,9 @@ def results(name: str) -> pd.DataFrame:
         DataNotFound: no such record.
         ValueError: a damaged one.
     """
-    here = Path.cwd()
-    roots = [here, *here.parents, Path(__file__).resolve().parents[2]]
-    paths = (root / FOLDER / f"{name}.json" for root in roots)
-    if (path := next(filter(Path.is_file, paths), None)) is None:
-        raise DataNotFound(f"no record {name!r} in {FOLDER}: run this inside the repository")
+    if not (path := FOLDER / f"{name}.json").is_file():
+        there = ", ".join(sorted(each.stem for each in FOLDER.glob("*.json")))
+        raise DataNotFound(f"name: no record {name!r}; there are {there}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         blank = dict.fromkeys(WORDS, "")

@@ -11,7 +11,6 @@ import hashlib
 import os
 import signal
 import threading
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from explainrec_lab.data.contracts import require
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.exercises import answers
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ def check(name: str, answer: Any, **given: Any) -> Result:
     require(given.keys() == set(wanted), f"check({name!r}, answer, {named}) takes just these")
     try:
         with _limited(name):
-            found = checker(_watched(name, answer), **given)
+            found = checker(_watched(name, answer, texts["expects"]), **given)
             fault = next((said for said, holds in found if not holds), "")
     except answers.Blank:
         return Result(False, f"**Nothing to check yet.** Expected: {texts['expects']}.")
@@ -98,16 +98,14 @@ def _checker(name: str) -> tuple[dict[str, Any], Callable[..., Iterator[tuple[st
 @functools.cache
 def exercises() -> dict[str, dict[str, Any]]:
     """Room -> label -> the texts of each exercise that is checked."""
-    return {path.stem: _toml(path) for path in sorted(HERE.glob("*.toml"))}
+    return {path.stem: table_beside(path) for path in sorted(HERE.glob("*.toml"))}
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def _watched(name: str, answer: Any) -> Any:
+def _watched(name: str, answer: Any, expects: str) -> Any:
     """A function that says when it is still empty, and whose errors name the exercise."""
     if not isinstance(answer, FunctionType):
+        if expects.startswith("a function") and not callable(answers.filled(answer)):
+            raise answers.Unfit(f"a {type(answer).__name__}")
         return answers.filled(answer)
 
     @functools.wraps(answer)
@@ -149,7 +147,7 @@ def questions() -> dict[str, list[dict[str, Any]]]:
     return {
         f"{path.stem}/{page}": listed
         for path in sorted((HERE / "quiz").glob("*.toml"))
-        for page, listed in _toml(path).items()
+        for page, listed in table_beside(path).items()
     }
 
 

@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from string import Template
 from typing import Any, TypeAlias
 
 import ipywidgets as widgets
@@ -46,18 +47,13 @@ class Live:
     compact: bool = False
 
     def _repr_html_(self) -> str:
-        code = "\n".join(source(name) for name in SCRIPTS)
-        size = "lab-live compact" if self.compact else "lab-live"
-        return (
-            f'<section class="{size}" data-lm-suppress-shortcuts="true" '
-            'aria-label="RecoNet in your browser: choose products, ask why">'
-            f"<style>{source('live.css')}</style>"
-            "<p>This demonstration needs JavaScript; in JupyterLab, trust the notebook.</p>"
-            f'<script type="application/json">{written(self.model)}</script>'
-            f'<script>(() => {{\n"use strict";\n{code}\n'
-            'document.querySelectorAll(".lab-live:not([data-started])").forEach(start);\n'
-            "})()</script></section>"
-        )
+        parts = {
+            "size": "lab-live compact" if self.compact else "lab-live",
+            "style": source("live.css"),
+            "numbers": written(self.model),
+            "code": "\n".join(source(name) for name in SCRIPTS),
+        }
+        return Template(source("live.html")).substitute(parts)
 
 
 def source(name: str) -> str:

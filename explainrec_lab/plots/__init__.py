@@ -1,7 +1,7 @@
 """Figures: results in, picture out. No model logic, one style, readable without colour vision.
 
-Matplotlib draws pictures with relevance, regions and boxes on them (`pictures`), curves (`curves`)
-and pairs of regions (`pairwise`). The relevance flow (`flow`) is an SVG of our own.
+Matplotlib draws pictures with relevance, regions and boxes on them (`pictures`), and curves
+(`curves`). The relevance flow (`flow`) is an SVG of our own.
 """
 
 # ruff: noqa: F401 - what a page draws with
@@ -13,7 +13,6 @@ from explainrec_lab.plots.curves import (
     removal_curves,
 )
 from explainrec_lab.plots.flow import relevance_flow
-from explainrec_lab.plots.pairwise import pairwise_figure
 from explainrec_lab.plots.pictures import (
     Reason,
     box_figure,

@@ -6,7 +6,9 @@ phone. `live/flow.js` draws the same while a reader changes the profile.
 
 import html
 import textwrap
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,20 +22,8 @@ WIDTH, LEFT, RIGHT, LETTERS = 390, 230, 372, 22
 TALL = 150
 LINE, GAP = 17, 10
 
-STYLE = f"""
-.flow text {{font: 14px var(--lab-sans, sans-serif); fill: currentColor; text-anchor: end}}
-.flow text.target {{font-weight: 650; font-size: 15px}} .flow :is(.value, .sum) {{opacity: .75}}
-.flow text.value {{font-size: 13px}} .flow .name.rest {{font-style: italic; opacity: .75}}
-.flow path.supports {{fill: {SUPPORTS}; opacity: .75}}
-.flow path.opposes {{fill: url(#against)}}
-.flow path.rest {{fill: none; stroke: currentColor; stroke-dasharray: 1 4; opacity: .6}}
-.flow .bar {{fill: currentColor; opacity: .8}} .flow g:hover path {{opacity: 1}}
-"""
-HATCHING = (
-    '<defs><pattern id="against" width="6" height="6" patternUnits="userSpaceOnUse" '
-    f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{OPPOSES}" opacity=".45"/>'
-    f'<rect width="3" height="6" fill="{OPPOSES}"/></pattern></defs>'
-)
+# The drawing around what is drawn here.
+FRAME = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
 
 
 class Explained(Protocol):
@@ -85,14 +75,10 @@ def relevance_flow(
     table = explanation.table()
     flows = _strongest(table, "supports", supporting) + _strongest(table, "opposes", opposing)
     whole = f"{total} = {_signed(explanation.output, '')}"
-    caption = (
-        f"{html.escape(question)} <b>{html.escape(title)}</b>? Relevance of the profile's "
-        f"features, {html.escape(whole)}. Dotted: the rest, not to scale."
-    )
-    return HTML(
-        f'<figure class="lab-drawing"><figcaption style="margin-bottom:.6rem">{caption}'
-        f"</figcaption>{_drawn(flows, title, whole)}</figure>"
-    )
+    spoken = "; ".join(f"{flow.label} {flow.relevance:+.2f}" for flow in flows)
+    words = {"question": question, "title": title, "whole": whole, "spoken": spoken}
+    said = {name: html.escape(text) for name, text in words.items()}
+    return HTML(FRAME.substitute(said | _drawn(flows, title, whole)))
 
 
 def _strongest(table: pd.DataFrame, look: str, count: int) -> list[_Flow]:
@@ -107,8 +93,8 @@ def _strongest(table: pd.DataFrame, look: str, count: int) -> list[_Flow]:
     return flows
 
 
-def _drawn(flows: list[_Flow], title: str, whole: str) -> str:
-    """The SVG: rows of names down the left, the bar in the middle of its height at the right."""
+def _drawn(flows: list[_Flow], title: str, whole: str) -> dict[str, Any]:
+    """The frame's contents: rows of names at the left, the bar in the middle of the right side."""
     strength = np.array([0.0 if f.look == "rest" else abs(f.relevance) for f in flows])
     thick = TALL * strength / (strength.sum() or 1.0)
     high = np.maximum([LINE * len(flow.lines) + 5 for flow in flows], thick) + GAP
@@ -117,18 +103,11 @@ def _drawn(flows: list[_Flow], title: str, whole: str) -> str:
     height = top + max(high.sum(), TALL) + GAP
     bar = (height + top - GAP - TALL) / 2
     rows, ends = top + np.cumsum(high) - high / 2, bar + np.cumsum(thick) - thick / 2
-    spoken = "; ".join(f"{flow.label} {flow.relevance:+.2f}" for flow in flows)
-    return (
-        f'<svg class="flow" role="img" xmlns="http://www.w3.org/2000/svg" '
-        f'aria-label="{html.escape(f"Relevance flow into {title}, {whole}: {spoken}")}" '
-        f'viewBox="0 0 {WIDTH} {height:.0f}" style="width:100%;max-width:460px">'
-        f"<style>{STYLE}</style>{HATCHING}"
-        + "".join(map(_ribbon, flows, rows, ends, thick))
-        + f'<rect class="bar" x="{RIGHT}" y="{bar:.1f}" width="8" height="{TALL}" rx="2"/>'
-        + _text("target", heading, WIDTH - 2, 15, 18)
-        + _text("sum", [whole], WIDTH - 2, 17 + 18 * len(heading))
-        + "</svg>"
-    )
+    target = _text("target", heading, WIDTH - 2, 15, 18)
+    target += _text("sum", [whole], WIDTH - 2, 17 + 18 * len(heading))
+    size = {"width": WIDTH, "height": f"{height:.0f}", "right": RIGHT, "tall": TALL}
+    drawn = "".join(map(_ribbon, flows, rows, ends, thick)) + target
+    return size | {"bar": f"{bar:.1f}", "drawn": drawn, "supports": SUPPORTS, "opposes": OPPOSES}
 
 
 def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:

@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,34 +11,15 @@ from jaxtyping import Float
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy import ndarray
 
-# Positive and negative relevance: blue and orange differ for every kind of colour vision.
-SUPPORTS, OPPOSES = "#1b6ca8", "#d9822b"
-# Outlines and text on paper; lines that only help.
-INK, QUIET = "#20262d", "#5b6470"
+from explainrec_lab.data.store import table_beside
 
-
-# One colour a method in the whole book; the first name that a label holds decides.
-COLOURS = {
-    "random": "#6b7480",
-    "guess": "#6b7480",
-    "noise": "#6b7480",
-    "popular": "#6b7480",
-    "lime": OPPOSES,
-    "gradient": OPPOSES,
-    "grad-": OPPOSES,
-    "shapley": "#8a5aa8",
-    "attention": "#8a5aa8",
-    "count": "#3a8f6b",
-    "sum of named": "#b8434e",
-    "recon": SUPPORTS,
-    "relevance": SUPPORTS,
-    "saers": SUPPORTS,
-    "by depth": SUPPORTS,
-    "the paper": "#b8434e",
-    "epsilon": OPPOSES,
-    "main attribute": "#8a5aa8",
-    "true region": "#3a8f6b",
-}
+TABLE = table_beside(__file__)
+# Positive and negative relevance.
+SUPPORTS, OPPOSES = TABLE["supports"], TABLE["opposes"]
+# Lines that only help.
+QUIET = "#5b6470"
+# One colour a method in the whole book.
+COLOURS = {word: TABLE.get(colour, colour) for word, colour in TABLE["methods"].items()}
 
 
 def colours_of(names: Sequence[object]) -> list[str]:
@@ -55,8 +35,7 @@ def use_style() -> None:
 
     The page then gives them its own font and the colours of its theme.
     """
-    with resources.as_file(resources.files("explainrec_lab") / "lab.mplstyle") as sheet:
-        plt.style.use(sheet)
+    plt.style.use("explainrec_lab.lab")
     if os.environ.get("EXPLAINREC_STATIC"):
         set_matplotlib_formats("svg")
         plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none"})

@@ -32,6 +32,5 @@ from explainrec_lab.reconet.explain import (
     relevance,
     three_steps,
 )
-from explainrec_lab.reconet.model import RecoNet
-from explainrec_lab.reconet.recommend import recommend
+from explainrec_lab.reconet.model import RecoNet, recommend
 from explainrec_lab.reconet.train import cross_entropy, train, trained

@@ -31,6 +31,7 @@ from explainrec_lab.reconet.model import RecoNet
 Items: TypeAlias = Sequence[int] | Int[ndarray | Tensor, "*n"]
 # An average profile: the share of each feature.
 Profile: TypeAlias = Float[Tensor, " m"]
+Reference: TypeAlias = Profile | None
 
 # What the epsilon rule adds to a denominator, away from zero.
 EPSILON = 1e-9
@@ -105,7 +106,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 @torch.no_grad()
 def relevance(
-    model: RecoNet, profiles: Sets, items: Items, reference: Profile | None = None
+    model: RecoNet, profiles: Sets, items: Items, reference: Reference = None
 ) -> Float[Tensor, "profile m"]:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
 
@@ -153,11 +154,9 @@ def mean_profile(profiles: Sets, m: int) -> Profile:
     return torch.zeros(m).index_add(0, profiles.ids, share) / filled
 
 
-def items_of(
-    space: FeatureSpace, profiles: Sets, items: Items, many: bool = False
-) -> Int[Tensor, "*n"]:
-    """These items as a tensor. Raises a ValueError unless they are one (or `many`: one row) for
-    each profile."""
+def items_of(space: FeatureSpace, profiles: Sets, items: Items, many: bool = False) -> Tensor:
+    """These items as an int64 tensor. Raises a ValueError unless they are one (or `many`: one row)
+    for each profile."""
     chosen = torch.as_tensor(items)
     if chosen.ndim != 1 + many or len(chosen) != len(profiles):
         one = "one row" if many else "one"
@@ -202,9 +201,7 @@ class Explanation:
 
 
 @torch.no_grad()
-def explain(
-    model: RecoNet, profile: Sets, item: int, reference: Profile | None = None
-) -> Explanation:
+def explain(model: RecoNet, profile: Sets, item: int, reference: Reference = None) -> Explanation:
     """Relevance of each feature of one profile for one item, highest first; ties by lot.
 
     Args:
@@ -274,7 +271,7 @@ def explain_many(
 # -------------------------------------------------------------------------- attributes
 
 
-Shares: TypeAlias = Float[Tensor, "event m"]
+Share: TypeAlias = Float[Tensor, "event m"]
 Scores: TypeAlias = Float[ndarray, "event attribute"]
 
 
@@ -296,7 +293,7 @@ def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Codes:
     return features
 
 
-def looked_up(relevance: Shares, features: Codes, share: Shares | None = None) -> Scores:
+def looked_up(relevance: Share, features: Codes, share: Share | None = None) -> Scores:
     """The relevance of the item's own attributes; -inf where one does not apply.
 
     Args:
@@ -311,9 +308,7 @@ def looked_up(relevance: Shares, features: Codes, share: Shares | None = None) -
     return np.where(found, np.take_along_axis(np.asarray(relevance), place, axis=1), -np.inf)
 
 
-def passed_on(
-    relevance: Shares, items: Ids, codes: Codes, features: Codes, share: Shares
-) -> Scores:
+def passed_on(relevance: Share, items: Ids, codes: Codes, features: Codes, share: Share) -> Scores:
     """One step further back: purchase v hands its relevance, in equal parts, to the attributes
     that it shares with the item; each attribute adds what it has itself.
 
@@ -338,7 +333,7 @@ def passed_on(
 
 
 @torch.no_grad()
-def favoured(model: RecoNet, share: Shares, reference: Profile, codes: Codes) -> Taste:
+def favoured(model: RecoNet, share: Share, reference: Profile, codes: Codes) -> Taste:
     """How far the items of a class rise above the average item, for her more than for the crowd.
 
     It is the sum of her personal relevances for the average item of that class.

@@ -1,16 +1,16 @@
-"""The model: an average of latent vectors, and one linear layer over it.
+"""The model: an average of latent vectors, and one linear layer over it; and what it recommends to
+one profile, of a user known or new.
 
-Source: RecoNet, §4.1. `Q` holds one latent vector a *row*, the paper's one a column.
+Source: RecoNet, §4.1 and §4.3. `Q` holds one latent vector a *row*, the paper's one a column.
 """
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from explainrec_lab.data.contracts import check_least
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 
 
@@ -58,9 +58,8 @@ class RecoNet(nn.Module):
 
     def pool(self, profiles: Sets) -> Float[Tensor, "user d"]:
         """x_u = Q I_u^T / |FS_u|; zero for an empty profile. Source: RecoNet, §4.1."""
-        sets = profiles.to(self.W.device)
-        how: Any = {"mode": "mean", "include_last_offset": True}
-        return F.embedding_bag(sets.ids, self.Q, sets.offsets, **how)
+        sets, Q = profiles.to(self.W.device), self.Q
+        return F.embedding_bag(sets.ids, Q, sets.offsets, mode="mean", include_last_offset=True)
 
     def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """y, the activation of every item, before the softmax."""
@@ -73,3 +72,29 @@ class RecoNet(nn.Module):
     def probabilities(self, profiles: Sets) -> Float[Tensor, "user item"]:
         """p = softmax(y). Source: RecoNet, §4.1."""
         return self(profiles).softmax(dim=1)
+
+
+@torch.no_grad()
+def recommend(
+    model: RecoNet, profile: Sets, k: int = 10
+) -> tuple[Int[Tensor, " k"], Float[Tensor, " k"]]:
+    """The k items with the highest activation that the profile does not hold yet, best first; ties
+    by lot (`evaluate.ranking.top_k`).
+
+    Works for users the model has never seen: nothing is trained. An empty profile is refused, since
+    all items score alike; so is a k beyond the items that are left.
+
+    Returns:
+        items, activations.
+
+    Raises:
+        ValueError: k is outside 1..items left, or the profile is empty, holds an unknown feature
+            or is a batch of several.
+    """
+    model.space.check_one(profile, "recommend for")
+    y = model(profile)[0]
+    new = torch.ones_like(y, dtype=torch.bool)
+    new[profile.ids[profile.ids < len(new)]] = False
+    items = new.nonzero()[:, 0]
+    items = items[top_k(y[None, items], k)[0]]
+    return items, y[items]

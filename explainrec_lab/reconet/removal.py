@@ -14,13 +14,11 @@ their items go, unless one asks for it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
@@ -37,7 +35,7 @@ AVERAGES = ("renormalised", "held")
 MOST_SETS = 2_000_000
 
 # When each feature of each profile goes, in the order of `Sets.ids`.
-Turns: TypeAlias = Int[ndarray, " total"]
+Turns = Int[np.ndarray, " total"]
 
 # --------------------------------------------------------------------------- one profile
 
@@ -59,11 +57,7 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
 
 
 def score_of_masks(
-    model: RecoNet,
-    profile: Sets,
-    item: int,
-    average: str = "renormalised",
-    probability: bool = False,
+    model: RecoNet, profile: Sets, item: int, average: str = AVERAGES[0], probability: bool = False
 ) -> BlackBox:
     """The model as a black box: which features are present -> y_item, or p_item.
 
@@ -138,10 +132,10 @@ class Removal:
             may still go.
     """
 
-    changes: Float[ndarray, "step user"]
+    changes: Float[np.ndarray, "step user"]
 
     @property
-    def long_enough(self) -> Bool[ndarray, " user"]:
+    def long_enough(self) -> Bool[np.ndarray, " user"]:
         """The users who keep a feature to the last step: they alone enter the table."""
         return ~np.isnan(self.changes).any(axis=0)
 
@@ -189,9 +183,8 @@ def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns
     ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
     items = np.flatnonzero(ids < space.n_items)
     by_turn = items[np.lexsort([turn[items], owners[items]])]
-    first = np.searchsorted(owners[items], owners[by_turn])
     result = np.full(len(ids), np.iinfo(np.int64).max)
-    result[by_turn] = np.arange(len(by_turn)) - first
+    result[by_turn] = np.arange(len(by_turn)) - np.searchsorted(owners[items], owners[by_turn])
     carries = space.item_features.matrix[ids[items]]
     holder = np.repeat(items, np.diff(carries.indptr))
     last = np.full((len(profiles), space.m), -1)

@@ -46,8 +46,8 @@ def train(
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
         after_epoch: see `training.fit`.
     """
-    further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
-    return training.fit(model, examples, cross_entropy, settings.optimisation(), **further)
+    how, here = settings.optimisation(), fabric()
+    return training.fit(model, examples, cross_entropy, how, fabric=here, after_epoch=after_epoch)
 
 
 def trained(

@@ -37,19 +37,16 @@ double difference is Gower's double centring (1966) of squared distances. Follow
 question alone is concept relevance propagation (Achtibat et al., 2023).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
@@ -57,8 +54,8 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images, check_choice, require
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
-from explainrec_lab.relation.metric import NEW_USER, placed, squared_length
 from explainrec_lab.relation.model import (
+    NEW_USER,
     SCALE,
     Features,
     Ids,
@@ -68,6 +65,8 @@ from explainrec_lab.relation.model import (
     Values,
     check_pictures,
     features_of,
+    placed,
+    squared_length,
 )
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question
@@ -76,6 +75,8 @@ from explainrec_lab.vision.naming import Question
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
 OF |= {"personal": "farther for this user", "contrast": "rather than the rival"}
 LEVELS = ("pixels", "units")
+Given: TypeAlias = Tensor | None
+Asked: TypeAlias = tuple[Any, Any]  # users and kinds
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ def explain(
     model: RelationModel,
     images_i: Pictures,
     images_j: Pictures,
-    user: Ids | ndarray,
-    kind: Kinds | ndarray,
+    user: Ids,
+    kind: Kinds,
     *,
     of: str = "distance",
     level: str = "pixels",
@@ -212,8 +213,7 @@ def explain(
     if only is not None and level != "pixels":
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     require(not model.training, "model: it is in training mode; call model.eval() first")
-    asked = (_plain(user), _plain(kind))
-    program = _program(model, of, rivals, references, asked, len(images_i))
+    program = _program(model, of, rivals, references, (_plain(user), _plain(kind)), len(images_i))
     ask = partial(_Asked, model.q, program.references)
     rule = default_rule(model) if rule is None else rule
     shown = tuple(images.values())
@@ -236,8 +236,7 @@ def explain(
         return placed(torch.cat([model.features(p) for p in pictures], dim=1), weights)[:, 0]
 
     maps, below = propagated(of_kept, shown)
-    followed = float(sum(R.sum() for R in kept))
-    return Explanation(of, maps, _joined(units.ledger, below, followed))
+    return Explanation(of, maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
 
 
 class _Asked(nn.Module):
@@ -289,12 +288,7 @@ class _Program:
 
 
 def _program(
-    model: RelationModel,
-    of: str,
-    rivals: Tensor | None,
-    references: Tensor | None,
-    asked: tuple[Any, Any],
-    pairs: int,
+    model: RelationModel, of: str, rivals: Given, references: Given, asked: Asked, pairs: int
 ) -> _Program:
     """What to explain, as a function of the units of the pictures."""
     if (of == "contrast") != (rivals is not None):
@@ -362,7 +356,7 @@ class Closeness(nn.Module):
 
 
 def mean_features(
-    model: RelationModel, images: Images, items: Int[ndarray, " item"], group: ndarray
+    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
 ) -> Float[Tensor, "group D"]:
     """The mean feature vector of each group of items, in the order of the groups' names.
 
@@ -378,21 +372,6 @@ def mean_features(
     x = features_of(model, images, items)
     place = torch.from_numpy(np.unique(group, return_inverse=True)[1].reshape(-1)).to(x.device)
     return torch.stack([x[place == number].mean(dim=0) for number in place.unique()])
-
-
-class Places(nn.Module):
-    """z = x L of pictures: in this space the distance of a user is the ordinary squared one.
-
-    What `bilrp` takes as an embedding. Raises ValueError for an unknown user or kind.
-    """
-
-    def __init__(self, model: RelationModel, user: int, kind: int | str) -> None:
-        super().__init__()
-        self.model, self.factor = model, model.factor(user, kind, 1).detach()
-        self.training = False
-
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item r"]:
-        return placed(self.model.features(images), self.factor)
 
 
 @homogeneous(2)

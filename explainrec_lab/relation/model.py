@@ -1,29 +1,40 @@
 """The relation model: two pictures, a user and a kind of relation in; the logit q - d out.
 
+A distance d for each user and kind: M(u) = L L^T, whatever L is. Such a product is positive
+semi-definite, so no distance is negative. L is the sum of a shared factor, one a kind, and a
+personal one, one a user and kind. A user that training never saw, `NEW_USER`, has the shared factor
+and the mean of the personal ones.
+
+At the end, `recommend`: the items of a category that are most probably related to a query (§3.4,
+Eq. 5). For one user and kind, q is a constant and sigma rises, so that the most probable item is
+the nearest one in z = x L. All queries of a user and kind are one matrix product.
+
 Source: LRP for explainable recommendations, §2.1 (Eq. 1 and 2) and §2.2. The difference of the
 two feature vectors and the squared length are marked for `lrp`, so that relevance passes through
 them to both pictures. Not here: the loss and training (`train.py`).
 """
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numpy import ndarray
+from jaxtyping import Float, Int
+from scipy import sparse
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import RELATION_KINDS, Images, check_choice, require
-from explainrec_lab.lrp import difference
+from explainrec_boutique.vocabulary import RELATION_KINDS
+from explainrec_lab.data.contracts import Images, check_choice, check_ids, check_least, require
+from explainrec_lab.evaluate.ranking import top_k
+from explainrec_lab.lrp import difference, homogeneous
 from explainrec_lab.relation.data import Pairs
-from explainrec_lab.relation.metric import NEW_USER, UserMetric, squared_length
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor
-Kinds: TypeAlias = int | str | Sequence[int] | Tensor
+Ids: TypeAlias = int | Sequence[int] | Tensor | np.ndarray
+Kinds: TypeAlias = Ids | str
 # Of one end of each pair: its picture, and its features x.
 Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
 Features: TypeAlias = Float[Tensor, "pair D"]
@@ -32,6 +43,81 @@ Values: TypeAlias = Float[Tensor, " pair"]
 
 SCALE = 3.0  # a feature that is sure of its class
 BATCH = 256  # pictures that pass the network together
+
+# --------------------------------------------------------------------------- the distance
+
+# The user to name for somebody that training never saw: she has the average factor.
+NEW_USER = -1
+
+METRICS = ("full", "low rank", "diagonal")
+
+
+@homogeneous(1)
+def placed(x: Float[Tensor, "pair D"], factor: Tensor) -> Float[Tensor, "pair r"]:
+    """z = x L, L being one for all pairs, `[D, r]`, or one a pair: a weight that takes no rule."""
+    return torch.matmul(x[:, None], factor)[:, 0]
+
+
+@homogeneous(2)
+def squared_length(delta: Float[Tensor, "pair D"], factor: Tensor) -> Float[Tensor, " pair"]:
+    """|delta L|^2 = delta M delta^T."""
+    return placed(delta, factor).square().sum(-1)
+
+
+class _UserMetric(nn.Module):
+    """L(u, kind) = shared(kind) + personal(u, kind).
+
+    Args:
+        dimensions: D, the length of a feature vector.
+        n_users, n_kinds: how many of each.
+        metric: 'full' (L is D x D), 'low rank' (D x rank) or 'diagonal'.
+        rank: columns of L under 'low rank'.
+        seed: of the initialisation.
+
+    Raises:
+        ValueError: an unknown metric, or dimensions, a rank or counts below 1.
+    """
+
+    def __init__(
+        self, dimensions: int, n_users: int, n_kinds: int, metric: str, rank: int, seed: int = 0
+    ) -> None:
+        super().__init__()
+        check_least(dimensions=dimensions, n_users=n_users, n_kinds=n_kinds, rank=rank)
+        check_choice("metric", metric, METRICS)
+        self.metric, self.n_users, self.n_kinds = metric, n_users, n_kinds
+        columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
+        shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)
+        generator = torch.Generator().manual_seed(seed)
+        scale = math.sqrt(2 / (shape[0] * shape[1]))
+        self.shared = nn.Parameter(torch.randn(n_kinds, *shape, generator=generator) * scale)
+        personal = torch.randn(n_users, n_kinds, *shape, generator=generator) * scale
+        self.personal = nn.Parameter(0.3 * personal)
+
+    def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Float[Tensor, "n D r"]:
+        """L of each (user, kind)."""
+        own = self.personal[user.clamp(min=0), kind]
+        new = user == NEW_USER
+        if bool(new.any()):
+            own = torch.where(new[:, None, None], self.personal.mean(dim=0)[kind], own)
+        L = self.shared[kind] + own
+        return L.squeeze(1).diag_embed() if self.metric == "diagonal" else L
+
+    def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
+        """M(u) = L L^T of one user and kind."""
+        where = self.shared.device
+        L = self.factor(torch.tensor([user], device=where), torch.tensor([kind], device=where))[0]
+        return L @ L.T
+
+
+def squared_distances(
+    a: Float[Tensor, "*n i r"], b: Float[Tensor, "*n j r"]
+) -> Float[Tensor, "*n i j"]:
+    """|a|^2 + |b|^2 - 2 a.b for all pairs, by one matrix product; never below zero."""
+    lengths = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
+    return (lengths - 2 * a @ b.transpose(-1, -2)).clamp(min=0)
+
+
+# --------------------------------------------------------------------------- the features
 
 
 class Projection(nn.Sequential):
@@ -77,6 +163,9 @@ class Shares(nn.Module):
         return SCALE * (evidence / (evidence.sum(dim=1, keepdim=True) + 1e-6))[:, :classes]
 
 
+# --------------------------------------------------------------------------- the model
+
+
 class RelationModel(nn.Module):
     """logit = q(kind) - d_u(x_i, x_j), with x the D features of a picture.
 
@@ -84,7 +173,7 @@ class RelationModel(nn.Module):
         network: pictures -> flat vectors.
         head: flat vectors -> x, a `Projection` or `Shares`.
         n_users: users, or groups of them, with a metric of their own.
-        metric, rank: form of M(u), see `UserMetric`.
+        metric, rank: form of M(u), see `_UserMetric`.
         seed: of the metric.
 
     Attributes:
@@ -103,8 +192,8 @@ class RelationModel(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network, self.head = network, head
-        self.metric = UserMetric(head.dimensions, n_users, len(RELATION_KINDS), metric, rank, seed)
+        self.network, self.head, n_kinds = network, head, len(RELATION_KINDS)
+        self.metric = _UserMetric(head.dimensions, n_users, n_kinds, metric, rank, seed)
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
         self.seconds = 0.0
 
@@ -140,8 +229,8 @@ class RelationModel(nn.Module):
         Raises:
             ValueError: an unknown user or kind, or features of different shapes.
         """
-        if x_i.shape != x_j.shape or x_i.ndim != 2:
-            raise ValueError(f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}")
+        told = f"x_i and x_j: shapes {tuple(x_i.shape)} and {tuple(x_j.shape)}"
+        require(x_i.shape == x_j.shape and x_i.ndim == 2, told)
         return squared_length(difference(x_i, x_j), self.factor(user, kind, len(x_i)))
 
     def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
@@ -166,8 +255,8 @@ class RelationModel(nn.Module):
         """L: one for all pairs where they agree on user and kind, else one a pair."""
         users, kinds = self.users(user), self.kinds(kind)
         for name, ids in (("user", users), ("kind", kinds)):
-            if ids.ndim and len(ids) not in (1, pairs):
-                raise ValueError(f"{name}: {len(ids)} of them for {pairs} pairs")
+            fits = ids.numel() == 1 or len(ids) == pairs
+            require(fits, f"{name}: {ids.numel()} of them for {pairs} pairs")
         if users.numel() == kinds.numel() == 1:
             return self.metric.factor(users.reshape(1), kinds.reshape(1))[0]
         return self.metric.factor(users.expand(pairs), kinds.expand(pairs))
@@ -190,8 +279,8 @@ class RelationModel(nn.Module):
 
 def _check_codes(name: str, codes: Tensor, low: int, count: int, hint: str) -> None:
     """Raise a ValueError that names the first code outside low..count-1."""
-    if codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(f"{name}: must be whole numbers, got {codes.dtype}")
+    whole = not codes.is_floating_point() and codes.dtype != torch.bool
+    require(whole, f"{name}: must be whole numbers, got {codes.dtype}")
     bad = codes[(codes < low) | (codes >= count)]
     if bad.numel():
         raise ValueError(f"{name}: {int(bad.flatten()[0])} is not in 0..{count - 1} ({hint})")
@@ -209,7 +298,7 @@ def check_pictures(**images: Tensor) -> None:
 
 
 @torch.no_grad()
-def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[Tensor, "item D"]:
+def features_of(model: RelationModel, images: Images, items: np.ndarray) -> Float[Tensor, "item D"]:
     """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
     require(not model.training, "model: it is in training mode; call model.eval() first")
     parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
@@ -218,7 +307,7 @@ def features_of(model: RelationModel, images: Images, items: ndarray) -> Float[T
 
 
 @torch.no_grad()
-def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarray, " pair"]:
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.ndarray, " pair"]:
     """q - d of each pair; every picture goes through the network once."""
     items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
     x = features_of(model, images, items)
@@ -228,3 +317,67 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[ndarr
     distances = [model.distance(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
     d = torch.cat(distances) if distances else x.new_zeros(0)
     return (model.q[kind] - d).cpu().numpy()
+
+
+# --------------------------------------------------------------------------- the best partners
+
+
+@torch.no_grad()
+def recommend(
+    model: RelationModel,
+    x: Features,
+    query: Ids,
+    user: Ids,
+    kind: int | str,
+    candidates: Ids,
+    k: int = 10,
+) -> tuple[Int[Tensor, "*query k"], Float[Tensor, "*query k"]]:
+    """The k candidates that are most probably related to each query item, best first; ties by lot
+    (`evaluate.ranking.top_k`).
+
+    A user without a history is `NEW_USER`. A k beyond the candidates that are left is refused.
+
+    Args:
+        x: features of all items, `[item, D]` (`features_of`).
+        query: one item id, or many. A query never recommends itself.
+        user: one for all queries or one a query; `NEW_USER` has the average metric.
+        candidates: item ids of a category, each once.
+        k: at most the number of candidates, less one where a query is among them.
+
+    Returns:
+        Item ids and probabilities: `[k]` for one query, `[query, k]` for many.
+
+    Raises:
+        ValueError: an empty category, an unknown item, user or kind, a candidate given twice,
+            features that are not finite, or k outside 1..candidates left.
+
+    Source: §3.4, Eq. 5.
+    """
+    shape = torch.as_tensor(query).shape
+    queries = _checked("query", query, x).reshape(-1)
+    candidates = _checked("candidates", candidates, x)
+    require(len(candidates), "candidates: the category is empty")
+    once = len(candidates.unique()) == len(candidates)
+    require(once, "candidates: some item stands there twice; give each once")
+    users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
+    n = len(queries)
+    require(len(users) in (1, n), f"user: {len(users)} of them for {n} queries; give one or {n}")
+    users = users.expand(n)
+    d = x.new_empty(n, len(candidates))
+    for one in users.unique():
+        rows = users == one
+        factor = model.metric.factor(one.reshape(1), kinds)[0]
+        d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
+    itself = sparse.csr_array((candidates == queries[:, None]).cpu().numpy())
+    place = top_k(-d, k, itself)
+    items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
+    return items.reshape(*shape, k), probability.reshape(*shape, k)
+
+
+def _checked(name: str, ids: Ids, x: Tensor) -> Int[Tensor, "*n"]:
+    """Known items whose features are finite."""
+    items = check_ids(name, torch.as_tensor(ids).cpu().numpy(), len(x), "item")
+    found = torch.from_numpy(items).to(x.device)
+    if len(broken := found[~x[found].isfinite().all(dim=-1)]):
+        raise ValueError(f"x: the features of item {int(broken[0])} are not finite")
+    return found

@@ -21,14 +21,13 @@ from zlib import crc32
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from explainrec_lab import weights
-from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present, require
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
-from explainrec_lab.relation.metric import squared_distances
-from explainrec_lab.relation.model import Projection, RelationModel, Shares
+from explainrec_lab.relation.model import Projection, RelationModel, Shares, squared_distances
 from explainrec_lab.settings import Relation, fabric
 from explainrec_lab.training import History, Optimisation, fit, timed
 from explainrec_lab.vision import naming
@@ -69,8 +68,8 @@ class BatchLoss:
     """
 
     def __init__(self, n_items: int, others: int | None = 256, *, seed: int = 0) -> None:
-        if others is not None and others < 1:
-            raise ValueError(f"others: {others} must be at least 1, or None for all items")
+        right = others is None or others >= 1
+        require(right, f"others: {others} must be at least 1, or None for all items")
         self.n_items, self.others = n_items, others
         self.memory: Tensor | None = None
         self._generator = torch.Generator().manual_seed(seed)
@@ -105,10 +104,8 @@ class BatchLoss:
             return torch.arange(self.n_items)
         return torch.randint(self.n_items, (self.others,), generator=self._generator)
 
-    def _unrelated(
-        self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor
-    ) -> Bool[Tensor, "cell item other"]:
-        """Which pairs of the batch's items and `others` belong to S."""
+    def _unrelated(self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor) -> Tensor:
+        """Which pairs of the batch's items and `others` belong to S: `[cell, item, other]`."""
         shape = (n_cells, len(batch.items), self.n_items)
         recorded = torch.zeros(shape, dtype=torch.bool, device=others.device)
         recorded[cell, batch.inside, batch.other] = True
@@ -141,11 +138,10 @@ def train(
     """
     pictures = images if settings.end_to_end else fixed_features(model, images)
     decay, rate = {"metric.personal": settings.shrinkage}, {"network": settings.network_rate}
-    own: dict[str, Any] = {"own_decay": decay, "own_rate": rate}
-    optimisation = Optimisation(settings.epochs, settings.learning_rate, **own)
+    how = Optimisation(settings.epochs, settings.learning_rate, own_decay=decay, own_rate=rate)
     batches = Batches(part, pictures, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
-    return fit(model, batches, losses, optimisation, fabric=fabric())
+    return fit(model, batches, losses, how, fabric=fabric())
 
 
 @torch.no_grad()
@@ -174,8 +170,7 @@ def trained(
     part = split.train
     if shuffled:
         order = np.random.default_rng([seed, 4]).permutation(len(part.relations))
-        target = part.relations.target[order]
-        part = replace(part, relations=replace(part.relations, target=target))
+        part = replace(part, relations=replace(part.relations, target=part.relations.target[order]))
     model = folded(untrained(settings, recorded.n_groups, seed))
 
     def learn() -> float:

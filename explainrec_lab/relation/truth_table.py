@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -94,11 +94,6 @@ def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
     return lambda model, *asked: method(model, asked, **options)[:2]
 
 
-def _grad_cam(model: nn.Module, *asked: Tensor) -> Maps:
-    """Grad-CAM at the end of all convolutions."""
-    return attribution.grad_cam(model, asked, layer=network(model).convolutions)[:2]
-
-
 def network(model: nn.Module) -> Backbone:
     """The network that looks at the pictures. Raises ValueError if the model has none."""
     found = [part for part in model.modules() if isinstance(part, Backbone)]
@@ -137,7 +132,8 @@ METHODS: dict[str, Explainer] = {
     "gradient": _attributed(attribution.gradient),
     "gradient x input": _attributed(attribution.gradient_x_input),
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
-    "Grad-CAM": _grad_cam,
+    # at the end of all convolutions
+    "Grad-CAM": lambda m, *a: attribution.grad_cam(m, a, layer=network(m).convolutions)[:2],
     "random": _attributed(attribution.random_map),
     **CONDITIONAL,
 }
@@ -167,13 +163,11 @@ def explained(
 # --------------------------------------------------------------------------- the table
 
 
-def right_pairs(
-    shop: Dataset, pairs: Pairs, logits: Float[ndarray, " pair"], each: int | None = None
-) -> Pairs:
+def right_pairs(shop: Dataset, pairs: Pairs, logits: ndarray, each: int | None = None) -> Pairs:
     """Related pairs that the model predicts right and whose reason is known.
 
     Args:
-        logits: q - d of the pairs (`relation.logits_of`).
+        logits: q - d of the pairs, `[pair]` (`relation.logits_of`).
         each: at most so many pairs of each kind, drawn at random; None = all of them.
 
     Raises:
@@ -183,8 +177,7 @@ def right_pairs(
     good = pairs.related & (logits > 0) & (reasons_of(shop, pairs) != NO_REASON).all(axis=1)
     rng = np.random.default_rng(0)
     rows = [np.flatnonzero(good & (pairs.kind == kind)) for kind in range(len(RELATION_KINDS))]
-    chosen = [np.sort(rng.permutation(some)[:each]) for some in rows]
-    return pairs[np.concatenate(chosen)]
+    return pairs[np.concatenate([np.sort(rng.permutation(some)[:each]) for some in rows])]
 
 
 def reasons_of(shop: Dataset, pairs: Pairs) -> Int[ndarray, "pair 2"]:
@@ -254,16 +247,14 @@ def truth_table(
             table = localisation.pair_scores(list(found), true, sign).reset_index()
             if of == "attribute":
                 density = localisation.densest_attribute(np.concatenate(found), regions, sign)
-                hits = _hits_of(density, reasons.T.ravel(), there)
-                table.loc[: len(items) - 1, "densest"] = hits
+                table.loc[: len(items) - 1, "densest"] = _hits_of(density, reasons.T.ravel(), there)
             tables.append(table.assign(method=name, truth=of, mask=mask))
     return pd.concat(tables, ignore_index=True).dropna(subset="area").join(asked, on="pair")
 
 
-def _hits_of(
-    scores: Float[ndarray, "event any"], reason: Int[ndarray, " event"], applies: ndarray
-) -> Float[ndarray, " event"]:
-    """`truth.reason_hit_rate` of every event by itself; nan where there is nothing to choose."""
+def _hits_of(scores: ndarray, reason: ndarray, applies: ndarray) -> ndarray:
+    """`truth.reason_hit_rate` of every event by itself, `[event]`; nan where there is nothing to
+    choose."""
     events = (slice(n, n + 1) for n in range(len(reason)))
     return np.array([truth.reason_hit_rate(scores[e], reason[e], applies[e]) for e in events])
 
@@ -296,8 +287,7 @@ def unit_scores(shop: Dataset, pairs: Pairs, relevance: OfUnits) -> pd.DataFrame
         raise ValueError(f"relevance: {relevance.shape}; needs {(len(pairs), 2, COLOUR + 1)}")
     items = np.stack([pairs.source, pairs.target], axis=1).ravel()
     row, reason = np.arange(len(items)), reasons.ravel()
-    applies = present("attributes", shop.catalogue.attributes)[items] >= 0
-    rivals = np.pad(applies, ((0, 0), (0, 2)))
+    rivals = np.pad(present("attributes", shop.catalogue.attributes)[items] >= 0, ((0, 0), (0, 2)))
     scores = np.maximum(relevance, 0).reshape(rivals.shape)
     table = pd.DataFrame({"pair": row // 2, "view": VIEWS[:2] * len(pairs)})
     table["attribute_named"] = _hits_of(scores, reason, rivals)
@@ -400,9 +390,8 @@ def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Te
     return found
 
 
-def accuracy(
-    predicted: Bool[ndarray, " pair"], true: Bool[ndarray, " pair"], kind: ndarray
-) -> dict[str, float]:
-    """Share of right predictions for each kind of relation; nan where there are no pairs."""
+def accuracy(predicted: ndarray, true: ndarray, kind: ndarray) -> dict[str, float]:
+    """Share of right predictions for each kind of relation; nan where there are no pairs. All are
+    `[pair]`, the first two bool."""
     right = pd.Series(np.asarray(predicted) == np.asarray(true))
     return right.groupby(np.array(RELATION_KINDS)[kind]).mean().reindex(RELATION_KINDS).to_dict()

@@ -16,23 +16,21 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.attributes import Seen, look
-from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, boxes_of, upsampled
+from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, Seen, boxes_of, look, upsampled
 from explainrec_lab.vision.naming import Naming
 
-Mapper = Callable[[Seen], Maps]
+# Name -> how to draw.
+Mappers = Mapping[str, Callable[[Seen], Maps]]
 
 # What the network says; the first is the paper's, the last is ours.
-MAPS: dict[str, Mapper] = {
+MAPS: Mappers = {
     "Grad-AAM": regions.grad_aam_maps,
     "HiResCAM": regions.hires_maps,
     "LRP epsilon": partial(regions.relevance_maps, rule=lrp.Composite(), mirrored=False),
@@ -54,7 +52,7 @@ TOLERANCE = 1 / 16
 GRIDS = (4, 8, 16)
 
 
-def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
+def overlap(boxes: Boxes, others: Boxes) -> Tensor:
     """IoU: the area that two boxes share over the area that they cover."""
     start = torch.maximum(boxes[..., :2], others[..., :2])
     shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - start).clamp(min=0).prod(dim=-1)
@@ -63,12 +61,7 @@ def overlap(boxes: Boxes, others: Boxes) -> Float[Tensor, "*n"]:
 
 
 def table(
-    network: Naming,
-    dataset: Dataset,
-    items: ndarray,
-    maps: Mapping[str, Mapper] = MAPS,
-    *,
-    references: bool = True,
+    network: Naming, dataset: Dataset, items: ndarray, maps: Mappers = MAPS, references: bool = True
 ) -> pd.DataFrame:
     """Scores of every map under every frame, one row an (item, attribute that applies).
 
@@ -90,7 +83,7 @@ def table(
 
 
 def _scored(
-    network: Naming, dataset: Dataset, items: ndarray, maps: Mapping[str, Mapper], references: bool
+    network: Naming, dataset: Dataset, items: ndarray, maps: Mappers, references: bool
 ) -> Iterator[pd.DataFrame]:
     """The tables of one batch, map by map and frame by frame."""
     catalogue = dataset.catalogue
@@ -116,5 +109,5 @@ def _scored(
 
 def _best_map(masks: Masks, grid: int) -> Maps:
     """The true part as a map of `grid` x `grid` cells would show it at best, upsampled."""
-    cells = F.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
+    cells = torch.nn.functional.adaptive_avg_pool2d(masks.float()[:, None], grid)[:, 0]
     return upsampled(cells, masks.shape[-2:])

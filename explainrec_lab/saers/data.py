@@ -4,8 +4,6 @@
 uniformly. An epoch holds as many triples as there are purchases. Source: SAERS, §3.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +11,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Int
-from numpy import ndarray
-from torch import Tensor
 
 from explainrec_lab import training
 from explainrec_lab.data.contracts import Interactions, require
@@ -28,8 +24,8 @@ class Batch(training.Batch):
         users: int64 `[triple]`. items: int64 `[triple, 2]`, the positive item i first, then j.
     """
 
-    users: Int[Tensor, " triple"]
-    items: Int[Tensor, "triple 2"]
+    users: Int[torch.Tensor, " triple"]
+    items: Int[torch.Tensor, "triple 2"]
 
 
 @dataclass(frozen=True)
@@ -63,13 +59,11 @@ class Triples:
         yield from map(Batch, *chosen)
 
     @cached_property
-    def _sizes(self) -> Int[ndarray, " user"]:
+    def _sizes(self) -> Int[np.ndarray, " user"]:
         return np.diff(self.train.matrix.indptr)
 
-    def _negatives(
-        self, users: Int[ndarray, " triple"], rng: np.random.Generator
-    ) -> Int[ndarray, " triple"]:
-        """One item outside I_u+ for each user: drawn again until it is."""
+    def _negatives(self, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One item outside I_u+ for each user, `[triple]`: drawn again until it is."""
         n_items = self.train.n_items
         bought = self.train.user * n_items + self.train.item
         drawn = rng.integers(n_items, size=len(users))

@@ -15,7 +15,6 @@ Which answer is right can be counted where the true reason is known: `hit_rate`.
 Source: SAERS, §3.4; contribution, swap and the count are ours.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +62,7 @@ def average_features(model: SAERS) -> Float[Tensor, "A m"]:
 
 
 # Name -> (model, vectors of users, parts of one item for each) -> a score for each attribute.
-EXPLAINERS: dict[str, Callable[[SAERS, Tensor, Parts], Float[Tensor, "n A"]]] = {
-    "attention": _attention,
-    "contribution": _contribution,
-    "swap": _swap,
-}
+EXPLAINERS = {"attention": _attention, "contribution": _contribution, "swap": _swap}
 
 
 @torch.no_grad()

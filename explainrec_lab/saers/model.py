@@ -10,6 +10,8 @@ item lacks; ours over those that `applies` names (name all, and it is the paper'
 `fusion="sum"` leaves attention out: the score is a plain sum over attributes, so that its terms
 explain it. `explain.py` says why. An item without any attribute has only its whole picture.
 
+At the end, `recommend`: the best items of each user that she has not bought yet (§4.1, top-N).
+
 Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how triples are drawn
 (`data.py`) is elsewhere.
 """
@@ -24,7 +26,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from explainrec_lab.baselines import visual
-from explainrec_lab.data.contracts import Images, check_choice, check_least
+from explainrec_lab.data.contracts import Images, check_choice, check_least, require
+from explainrec_lab.data.splits import Split
+from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.saers.regions import BATCH, Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -137,8 +141,7 @@ class SiameseFeature(nn.Module):
         was_training = network.training
         with torch.no_grad():
             network.eval()
-            parts = torch.from_numpy(some).split(BATCH)
-            seen = torch.cat([self._vectors(part) for part in parts])
+            seen = torch.cat([self._vectors(part) for part in torch.from_numpy(some).split(BATCH)])
         network.train(was_training)
         self.register_buffer("centre", seen.mean(dim=0))
         self.register_buffer("spread", spread(seen))
@@ -209,14 +212,13 @@ class SAERS(visual.Ranker):
     ) -> None:
         check_least(d=d)
         check_choice("fusion", fusion, FUSIONS)
-        if features.ndim != 3 or not features.is_floating_point():
-            given = f"{features.dtype} of shape {tuple(features.shape)}"
-            raise ValueError(f"features: {given}; needs floats [item, attribute, m]")
-        if applies.shape != features.shape[:2] or applies.dtype != torch.bool:
-            got = f"{applies.dtype} of shape {tuple(applies.shape)}"
-            raise ValueError(f"applies: {got}; needs bool {tuple(features.shape[:2])}, as features")
-        if not torch.isfinite(features).all():
-            raise ValueError("features: not all finite; look at the network that they come from")
+        given, got = (f"{x.dtype} of shape {tuple(x.shape)}" for x in (features, applies))
+        shape, right = tuple(features.shape[:2]), features.ndim == 3
+        right &= features.is_floating_point()
+        require(right, f"features: {given}; needs floats [item, attribute, m]")
+        right = applies.shape == shape and applies.dtype == torch.bool
+        require(right, f"applies: {got}; needs bool {shape}, as features")
+        visual.check_features(features.flatten(1))
         if whole is not None and (len(whole), whole.W.shape[0]) != (len(features), d):
             given = f"{len(whole)} items and {whole.W.shape[0]} dimensions"
             raise ValueError(f"whole: {given}; needs {len(features)} and {d}")
@@ -235,17 +237,13 @@ class SAERS(visual.Ranker):
             self.D_bias = nn.Parameter(torch.zeros(HIDDEN))
             self.D_out = nn.Parameter(torch.randn(HIDDEN, generator=rng) / HIDDEN**0.5)
 
-    def transfer(self, items: Int[Tensor, "n c"]) -> Float[Tensor, "n c A d"]:
-        """E^k f_a^k(i) of every attribute; zeros where it does not apply."""
-        return torch.einsum("ncam,amd->ncad", self.features[items], self.E)
-
     def parts(self, items: Int[Tensor, "n c"]) -> Parts:
         """Everything about some items that does not depend on a user."""
         nothing = self.user.new_zeros(*items.shape, self.d)
         if self.fusion == "none":
             transferred = nothing[..., None, :].expand(*items.shape, self.n_attributes, self.d)
         else:
-            transferred = self.transfer(items)
+            transferred = torch.einsum("ncam,amd->ncad", self.features[items], self.E)
         whole = nothing if self.whole is None else self.whole(items)
         bias = nothing[..., 0] if self.b is None else self.b[items]
         return Parts(transferred, self.applies[items], whole, bias)
@@ -322,3 +320,22 @@ def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     lengths = features.norm(dim=-1)
     there = lengths > 0
     return features / lengths[there].mean() if bool(there.any()) else features
+
+
+# --------------------------------------------------------------------------- the best items
+
+
+def recommend(model: visual.Ranker, split: Split, k: int = 5) -> np.ndarray:
+    """The k best items of each user, `[user, k]`, best first, without her training and development
+    purchases; ties by lot (`evaluate.ranking.top_k`).
+
+    A user without a training purchase is refused: her taste was never trained, so that her list
+    would be that of the first weights. So is a k beyond the items that are left.
+
+    Raises:
+        ValueError: k is outside 1..items left, of any user, or a user has no training purchase.
+    """
+    untrained = np.bincount(split.train.user, minlength=split.train.n_users) == 0
+    advice = "the model knows nothing of her; keep users with purchases enough for every part"
+    require(not untrained.any(), f"split: user {untrained.argmax()} has none to train on, {advice}")
+    return top_k(model.scores(), k, split.train.matrix + split.development.matrix).numpy()

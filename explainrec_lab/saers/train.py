@@ -9,32 +9,21 @@ Source: SAERS, §3.3 (Eq. 9, Adam) and §4.1.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab import training
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions, require
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.saers.data import Batch, Triples
 from explainrec_lab.saers.model import bpr
 from explainrec_lab.settings import fabric
 
-OURS: dict[str, Any] = {"features": "classes", "fusion": "sum", "bias": True, "whole": False}
-
+_TABLES = table_beside(__file__)
 # The versions that the chapter builds: arguments of `model.saers`.
-#
-# The first is Eq. 7, attention over the attributes that apply. The last scores nothing but the
-# classes that the network names, and is a sum: nothing is left to explain beside its terms.
-VERSIONS: dict[str, dict[str, Any]] = {
-    "SAERS": {},
-    "SAERS, with bias": {"bias": True},
-    "SAERS, a sum": {"fusion": "sum"},
-    "SAERS, a sum with bias": {"fusion": "sum", "bias": True},
-    "SAERS, classes": {"features": "classes"},
-    "SAERS, ours + picture": OURS | {"whole": True},
-    "SAERS, ours": OURS,
-}
-
+VERSIONS: dict[str, dict[str, Any]] = _TABLES["versions"]
+# How each learns, and two rivals: arguments of `train`.
+TUNED: dict[str, dict[str, Any]] = _TABLES["tuned"]
 
 # The share of the learning rate with which the perceptron D of Eq. 5 learns.
 #
@@ -43,30 +32,7 @@ VERSIONS: dict[str, dict[str, Any]] = {
 ATTENTION_RATE = 0.1
 
 
-def settings_of(*rows: tuple[str, int, float, float]) -> dict[str, dict[str, Any]]:
-    """Name -> arguments of `train`, from (name, epochs, learning rate, lambda)."""
-    names = ("epochs", "learning_rate", "regularizer")
-    return {name: dict(zip(names, values, strict=True)) for name, *values in rows}
-
-
-# How each learns: the best of one grid, by AUC on development purchases (`saers-search`).
-#
-# The best of those whose attention lives, where there is one: see `experiments.saers_search`.
-TUNED = settings_of(
-    ("BPR-MF", 40, 3e-2, 3e-5),
-    ("VBPR", 40, 1e-1, 3e-5),
-    ("DeepStyle", 40, 1e-1, 3e-5),
-    ("SAERS", 40, 1e-1, 1e-4),
-    ("SAERS, with bias", 40, 3e-2, 3e-5),
-    ("SAERS, a sum", 40, 3e-2, 3e-5),
-    ("SAERS, a sum with bias", 40, 3e-2, 3e-5),
-    ("SAERS, classes", 40, 3e-2, 3e-5),
-    ("SAERS, ours + picture", 40, 1e-1, 1e-4),
-    ("SAERS, ours", 40, 1e-1, 1e-4),
-)
-
-
-def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Float[Tensor, " triple"]]:
+def _ranking_losses(regularizer: float) -> Callable[[nn.Module, Batch], Tensor]:
     """(model, batch) -> Eq. 9 of each triple, and the model's own second loss if it has one."""
 
     def losses(model: nn.Module, batch: Batch) -> Tensor:
@@ -107,5 +73,4 @@ def train(
     rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
     how = training.Optimisation(epochs, learning_rate, own_rate=rates)
     triples, losses = Triples(purchases, seed=seed), _ranking_losses(regularizer)
-    further: dict[str, Any] = {"fabric": fabric(), "after_epoch": after_epoch}
-    return training.fit(model, triples, losses, how, **further)
+    return training.fit(model, triples, losses, how, fabric=fabric(), after_epoch=after_epoch)

@@ -93,10 +93,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
     tools = shutil.ignore_patterns("__pycache__", "*.ipynb")
     shutil.copytree(ROOT / "book" / "_tools", to / "book" / "_tools", ignore=tools)
-    shutil.copytree(ROOT / "book/reference/results", to / "book/reference/results")
     shutil.copy(ROOT / "pyproject.toml", to)
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    address = re.sub(r"(url *: *)\S+", r"\1https://github.com/alvaro/course", config)
+    address = re.sub(r"(?<=url: ).*", "https://github.com/alvaro/course", config)
     (to / "_config.yml").write_text("# Álvaro Ríos\n" + address, encoding="utf-8")
     return to
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import lab_sphinx
 import lessons
 import pytest
 from docutils import nodes
+from equation_index import index
 
 FIGURE = """<?xml version="1.0"?><!DOCTYPE svg>
 <svg width="504pt" viewBox="0 0 504 259" xmlns="http://www.w3.org/2000/svg">
@@ -94,3 +96,26 @@ def test_every_colour_of_the_style_sheet_has_one_in_the_theme(root: Path) -> Non
         assert f"#{colour}" in lab_sphinx.THEMED
     for name in set(lab_sphinx.THEMED.values()) - {"currentColor"}:
         assert css.count(f"{name[4:-1]}: #") == 2, f"{name}: once for light and once for dark"
+
+
+def test_the_index_names_but_does_not_show_a_function_that_students_are_to_write(
+    root: Path,
+) -> None:
+    equation = index(root)["reconet", "pooling"]
+    (pool,) = equation.functions
+    shown, asked = (lab_sphinx.written(equation, root, given) for given in ([], [pool]))
+    assert pool in asked
+    assert "Source of RecoNet.pool" in shown
+    assert "Source of RecoNet.pool" not in asked
+    assert "Source of test_" in asked
+
+
+@pytest.mark.parametrize("buttons", [True, False], ids=["public", "student"])
+def test_a_student_s_pages_have_no_buttons_to_notebooks(
+    buttons: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_sphinx, "repository_url", lambda: "https://github.com/someone/lab")
+    options = {"logo": {}, "launch_buttons": {"colab_url": "https://colab.research.google.com"}}
+    config = SimpleNamespace(buttons=buttons, html_theme_options=options, html_title="Lab")
+    lab_sphinx.use_this_repository(None, config)
+    assert ("launch_buttons" in options) == options["use_repository_button"] == buttons

@@ -13,8 +13,6 @@ import pytest
 import yaml
 from machine import ROOT
 
-PLACEHOLDER = "https://github.com/<owner>/<repository>"
-
 
 def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
@@ -64,14 +62,6 @@ def test_licence_names_both_licences_and_what_they_leave_out() -> None:
     licence = text("LICENSE")
     for words in ("MIT License", "creativecommons.org/licenses/by/4.0/", "Data sets keep"):
         assert words in licence
-
-
-def test_the_repository_has_one_address() -> None:
-    """README uses the address of `_config.yml`: replace the placeholder in both, or in neither."""
-    url = yaml.safe_load(text("_config.yml"))["repository"]["url"]
-    assert url in text("README.md")
-    if url != PLACEHOLDER:
-        assert PLACEHOLDER not in text("README.md")
 
 
 def test_no_file_names_a_machine() -> None:

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from explainrec_lab import lrp, relation
-from explainrec_lab.relation import UserMetric
 from explainrec_lab.relation.explain import OF
-from explainrec_lab.relation.metric import METRICS, squared_distances, squared_length
-from explainrec_lab.relation.model import Projection, Shares
+from explainrec_lab.relation.model import (
+    METRICS,
+    Projection,
+    Shares,
+    _UserMetric,
+    squared_distances,
+    squared_length,
+)
 from explainrec_lab.vision import backbone
 from explainrec_lab.vision.naming import Naming
 
@@ -20,8 +25,8 @@ seeds = st.integers(0, 10_000)
 few = settings(max_examples=20, deadline=None)
 
 
-def metric_of(metric: str, seed: int) -> UserMetric:
-    return UserMetric(5, 2, 4, metric, rank=3, seed=seed).double()
+def metric_of(metric: str, seed: int) -> _UserMetric:
+    return _UserMetric(5, 2, 4, metric, rank=3, seed=seed).double()
 
 
 @pytest.mark.parametrize("metric", METRICS)

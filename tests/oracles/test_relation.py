@@ -14,8 +14,7 @@ from explainrec_lab import relation
 from explainrec_lab.data import Relations
 from explainrec_lab.relation import RelationModel
 from explainrec_lab.relation.data import Batches
-from explainrec_lab.relation.metric import METRICS
-from explainrec_lab.relation.model import Projection
+from explainrec_lab.relation.model import METRICS, Projection
 from explainrec_lab.relation.train import BatchLoss
 from explainrec_lab.vision import backbone
 

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from explainrec_lab import lrp
-from explainrec_lab.baselines.bilrp import bilrp
 from explainrec_lab.relation import NEW_USER, RelationModel
-from explainrec_lab.relation.explain import OF, Closeness, Places, _personal_M, explain
-from explainrec_lab.relation.metric import METRICS
-from explainrec_lab.relation.model import Projection
+from explainrec_lab.relation.explain import OF, Closeness, _personal_M, explain
+from explainrec_lab.relation.model import METRICS, Projection
 from explainrec_lab.vision.backbone import _normalise, backbone
 
 EXACT = lrp.Epsilon(0.0)
@@ -198,27 +196,6 @@ def test_the_ledger_closes_with_biases(of: str, split: str) -> None:
     ledger = explain(own, A.float(), B.float(), USERS, KINDS, of=of, split=split, **more).ledger
     assert abs(ledger.gap) < 1e-4 * max(abs(ledger.output), 1)
     assert ledger.biases != 0
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("user", [NEW_USER, 0, 2])
-def test_in_a_users_places_the_distance_is_the_ordinary_one(metric: str, user: int) -> None:
-    own = model(metric, biases=True)
-    place = Places(own, user, "also_viewed")
-    d = own.distance(own.features(A), own.features(B), user, "also_viewed")
-    assert torch.allclose((place(A) - place(B)).square().sum(1), d)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_pairs_of_patches_add_up_to_the_signed_relevance(metric: str) -> None:
-    """Own terms minus cross terms, LRP-0, no biases; the default rule would lose some of both."""
-    own, image_i, image_j = model(metric), A[:1], B[:1]
-    place = Places(own, 1, 0)
-    cross = bilrp(place, image_i, image_j, EXACT, patch=16)
-    alone = bilrp(place, image_i, image_i, EXACT, patch=16)
-    R_i, _ = maps(own, image_i, image_j, 1, 0, rule=EXACT, split="signed")
-    patches = R_i.sum(1).view(1, 2, 16, 2, 16).sum((2, 4))
-    assert torch.allclose(alone.sum((3, 4)) - cross.sum((3, 4)), patches, rtol=1e-7, atol=1e-12)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -143,17 +143,16 @@ def card(folder: Path) -> Reader:
 
 def records(folder: Path) -> Reader:
     """Text without a checksum (git has it): other numbers may come of it, but a whole table."""
-    where = folder / store.FOLDER
     rows = [Result(data="toy", method="a", measure="auc", value=0.5, seed=n, k=n) for n in range(3)]
-    record("toy", iter(rows), where)
+    record("toy", iter(rows), folder)
 
     def read() -> Any:
         with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
+            patch.setattr(store, "FOLDER", folder)
             table = store.results("toy")
         assert table["value"].dtype == float and set(store.COLUMNS) <= set(table)
 
-    return Reader(where / "toy.json", read)
+    return Reader(folder / "toy.json", read)
 
 
 def executed(folder: Path, name: str) -> Reader:

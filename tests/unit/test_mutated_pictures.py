@@ -9,7 +9,6 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from machine import NIGHTLY
 from PIL import Image
 
 from explainrec_lab import data
-from explainrec_lab.data import fashion_products, hm
+from explainrec_lab.data import kaggle
 
 RUNS = 600 if NIGHTLY else 100
 
@@ -132,23 +131,22 @@ def archived(files: dict[str, bytes], rng: np.random.Generator) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "files", "size"),
+    ("name", "files", "size"),
     [
-        ("hm", hm.path, shop_of_purchases(), {"min_purchases": 2}),
-        ("fashion-product-images", fashion_products.path, shop_of_products(), {"min_products": 2}),
+        ("hm", shop_of_purchases(), {"min_purchases": 2}),
+        ("fashion-product-images", shop_of_products(), {"min_products": 2}),
     ],
 )
 def test_a_mutated_archive_of_a_shop_is_read_or_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    path: Callable[[], Path],
     files: dict[str, bytes],
     size: dict[str, int],
 ) -> None:
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path / "data"))
-    rng, file, refused = np.random.default_rng(len(name)), path(), 0
+    rng, file, refused = np.random.default_rng(len(name)), kaggle.path(name), 0
     file.parent.mkdir()
     for _ in range(RUNS):
         file.write_bytes(archived(files, rng))

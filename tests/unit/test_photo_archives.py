@@ -7,7 +7,7 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from explainrec_lab import data
-from explainrec_lab.data import DataNotFound, archives, fashion_products, hm
+from explainrec_lab.data import DataNotFound, archives, kaggle
 
 STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
 STYLES += "productDisplayName\n"
@@ -155,7 +155,7 @@ def test_an_archive_that_is_gone_or_cut_stops_the_run(tmp_path: Path) -> None:
 
 
 def load_products(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
-    zipped(fashion_products.path(), files)
+    zipped(kaggle.path("fashion-product-images"), files)
     return data.load("fashion-product-images", **({"size": 16, "min_products": 2} | size))
 
 
@@ -265,7 +265,7 @@ def test_a_bad_table_of_products_is_named(folder: Path, styles: str | None, told
 
 
 def load_purchases(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
-    zipped(hm.path(), files)
+    zipped(kaggle.path("hm"), files)
     return data.load("hm", **({"size": 16, "min_purchases": 1} | size))
 
 
@@ -367,14 +367,10 @@ def test_a_missing_archive_is_answered_with_the_steps(folder: Path, name: str) -
     assert not data.available().loc[name, "on this machine"]
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), [("fashion-product-images", fashion_products.path), ("hm", hm.path)]
-)
-def test_something_else_under_the_archive_s_name_is_told(
-    folder: Path, name: str, path: Callable[[], Path]
-) -> None:
-    path().parent.mkdir()
-    path().write_bytes(b"<html>Please log in</html>")
+@pytest.mark.parametrize("name", ["fashion-product-images", "hm"])
+def test_something_else_under_the_archive_s_name_is_told(folder: Path, name: str) -> None:
+    kaggle.path(name).parent.mkdir()
+    kaggle.path(name).write_bytes(b"<html>Please log in</html>")
     with pytest.raises(ValueError, match="is not a whole zip archive: delete it and load again"):
         data.load(name)
 

@@ -199,7 +199,6 @@ def test_a_dollar_in_a_name_begins_no_formula(title: str) -> None:
         plots.perturbation_curves({title: curve}, title=title).figure,
         plots.removal_curves({title: curve}, title=title).figure,
         plots.change_distributions({title: np.arange(9.0)}, title=title).figure,
-        plots.pairwise_figure(*image[[0, 0]], np.ones((2, 2, 2, 2)), title=title).figure,
     ]
     for figure in figures:
         figure.canvas.draw()  # matplotlib reads mathematics when it draws

@@ -12,16 +12,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from machine import ROOT
 
 import experiments
 from experiments.__main__ import COMMANDS, EXPERIMENTS, main
 from experiments.reconet import EXPLAINED
 from experiments.record import Result, record, row
-from explainrec_lab.data import DataNotFound, results
+from explainrec_lab.data import DataNotFound, results, store
 from explainrec_lab.data.store import COLUMNS, FOLDER, NUMBERS
 
-NAMES = sorted(path.stem for path in (ROOT / FOLDER).glob("*.json"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 # --------------------------------------------------------------------------- names
 
@@ -100,9 +99,8 @@ def test_every_column_is_explained() -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / FOLDER
-    assert record("toy", iter([ONE, TWO]), folder) == folder / "toy.json"
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    assert record("toy", iter([ONE, TWO]), tmp_path) == tmp_path / "toy.json"
     table = results("toy")
     assert list(table.columns) == [*COLUMNS, "name"]
     assert table["name"].tolist() == ["a, b", "c"]
@@ -135,8 +133,8 @@ def test_a_run_that_ends_early_leaves_the_record_and_what_it_had(tmp_path: Path)
     assert rest == [row(TWO)]
 
 
-def test_a_record_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataNotFound, match="no record 'saers-all' in book/reference/results"):
+def test_a_record_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(DataNotFound, match="no record 'saers-all'; there are reconet-cold-start, "):
         results("saers-all")
 
 

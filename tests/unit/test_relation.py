@@ -15,9 +15,9 @@ from torch import Tensor
 from explainrec_lab import data, relation
 from explainrec_lab.data import RELATION_KINDS, Dataset, Relations
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.relation import NEW_USER, RelationModel, Split, UserMetric
+from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
-from explainrec_lab.relation.model import Projection, Shares
+from explainrec_lab.relation.model import Projection, Shares, _UserMetric
 from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import SIZES, Network, Relation
 from explainrec_lab.vision import backbone as backbone_of
@@ -92,8 +92,9 @@ def test_bad_input_is_named(ask: Callable[..., Any], message: str) -> None:
     ],
 )
 def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
+    usual = {"dimensions": 6, "n_users": 3, "n_kinds": 4, "metric": "full", "rank": 1}
     with pytest.raises(ValueError, match=message):
-        UserMetric(**({"dimensions": 6, "n_users": 3, "n_kinds": 4} | asked))
+        _UserMetric(**usual | asked)
 
 
 def test_a_share_is_the_squared_excess_over_the_mean_class_beside_all_answers() -> None:

@@ -46,14 +46,14 @@ def test_a_map_without_an_opinion_is_the_whole_picture() -> None:
     zero = torch.zeros(2, 8, 8)
     assert saers.segment(zero).all()
     assert saers.brightest(zero, 0.5).all()
-    assert regions.PAPER.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
-    assert saers.OURS.frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+    assert regions.paper_frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+    assert saers.mass_frame(zero).tolist() == [[0, 0, 8, 8]] * 2
 
 
 def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
     one = torch.zeros(1, 16, 16)
     one[0, 5, 9] = 1.0
-    box = regions.PAPER.frame(one)
+    box = regions.paper_frame(one)
     assert box.tolist() == [[5, 9, 6, 10]]
     maps = torch.arange(16.0).view(1, 1, 4, 4)
     assert regions._region_features(maps, box[None], (16, 16)).tolist() == [[[maps[0, 0, 1, 2]]]]

@@ -51,7 +51,7 @@ def course(root: Path) -> dict[str, Any]:
     said = toml(root / "course.toml")
     for wrong in jsonschema.Draft202012Validator(SCHEMA).iter_errors(said):
         raise SystemExit(
-            f"course.toml: {wrong.json_path.removeprefix('$.')}: {wrong.message}. "
+            f"course.toml{wrong.json_path[1:]}: {wrong.message}. "
             f"Its keys are {', '.join(SCHEMA['required'])}; "
             f"its chapters, each at most once, {', '.join(ROWS)}."
         )

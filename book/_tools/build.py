@@ -41,7 +41,8 @@ CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 SETTINGS = ("ci", "cpu", "gpu")
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
-INCLUDED = ("_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
+COURSE, CHAPTERS = "course.toml", "book/_tools/course/chapters.toml"
+INCLUDED = (COURSE, "_config.yml", "_toc.yml", "references.bib", "book", *PACKAGES, "tests")
 PAGE_ONLY = {".md", ".yml", ".css", ".svg", ".png", ".woff2", ".ipynb"}  # no notebook reads these
 CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 
@@ -49,10 +50,21 @@ CLUTTER = shutil.ignore_patterns("__pycache__", ".*", "*.pyc", "*.part")
 # ---------------------------------------------------------------- what an execution depends on
 
 
+def left_out(root: Path) -> tuple[str, ...]:
+    """How the names of pages begin whose chapter has no line in `course.toml`."""
+    if not (root / COURSE).exists():
+        return ()
+    texts = ((root / name).read_text(encoding="utf-8") for name in (COURSE, CHAPTERS))
+    course, chapters = map(tomllib.loads, texts)
+    out = (row["pages"] for name, row in chapters.items() if name not in course["chapters"])
+    return tuple(start for starts in out for start in starts)
+
+
 def notebooks() -> list[str]:
-    """Paths of the book's notebooks from the repository's root, in order."""
+    """Paths of the course's notebooks from the repository's root, in order."""
     kept = (path.relative_to(ROOT) for path in (ROOT / "book").rglob("*.ipynb"))
-    return sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
+    names = sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
+    return [name for name in names if not name.startswith(left_out(ROOT))]
 
 
 def files_seen_by_notebooks() -> Iterator[Path]:
@@ -124,6 +136,14 @@ def take_place(new: Path, final: Path) -> None:
 def copy_sources(tree: Path) -> None:
     """Copy the book, and the code that its pages include, into `tree`."""
     copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
+    leave_out(tree)
+
+
+def leave_out(tree: Path) -> None:
+    """Take the pages of the chapters out that `course.toml` leaves out."""
+    for path in (tree / "book").rglob("*.*"):
+        if path.relative_to(tree).as_posix().startswith(left_out(tree)):
+            path.unlink()
 
 
 def copy(names: Iterable[str], source: Path, target: Path) -> None:

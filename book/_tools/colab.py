@@ -18,7 +18,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 import lessons
-from build import ROOT, alone, notebooks, take_place
+import without
+from build import ROOT, alone, left_out, notebooks, take_place
 from parts import parts
 from plain import WORDS, Page
 
@@ -66,7 +67,7 @@ def copy_of(name: str, url: str, address: str) -> NotebookNode:
 def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
     """The cell as Colab shows it: of a solution, and of what the page hides, only a title."""
     if cell.cell_type == "markdown":
-        text = page.plain(cell.source)
+        text = page.plain(without.prose(cell.source, page.name, left_out(ROOT)))
         cell.source = SAID["solution"].format(text=text) if solution else text
     elif solution or lessons.UNSEEN - {"answer"} & set(cell.metadata.get("tags", ())):
         cell.source = SAID["solution-code" if solution else "hidden-code"] + cell.source

@@ -17,6 +17,7 @@ from nbformat import NotebookNode as Cell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 import build
+import without
 from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
 from parts import Part, Task, claim, parts, sheet
@@ -70,7 +71,8 @@ def without_answers(tree: Path, notebooks: Path) -> None:
     rewrite(tree / "book", without_solutions)
     rows = [row for room in exercises().values() for row in room.values()]
     config = yaml.safe_load((tree / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["config"]["asked"] = [row["asks"] for row in rows if "asks" in row]
+    asked = [row["asks"] for row in rows if "asks" in row]
+    config["sphinx"]["config"] |= {"asked": asked, "buttons": False}
     (tree / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
@@ -111,7 +113,7 @@ def course(name: str, tree: Path, ready: Path) -> None:
             target.mkdir(parents=True)
             nbformat.write(notebook, target / f"{target.name}.ipynb")
     if name == "nbgrader":
-        (ready / "nbgrader_config.py").write_text(encoding="utf-8")
+        build.copy(["nbgrader_config.json"], Path(__file__).parent, ready)
 
 
 def edition(name: str, settings: str, final: Path) -> None:
@@ -120,6 +122,9 @@ def edition(name: str, settings: str, final: Path) -> None:
         tree = work / "tree" / settings
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
         unchanged(tree)
+        times = build.executed(tree)
+        without.rewrite(tree, build.left_out(tree))
+        build.record(settings, times, tree)
         make = pages if name in ("student", "instructor") else course
         make(name, tree, work / name)
         build.take_place(work / name, final)

@@ -16,7 +16,7 @@ import jsonschema
 from explainrec_lab import __version__
 from jinja2 import Template
 
-from build import ROOT
+from build import CHAPTERS, ROOT, left_out
 
 BESIDE = Path(__file__).with_name("course")
 FRONT, TOC = "book/index.ipynb", "_toc.yml"
@@ -37,9 +37,9 @@ def toml(path: Path) -> dict[str, Any]:
         raise SystemExit(f"{path.name}: {error}.") from error
 
 
-CHAPTERS = toml(BESIDE / "chapters.toml")
+ROWS = toml(ROOT / CHAPTERS)
 SCHEMA = toml(BESIDE / "schema.toml")
-SCHEMA["properties"]["chapters"]["items"]["enum"] = list(CHAPTERS)
+SCHEMA["properties"]["chapters"]["items"]["enum"] = list(ROWS)
 
 
 def course(root: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def course(root: Path) -> dict[str, Any]:
         raise SystemExit(
             f"course.toml: {wrong.json_path.removeprefix('$.')}: {wrong.message}. "
             f"Its keys are {', '.join(SCHEMA['required'])}; "
-            f"its chapters, each at most once, {', '.join(CHAPTERS)}."
+            f"its chapters, each at most once, {', '.join(ROWS)}."
         )
     return said
 
@@ -61,7 +61,7 @@ def course(root: Path) -> dict[str, Any]:
 def blocks(name: str, text: str, said: dict[str, Any]) -> str:
     """A file with its marked blocks rendered anew."""
     template = (BESIDE / f"{name}.jinja").read_text(encoding="utf-8")
-    rows = [row["row"] for chapter, row in CHAPTERS.items() if chapter in said["chapters"]]
+    rows = [row["row"] for chapter, row in ROWS.items() if chapter in said["chapters"]]
     quoted = partial(json.dumps, ensure_ascii=False)
     made = Template(template).render(**said, rows=rows, version=__version__, quoted=quoted)
     new = made.split("<!-- next block -->\n")
@@ -70,15 +70,13 @@ def blocks(name: str, text: str, said: dict[str, Any]) -> str:
     return BLOCK.sub(lambda mark: mark[1] + new.pop(0).rstrip("\n") + "\n", text)
 
 
-def contents(text: str, chapters: list[str]) -> str:
+def contents(text: str, out: tuple[str, ...]) -> str:
     """The table of contents; a `#` before each line of a chapter left out, and only there."""
-    rows = [row for chapter, row in CHAPTERS.items() if chapter not in chapters]
-    out = tuple(start for row in rows for start in row["pages"])
     parts = re.split(r"^(?=  - )", re.sub(r"^#(?=  )", "", text, flags=re.M), flags=re.M)
 
     def stays(line: str, part: str) -> bool:
         files = FILE.findall(line) or FILE.findall(part) or [""]
-        return any(not file.startswith(out) for file in files) if out else True
+        return any(not file.startswith(out) for file in files)
 
     lines = ((line, part) for part in parts for line in part.splitlines(keepends=True))
     return "".join(("" if stays(*each) else "#") + each[0] for each in lines)
@@ -91,7 +89,7 @@ def written(root: Path) -> dict[str, str]:
     new = {name: blocks(name, old[name], said) for name in BLOCKED}
     title = json.dumps(f"# {said['title']}", ensure_ascii=False)[:-1]
     front = re.sub(r'"# .*?(?=\\n)', lambda _: title, old[FRONT], count=1)
-    return new | {TOC: contents(old[TOC], said["chapters"]), FRONT: front}
+    return new | {TOC: contents(old[TOC], left_out(root)), FRONT: front}
 
 
 def main() -> None:

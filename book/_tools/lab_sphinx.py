@@ -22,9 +22,11 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import lessons
-from build import SETTINGS, copy, executed
+import without
+from build import SETTINGS, copy, executed, left_out
 from colab import BRANCH, repository_url
 from equation_index import Equation, code, index, papers
+from identity import toml
 
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
@@ -40,8 +42,9 @@ class Equations(SphinxDirective):
         equations, asked = index(root), self.config.asked
         text = []
         for paper, listed in papers(root).items():
-            text += [f"## {listed['title']}\n"]
-            text += [written(e, root, asked) for key, e in equations.items() if key[0] == paper]
+            taught = [e for (of, _), e in equations.items() if of == paper and e.page]
+            text += [f"## {listed['title']}\n"] * bool(taught)
+            text += [written(equation, root, asked) for equation in taught]
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
 
@@ -91,6 +94,8 @@ class RunTimes(SphinxDirective):
         rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
         for settings in SETTINGS:
             times = recorded(srcdir.with_name(settings))
+            found = self.env.found_docs
+            times = {n: time for n, time in times.items() if n.removesuffix(".ipynb") in found}
             for notebook, time in times.items():
                 page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
                 took = f"{duration(time['seconds'])} | {hardware(time)}"
@@ -114,20 +119,25 @@ def say_times(app: Sphinx, doctree: nodes.document) -> None:
     first.insert(1, nodes.paragraph("", said, classes=["run-time"]))
 
 
+# --------------------------------------------------------------------------- chapters left out
+
+
+def leave_out(app: Sphinx, page: str, source: list[str]) -> None:
+    """Read each page without what leads to chapters that `course.toml` leaves out."""
+    name = Path(app.env.doc2path(page)).relative_to(app.srcdir).as_posix()
+    source[0] = without.file(source[0], name, left_out(Path(app.srcdir)))
+
+
+def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) -> Any:
+    """Where a chapter is left out, what is not found is taken for its own, and named in words."""
+    if left_out(Path(app.srcdir)) and node.get("reftype") in ("eq", "ref", "doc"):
+        return nodes.inline("", re.sub(r".*/|\beq-|-", " ", words.astext()).strip())
+    return None
+
+
 # ------------------------------------------------------------------------- drawings and words
 
-# Colours of our figures -> what the page's theme has for them.
-THEMED = {
-    **dict.fromkeys(("#20262d", "#2b323b"), "currentColor"),
-    "#5b6470": "var(--lab-quiet)",
-    "#e6e9ed": "var(--lab-line)",
-    "#1b6ca8": "var(--lab-blue)",
-    "#d9822b": "var(--lab-orange)",
-    "#3a8f6b": "var(--lab-green)",
-    "#8a5aa8": "var(--lab-violet)",
-    "#6b7480": "var(--lab-grey)",
-    "#b8434e": "var(--lab-red)",
-}
+THEMED: dict[str, str] = toml(Path(__file__).with_name("themed.toml"))
 LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
 NOT_PROSE = {
     nodes.reference,
@@ -229,7 +239,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
     """The book's title beside its logo; buttons lead to the repository, or there are none."""
-    options, url = config.html_theme_options, repository_url()
+    options, url = config.html_theme_options, repository_url() if config.buttons else ""
     options["logo"] = options["logo"] | {"text": config.html_title}
     options |= {"repository_url": url, "use_repository_button": bool(url)}
     if not url:
@@ -238,9 +248,12 @@ def use_this_repository(app: Sphinx, config: Any) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("asked", [], "env")  # functions that students are to write
+    app.add_config_value("buttons", True, "env")  # they lead to notebooks with solutions
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)
+    app.connect("source-read", leave_out)
+    app.connect("missing-reference", name_only)
     app.connect("doctree-read", say_times)
     app.connect("doctree-resolved", draw_in_page)
     app.connect("doctree-resolved", link_words)

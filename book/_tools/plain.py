@@ -6,7 +6,6 @@ published book. Without its address a link becomes its words, a picture its desc
 
 import posixpath
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from pybtex.database import parse_file
 from sphinx.directives.code import LiteralIncludeReader
 
 from build import ROOT, notebooks
+from identity import toml
 
 MYST = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{(?P<kind>[\w:-]+)\} *(?P<title>[^\n]*)\n"
@@ -26,7 +26,7 @@ MYST = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 RAW = re.compile(r"^[ >]*(`{3,}|:{3,})\{[\w:-]+\}|\{[\w:]+\}`(?=\w)", re.MULTILINE)
-WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+WORDS = toml(Path(__file__).with_suffix(".toml"))
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def check(name: str, answer: Any, **given: Any) -> Result:
     require(given.keys() == set(wanted), f"check({name!r}, answer, {named}) takes just these")
     try:
         with _limited(name):
-            found = checker(_watched(name, answer), **given)
+            found = checker(_watched(name, answer, texts["expects"]), **given)
             fault = next((said for said, holds in found if not holds), "")
     except answers.Blank:
         return Result(False, f"**Nothing to check yet.** Expected: {texts['expects']}.")
@@ -105,9 +105,11 @@ def _toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _watched(name: str, answer: Any) -> Any:
+def _watched(name: str, answer: Any, expects: str) -> Any:
     """A function that says when it is still empty, and whose errors name the exercise."""
     if not isinstance(answer, FunctionType):
+        if expects.startswith("a function") and not callable(answers.filled(answer)):
+            raise answers.Unfit(f"a {type(answer).__name__}")
         return answers.filled(answer)
 
     @functools.wraps(answer)

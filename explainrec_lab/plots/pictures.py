@@ -142,15 +142,21 @@ def contact_sheet(
     rows = max(-(-len(images) // columns), 1)
     words = [_wrapped(caption, inches) for caption in captions or ()]
     below = 0.18 * max((each.count("\n") + 1 for each in words), default=0) + 0.06
-    size = (columns * inches, rows * (inches + below))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    for axis in axes.ravel():
-        axis.axis("off")
+    figure, axes = _grid(rows, [1] * columns, inches, rows * (inches + below))
     for number, (image, axis) in enumerate(zip(images, axes.flat, strict=False)):
         picture(image, ax=axis)
         if words:
             _below(axis, words[number])
     return figure
+
+
+def _grid(rows: int, widths: Sequence[float], inches: float, height: float) -> tuple[Figure, Any]:
+    """A figure without frames, its columns of such widths in pictures, `height` inches tall."""
+    how: dict[str, Any] = {"squeeze": False, "width_ratios": widths, "layout": "constrained"}
+    figure, axes = plt.subplots(rows, len(widths), figsize=(inches * sum(widths), height), **how)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes
 
 
 def _wrapped(text: str, inches: float) -> str:
@@ -190,17 +196,11 @@ def pair_figure(
     """
     maps = [as_array(each).astype(np.float64) for each in relevance]
     maps = [each.sum(axis=1) if each.ndim == 4 else each for each in maps]
-    sides = [len(each) for each in (images, maps, names)]
-    needed = "need the same number, at least 1"
-    require(min(sides) == max(sides) > 0, f"images, relevance, names: {sides} a pair; {needed}")
-    pairs = [len(each) for each in (*images, *maps, titles, masks) if each is not None]
-    require(
-        min(pairs) == max(pairs) > 0, f"images, relevance, titles, masks: {pairs} pairs; {needed}"
-    )
-    rows, columns = pairs[0], 2 * len(images)
+    _check_alike("images, relevance, names", "a pair", [images, maps, names])
+    _check_alike("images, relevance, titles, masks", "pairs", [*images, *maps, titles, masks])
+    rows, columns = len(maps[0]), 2 * len(images)
     inches = min(inches, COLUMN / columns)
-    size = (columns * inches, rows * (inches + 0.3) + 0.7)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure, axes = _grid(rows, [1] * columns, inches, rows * (inches + 0.3) + 0.7)
     room = {"h_pad": 0.06, "hspace": 0.0} if titles else {}
     figure.get_layout_engine().set(**room)  # type: ignore[union-attr]
     for row in range(rows):
@@ -221,6 +221,12 @@ def pair_figure(
     bar.ax.tick_params(length=0, labelsize=SMALL)
     bar.outline.set_visible(False)
     return figure
+
+
+def _check_alike(named: str, what: str, some: Sequence[Any]) -> None:
+    counts = [len(each) for each in some if each is not None]
+    needed = "need the same number, at least 1"
+    require(min(counts) == max(counts) > 0, f"{named}: {counts} {what}; {needed}")
 
 
 def box_figure(
@@ -245,12 +251,11 @@ def box_figure(
     """
     require(set(maps) == set(boxes), f"maps of {list(maps)}, boxes of {list(boxes)}; give both")
     require(len(titles) == len(images), f"{len(titles)} titles for {len(images)} pictures")
-    shape = (len(images), 1 + len(maps))
-    inches = min(1.6, COLUMN / shape[1])
+    columns = 1 + len(maps)
+    inches = min(1.6, COLUMN / columns)
     words = [_wrapped(title, inches) for title in titles]
     below = 0.18 * max(each.count("\n") + 1 for each in words) + 0.1
-    size = (shape[1] * inches, shape[0] * (inches + below) + 0.3)
-    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    figure, axes = _grid(len(images), [1] * columns, inches, len(images) * (inches + below) + 0.3)
     for row, image in enumerate(images):
         mask = None if masks is None else masks[row]
         picture(image, mask=mask, ax=axes[row, 0])
@@ -297,12 +302,7 @@ def reasons_sheet(rows: Sequence[Reason], side: int | None = None) -> Figure:
     require(len(counts) == 1, f"rows: need one number of purchases and boxes, got {counts}")
     n = counts[0]
     widths, inches = [1.0] * n + [0.2, 1.0], min(1.17, COLUMN / (n + 1.2))
-    size = (inches * sum(widths), (inches + 0.5) * len(rows) + 0.3)
-    figure, axes = plt.subplots(
-        len(rows), n + 2, figsize=size, squeeze=False, width_ratios=widths, layout="constrained"
-    )
-    for axis in axes.ravel():
-        axis.axis("off")
+    figure, axes = _grid(len(rows), widths, inches, (inches + 0.5) * len(rows) + 0.3)
     for line, row in zip(axes, rows, strict=True):
         shown = [*zip(row.history, row.history_boxes, strict=True), (row.picture, row.box)]
         for axis, (image, box) in zip([*line[:n], line[-1]], shown, strict=True):

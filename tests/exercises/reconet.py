@@ -112,6 +112,8 @@ CASES = {
         wrong=[
             ("few", lambda own, k, held: [i for i, each in enumerate(own) if each > 0]),
             ("few", lambda own, k, held: [own.argmax()] * k),
+            ("few", lambda own, k, held: [np.nan]),
+            ("kind", lambda own, k, held: "the largest"),
             ("largest", lambda own, k, held: np.argsort(own)[:k]),
             ("held", lambda own, k, held: highest(own, k)),
             ("renormalised", lambda own, k, held: at_most(own, k, True)),
@@ -134,6 +136,16 @@ CASES = {
             ("sign", lambda n, Z, y: n / (n - 1) * (y / n - Z)),  # the change, not the fall
             ("size", lambda n, Z, y: Z - y / n),
             ("size", lambda n, Z, y: n * (Z - y / n)),
+        ],
+    ),
+    "reconet-ig": Case(
+        right=lambda n, Z, y, t: (n * Z - y) / (n * t),
+        wrong=[
+            ("level", lambda n, Z, y, t: Z / t),  # the denominator held
+            ("level", lambda n, Z, y, t: (Z - y) / t),
+            ("steeper", lambda n, Z, y, t: (n * Z - y) / n),  # the last step alone
+            ("steeper", lambda n, Z, y, t: (n * Z - y) / (n * t**2)),
+            ("size", lambda n, Z, y, t: (n * Z - y) / t),
         ],
     ),
     "reconet-drop-one": Case(

@@ -66,6 +66,13 @@ def test_a_mistake_gets_the_hint_that_is_meant_for_it(name: str, fault: str, n: 
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_an_answer_of_another_kind_hears_what_is_expected(name: str) -> None:
+    for answer in ("a word", {"a": "word"}):
+        found = said(name, answer)
+        assert found.fault == "kind" and TEXTS[name]["expects"] in found.says
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_no_property_is_idle(name: str) -> None:
     """Each property that has a hint is failed by one of the wrong answers, and none is unknown."""
     met = {fault for fault, _ in CASES[name].wrong} - {"kind"}

@@ -144,7 +144,9 @@ def test_a_student_s_edition_has_no_solution_no_rubric_and_the_run_times(lab: Pa
         assert "Lesson" in page.read_text()
     assert not list(student.rglob("rubric.md"))
     assert build.executed(student / "html")["book/one.ipynb"]["seconds"] == 3.0
-    assert "asked" in (student / "html" / "_config.yml").read_text()
+    config = (student / "html" / "_config.yml").read_text()
+    assert "asked:" in config
+    assert "buttons: false" in config, "they would lead to the solutions"
 
 
 def test_an_instructor_s_edition_has_everything_and_the_rubric(lab: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import lab_sphinx
 import lessons
@@ -107,3 +108,14 @@ def test_the_index_names_but_does_not_show_a_function_that_students_are_to_write
     assert "Source of RecoNet.pool" in shown
     assert "Source of RecoNet.pool" not in asked
     assert "Source of test_" in asked
+
+
+@pytest.mark.parametrize("buttons", [True, False], ids=["public", "student"])
+def test_a_student_s_pages_have_no_buttons_to_notebooks(
+    buttons: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_sphinx, "repository_url", lambda: "https://github.com/someone/lab")
+    options = {"logo": {}, "launch_buttons": {"colab_url": "https://colab.research.google.com"}}
+    config = SimpleNamespace(buttons=buttons, html_theme_options=options, html_title="Lab")
+    lab_sphinx.use_this_repository(None, config)
+    assert ("launch_buttons" in options) == options["use_repository_button"] == buttons

@@ -14,8 +14,7 @@ from scipy import sparse
 from toys import shop
 
 from explainrec_lab import baselines
-from explainrec_lab.baselines.collaborative import _improved, _Pairs
-from explainrec_lab.baselines.sampled import _comparisons
+from explainrec_lab.baselines.collaborative import _comparisons, _improved, _Pairs
 from explainrec_lab.data import Interactions
 
 few = settings(max_examples=10, deadline=None)

@@ -14,18 +14,16 @@ from toys import shop
 
 from explainrec_lab import baselines
 from explainrec_lab.baselines.collaborative import (
-    _improved,
-    _item_weights,
-    _Pairs,
-    _with_attributes,
-)
-from explainrec_lab.baselines.sampled import (
     _against_all_draws,
     _comparisons,
     _FactorizationMachine,
+    _improved,
     _inside_ball,
+    _item_weights,
     _MetricSpace,
+    _Pairs,
     _weighted_hinge,
+    _with_attributes,
 )
 from explainrec_lab.data import Interactions
 

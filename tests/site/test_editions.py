@@ -3,7 +3,7 @@
 Reads `_build/student` and `_build/instructor`, which `make student` and `make instructor` write.
 What counts as a line: a line of a solution's code with three words or more, and a stretch of its
 prose without markup of five words or more. A line is *excused* if the book also says it outside
-solutions, or the packages or tests, whose source pages show, hold it.
+solutions, or the package or a test, whose source pages show, holds it.
 """
 
 from __future__ import annotations
@@ -49,6 +49,14 @@ def lines(part: Part) -> Iterator[str]:
                 yield found
 
 
+def shown_elsewhere() -> Iterator[Path]:
+    """Files that pages show besides notebooks: no checkers, and no tests of these."""
+    yield from (ROOT / "book").rglob("*.md")
+    yield from (ROOT / "explainrec_lab" / "exercises" / "quiz").glob("*.toml")
+    for folder in ("explainrec_lab", "tests"):
+        yield from (p for p in (ROOT / folder).rglob("*.py") if "exercises" not in p.parts)
+
+
 @cache
 def secrets() -> dict[str, set[str]]:
     """Notebook -> the lines of its solutions that nothing else says."""
@@ -59,8 +67,7 @@ def secrets() -> dict[str, set[str]]:
                 found.setdefault(name, []).extend(lines(part))
             else:
                 said.append(words(part.cell.source))
-    for folder, kind in (("book", "md"), ("explainrec_lab", "py"), ("tests", "py")):
-        said += [words(p.read_text(encoding="utf-8")) for p in (ROOT / folder).rglob(f"*.{kind}")]
+    said += [words(path.read_text(encoding="utf-8")) for path in shown_elsewhere()]
     everything = "\n".join(said)
     kept = {
         name: {line for line in set(own) if line not in everything} for name, own in found.items()

@@ -22,6 +22,7 @@ from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
 from parts import Part, Task, claim, parts, sheet
 from plain import Page
+from slides import decks
 
 RUBRICS = "book/instructor"
 
@@ -125,7 +126,7 @@ def edition(name: str, settings: str, final: Path) -> None:
         times = build.executed(tree)
         without.rewrite(tree, build.left_out(tree))
         build.record(settings, times, tree)
-        make = pages if name in ("student", "instructor") else course
+        make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)
         build.take_place(work / name, final)
 

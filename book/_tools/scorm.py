@@ -18,13 +18,8 @@ from build import ROOT
 from parts import claim
 
 BESIDE = Path(__file__).with_name("scorm")
+TITLE = re.compile(r"<title>(.*?)(?: &#8212; .*?)?</title>", re.DOTALL)  # without the course's
 FINAL = ROOT / "_build" / "explainrec-lab-scorm.zip"
-
-
-def title(page: Path) -> str:
-    """What a built page calls itself, without the course's name."""
-    text = page.read_text(encoding="utf-8")
-    return html.unescape(re.findall(r"<title>(.*?)(?: &#8212; .*?)?</title>", text, re.DOTALL)[0])
 
 
 def package(site: Path, final: Path) -> None:
@@ -38,19 +33,18 @@ def package(site: Path, final: Path) -> None:
     pages = [f"{each['file']}.html" for part in parts for each in part["chapters"]]
     for page in pages:
         claim((site / page).is_file(), f"{site.name}/{page}", "not built yet: run `make book`")
-    found = sorted(path for path in [*site.rglob("*"), *BESIDE.glob("*.xsd")] if path.is_file())
-    held = {
-        path.relative_to(site if site in path.parents else BESIDE).as_posix(): path
-        for path in found
+    held = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
+    shared = sorted(held.keys() - set(pages))
+    titles = {
+        page: html.unescape(TITLE.findall(held[page].read_text("utf-8"))[0]) for page in pages
     }
-    shared = [name for name in held if name not in pages and not name.endswith(".xsd")]
-    titles = {page: title(site / page) for page in pages}
     made = Template((BESIDE / "imsmanifest.xml.jinja").read_text(encoding="utf-8"), autoescape=True)
     manifest = made.render(parts=parts, titles=titles, shared=shared)
+    schemas = [(path.name, path) for path in BESIDE.glob("*.xsd")]
     part = final.with_suffix(".part")
     with ZipFile(part, "w", ZIP_DEFLATED) as packed:
         packed.writestr(ZipInfo("imsmanifest.xml"), manifest)
-        for name, path in held.items():
+        for name, path in sorted([*held.items(), *schemas]):
             packed.writestr(ZipInfo(name), path.read_bytes(), ZIP_DEFLATED)
     part.replace(final)
 

@@ -2,8 +2,8 @@
 
 `make slides` writes `_build/slides/<number>.html`, which ask no other host: nbconvert's template
 for Reveal.js over a notebook of slides. A slide is a heading and one figure, one equation, one
-question or three take-aways; the prose around it is the speaker's notes. What a session holds stands
-in `book/instructor/sessions.yml`.
+question or three take-aways; the prose around it is the speaker's notes. What a session holds
+stands in `book/instructor/sessions.yml`.
 """
 
 import re
@@ -34,11 +34,6 @@ CHECK = re.compile(
 )
 
 
-def sessions(root: Path) -> list[dict[str, Any]]:
-    """The sessions of a class, in order."""
-    return list(yaml.safe_load((root / WHERE).read_text(encoding="utf-8")))
-
-
 def slide(heading: str, body: str, answer: str = "", notes: str = "") -> list[Cell]:
     """A slide with a heading, what appears at the next key, and what the speaker alone sees."""
     body = re.sub(r"\n\s*\n(?=.*</svg>)", "\n", body, flags=re.DOTALL)  # one block of HTML
@@ -62,9 +57,7 @@ def of_page(path: Path, cells: list[Cell]) -> Iterator[list[Cell]]:
                 yield from of_text(heading, prose, PICTURE.findall(text), path.parent)
 
 
-def of_text(
-    heading: str, prose: str, pictures: list[tuple[str, str]], folder: Path
-) -> Iterator[list[Cell]]:
+def of_text(heading: str, prose: str, pictures: list[Any], folder: Path) -> Iterator[list[Cell]]:
     """The slides of what stands under a heading."""
     for alt, name in pictures:
         drawn = themed((folder / name).read_text(encoding="utf-8"), alt, True)
@@ -97,8 +90,7 @@ def deck(number: int, session: dict[str, Any], tree: Path) -> str:
     shown, sources, keys = [], [], []
     for page in session["pages"]:
         name = f"book/{page}.ipynb"
-        claim((build.ROOT / name).exists(), WHERE, f"session {number} names {page}: no such page")
-        claim((tree / name).exists(), name, "not executed yet: run `make book`")
+        claim((tree / name).exists(), WHERE, f"session {number} names {page}: no such page")
         cells = nbformat.read(tree / name, as_version=4).cells
         shown += list(of_page(tree / name, cells))
         title = cells[0].source.partition("\n")[0].strip("# ")
@@ -109,35 +101,30 @@ def deck(number: int, session: dict[str, Any], tree: Path) -> str:
     shown += [asked(n, *each) for n, each in enumerate(session["quiz"], 1)]
     papers = (Page("", "").plain(f"{{cite:t}}`{key}`") for key in sorted(set(keys)))
     sources += ["\n*Cited there:* " + "; ".join(papers)]
-    made = new_notebook(cells=sum([*shown, slide("Sources", "\n".join(sources))], []))
+    shown += [slide("Sources", "\n".join(sources))]
+    made = new_notebook(cells=[cell for cells in shown for cell in cells])
     made.metadata["title"] = f"{number} · {session['title']}"
     beside = [str(Path(__file__).parent)]
     exporter = SlidesExporter(template_name="deck", extra_template_basedirs=beside)
     return str(exporter.from_notebook_node(made)[0])
 
 
-def make(settings: str, final: Path) -> None:
-    """Every deck, with what they load; whole or not at all."""
+def decks(_: str, tree: Path, ready: Path) -> None:
+    """A deck for each session, and what decks load."""
     mathjax = Path(str(files("sphinx-mathjax-offline")), "static/mathjax")
     reveal = Path(str(files("sphinx_revealjs")), "_static/revealjs")
-    with build.alone(final) as work:
-        ready = work / "slides"
-        build.copy(MATHJAX_FILES, mathjax, ready / "mathjax")
-        build.copy(["dist/reveal.css", "dist/reveal.js", "plugin/notes"], reveal, ready / "reveal")
-        build.copy(["lab.css", "fonts"], build.ROOT / "book/assets", ready)
-        build.copy(["deck.css"], Path(__file__).with_name("deck"), ready)
-        for number, session in enumerate(sessions(build.ROOT), 1):
-            made = deck(number, session, build.EXECUTED / settings)
+    build.copy(MATHJAX_FILES, mathjax, ready / "mathjax")
+    build.copy(
+        ["LICENSE", "dist/reveal.css", "dist/reveal.js", "plugin/notes"], reveal, ready / "revealjs"
+    )
+    build.copy(["lab.css", "fonts"], tree / "book/assets", ready)
+    build.copy(["deck.css"], Path(__file__).with_name("deck"), ready)
+    out = build.left_out(tree)
+    listed = yaml.safe_load((tree / WHERE).read_text(encoding="utf-8"))
+    for number, session in enumerate(listed, 1):
+        for kind in ("pages", "quiz"):  # of chapters that the course has
+            named = [(each, each if kind == "pages" else each[0]) for each in session[kind]]
+            session[kind] = [each for each, page in named if not f"book/{page}".startswith(out)]
+        if session["pages"]:
+            made = deck(number, session, tree)
             (ready / f"{number}.html").write_text(made, encoding="utf-8")
-        build.take_place(ready, final)
-
-
-def main() -> None:
-    settings = build.chosen()
-    build.execute(settings)
-    make(settings, build.ROOT / "_build" / "slides")
-    print("_build/slides is ready: a page for each session; with ?print-pdf it prints.")
-
-
-if __name__ == "__main__":
-    main()

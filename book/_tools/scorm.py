@@ -5,8 +5,6 @@
 lie in the package. A page reports nothing back, so there are no grades. Same pages, same bytes.
 """
 
-import html
-import re
 import sys
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -18,7 +16,6 @@ from build import ROOT
 from parts import claim
 
 BESIDE = Path(__file__).with_name("scorm")
-TITLE = re.compile(r"<title>(.*?)(?: &#8212; .*?)?</title>", re.DOTALL)  # without the course's
 FINAL = ROOT / "_build" / "explainrec-lab-scorm.zip"
 
 
@@ -35,11 +32,10 @@ def package(site: Path, final: Path) -> None:
         claim((site / page).is_file(), f"{site.name}/{page}", "not built yet: run `make book`")
     held = {path.relative_to(site).as_posix(): path for path in site.rglob("*") if path.is_file()}
     shared = sorted(held.keys() - set(pages))
-    titles = {
-        page: html.unescape(TITLE.findall(held[page].read_text("utf-8"))[0]) for page in pages
-    }
+    texts = {page: held[page].read_text(encoding="utf-8") for page in pages}
+    heads = {page: text.split("<title>")[1].split("</title>")[0] for page, text in texts.items()}
     made = Template((BESIDE / "imsmanifest.xml.jinja").read_text(encoding="utf-8"), autoescape=True)
-    manifest = made.render(parts=parts, titles=titles, shared=shared)
+    manifest = made.render(parts=parts, heads=heads, shared=shared)
     schemas = [(path.name, path) for path in BESIDE.glob("*.xsd")]
     part = final.with_suffix(".part")
     with ZipFile(part, "w", ZIP_DEFLATED) as packed:

@@ -3,7 +3,7 @@
     python benchmarks/relevance.py
 
 And chapter 1's heatmaps of a pair, by its default rule, over forward passes of the two pictures;
-and a vision transformer's, by AttnLRP, CP-LRP and, where it is installed, by autolrp's AttnLRP.
+and a vision transformer's, by AttnLRP and CP-LRP.
 
 One JSON line a result. All methods take turns in one process on one thread, in CPU time, and the
 ratio to gradient x input is taken within each round; its median counts. Who is right where is a
@@ -13,7 +13,6 @@ matter of tests: `tests/oracles/test_lrp_peers.py`, `test_lrp_programs.py`, `tes
 import warnings
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from typing import cast
 
 import torch
@@ -59,17 +58,8 @@ METHODS: Methods = {
 }
 
 
-def by_autolrp(model: nn.Module, x: Tensor) -> Tensor:
-    import autolrp
-
-    wrapped, rules = autolrp.tensor(x.clone()), {**autolrp.BASE, **autolrp.ATTNLRP}
-    model(wrapped)[:, 0].sum().lrp(config=autolrp.LRPConfig(rule=rules))
-    return wrapped.relevance
-
-
 ATTENTION = {BASE: METHODS[BASE], "AttnLRP": METHODS["epsilon"]}
 ATTENTION["CP-LRP"] = partial(lrp.relevance, output=0, rule=CP)
-ATTENTION |= {"autolrp AttnLRP": by_autolrp} if find_spec("autolrp") else {}
 
 
 def of_a_pair(rounds: int) -> None:

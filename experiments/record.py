@@ -28,7 +28,7 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 import torch
@@ -41,7 +41,6 @@ from explainrec_lab.training import timed as timed
 # Some columns of a result, and all of them.
 Columns = dict[str, Any]
 Result = Columns
-Values: TypeAlias = Mapping[Any, float] | pd.Series
 
 # What every result says.
 NEEDED = {"data", "method", "measure", "value", "seed"}
@@ -52,7 +51,7 @@ def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
     return (shared | columns for columns in found)
 
 
-def rows_by(column: str, values: Values, **said: Any) -> Iterator[Columns]:
+def rows_by(column: str, values: Mapping[Any, float] | pd.Series, **said: Any) -> Iterator[Columns]:
     """One row for each of some values, whose names stand in a column of their own."""
     return ({**said, column: name, "value": value} for name, value in values.items())
 

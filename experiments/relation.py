@@ -163,9 +163,8 @@ def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
         judged = pd.concat(_recommended(model, dataset, x, of, seed))
         every = judged.melt(["kind", "method"], var_name="measure")
         means = every.groupby(["kind", "method", "measure"], sort=False)["value"].mean()
-        rows = means.reset_index().to_dict("records")
         shared = {"seed": seed, "k": 3, "cost": model.seconds, "settings": asdict(CPU)}
-        yield from results(rows, data="boutique", **shared)
+        yield from results(means.reset_index().to_dict("records"), data="boutique", **shared)
 
 
 @torch.no_grad()

@@ -122,9 +122,8 @@ def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
     few = truth_table.right_pairs(dataset, found.right, np.ones(len(found.right)), each=15)
     nothing = np.zeros((len(found.right), 2, truth_table.COLOUR + 1))
     effects = truth_table.switch_effects(found.model, dataset, few)
-    asked = {"units": "closeness", "units of the logit": "logit"}
     told = {}
-    for name, of in asked.items():
+    for name, of in {"units": "closeness", "units of the logit": "logit"}.items():
         blocks = explained(found, dataset, found.right, of=of, level="units").blocks()
         told[name] = (found.right, blocks.permute(1, 0, 2).numpy())
     told |= {"a blind guess": (found.right, nothing), "switching": (few, effects)}

@@ -179,10 +179,10 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
         drawn = scenarios(shop, seed)
         kinds = ("attribute network", "AlexNet, kept", "AlexNet, end to end")
         for (name, fusion), kind in product(FUSION_OF.items(), kinds):
-            own: dict[str, Any] = {"whole": whole_of(kind, shop, seed), "seed": seed}
-            model = saers.saers(shop.n_users, shop.found, CPU.d, fusion=fusion, **own)
+            whole, users = whole_of(kind, shop, seed), shop.dataset.interactions.n_users
+            model = saers.saers(users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed)
             how = TUNED[name] | {"epochs": EPOCHS}
-            own = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
+            own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
             _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
             row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
             row |= {"data": "boutique", "settings": {"network rate": NETWORK_RATE, **how}}
@@ -227,8 +227,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
 
 def rates_of(model: SAERS, shop: Shop) -> Iterator[Columns]:
     """How often each way names the true reason."""
-    ways = ("attention",) if model.fusion == "attention" else ()
-    for how in (*ways, "contribution", "swap"):
+    for how in saers.EXPLAINERS if model.fusion == "attention" else ("contribution", "swap"):
         rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
         yield {"measure": "hit rate", "how": how, "value": rate}
 

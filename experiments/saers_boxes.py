@@ -18,7 +18,7 @@ from experiments.saers import CPU
 from explainrec_lab import data, saers
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, present
 from explainrec_lab.saers import boxes
-from explainrec_lab.saers.attributes import look
+from explainrec_lab.saers.regions import look
 from explainrec_lab.vision.naming import Naming
 
 # Seed of the boutique on which settings were chosen; never recorded.

@@ -51,10 +51,6 @@ class Shop:
     parts: data.Split
     found: Extracted
 
-    @property
-    def n_users(self) -> int:
-        return self.dataset.interactions.n_users
-
 
 def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool = False) -> Shop:
     """The boutique of some settings; `seed` divides its purchases, `every`: see `extracted`."""
@@ -67,7 +63,7 @@ def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool
 
 def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
     """An untrained model by its name. Raises ValueError for an unknown one."""
-    n_users, whole = shop.n_users, torch.from_numpy(shop.found.whole)
+    n_users, whole = shop.dataset.interactions.n_users, torch.from_numpy(shop.found.whole)
     if name in VERSIONS:
         return saers.saers(n_users, shop.found, d, seed=seed, **VERSIONS[name])
     mean = torch.from_numpy(shop.found.features).mean(dim=1)

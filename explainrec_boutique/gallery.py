@@ -172,8 +172,7 @@ class Gallery:
         _draw_rows(*self._job(todo[::workers]))
         for helper in helpers:
             helper.join()
-        left = _not_whole(todo, self._read(todo))  # by a helper that failed
-        _draw_rows(*self._job(left))
+        _draw_rows(*self._job(_not_whole(todo, self._read(todo))))  # left by a helper that failed
 
     def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}

@@ -6,35 +6,18 @@
     dataset = lab.data.load("completejourney")
 
 A room opens when it is first named: a page pays for the imports that it needs.
+`__init__.pyi` names the rooms for whoever reads types, or completes names.
 """
 
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from explainrec_lab.settings import settings as settings
 
 __version__ = "1.0.0"
 
 ROOMS = tuple(room.name for room in iter_modules(__path__))
-
-if TYPE_CHECKING:  # for whoever reads types, or completes names
-    from explainrec_lab import (  # noqa: F401
-        baselines,
-        data,
-        evaluate,
-        exercises,
-        live,
-        lrp,
-        plots,
-        reconet,
-        relation,
-        saers,
-        training,
-        vision,
-        weights,
-    )
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,7 +1,5 @@
 """The last: the foot-shaped form that all parts of a shoe are attached to."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -296,10 +296,9 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
 
 def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
     """Front edge, buttons and pocket flaps of a jacket."""
-    main = canvas.main
     canvas.line(vertical(0, end, hem + 4), width=1.3, opacity=0.55, clip=front)
     canvas.line(vertical(1.8, end, hem + 4), width=2.2, opacity=0.12, clip=front)
-    button = darker(main, 0.45) if canvas.lightness > 0.3 else colour(0.58, 0.53, 0.45)
+    button = darker(canvas.main, 0.45) if canvas.lightness > 0.3 else colour(0.58, 0.53, 0.45)
     for y in np.arange(end + 7, hem - 8, 21):
         canvas.disc((-5, y), 2.9, button)
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)

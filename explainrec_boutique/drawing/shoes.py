@@ -72,10 +72,9 @@ def _low(last: Last, design: Design) -> Upper:
     front = smooth(last.at(0.17, 28), middle, last.at(x, y))
     heel = smooth(topline[-1], last.at(1.0, 36), last.at(1.004, 16), last.at(0.985, 0))
     toe = toe_outline(last, design.attributes["toe_style"])
-    outline = join(toe, front, topline[1:], heel[1:], last.base()[::-1])
     bulge = np.linspace(0, 1, len(topline))
     far = topline - np.stack([0 * bulge, 34 * last.scale * bulge * (1 - bulge)], axis=1)
-    return Upper(outline, front, topline, far)
+    return Upper(join(toe, front, topline[1:], heel[1:], last.base()[::-1]), front, topline, far)
 
 
 def _boot(last: Last, design: Design) -> Upper:

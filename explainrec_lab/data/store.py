@@ -51,8 +51,8 @@ def data_dir() -> Path:
     return Path(given) if given else cache_dir() / "data"
 
 
-def table_beside(module: str) -> dict[str, Any]:
-    """The table in TOML that stands beside a module; `module` is its `__file__`."""
+def table_beside(module: str | Path) -> dict[str, Any]:
+    """The table in TOML that stands beside a module, whose `__file__` is given."""
     return tomllib.loads(Path(module).with_suffix(".toml").read_text(encoding="utf-8"))
 
 

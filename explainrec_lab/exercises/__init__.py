@@ -11,7 +11,6 @@ import hashlib
 import os
 import signal
 import threading
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from explainrec_lab.data.contracts import require
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.exercises import answers
 
 HERE = Path(__file__).parent
@@ -98,11 +98,7 @@ def _checker(name: str) -> tuple[dict[str, Any], Callable[..., Iterator[tuple[st
 @functools.cache
 def exercises() -> dict[str, dict[str, Any]]:
     """Room -> label -> the texts of each exercise that is checked."""
-    return {path.stem: _toml(path) for path in sorted(HERE.glob("*.toml"))}
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    return {path.stem: table_beside(path) for path in sorted(HERE.glob("*.toml"))}
 
 
 def _watched(name: str, answer: Any, expects: str) -> Any:
@@ -151,7 +147,7 @@ def questions() -> dict[str, list[dict[str, Any]]]:
     return {
         f"{path.stem}/{page}": listed
         for path in sorted((HERE / "quiz").glob("*.toml"))
-        for page, listed in _toml(path).items()
+        for page, listed in table_beside(path).items()
     }
 
 

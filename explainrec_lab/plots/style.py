@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -36,8 +35,7 @@ def use_style() -> None:
 
     The page then gives them its own font and the colours of its theme.
     """
-    with resources.as_file(resources.files("explainrec_lab") / "lab.mplstyle") as sheet:
-        plt.style.use(sheet)
+    plt.style.use("explainrec_lab.lab")
     if os.environ.get("EXPLAINREC_STATIC"):
         set_matplotlib_formats("svg")
         plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none"})

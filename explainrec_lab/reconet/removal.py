@@ -57,11 +57,7 @@ def change_of_output(black_box: BlackBox, n: int, removed: Sequence[int] | Tenso
 
 
 def score_of_masks(
-    model: RecoNet,
-    profile: Sets,
-    item: int,
-    average: str = "renormalised",
-    probability: bool = False,
+    model: RecoNet, profile: Sets, item: int, average: str = AVERAGES[0], probability: bool = False
 ) -> BlackBox:
     """The model as a black box: which features are present -> y_item, or p_item.
 
@@ -187,9 +183,8 @@ def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns
     ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
     items = np.flatnonzero(ids < space.n_items)
     by_turn = items[np.lexsort([turn[items], owners[items]])]
-    first = np.searchsorted(owners[items], owners[by_turn])
     result = np.full(len(ids), np.iinfo(np.int64).max)
-    result[by_turn] = np.arange(len(by_turn)) - first
+    result[by_turn] = np.arange(len(by_turn)) - np.searchsorted(owners[items], owners[by_turn])
     carries = space.item_features.matrix[ids[items]]
     holder = np.repeat(items, np.diff(carries.indptr))
     last = np.full((len(profiles), space.m), -1)

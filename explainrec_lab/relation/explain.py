@@ -37,8 +37,6 @@ double difference is Gower's double centring (1966) of squared distances. Follow
 question alone is concept relevance propagation (Achtibat et al., 2023).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -163,13 +163,11 @@ def explained(
 # --------------------------------------------------------------------------- the table
 
 
-def right_pairs(
-    shop: Dataset, pairs: Pairs, logits: Float[ndarray, " pair"], each: int | None = None
-) -> Pairs:
+def right_pairs(shop: Dataset, pairs: Pairs, logits: ndarray, each: int | None = None) -> Pairs:
     """Related pairs that the model predicts right and whose reason is known.
 
     Args:
-        logits: q - d of the pairs (`relation.logits_of`).
+        logits: q - d of the pairs, `[pair]` (`relation.logits_of`).
         each: at most so many pairs of each kind, drawn at random; None = all of them.
 
     Raises:
@@ -392,9 +390,8 @@ def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Te
     return found
 
 
-def accuracy(
-    predicted: Bool[ndarray, " pair"], true: Bool[ndarray, " pair"], kind: ndarray
-) -> dict[str, float]:
-    """Share of right predictions for each kind of relation; nan where there are no pairs."""
+def accuracy(predicted: ndarray, true: ndarray, kind: ndarray) -> dict[str, float]:
+    """Share of right predictions for each kind of relation; nan where there are no pairs. All are
+    `[pair]`, the first two bool."""
     right = pd.Series(np.asarray(predicted) == np.asarray(true))
     return right.groupby(np.array(RELATION_KINDS)[kind]).mean().reindex(RELATION_KINDS).to_dict()

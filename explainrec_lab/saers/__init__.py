@@ -12,8 +12,8 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
 | file | holds |
 |---|---|
-| `attributes.py` | what the network of `vision.naming` (Eq. 1) sees in pictures |
-| `regions.py` | Grad-AAM (Eq. 2, 3) and its relatives, boxes, ROI pooling; all of it: `extract` |
+| `regions.py` | what the network of `vision.naming` (Eq. 1) sees in pictures; Grad-AAM (Eq. 2, 3) |
+| | and its relatives, boxes, ROI pooling; all of it: `extract` |
 | `boxes.py` | are the boxes right? |
 | `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9); the best items |
 | `data.py`, `train.py` | triples, one loop for every model, and how each was tuned |
@@ -22,7 +22,6 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 
 # ruff: noqa: F401
 from explainrec_lab.saers import boxes
-from explainrec_lab.saers.attributes import look, trained_network
 from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.explain import (
     EXPLAINERS,
@@ -57,9 +56,11 @@ from explainrec_lab.saers.regions import (
     hires_maps,
     importance,
     largest_region,
+    look,
     mass_frame,
     paper_frame,
     relevance_maps,
     segment,
+    trained_network,
 )
 from explainrec_lab.saers.train import TUNED, VERSIONS, train

@@ -23,8 +23,7 @@ from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Dataset, present
 from explainrec_lab.evaluate import localisation
 from explainrec_lab.saers import regions
-from explainrec_lab.saers.attributes import Seen, look
-from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, boxes_of, upsampled
+from explainrec_lab.saers.regions import BATCH, Boxes, Maps, Masks, Seen, boxes_of, look, upsampled
 from explainrec_lab.vision.naming import Naming
 
 # Name -> how to draw.

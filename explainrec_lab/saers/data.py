@@ -4,8 +4,6 @@
 uniformly. An epoch holds as many triples as there are purchases. Source: SAERS, §3.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,10 +62,8 @@ class Triples:
     def _sizes(self) -> Int[np.ndarray, " user"]:
         return np.diff(self.train.matrix.indptr)
 
-    def _negatives(
-        self, users: Int[np.ndarray, " triple"], rng: np.random.Generator
-    ) -> Int[np.ndarray, " triple"]:
-        """One item outside I_u+ for each user: drawn again until it is."""
+    def _negatives(self, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One item outside I_u+ for each user, `[triple]`: drawn again until it is."""
         n_items = self.train.n_items
         bought = self.train.user * n_items + self.train.item
         drawn = rng.integers(n_items, size=len(users))

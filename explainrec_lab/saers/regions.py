@@ -1,4 +1,10 @@
-"""Where an attribute shows, and the vector that stands for it: maps, boxes, ROI pooling.
+"""Which attributes a picture shows, where, and the vector that stands for each: the Semantic
+Extraction Network, maps, boxes, ROI pooling.
+
+The network is `vision.naming.Naming`: a convolutional network gives the last feature map F, and a
+head the scores of the classes of each attribute (Eq. 1). Chapter 1 starts from the same one. The
+paper trains the network on two labelled data sets and then uses it on a shop without labels; here
+the labels come from another boutique.
 
 Grad-AAM (Grad-CAM under another name) weighs the channels of the last feature map F by how much
 they move a logit; the gradients of all logits come from one batched backward pass through the head
@@ -7,7 +13,7 @@ each asked (picture, attribute), the other turns maps into boxes. `PAPER` is Gra
 rule. `OURS` propagates relevance (chapter 1) from the logit to the pixels of the picture and of its
 mirror image, and boxes the brightest quarter. Boxes are (y0, x0, y1, x1) in pixels, half open.
 
-Source: SAERS, §3.1, Eq. 2 and 3; Grad-CAM, Selvaraju et al. 2017; HiResCAM, Draelos and Carin 2020;
+Source: SAERS, §3.1, Eq. 1 to 3; Grad-CAM, Selvaraju et al. 2017; HiResCAM, Draelos and Carin 2020;
 Fast R-CNN, Girshick 2015.
 """
 
@@ -28,8 +34,10 @@ from torchvision.transforms.functional import gaussian_blur
 from explainrec_lab import lrp
 from explainrec_lab.data.contracts import Images, require
 from explainrec_lab.data.store import cache_dir, content_key, kept
-from explainrec_lab.saers.attributes import Seen, look
-from explainrec_lab.vision.homogeneous import default_rule
+from explainrec_lab.settings import Saers
+from explainrec_lab.vision import naming
+from explainrec_lab.vision.backbone import pixels
+from explainrec_lab.vision.homogeneous import default_rule, folded
 from explainrec_lab.vision.naming import Naming
 
 # F, the last feature map.
@@ -60,6 +68,65 @@ BATCH = 128
 
 # Part of the cache's key: raise it when the same network sees something else.
 EXTRACTION_VERSION = 2
+
+
+# --------------------------------------------------------------------------- what is seen
+
+
+def trained_network(settings: Saers, seed: int = 0) -> Naming:
+    """The network of the settings, trained: folded into plain layers, ready to look."""
+    return folded(naming.trained(settings.network, seed))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch as the network saw it, and which of its attributes are asked for.
+
+    Attributes:
+        images: pixels in 0..1.
+        maps: F.
+        predicted: the most likely class of each attribute.
+        asked: the attributes that apply, or are said to.
+    """
+
+    network: Naming
+    images: Float[Tensor, "item 3 height width"]
+    maps: Float[Tensor, "item channel row column"]
+    predicted: Int[Tensor, "item attribute"]
+    asked: Bool[Tensor, "item attribute"]
+
+    @property
+    def columns(self) -> Int[Tensor, "item attribute"]:
+        """The scores of these classes among all."""
+        return self.network.columns(self.predicted)
+
+
+@torch.no_grad()
+def look(
+    network: Naming, pictures: ndarray | Tensor, applies: ndarray | Tensor | None = None
+) -> Seen:
+    """One batch through the network: F, the most likely classes, and which attributes apply, bool
+    `[item, attribute]`.
+
+    Which attributes apply is not said in the paper; here the network says it, unless the caller
+    knows better. A picture of one colour (the stand-in of a missing photo) has no attribute.
+
+    Raises:
+        ValueError: a network in training mode, or pictures that are no uint8
+            `[item, 3, height, width]`.
+    """
+    require(not network.training, "network: is in training mode; call network.eval() first")
+    if pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise ValueError(f"images: shape {tuple(pictures.shape)}; needs [item, 3, height, width]")
+    device = next(network.parameters()).device
+    images = pixels(pictures).to(device)
+    maps = network.maps(images)
+    classes, there = network.answers(maps)
+    n = network.n_attributes
+    predicted, there = network.predicted(classes)[:, :n], there[:, :n]
+    asked = there > 0 if applies is None else torch.as_tensor(applies).to(device).bool()
+    blank = (images.amax(dim=(-2, -1)) == images.amin(dim=(-2, -1))).all(dim=1)
+    return Seen(network, images, maps, predicted, asked & ~blank[:, None])
 
 
 # --------------------------------------------------------------------------- Eq. 2 and 3
@@ -236,10 +303,9 @@ OURS: Locator = partial(_located, draw=relevance_maps, frame=mass_frame)
 # --------------------------------------------------------------------------- vectors
 
 
-def _region_features(
-    maps: Grid, boxes: Int[Tensor, "item attribute 4"], size: Sequence[int]
-) -> Float[Tensor, "item attribute channel"]:
-    """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches.
+def _region_features(maps: Grid, boxes: Boxes, size: Sequence[int]) -> Tensor:
+    """ROI pooling to one vector a box: each channel's maximum over the cells that the box touches,
+    `[item, attribute, channel]`.
 
     Args:
         boxes: in pixels of a picture of `size` (height, width).
@@ -306,17 +372,13 @@ class Extracted:
 
 
 def extract(
-    network: Naming,
-    images: Images | ndarray | Tensor,
-    *,
-    applies: Bool[ndarray, "item attribute"] | None = None,
-    locator: Locator = PAPER,
+    network: Naming, images: Images, *, applies: ndarray | None = None, locator: Locator = PAPER
 ) -> Extracted:
     """Classes, boxes and one vector an attribute for all pictures, on the network's device.
 
     Args:
         images: uint8 pictures, in memory or read as they are asked for.
-        applies: which attributes each item has, where that is known.
+        applies: which attributes each item has, bool `[item, attribute]`, where that is known.
         locator: how to find the boxes, `PAPER` or `OURS`.
 
     Raises:

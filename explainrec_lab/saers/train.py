@@ -6,9 +6,7 @@
 Source: SAERS, §3.3 (Eq. 9, Adam) and §4.1.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,11 +14,12 @@ from torch import Tensor, nn
 from explainrec_lab import training
 from explainrec_lab.baselines.visual import Ranker
 from explainrec_lab.data.contracts import Interactions, require
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.saers.data import Batch, Triples
 from explainrec_lab.saers.model import bpr
 from explainrec_lab.settings import fabric
 
-_TABLES = tomllib.loads(Path(__file__).with_name("models.toml").read_text(encoding="utf-8"))
+_TABLES = table_beside(__file__)
 # The versions that the chapter builds: arguments of `model.saers`.
 VERSIONS: dict[str, dict[str, Any]] = _TABLES["versions"]
 # How each learns, and two rivals: arguments of `train`.

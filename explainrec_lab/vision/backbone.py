@@ -8,7 +8,6 @@ come at a fraction of it, and so does `compact`, a network of ours, which train 
 laptop. Not here: what the chapters put on top of the maps.
 """
 
-import hashlib
 import os
 import re
 import warnings
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pooch
 import torch
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -308,10 +308,9 @@ def _load_imagenet(network: nn.Module, name: str) -> bool:
 
 def _check_hash(path: Path, start: str) -> None:
     """ValueError for a file whose SHA-256 does not start as torchvision published."""
-    with path.open("rb") as file:
-        if not hashlib.file_digest(file, "sha256").hexdigest().startswith(start):
-            told = f"damaged, or not the file that torchvision published as {start}"
-            raise ValueError(f"{path}: {told}: delete it and try again")
+    told = f"damaged, or not the file that torchvision published as {start}"
+    right = pooch.file_hash(str(path)).startswith(start)
+    require(right, f"{path}: {told}: delete it and try again")
 
 
 def _load_own(network: nn.Module, name: str, folder: Path) -> None:

@@ -46,7 +46,16 @@ def test_the_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "least"),
-    [("py.typed", 1), (".js", 9), (".css", 1), (".safetensors", 2), ("results/", 20), (".toml", 4)],
+    [
+        ("py.typed", 1),
+        (".js", 9),
+        (".css", 1),
+        (".safetensors", 2),
+        ("results/", 20),
+        (".toml", 4),
+        (".html", 2),
+        (".pyi", 1),
+    ],
 )
 def test_among_them_is_what_is_no_code(wheel: Path, kind: str, least: int) -> None:
     assert len([name for name in held(wheel) if kind in name]) >= least

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from explainrec_lab import saers, vision
-from explainrec_lab.saers import attributes, regions
+from explainrec_lab.saers import regions
 from explainrec_lab.vision.naming import Question, naming_losses
 
 seeds = st.integers(0, 10_000)
@@ -92,7 +92,7 @@ def test_relevance_maps_do_not_know_left_from_right(seed: int) -> None:
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)).double()
     codes, asked = torch.zeros(2, 2, dtype=torch.long), torch.ones(2, 2, dtype=torch.bool)
     drawn = [
-        regions.relevance_maps(attributes.Seen(network, x, network.maps(x), codes, asked))
+        regions.relevance_maps(regions.Seen(network, x, network.maps(x), codes, asked))
         for x in (images, images.flip(-1))
     ]
     torch.testing.assert_close(drawn[1], drawn[0].flip(-1))

@@ -11,7 +11,7 @@ from captum.attr import LayerGradCam
 from torch import Tensor
 
 from explainrec_lab import lrp, saers, vision
-from explainrec_lab.saers import attributes, regions
+from explainrec_lab.saers import regions
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import ABSENT, HEADS, Question, naming_losses
 
@@ -34,10 +34,10 @@ def pictures(count: int = 3, size: int = 32, seed: int = 1) -> Tensor:
     return torch.rand(count, 3, size, size, generator=generator)
 
 
-def seen(own: vision.naming.Naming, images: Tensor, codes: Tensor) -> attributes.Seen:
+def seen(own: vision.naming.Naming, images: Tensor, codes: Tensor) -> regions.Seen:
     maps = own.maps(images).detach()
     asked = torch.ones_like(codes, dtype=torch.bool)
-    return attributes.Seen(own, images, maps, codes, asked)
+    return regions.Seen(own, images, maps, codes, asked)
 
 
 CODES = torch.tensor([[0, 1, 3], [2, 0, 0], [1, 1, 2]])

@@ -13,7 +13,7 @@ from experiments.saers_boxes import accuracy
 from explainrec_lab import data, saers, vision
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation
-from explainrec_lab.saers import attributes, boxes
+from explainrec_lab.saers import boxes, regions
 from explainrec_lab.settings import Network, Saers
 
 SMALL = Saers(
@@ -49,7 +49,7 @@ def test_a_map_that_knows_the_truth_points_right_and_finer_grids_box_better(
 
 
 def test_the_true_part_as_a_map_has_the_true_box(shop: Dataset) -> None:
-    def told(seen: attributes.Seen) -> torch.Tensor:
+    def told(seen: regions.Seen) -> torch.Tensor:
         masks = localisation.attribute_masks(shop, np.arange(24))
         return torch.from_numpy(masks)[seen.asked].float()
 

@@ -262,7 +262,9 @@ def test_a_network_that_learned_before_takes_smaller_steps(shop: Shop) -> None:
         network = vision.naming.untrained(TINY.network).network
         before = network.convolutions[0].weight.detach().clone()  # type: ignore[index]
         feature = saers.SiameseFeature(images, network, 6)
-        model = saers.saers(shop.n_users, shop.found, 6, whole=feature, fusion="none")
+        model = saers.saers(
+            shop.dataset.interactions.n_users, shop.found, 6, whole=feature, fusion="none"
+        )
         how = TUNED["SAERS - SAF"] | {"epochs": 1}
         saers.train(model, shop.parts.train, own_rate={"whole.network": rate}, **how)
         after = network.convolutions[0].weight.detach()  # type: ignore[index]

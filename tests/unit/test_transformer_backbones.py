@@ -10,7 +10,7 @@ from torchvision import models
 
 from explainrec_lab import lrp, relation, saers, vision
 from explainrec_lab.relation.model import Projection
-from explainrec_lab.saers import attributes, regions
+from explainrec_lab.saers import regions
 from explainrec_lab.vision.backbone import Backbone, _Patches
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Naming, Question
@@ -62,7 +62,7 @@ def test_attributes_are_found_in_a_map_of_patches() -> None:
     own = Naming(network(), QUESTIONS, "pooled").eval()
     found = saers.extract(own, pictures(), applies=np.ones((3, 2), bool))
     assert found.features.shape == (3, 2, 12)
-    seen = attributes.look(own, pictures(), torch.ones(3, 2, dtype=torch.bool))
+    seen = regions.look(own, pictures(), torch.ones(3, 2, dtype=torch.bool))
     for maps in (regions.grad_aam_maps(seen), regions.relevance_maps(seen)):
         assert maps.shape == (6, 32, 32)
         assert bool(maps.flatten(1).any(1).any())

@@ -4,20 +4,19 @@ Every call of the program is met once, by a `TorchFunctionMode`: it needs no mod
 no model, and meets functional calls, shared modules and in-place operations as what they are.
 """
 
-import tomllib
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.lrp.engine import treatments as t
 from explainrec_lab.lrp.engine.calls import Call, tensors_in
 from explainrec_lab.lrp.engine.trace import Trace
 
-TABLE = tomllib.loads(files(__package__).joinpath("operations.toml").read_text(encoding="utf-8"))
+TABLE = table_beside(__file__)
 REFUSED = {n: t.refused(why) for why, names in TABLE.pop("refused").items() for n in names.split()}
 OPERATIONS = REFUSED | {n: getattr(t, by) for by, names in TABLE.items() for n in names.split()}
 # What makes whole numbers of whole numbers, each at its place.

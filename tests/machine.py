@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from build import left_out
 
 ROOT = Path(__file__).resolve().parents[1]
 # Some tests try many times as much under EXPLAINREC_NIGHTLY=1.
@@ -21,6 +22,12 @@ def lacking(reason: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{reason} (CI=true: this may not be skipped)")
     pytest.skip(reason)
+
+
+def taught(page: str) -> pytest.MarkDecorator:
+    """Marks what needs a page, such as `book/reconet/live`: not asked of a course without it."""
+    gone = page.startswith(left_out(ROOT))
+    return pytest.mark.skipif(gone, reason=f"course.toml leaves the chapter of {page} out")
 
 
 @cache

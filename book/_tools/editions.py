@@ -22,6 +22,7 @@ from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
 from parts import Part, Task, claim, parts, sheet
 from plain import Page
+from slides import decks
 
 RUBRICS = "book/instructor"
 
@@ -123,7 +124,7 @@ def edition(name: str, settings: str, final: Path) -> None:
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
         unchanged(tree)
         without.rewrite(tree, build.left_out(tree))
-        make = pages if name in ("student", "instructor") else course
+        make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)
         build.take_place(work / name, final)
 

@@ -18,9 +18,10 @@ GLOSSARY = "book/reference/glossary"
 TERM = re.compile(r"^## (.+)\n\n(.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"\*\((\d+) minutes?\b")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
-# Not read as words: code, included source, mathematics, addresses, roles.
+# Not read as words: exercises (they say their time), code, mathematics, addresses, roles.
 SILENT = re.compile(
-    r"^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$|\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`|<[^>]*>",
+    r"`{3,}\{exercise-start\}.*?\{exercise-end\}|^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$"
+    r"|\]\([^)]*\)|\{\w+(?::\w+)?\}`[^`]*`|<[^>]*>",
     re.MULTILINE | re.DOTALL,
 )
 WORD = re.compile(r"[A-Za-z][\w'’-]*")

@@ -1,5 +1,6 @@
 """What is right in the exercises of the boutique and of your own data."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,3 +22,21 @@ def boutique_frequent(shares: Any, shop: Any) -> Verdicts:
     found = numbers(shares, shop.catalogue.attributes.shape[1])
     yield "whole", near(found.sum(), 1.0)
     yield "places", near(found, np.bincount(reason, minlength=len(found)) / len(reason))
+
+
+def pictures_order(codes: Callable[[Sequence[str], Sequence[str]], Any]) -> Verdicts:
+    """Codes of some words: places in a list of classes, and -1 for the dash."""
+    classes, words = ["V", "round", "square"], ["round", "V", "-", "square", "V"]
+    found = numbers(codes(words, classes), 5)
+    yield "dash", near(found[2], -1)
+    yield "order", near(found[[0, 1, 3, 4]], [1, 0, 2, 0])
+    yield "every", near(codes(["square"], ["square", "V"]), [0])
+
+
+def purchases_chance(held_out: Callable[[np.ndarray, float], Any]) -> Verdicts:
+    """Which purchases are kept for the test: the last share of them by time."""
+    times = np.random.default_rng(0).permutation(40)
+    found = numbers(held_out(times, 0.25), 40).astype(bool)
+    yield "share", found.sum() == 10
+    yield "later", bool(times[~found].max() < times[found].min())
+    yield "any", numbers(held_out(times * 86_400, 0.5), 40).sum() == 20

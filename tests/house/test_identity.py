@@ -25,10 +25,13 @@ OURS = {
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The files that `course.toml` has a say in."""
+    """The files that `course.toml` has a say in, with all chapters."""
     for name in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    every = "".join(f'  "{chapter}",\n' for chapter in identity.ROWS)
+    change(tmp_path, (r"^chapters = \[(?s:.*?)\]", f"chapters = [\n{every}]"))
+    write(tmp_path)
     return tmp_path
 
 
@@ -78,7 +81,7 @@ def test_title_authors_term_and_addresses_stand_where_they_should(copy: Path) ->
 
 
 def test_what_is_written_by_hand_stays_and_the_way_back_is_exact(copy: Path) -> None:
-    before = {name: (ROOT / name).read_text(encoding="utf-8") for name in FILES}
+    before = {name: (copy / name).read_text(encoding="utf-8") for name in FILES}
     edits = [(rf"^{key} = .*$", line) for key, line in OURS.items()]
     change(copy, *edits, (r'^  "saers",\n', ""), (r'^  "own-data",\n', ""))
     made = write(copy)

@@ -18,12 +18,12 @@ import build
 import editions
 import nbformat
 import pytest
-from machine import ROOT
+from machine import ROOT, taught
 from parts import parts, sheet
 
-pytestmark = pytest.mark.slow
 SETTINGS = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
 NAME, PAGE = "book/reconet/explanation.ipynb", "reconet-explanation"
+pytestmark = [pytest.mark.slow, taught(NAME)]
 STUB, WRONG = "def left(n, Z, y): ...", "def left(n, Z, y):\n    return y - Z"
 SAYS = "Not yet.** A feature whose relevance is exactly the average"
 

@@ -30,7 +30,9 @@ EXECUTE = """
 import sys, nbformat
 from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+# 900 s a cell. After the last one nbclient asks the kernel who it is; where there were widgets, the
+# answer can get lost, and only `timeout` ends its waiting.
+NotebookClient(notebook, timeout=20, timeout_func=lambda cell: 900).execute()
 print(notebook.cells[0].outputs[0].text)
 """
 WHERE = "import explainrec_lab\nprint(explainrec_lab.__file__)"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from machine import taught
 from playwright.sync_api import Browser, Page
 from scipy import sparse
 
@@ -19,6 +20,7 @@ from explainrec_lab.data.contracts import Features
 CHAPTER, FRONT = "book/reconet/live.html", "book/index.html"
 OPENING = "book/reconet/index.html"
 FEW = 5
+pytestmark = taught("book/reconet/live")
 
 STATE = """() => { const {state, now} = document.querySelector('.lab-live').live;
   return {chosen: state.chosen, order: now.order.slice(0, 10), item: now.shown.item,

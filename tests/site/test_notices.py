@@ -6,7 +6,7 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
-from machine import ROOT
+from machine import ROOT, taught
 
 TABLE = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8").split("\n## ")[0]
 ROWS = [line.split("|")[1:-1] for line in TABLE.splitlines() if line.startswith("| ")][1:]
@@ -32,6 +32,7 @@ def test_every_licence_s_text_is_in_the_page(site: Path) -> None:
             assert (site / "_static" / "licences" / name).resolve().stat().st_size > 500, name
 
 
+@taught("book/reconet/live")
 def test_pages_with_a_model_of_households_name_whose_data_they_are(site: Path) -> None:
     for page in ("index", "reconet/index", "reconet/live"):
         text = (site / "book" / f"{page}.html").read_text(encoding="utf-8")

@@ -87,7 +87,7 @@ def with_rubrics(tree: Path) -> None:
 
 def pages(name: str, tree: Path, ready: Path) -> None:
     """Pages and notebooks of the student's or the instructor's edition."""
-    times = build.executed(tree)
+    times = build.executed(build.EXECUTED / tree.name)
     if name == "student":
         shutil.rmtree(tree / RUBRICS, ignore_errors=True)
     shutil.copytree(tree / "book", ready / "notebooks", ignore=shutil.ignore_patterns("_tools"))
@@ -123,9 +123,7 @@ def edition(name: str, settings: str, final: Path) -> None:
         tree = work / "tree" / settings
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
         unchanged(tree)
-        times = build.executed(tree)
         without.rewrite(tree, build.left_out(tree))
-        build.record(settings, times, tree)
         make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)
         build.take_place(work / name, final)

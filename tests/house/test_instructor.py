@@ -131,3 +131,16 @@ def test_a_deck_is_made_of_what_the_page_has(tmp_path: Path) -> None:
     for said in ("2 · A title", "Take-aways", 'class="fragment"', 'class="lab-diagram"', r"\hat"):
         assert said in made, said
     assert "solution" not in made.lower().replace("resolution", "")
+
+
+def test_decks_follow_when_a_chapter_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "left_out", lambda _: ("book/saers/",))
+    slides.decks("slides", ROOT, tmp_path)
+    made = {int(path.stem) for path in tmp_path.glob("*.html")}
+    assert made == {1, 2, 3, 4, 7, 8, 9}
+    last = (tmp_path / "9.html").read_text(encoding="utf-8")
+    assert "relation/recommendation.html" in last and "saers" not in last
+    for name in ("revealjs/dist/reveal.js", "revealjs/LICENSE", "mathjax/tex-svg-full.js"):
+        assert (tmp_path / name).is_file()

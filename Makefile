@@ -12,7 +12,7 @@ TESTS := $(ENV)/ready-test
 # a worker a core, one thread each: small products are fastest so
 TEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(RUN) -m pytest -n auto --maxprocesses 4
 
-.PHONY: help book test course env lab colab constraints student instructor nbgrader otter format matrix clean
+.PHONY: help book test course env lab colab constraints student instructor nbgrader otter slides scorm format matrix clean
 
 help:
 	@echo "make book    execute the notebooks and build the page (OPEN=1 opens it)"
@@ -21,6 +21,8 @@ help:
 	@echo "make format  tidy code and strip notebooks of outputs"
 	@echo "make matrix  test every Python, the oldest and newest packages, every torch (hours)"
 	@echo "make course  write what course.toml says into the files that say so"
+	@echo "make slides  a deck of slides for each session of a class"
+	@echo "make scorm   the built pages as a ZIP that learning platforms import (EDITION=student)"
 	@echo "make student, make instructor   editions without solutions; with everything and the rubrics"
 	@echo "make nbgrader, make otter   the exercises as these graders want them"
 	@echo "make colab   write the notebooks that Colab opens, to _build/colab"
@@ -38,7 +40,8 @@ book: $(BOOK)
 test: $(TESTS)
 	$(TEST) tests --ignore=tests/notebooks --ignore=tests/site
 	$(RUN) book/_tools/build.py
-	$(RUN) book/_tools/editions.py student instructor
+	$(RUN) book/_tools/editions.py student instructor slides
+	$(RUN) book/_tools/scorm.py
 	$(TEST) tests/notebooks tests/site
 
 lab: $(BOOK)
@@ -48,11 +51,15 @@ colab: $(BOOK)
 	$(RUN) book/_tools/colab.py
 
 # Editions from the executed notebooks: only what changed runs again.
-student instructor nbgrader otter: $(BOOK)
+student instructor nbgrader otter slides: $(BOOK)
 	@$(RUN) book/_tools/editions.py $@
 
+# The pages that students see as a rule, or an edition's.
+scorm: $(or $(EDITION),book)
+	@$(RUN) book/_tools/scorm.py $(EDITION)
+
 # One line changed in course.toml suffices: what reads the book comes after it.
-book test lab colab student instructor nbgrader otter: course
+book test lab colab student instructor nbgrader otter slides scorm: course
 course: $(BOOK)
 	@$(RUN) book/_tools/identity.py
 

@@ -22,6 +22,7 @@ from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
 from parts import Part, Task, claim, parts, sheet
 from plain import Page
+from slides import decks
 
 RUBRICS = "book/instructor"
 
@@ -86,7 +87,7 @@ def with_rubrics(tree: Path) -> None:
 
 def pages(name: str, tree: Path, ready: Path) -> None:
     """Pages and notebooks of the student's or the instructor's edition."""
-    times = build.executed(tree)
+    times = build.executed(build.EXECUTED / tree.name)
     if name == "student":
         shutil.rmtree(tree / RUBRICS, ignore_errors=True)
     shutil.copytree(tree / "book", ready / "notebooks", ignore=shutil.ignore_patterns("_tools"))
@@ -122,10 +123,8 @@ def edition(name: str, settings: str, final: Path) -> None:
         tree = work / "tree" / settings
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
         unchanged(tree)
-        times = build.executed(tree)
         without.rewrite(tree, build.left_out(tree))
-        build.record(settings, times, tree)
-        make = pages if name in ("student", "instructor") else course
+        make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)
         build.take_place(work / name, final)
 

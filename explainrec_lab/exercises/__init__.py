@@ -165,12 +165,15 @@ def quiz(page: str, *numbers: int) -> Markdown:
     return Markdown("\n\n".join(_question(n, known[page][n - 1]) for n in shown))
 
 
+def options(question: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Option, reason, and "Right." or "No."; their order depends on their words alone."""
+    listed = [(*question["right"], "Right."), *((*each, "No.") for each in question["wrong"])]
+    return sorted(listed, key=lambda option: hashlib.sha256(option[0].encode()).hexdigest())
+
+
 def _question(number: int, question: dict[str, Any]) -> str:
-    """The options stand in an order that depends on their words alone."""
-    options = [(*question["right"], "Right."), *((*each, "No.") for each in question["wrong"])]
-    options.sort(key=lambda option: hashlib.sha256(option[0].encode()).hexdigest())
     folds = (
         f'<details class="option"><summary>{option}</summary>\n\n**{said}** {why}\n\n</details>'
-        for option, why, said in options
+        for option, why, said in options(question)
     )
     return "\n\n".join([f"**Question {number}.** {question['asks']}", *folds])

@@ -18,7 +18,7 @@ import build
 import editions
 import nbformat
 import pytest
-from machine import ROOT, lacking, taught
+from machine import ROOT, taught
 from parts import parts, sheet
 
 SETTINGS = os.environ.get("EXPLAINREC_SETTINGS") or "ci"
@@ -28,11 +28,12 @@ STUB, WRONG = "def left(n, Z, y): ...", "def left(n, Z, y):\n    return y - Z"
 SAYS = "Not yet.** A feature whose relevance is exactly the average"
 
 
-def make(name: str, ready: Path) -> None:
-    """What `make nbgrader` and `make otter` do, at another place."""
-    if NAME not in build.executed(build.EXECUTED / SETTINGS):
-        lacking(f"{NAME} is not executed yet: run `make book`")
-    editions.edition(name, SETTINGS, ready)
+@pytest.fixture
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a course; notebooks as they are stand for executed ones: outputs go anyway."""
+    monkeypatch.setattr(build, "EXECUTED", tmp_path / "executed")
+    build.copy_sources(tmp_path / "executed" / SETTINGS)
+    return tmp_path / "ready"
 
 
 def program(name: str, *words: str, at: Path) -> None:
@@ -77,9 +78,9 @@ def no_solution_is_left(released: Path) -> None:
             assert len(line) < 30 or json.dumps(line)[1:-1] not in text
 
 
-def test_nbgrader_releases_and_grades(tmp_path: Path) -> None:
-    at = tmp_path / "nbgrader"
-    make("nbgrader", at)
+def test_nbgrader_releases_and_grades(ready: Path) -> None:
+    editions.edition("nbgrader", SETTINGS, ready)
+    at = ready
     program("nbgrader", "generate_assignment", PAGE, "--create", at=at)
     released = at / "release" / PAGE
     no_solution_is_left(released / f"{PAGE}.ipynb")
@@ -98,9 +99,9 @@ def test_nbgrader_releases_and_grades(tmp_path: Path) -> None:
     assert SAYS in graded
 
 
-def test_otter_assigns_and_grades(tmp_path: Path) -> None:
-    make("otter", tmp_path / "otter")
-    at = tmp_path / "otter" / PAGE
+def test_otter_assigns_and_grades(ready: Path) -> None:
+    editions.edition("otter", SETTINGS, ready)
+    at = ready / PAGE
     program("otter", "assign", f"{PAGE}.ipynb", "dist", "--no-run-tests", at=at)
     released = at / "dist" / "student" / f"{PAGE}.ipynb"
     no_solution_is_left(released)

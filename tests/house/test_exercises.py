@@ -100,6 +100,13 @@ def test_a_hint_leads_to_a_section_of_the_page(label: str) -> None:
     assert CHECKED[label]["read"] in headings(EXERCISES[label].page)
 
 
+def test_a_function_that_students_write_stands_in_the_equation_index() -> None:
+    """The students' index leaves its source out; elsewhere there would be nothing to leave out."""
+    listed = {name for equation in index(ROOT).values() for name in equation.functions}
+    asked = {texts["asks"] for texts in CHECKED.values() if "asks" in texts}
+    assert asked and asked <= listed
+
+
 def test_every_question_is_asked_once_on_its_page() -> None:
     asked: list[tuple[str, int]] = []
     for name in notebooks():

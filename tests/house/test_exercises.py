@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from build import left_out, notebooks
+from equation_index import index
 from machine import ROOT
 
 from explainrec_lab import exercises

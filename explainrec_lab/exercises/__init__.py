@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from IPython.display import Markdown
@@ -102,18 +101,19 @@ def exercises() -> dict[str, dict[str, Any]]:
 
 
 def _watched(name: str, answer: Any, expects: str) -> Any:
-    """A function that says when it is still empty, and whose errors name the exercise."""
-    if not isinstance(answer, FunctionType):
-        if expects.startswith("a function") and not callable(answers.filled(answer)):
+    """A function that says when it is still empty, whose errors name the exercise and what is
+    expected, and which may write into what it is given."""
+    if not callable(answers.filled(answer)):
+        if expects.startswith("a function"):
             raise answers.Unfit(f"a {type(answer).__name__}")
-        return answers.filled(answer)
+        return answer
 
     @functools.wraps(answer)
     def called(*args: Any, **named: Any) -> Any:
         try:
-            return answers.filled(answer(*args, **named))
+            return answers.filled(answer(*map(answers.own, args), **named))
         except Exception as error:
-            error.add_note(f"Raised within your answer to {name}.")
+            error.add_note(f"Raised within your answer to {name}. Expected: {expects}.")
             raise
 
     return called

@@ -29,17 +29,25 @@ def filled(answer: Any) -> Any:
     return answer
 
 
+def own(given: Any) -> Any:
+    """A copy of a tensor, array or list, which an answer may write into; all else as it is."""
+    if torch.is_tensor(given):
+        return given.detach().clone()
+    return given.copy() if isinstance(given, np.ndarray | list) else given
+
+
 def numbers(answer: Any, *shape: int) -> np.ndarray:
     """The answer as numbers of this shape; without a shape, as one number.
 
     Raises:
         Unfit: no numbers, or of another shape.
     """
-    answer = answer.detach() if torch.is_tensor(answer) else answer
     try:
-        found = np.asarray(answer, dtype=float)
+        with torch.no_grad():
+            found = np.asarray(own(answer), dtype=float)
     except (TypeError, ValueError) as error:
-        raise Unfit(f"a {type(answer).__name__}, which holds no plain numbers") from error
+        raise Unfit(f"a {type(answer).__name__} of no plain numbers, or of uneven rows") from error
+    found = found.reshape(()) if found.size == 1 and not shape else found
     if found.shape != shape:
         raise Unfit(f"of the shape {found.shape}; it must be {shape}" if shape else "no one number")
     return found

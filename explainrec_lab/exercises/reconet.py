@@ -8,6 +8,7 @@ from types import FunctionType as Answer
 from typing import Any
 
 import numpy as np
+import torch
 from numpy import ndarray
 
 from explainrec_lab.evaluate import truth
@@ -72,6 +73,7 @@ def reconet_still_first(gone: Answer) -> Verdicts:
 
 
 def _places(answer: Any) -> list[float]:
+    answer = list(answer) if isinstance(answer, set) else answer
     return list(numbers(answer, *np.shape(answer)).ravel())
 
 
@@ -110,9 +112,9 @@ def reconet_drop_one(own: Any) -> Verdicts:
     """Own scores of two products for which dropping one of three features, judged by the
     probability of the first product, names another feature than relevance."""
     own = numbers(own, 2, 3)
-    y = np.stack([np.delete(own, k, axis=1).mean(axis=1) for k in range(3)])
+    lead, top = [np.delete(own[0] - own[1], k).mean() for k in range(3)], own[0].argmax()
     yield "one", (own[0] == own[0].max()).sum() == 1
-    yield "another", (y[:, 0] - y[:, 1]).argmin() != own[0].argmax()
+    yield "another", np.delete(lead, top).min() < lead[top] - 1e-6
 
 
 def reconet_explainer(explainer: Answer, shop: Any, parts: Any, Z: Any, rates: Any) -> Verdicts:
@@ -152,24 +154,25 @@ def reconet_popular_half(beyond: Answer) -> Verdicts:
 
 def reconet_page_bytes(largest: Answer) -> Verdicts:
     """How many dimensions fit into a page's text, from its bytes, rows, bits and the rest."""
-    d = numbers(largest(50_000, 300, 16, 20_000))
-    size = 20_000 + np.ceil(300 * 2 * np.array([d, d + 1]) / 3) * 4  # base64: 3 bytes, 4 letters
-    yield "whole", d == d.round()
-    yield "fits", size[0] <= 50_000
-    yield "full", size[1] > 50_000
+    for bits in (16, 8):
+        d = numbers(largest(50_100, 300, bits, 20_000))
+        size = 20_000 + 300 * bits / 8 * np.array([d, d + 1]) * 4 / 3  # base64: 3 bytes, 4 letters
+        yield "whole", d == d.round()
+        yield "fits", size[0] <= 50_100
+        yield "full" if bits == 16 else "bits", size[1] > 50_100
 
 
 def reconet_page_centre(moved: Answer) -> Verdicts:
     """Other weights that give the same order, with smaller rounding errors."""
     W = _chance(20, 6) + np.arange(6)
-    found = numbers(moved(W), 20, 6)
+    found = numbers(moved(torch.from_numpy(W)), 20, 6)
     yield "same", near(found - found[0], W - W[0])
     yield "smaller", abs(found).max(axis=1).mean() < 0.9 * abs(W).max(axis=1).mean()
 
 
 def reconet_page_rather(rather: Answer) -> Verdicts:
     """The relevance of each feature for one product rather than another."""
-    q, W = _chance(5, 3), _chance(4, 3, seed=1)
+    q, W = map(torch.from_numpy, (_chance(5, 3), _chance(4, 3, seed=1)))
     yield "opposite", near(rather(q, W, 2, 0), -numbers(rather(q, W, 0, 2), 5))
     yield "unmoved", near(rather(q, W + q[0], 2, 0), rather(q, W, 2, 0))
     yield "sums", near(rather(q, W, 2, 0), q @ (W[2] - W[0]) / 5)

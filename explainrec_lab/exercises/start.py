@@ -10,9 +10,10 @@ from explainrec_lab.exercises.answers import Verdicts, near, numbers
 
 def boutique_fickle(reason: Any) -> Verdicts:
     """The position of the taste that is the reason of a purchase; -1 where none is enough."""
-    tastes = np.array([0.1, 0.9, 0.5, -1.2])
+    tastes = np.array([0.1, 0.45, 0.3, -1.2])
     yield "most", near(reason(tastes, 5.0), tastes.argmax())
-    yield "weak", near(reason(tastes / 3, 5.0), -1)
+    yield "weak", near(reason(0.8 * tastes, 5.0), -1)
+    yield "strength", near(reason(tastes, 2.0), tastes.argmax())
     yield "fickle", near(reason(tastes, 0.0), -1)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from exercises.cases import Case
 
 import explainrec_lab as lab
@@ -78,9 +80,65 @@ def one_row(W: Any, q: Any, item: int, k: int) -> Any:
     return np.where(np.arange(len(W))[:, None] == item, W + 99 * q[k], W)
 
 
+def centred_in_place(W: Any) -> Any:
+    W -= W.mean(dim=0)
+    return W
+
+
+def hidden(n: int, beta: float) -> list[float]:
+    chance, found = 1.0, []
+    for gone in range(1, n):
+        chance *= (1 + gone) ** -beta
+        found.append(chance)
+    return found
+
+
+def greedy(own: Any, k: int, held: bool) -> list[int]:
+    found: list[int] = []
+    for _ in range(k):
+        left = [i for i in range(len(own)) if i not in found]
+        best = max(left, key=lambda i: own[i])
+        if held and own[best] <= 0:
+            break
+        found.append(best)
+    return found
+
+
+def float32_attack(W: Any, q: Any, item: int, k: int) -> Any:
+    own = torch.zeros(len(q))
+    own[k] = 10
+    W, q = torch.tensor(W).float(), torch.tensor(q).float()
+    return W + torch.linalg.lstsq(q, (own - q @ W[item])[:, None], driver="gelsd").solution[:, 0]
+
+
+def apart(q: Any, k: int) -> Any:
+    """A vector that stands square on all features but k, as long as its own score with k is 1."""
+    return np.linalg.pinv(q)[:, k]
+
+
+def ridge_by_column(R: Any, penalty: float) -> Any:
+    B = np.zeros((R.shape[1],) * 2)
+    for j in range(len(B)):
+        rest = [i for i in range(len(B)) if i != j]
+        X = R[:, rest]
+        B[rest, j] = np.linalg.solve(X.T @ X + penalty * np.eye(len(rest)), X.T @ R[:, j])
+    return B
+
+
+def written_in(liked: Any, known: Any, head: Any) -> Any:
+    liked[:, head] = False
+    known[:, head] = True
+    return liked, known
+
+
 CASES = {
     "reconet-beta": Case(
         right=lambda n, beta: sum(math.factorial(r) ** -beta for r in range(1, n + 1)),
+        also=[
+            lambda n, beta: torch.exp(-beta * torch.lgamma(torch.arange(1.0, n + 1) + 1)).sum(),
+            lambda n, beta: np.cumprod(1 / np.arange(1, n + 1) ** beta).sum(),
+            partial(lambda one, n, beta: one + sum(hidden(n, beta)), 1),
+        ],
         wrong=[
             ("all", lambda n, beta: sum(math.factorial(r) ** -beta for r in range(1, n))),
             ("all", lambda n, beta: 1 / (n + 1) ** beta),  # one step's probability
@@ -99,6 +157,10 @@ CASES = {
     ),
     "reconet-attack": Case(
         right=lambda W, q, item, k: W + wanted(W, q, item, k),
+        also=[
+            float32_attack,
+            lambda W, q, item, k: [list(row + 40 * apart(q, k)) for row in W],
+        ],
         wrong=[
             ("nobody", one_row),
             ("nobody", lambda W, q, item, k: 5 * W),  # same order, other probabilities
@@ -109,10 +171,17 @@ CASES = {
     ),
     "reconet-at-most": Case(
         right=at_most,
+        also=[
+            lambda own, k, held: set(at_most(own, k, held)),
+            lambda own, k, held: torch.tensor([int(each) for each in at_most(own, k, held)]),
+            lambda own, k, held: tuple(int(each) for each in at_most(own, k, held)),
+            greedy,
+        ],
         wrong=[
             ("few", lambda own, k, held: [i for i, each in enumerate(own) if each > 0]),
             ("few", lambda own, k, held: [own.argmax()] * k),
             ("few", lambda own, k, held: [np.nan]),
+            ("few", lambda own, k, held: np.sort(own)[::-1][:k]),  # own scores, no places
             ("kind", lambda own, k, held: "the largest"),
             ("largest", lambda own, k, held: np.argsort(own)[:k]),
             ("held", lambda own, k, held: highest(own, k)),
@@ -121,6 +190,10 @@ CASES = {
     ),
     "reconet-still-first": Case(
         right=lambda q, W, k: highest(leads(q, W)[0], k),
+        also=[
+            lambda q, W, k: {*highest(leads(q, W)[0], k)},
+            lambda q, W, k: torch.topk(torch.tensor(leads(q, W)[0]), k).indices,
+        ],
         wrong=[
             ("count", lambda q, W, k: highest(leads(q, W)[0], k + 1)),
             ("closer", lambda q, W, k: highest(-leads(q, W)[0], k)),  # what speaks for the second
@@ -150,10 +223,13 @@ CASES = {
     ),
     "reconet-drop-one": Case(
         right=[[3, 2, 0], [9, 0, 0]],
+        also=[np.array([[0.0, 1, 5], [0, 0, 9]]), torch.tensor([[2, 3, 1], [1, 8, 1]])],
         wrong=[
             ("kind", [3, 2, 0]),
             ("one", [[3, 3, 0], [9, 0, 0]]),
             ("another", [[3, 2, 0], [0, 0, 0]]),
+            ("another", [[2, 3, 0], [2, 3, 0]]),  # always one half: drop-one names nobody
+            ("another", [[3, 2, 0], [np.nan, 0, 0]]),
             ("another", [[3, 2, 0], [9, 9, 9]]),  # the other product gains from all alike
         ],
     ),
@@ -179,6 +255,11 @@ CASES = {
     ),
     "reconet-ease-napkin": Case(
         right=regression,
+        also=[
+            lambda R, penalty: pd.DataFrame(regression(R, penalty)),
+            lambda R, penalty: regression(R.astype(np.float32), np.float32(penalty)),
+            ridge_by_column,
+        ],
         wrong=[
             ("diagonal", lambda R, penalty: regression(R, penalty) - np.eye(R.shape[1])),
             ("together", lambda R, penalty: -regression(R, penalty)),
@@ -189,6 +270,11 @@ CASES = {
     ),
     "reconet-popular-half": Case(
         right=lambda liked, known, head: (liked & ~head, known | head),
+        also=[
+            written_in,
+            lambda liked, known, head: [liked * (1 - head), np.maximum(known, head)],
+            lambda liked, known, head: np.stack([liked > head, known + head]),
+        ],
         wrong=[
             ("counts", lambda liked, known, head: (liked, known | head)),
             ("counts", lambda liked, known, head: (liked & head, known | head)),
@@ -203,10 +289,17 @@ CASES = {
             ("fits", lambda limit, rows, bits, rest: (limit - rest) // (rows * bits / 8)),
             ("fits", lambda limit, rows, bits, rest: limit // (rows * bits / 6)),
             ("full", lambda limit, rows, bits, rest: (limit - rest) // (rows * bits * 4 / 3)),
+            ("bits", lambda limit, rows, bits, rest: (limit - rest) * 3 // 4 // (rows * 2)),
         ],
     ),
     "reconet-page-centre": Case(
         right=lambda W: W - W.mean(axis=0),
+        also=[
+            centred_in_place,
+            lambda W: W - W.mean(dim=0, keepdim=True),
+            lambda W: [list(row - W.numpy().mean(axis=0)) for row in W.numpy()],
+            lambda W: W - (W.amax(dim=0) + W.amin(dim=0)) / 2,
+        ],
         wrong=[
             ("same", lambda W: W - W.mean(axis=1, keepdims=True)),
             ("same", lambda W: W / abs(W).max()),
@@ -217,6 +310,10 @@ CASES = {
     ),
     "reconet-page-rather": Case(
         right=lambda q, W, X, Y: q @ (W[X] - W[Y]) / len(q),
+        also=[
+            lambda q, W, X, Y: [float(torch.dot(each, W[X] - W[Y])) / len(q) for each in q],
+            lambda q, W, X, Y: (q * (W[X] - W[Y])).sum(dim=1).float() / q.shape[0],
+        ],
         wrong=[
             ("opposite", lambda q, W, X, Y: q @ W[X] / len(q)),
             ("opposite", lambda q, W, X, Y: abs(q @ W[X] - q @ W[Y]) / len(q)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -135,9 +136,51 @@ def mistaken(**how: Any) -> Any:
     return lambda *asked: backward(*asked, **how)
 
 
+def backwards(f: Any, x: Tensor, k: int) -> Any:
+    x.requires_grad_()
+    f(x).backward()
+    return x.grad * x / k
+
+
+def by_loop(c: Tensor, R: float, alpha: float, beta: float) -> list[float]:
+    up, down = sum(v for v in c.tolist() if v > 0), sum(v for v in c.tolist() if v < 0)
+    return [R * (alpha * v / up if v > 0 else -beta * v / down) for v in c.tolist()]
+
+
+def best_in_place(d: Tensor, category: Tensor, query: int, wanted: int, k: int) -> list[int]:
+    d[category != wanted] = 1e9
+    d[query] = 1e9
+    return d.sort(stable=True).indices[:k].tolist()
+
+
+def best_of_candidates(d: Tensor, category: Tensor, query: int, wanted: int, k: int) -> Any:
+    ids = np.flatnonzero(category.numpy() == wanted)
+    ids = ids[ids != query]
+    return ids[np.argsort(d.numpy()[ids], kind="stable")][:k]
+
+
+def gradient_times_input_by_two(delta: Tensor, M: Tensor) -> Any:
+    rows = []
+    for each in M:
+        delta.grad = None
+        delta.requires_grad_()
+        (delta @ (each - M.mean(0)) @ delta).backward()
+        rows.append(delta.grad * delta / 2)
+    return rows
+
+
 CASES: dict[str, Case] = {
     "model-distance": Case(
         right=lambda x_i, x_j, M: (x_i - x_j) @ M @ (x_i - x_j),
+        also=[
+            lambda x_i, x_j, M: (x_i - x_j)[None] @ M @ (x_i - x_j)[:, None],
+            lambda x_i, x_j, M: torch.einsum("a,ab,b->", x_i - x_j, M, x_i - x_j).item(),
+            lambda x_i, x_j, M: np.dot(np.dot(x_i.numpy() - x_j.numpy(), M), x_i - x_j),
+            lambda x_i, x_j, M: x_i @ M @ x_i - 2 * x_i @ M @ x_j + x_j @ M @ x_j,
+            lambda x_i, x_j, M: sum(
+                (x_i[a] - x_j[a]) * M[a, b] * (x_i[b] - x_j[b]) for a in range(5) for b in range(5)
+            ),
+        ],
         wrong=[
             ("zero", lambda x_i, x_j, M: x_i @ M @ x_j),  # an inner product
             ("symmetric", lambda x_i, x_j, M: ((x_i - x_j) @ M).sum()),  # the second factor forgot
@@ -150,6 +193,11 @@ CASES: dict[str, Case] = {
     ),
     "model-threshold": Case(
         right=lambda p: np.log(p / (1 - p)),
+        also=[
+            lambda p: torch.logit(torch.tensor(p)),
+            lambda p: -math.log(1 / p - 1),
+            lambda p: torch.log(torch.tensor([p / (1 - p)])),
+        ],
         wrong=[
             ("half", lambda p: p),
             ("half", lambda p: p / (1 - p)),  # the odds
@@ -160,26 +208,43 @@ CASES: dict[str, Case] = {
     ),
     "lrp-bias": Case(
         right=lambda x, w, b, R: R * terms(x, w, b) / terms(x, w, b).sum(),
+        also=[
+            lambda x, w, b, R: [*(x * w * R / (x @ w + b)), b * R / (x @ w + b)],
+            lambda x, w, b, R: np.append(x * w, b) * R / (float(x @ w) + b + 1e-9),
+        ],
         wrong=[
             ("conserves", lambda x, w, b, R: R * terms(x, w, 0.0) / terms(x, w, b).sum()),
             ("conserves", lambda x, w, b, R: R * terms(x, w, b)),  # never divided
             ("dark", bias_for_all),
             ("dark", lambda x, w, b, R: R * terms(0 * x + 1, w, b) / (w.sum() + b)),  # w, not x w
             ("keeps", lambda x, w, b, R: R * terms(x, w, 0.0) / (x * w).sum()),
+            ("keeps", lambda x, w, b, R: R * terms(x, 1, b) / terms(x, 1, b).sum()),  # no weights
             ("keeps", lambda x, w, b, R: R * terms(x, w, b).abs() / terms(x, w, b).abs().sum()),
         ],
     ),
     "lrp-distance": Case(
         right=lambda f, x, k: gradient(f, x) * x / k,
+        also=[
+            backwards,
+            lambda f, x, k: torch.autograd.functional.jacobian(f, x).mul(x).div(k).tolist(),
+            lambda f, x, k: torch.func.grad(f)(x.double()) * x / k,
+        ],
         wrong=[
             ("linear", lambda f, x, k: gradient(f, x) * x / 2),  # as for a distance
             ("linear", lambda f, x, k: gradient(f, x)),
             ("conserves", lambda f, x, k: gradient(f, x) * x),
             ("conserves", lambda f, x, k: gradient(f, x) * x / k**2),
+            ("conserves", lambda f, x, k: f(x) * x / x.sum()),  # adds up, in proportion to x
         ],
     ),
     "lrp-alpha-beta": Case(
         right=alpha_beta,
+        also=[
+            lambda c, R, alpha, beta: torch.where(
+                c > 0, alpha * c / c[c > 0].sum(), -beta * c / c[c < 0].sum()
+            ).mul(R),
+            by_loop,
+        ],
         wrong=[
             ("conserves", lambda c, R, alpha, beta: alpha_beta(c, R, alpha, -beta)),
             ("conserves", lambda c, R, a, b: R * (a * c.clamp(min=0) - b * c.clamp(max=0))),
@@ -190,6 +255,13 @@ CASES: dict[str, Case] = {
     ),
     "lrp-backward": Case(
         right=backward,
+        also=[
+            lambda layers, x, *how: backward(list(layers), x.double().float(), *how).numpy(),
+            lambda layers, x, *how: torch.stack(
+                [backward(layers, each[None], *how)[0] for each in x]
+            ),
+            lambda layers, *asked: backward(layers[:], *asked).tolist(),
+        ],
         wrong=[
             ("conserves", mistaken(start=lambda y, output: y)),  # all outputs
             ("conserves", mistaken(start=lambda y, o: 1.0 * (torch.arange(y.shape[1]) == o)[None])),
@@ -205,6 +277,12 @@ CASES: dict[str, Case] = {
     ),
     "distance-bounded": Case(
         right=lambda x_i, x_j, M: x_i.sign() * shared(x_i, x_j, M) / (x_i.abs() + x_j.abs()),
+        also=[
+            lambda x_i, x_j, M: (
+                shared(x_i, x_j, M) * x_i.abs() / (x_i.abs() + x_j.abs() + 1e-9) / x_i
+            ),
+            lambda x_i, x_j, M: [*np.sign(x_i) * shared(x_i, x_j, M) / (abs(x_i) + abs(x_j))],
+        ],
         wrong=[
             ("equal", lambda x_i, x_j, M: x_i.abs() / (x_i.abs() + x_j.abs())),  # the share alone
             (
@@ -218,6 +296,10 @@ CASES: dict[str, Case] = {
     ),
     "distance-rivals": Case(
         right=lambda x_i, x_n, x_j, M: x_i * ((x_j - x_n) @ M),
+        also=[
+            lambda x_i, x_n, x_j, M: x_i * (M @ (x_i - x_n)) - x_i * (M @ (x_i - x_j)),
+            lambda x_i, x_n, x_j, M: (torch.diag(x_i) @ M @ (x_j - x_n)[:, None])[:, 0].numpy(),
+        ],
         wrong=[
             ("equal", lambda x_i, x_n, x_j, M: x_i * ((x_i - x_j) @ M)),  # one distance
             ("signed", lambda x_i, x_n, x_j, M: x_i * ((x_j - x_n) @ M).abs()),
@@ -239,8 +321,18 @@ CASES: dict[str, Case] = {
     ),
     "recommendation-rank": Case(
         right=best,
+        also=[
+            lambda d, category, query, wanted, k: sorted(
+                (i for i in range(len(d)) if category[i] == wanted and i != query),
+                key=lambda i: (d[i], i),
+            )[:k],
+            best_in_place,
+            best_of_candidates,
+        ],
         wrong=[
             ("category", places),
+            ("category", lambda *asked: best(*asked) + 99),
+            ("category", lambda d, category, query, wanted, k: torch.full((k,), torch.nan)),
             ("category", lambda d, category, query, wanted, k: d.argsort(stable=True)[:k]),
             ("nearest", farthest),
             ("ties", last_of_equals),
@@ -249,6 +341,11 @@ CASES: dict[str, Case] = {
     ),
     "personal-mean": Case(
         right=lambda delta, M: delta * ((M - M.mean(dim=0)) @ delta),
+        also=[
+            lambda delta, M: [delta * ((each - M.mean(0)) @ delta) for each in M],
+            lambda delta, M: torch.einsum("a,gab,b->ga", delta, M - M.mean(0), delta).numpy(),
+            gradient_times_input_by_two,
+        ],
         wrong=[
             ("nobody", lambda delta, M: delta * (M @ delta)),  # the whole distance
             ("nobody", lambda delta, M: delta * ((M - M.mean()) @ delta)),  # the mean of entries

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from exercises.cases import Case
 
 REASON = np.array([2, -1, 0, 2, 2, -1, 0, 3, 2])
@@ -30,20 +32,41 @@ def last(times, share):
     return times.argsort().argsort() >= len(times) * (1 - share)
 
 
+def sorted_in_place(times, share):
+    before = times.copy()
+    times.sort()
+    return before >= times[round(len(times) * (1 - share))]
+
+
 CASES: dict[str, Case] = {
     "boutique-fickle": Case(
         right=lambda tastes, s: first(tastes, s * tastes.max() > s * 0.4),
+        also=[
+            lambda tastes, s: max(
+                (i for i in range(len(tastes)) if s * tastes[i] > 0.4 * s),
+                key=lambda i: tastes[i],
+                default=-1,
+            ),
+            lambda tastes, s: np.where((s * tastes > s * 0.4).any(), np.argmax(tastes), -1),
+            lambda tastes, s: torch.tensor([first(tastes, s * max(tastes) > s * 0.4)]),
+        ],
         wrong=[
             ("most", lambda tastes, s: first(abs(tastes), s * tastes.max() > s * 0.4)),
             ("most", lambda tastes, s: tastes.max() if s * tastes.max() > s * 0.4 else -1),
             ("weak", lambda tastes, s: int(tastes.argmax())),  # always somebody
             ("weak", lambda tastes, s: first(tastes, s * tastes.max() > 0.4)),
             ("fickle", lambda tastes, s: first(tastes, tastes.max() > 0.4)),  # shortened
+            ("strength", lambda tastes, s: first(tastes, s * tastes.max() > 2)),  # 5 times 0.4
             ("fickle", lambda tastes, s: first(tastes, s * tastes.max() >= s * 0.4)),
         ],
     ),
     "boutique-frequent": Case(
         right=np.bincount(KNOWN, minlength=5) / len(KNOWN),
+        also=[
+            pd.Series(KNOWN).value_counts(normalize=True).reindex(range(5), fill_value=0),
+            [float((each == KNOWN).mean()) for each in range(5)],
+            torch.bincount(torch.tensor(KNOWN), minlength=5).float() / len(KNOWN),
+        ],
         wrong=[
             ("whole", np.bincount(KNOWN, minlength=5)),  # counts
             ("whole", np.bincount(KNOWN, minlength=5) / len(REASON)),  # of all purchases
@@ -54,6 +77,13 @@ CASES: dict[str, Case] = {
     ),
     "pictures-order": Case(
         right=codes,
+        also=[
+            lambda words, classes: pd.Index(classes).get_indexer(words),
+            lambda words, classes: [
+                {w: n for n, w in enumerate(classes)}.get(w, -1) for w in words
+            ],
+            lambda words, classes: torch.tensor(codes(words, classes)),
+        ],
         wrong=[
             ("dash", lambda words, classes: [classes.index(w) if w != "-" else 3 for w in words]),
             ("order", lambda words, classes: codes(words, sorted(classes, key=str.lower))),
@@ -66,6 +96,12 @@ CASES: dict[str, Case] = {
     ),
     "purchases-chance": Case(
         right=last,
+        also=[
+            lambda times, share: times >= np.quantile(times, 1 - share),
+            lambda times, share: pd.Series(times).rank(pct=True) > 1 - share,
+            lambda times, share: list(times >= np.sort(times)[-int(share * len(times))]),
+            sorted_in_place,
+        ],
         wrong=[
             ("share", lambda times, share: last(times, 1 - share)),
             ("later", lambda times, share: np.arange(len(times)) >= len(times) * (1 - share)),

@@ -4,11 +4,13 @@ fail with the hint that is meant for them.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import pytest
 from exercises.cases import Case
+from exercises.reconet import small_shop
 
 import explainrec_lab.exercises as exercises
 
@@ -19,6 +21,7 @@ CASES: dict[str, Case] = {
 }
 TEXTS = {name: texts for room in exercises.exercises().values() for name, texts in room.items()}
 FEWEST = 30
+ALSO = [(name, n) for name, case in CASES.items() for n in range(len(case.also))]
 WRONG = [(name, fault, n) for name in CASES for n, (fault, _) in enumerate(CASES[name].wrong)]
 
 
@@ -46,6 +49,39 @@ def test_a_right_answer_passes_twice(name: str) -> None:
         found = said(name, CASES[name].right)
         assert found.right and not found.fault, found.says
     assert found.says.startswith("**Right.**")
+
+
+@pytest.mark.parametrize(("name", "n"), ALSO)
+def test_a_right_answer_passes_in_another_form(name: str, n: int) -> None:
+    for _ in range(2):
+        found = said(name, CASES[name].also[n])
+        assert found.right, found.says
+
+
+def test_an_empty_partial_or_object_is_blank() -> None:
+    class Empty:
+        def __call__(self, *asked: Any) -> None: ...
+
+    for empty in (partial(lambda *_: None), Empty(), Empty().__call__):
+        assert said("saers-bpr", empty).says.startswith("**Nothing to check yet.**")
+
+
+def test_an_error_of_the_answer_names_the_exercise_and_what_is_expected() -> None:
+    with pytest.raises(TypeError) as caught:
+        said("saers-bpr", lambda: 0)
+    assert TEXTS["saers-bpr"]["expects"] in caught.value.__notes__[0]
+
+
+def test_an_answer_may_write_into_what_it_is_given() -> None:
+    codes = small_shop()["shop"].catalogue.attributes
+    before = codes.copy()
+
+    def spoils(Z: Any, bought: Any, item: int, codes: Any) -> Any:
+        codes[:] = 0
+        return codes[item]
+
+    said("reconet-explainer", spoils)
+    assert (codes == before).all()
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -73,8 +73,7 @@ def reconet_still_first(gone: Answer) -> Verdicts:
 
 
 def _places(answer: Any) -> list[float]:
-    answer = list(answer) if isinstance(answer, set) else answer
-    return list(numbers(answer, *np.shape(answer)).ravel())
+    return list(numbers(answer, -1))
 
 
 def _left(own: ndarray, gone: Any, held: bool = False) -> float:

@@ -183,6 +183,7 @@ CASES = {
             ("few", lambda own, k, held: [np.nan]),
             ("few", lambda own, k, held: np.sort(own)[::-1][:k]),  # own scores, no places
             ("kind", lambda own, k, held: "the largest"),
+            ("kind", lambda own, k, held: [[0], [1, 2]]),
             ("largest", lambda own, k, held: np.argsort(own)[:k]),
             ("held", lambda own, k, held: highest(own, k)),
             ("renormalised", lambda own, k, held: at_most(own, k, True)),

@@ -25,8 +25,8 @@ def _chance(*shape: int, seed: int = 0) -> ndarray:
 def reconet_beta(gone: Answer) -> Verdicts:
     """How many of n products are hidden on average (§4.2)."""
     yield "all", near([gone(n, 0.0) for n in (1, 5, 12)], (1, 5, 12))
-    yield "first", near(gone(6, 50.0), 1)
-    yield "mean", near(gone(9, 1.0), (1 / np.arange(1, 10)).cumprod().sum())
+    yield "first", near(gone(6, 50.0), 1, rtol=0.05)
+    yield "mean", near(gone(9, 0.5), (1 / np.arange(1, 10) ** 0.5).cumprod().sum())
 
 
 # ------------------------------------------------------------------------------ explanations

@@ -144,6 +144,7 @@ CASES = {
             ("all", lambda n, beta: 1 / (n + 1) ** beta),  # one step's probability
             ("first", lambda n, beta: sum((r + 1.0) ** -beta for r in range(1, n + 1))),
             ("mean", lambda n, beta: sum(float(r) ** -beta for r in range(1, n + 1))),
+            ("mean", lambda n, beta: np.cumprod(1 / (1 + beta * np.arange(n))).sum()),  # 1 + beta r
         ],
     ),
     "reconet-removal": Case(

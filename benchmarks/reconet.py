@@ -7,12 +7,13 @@ LIME, removal and their costs are recorded by `python -m experiments reconet-tab
 `reconet-lime` and `reconet-removal`.
 """
 
+import json
 import statistics
 import timeit
+from collections.abc import Callable
 from functools import partial
 
 import torch
-from measure import Action, say
 
 from experiments.reconet import Version, likes
 from experiments.reconet_removal import answer
@@ -35,7 +36,11 @@ def main() -> None:
         say("explanations in bulk", items.size / median_seconds(bulk, 15), "1/s", threads=threads)
 
 
-def median_seconds(action: Action, repeats: int) -> float:
+def say(benchmark: str, value: float, unit: str, **settings: int) -> None:
+    print(json.dumps({"benchmark": benchmark, "value": value, "unit": unit, **settings}))
+
+
+def median_seconds(action: Callable[[], object], repeats: int) -> float:
     return statistics.median(timeit.repeat(action, number=1, repeat=repeats))
 
 

@@ -46,16 +46,12 @@ def _graded(task: Task) -> tuple[str, str]:
     """The stub with the solution in it, and code that fails in the checker's words."""
     last = ast.parse(task.stub).body[-1]
     call = ast.unparse(last)
-    ends = call.startswith(f"lab.exercises.check({task.label!r}")
-    claim(
-        ends, task.where, f"its answer cell must end with lab.exercises.check({task.label!r}, ...)"
-    )
+    check = f"lab.exercises.check({task.label!r}"
+    claim(call.startswith(check), task.where, f"its answer cell must end with {check}, ...)")
     claim(task.code, task.where, f"{task.label} has an answer cell, but no code in its solution")
     before = "".join(task.stub.splitlines(keepends=True)[: last.lineno - 1])
-    return (
-        f"{before}{_marked(task.code)}\n\n{call}",
-        f"result = {call}\nassert result.right, result",
-    )
+    solved = f"{before}{_marked(task.code)}\n\n{call}"
+    return solved, f"result = {call}\nassert result.right, result"
 
 
 def _marked(solution: str) -> str:

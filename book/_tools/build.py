@@ -134,13 +134,8 @@ def take_place(new: Path, final: Path) -> None:
 
 
 def copy_sources(tree: Path) -> None:
-    """Copy the book, and the code that its pages include, into `tree`."""
+    """Copy the course's chapters, and the code that their pages include, into `tree`."""
     copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
-    leave_out(tree)
-
-
-def leave_out(tree: Path) -> None:
-    """Take the pages of the chapters out that `course.toml` leaves out."""
     for path in (tree / "book").rglob("*.*"):
         if path.relative_to(tree).as_posix().startswith(left_out(tree)):
             path.unlink()

@@ -26,6 +26,7 @@ from parts import claim, parts
 from plain import Page
 
 WHERE = "book/instructor/sessions.yml"
+REVEAL_FILES = ("LICENSE", "dist/reveal.css", "dist/reveal.js", "plugin/notes")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]*\.svg)\)")
 EQUATION = re.compile(r"(\$\$\n[^$]*)\\tag\{[^}]*\}(\s*\$\$)")
 CHECK = re.compile(
@@ -114,9 +115,7 @@ def decks(_: str, tree: Path, ready: Path) -> None:
     mathjax = Path(str(files("sphinx-mathjax-offline")), "static/mathjax")
     reveal = Path(str(files("sphinx_revealjs")), "_static/revealjs")
     build.copy(MATHJAX_FILES, mathjax, ready / "mathjax")
-    build.copy(
-        ["LICENSE", "dist/reveal.css", "dist/reveal.js", "plugin/notes"], reveal, ready / "revealjs"
-    )
+    build.copy(REVEAL_FILES, reveal, ready / "revealjs")
     build.copy(["lab.css", "fonts"], tree / "book/assets", ready)
     build.copy(["deck.css"], Path(__file__).with_name("deck"), ready)
     out = build.left_out(tree)

@@ -236,8 +236,7 @@ def reference_maps(dataset: Dataset, items: Any) -> dict[str, Float[ndarray, "it
 def _size(dataset: Dataset) -> tuple[int, int]:
     """Height and width of the pictures."""
     images = present(f"pictures of {dataset.name!r}", dataset.catalogue.images)
-    height, width = np.asarray(images[0]).shape[-2:]
-    return int(height), int(width)
+    return np.asarray(images[0]).shape[-2:]
 
 
 # --------------------------------------------------------------------------- at the door

@@ -30,14 +30,15 @@ def filled(answer: Any) -> Any:
 
 
 def own(given: Any) -> Any:
-    """A copy of a tensor, array or list, which an answer may write into; all else as it is."""
+    """A copy of a tensor, array, list or set (as a list), to write into; all else as it is."""
     if torch.is_tensor(given):
         return given.detach().clone()
+    given = list(given) if isinstance(given, set) else given
     return given.copy() if isinstance(given, np.ndarray | list) else given
 
 
 def numbers(answer: Any, *shape: int) -> np.ndarray:
-    """The answer as numbers of this shape; without a shape, as one number.
+    """The answer as numbers of this shape; without a shape, as one number; -1: in one row.
 
     Raises:
         Unfit: no numbers, or of another shape.
@@ -47,7 +48,8 @@ def numbers(answer: Any, *shape: int) -> np.ndarray:
             found = np.asarray(own(answer), dtype=float)
     except (TypeError, ValueError) as error:
         raise Unfit(f"a {type(answer).__name__} of no plain numbers, or of uneven rows") from error
-    found = found.reshape(()) if found.size == 1 and not shape else found
+    if shape == (-1,) or (not shape and found.size == 1):
+        return found.reshape(shape)
     if found.shape != shape:
         raise Unfit(f"of the shape {found.shape}; it must be {shape}" if shape else "no one number")
     return found

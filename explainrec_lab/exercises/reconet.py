@@ -25,8 +25,8 @@ def _chance(*shape: int, seed: int = 0) -> ndarray:
 def reconet_beta(gone: Answer) -> Verdicts:
     """How many of n products are hidden on average (§4.2)."""
     yield "all", near([gone(n, 0.0) for n in (1, 5, 12)], (1, 5, 12))
-    yield "first", near(gone(6, 50.0), 1)
-    yield "mean", near(gone(9, 1.0), (1 / np.arange(1, 10)).cumprod().sum())
+    yield "first", near(gone(6, 50.0), 1, rtol=0.05)
+    yield "mean", near(gone(9, 0.5), (1 / np.arange(1, 10) ** 0.5).cumprod().sum())
 
 
 # ------------------------------------------------------------------------------ explanations
@@ -73,8 +73,7 @@ def reconet_still_first(gone: Answer) -> Verdicts:
 
 
 def _places(answer: Any) -> list[float]:
-    answer = list(answer) if isinstance(answer, set) else answer
-    return list(numbers(answer, *np.shape(answer)).ravel())
+    return list(numbers(answer, -1))
 
 
 def _left(own: ndarray, gone: Any, held: bool = False) -> float:

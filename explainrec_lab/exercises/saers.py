@@ -70,10 +70,9 @@ def saers_shift(attention: Callable[[torch.Tensor, torch.Tensor], Any]) -> Verdi
     found = numbers(attention(D, applies), 6, 4)
     yield "absent", near(found[~applies.numpy()], np.zeros(int((~applies).sum())))
     yield "sums", near(found.sum(axis=1), np.ones(6))
-    yield "shift", near(attention(D + 1000, applies), found)
-    nothing = torch.zeros(1, 4, dtype=torch.bool)
-    yield "nothing", near(attention(D[:1], nothing), np.zeros((1, 4)))
     yield "weights", near(found, saers.attention_weights(D, applies))
+    yield "shift", near(attention(D + 1000, applies), found)
+    yield "nothing", near(attention(D[:1], applies[:1] & False), np.zeros((1, 4)))
 
 
 def saers_uniform(answer: Any) -> Verdicts:
@@ -108,8 +107,8 @@ def saers_others(personal: Callable[[Array], Any]) -> Verdicts:
     """How much of the attention moves from shopper to shopper, [shopper, attribute]."""
     yield "same", near(personal(np.tile([0.2, 0.8], (3, 1))), 0)
     yield "apart", near(personal(np.eye(3)), 1)
-    some = np.array([[0.5, 0.5], [0.7, 0.3], [0.1, 0.9]])
-    yield "share", near(personal(some), (0.2 + 0.4 + 0.6) / 3)
+    some = np.array([[0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.3, 0.0]])
+    yield "share", near(personal(some), (0.4 + 0.4 + 0.1) / 3)
 
 
 def saers_against(share: Any, swaps: Array) -> Verdicts:

@@ -40,4 +40,4 @@ def purchases_chance(held_out: Callable[[np.ndarray, float], Any]) -> Verdicts:
     found = numbers(held_out(times, 0.25), 40).astype(bool)
     yield "share", found.sum() == 10
     yield "later", bool(times[~found].max() < times[found].min())
-    yield "any", numbers(held_out(times * 86_400, 0.5), 40).sum() == 20
+    yield "any", numbers(held_out(times**2 + 1_000_000, 0.5), 40).sum() == 20

@@ -101,7 +101,7 @@ def network(model: nn.Module) -> Backbone:
     return found[0]
 
 
-def epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
+def _epsilon_gamma_box(model: nn.Module) -> lrp.Composite:
     """z-box for the pixels, gamma for the convolutions, epsilon for the dense layer.
 
     The box goes from black to white as the first convolution sees them, after normalisation.
@@ -125,7 +125,7 @@ CONDITIONAL: dict[str, Explainer] = {
 # The explainers of the table; all but the first are what the paper does not try.
 METHODS: dict[str, Explainer] = {
     "LRP epsilon": propagated(lrp.Epsilon(1e-6)),
-    "LRP epsilon-gamma-box": propagated(epsilon_gamma_box),
+    "LRP epsilon-gamma-box": propagated(_epsilon_gamma_box),
     "LRP gamma falling with depth": propagated(_falling_gamma),
     "LRP z+": propagated(lrp.ZPlus()),
     "LRP w²-gamma-epsilon": propagated(default_rule),

@@ -144,6 +144,7 @@ CASES = {
             ("all", lambda n, beta: 1 / (n + 1) ** beta),  # one step's probability
             ("first", lambda n, beta: sum((r + 1.0) ** -beta for r in range(1, n + 1))),
             ("mean", lambda n, beta: sum(float(r) ** -beta for r in range(1, n + 1))),
+            ("mean", lambda n, beta: np.cumprod(1 / (1 + beta * np.arange(n))).sum()),  # 1 + beta r
         ],
     ),
     "reconet-removal": Case(
@@ -183,6 +184,7 @@ CASES = {
             ("few", lambda own, k, held: [np.nan]),
             ("few", lambda own, k, held: np.sort(own)[::-1][:k]),  # own scores, no places
             ("kind", lambda own, k, held: "the largest"),
+            ("kind", lambda own, k, held: [[0], [1, 2]]),
             ("largest", lambda own, k, held: np.argsort(own)[:k]),
             ("held", lambda own, k, held: highest(own, k)),
             ("renormalised", lambda own, k, held: at_most(own, k, True)),

@@ -33,7 +33,8 @@ def given() -> dict[str, Any]:
 
 
 def masks() -> Any:
-    return torch.from_numpy(relation_masks(given()["shop"], given()["pairs"].rows)).float()
+    found = torch.from_numpy(relation_masks(given()["shop"], given()["pairs"].rows)).float()
+    return found[:, :, None].expand(-1, -1, 3, -1, -1)  # [pair, side, channel, row, column]
 
 
 def knowing(model: Any, source: Tensor, target: Tensor, user: Tensor, kind: Tensor) -> Any:
@@ -43,7 +44,8 @@ def knowing(model: Any, source: Tensor, target: Tensor, user: Tensor, kind: Tens
 
 def silhouettes(*asked: Any) -> Any:
     items = np.concatenate([given()["pairs"].source, given()["pairs"].target])
-    return torch.from_numpy(reference_maps(given()["shop"], items)["silhouette"]).chunk(2)
+    flat = torch.from_numpy(reference_maps(given()["shop"], items)["silhouette"])
+    return flat[:, None].expand(-1, 3, -1, -1).chunk(2)
 
 
 def best(d: Tensor, category: Tensor, query: int, wanted: int, k: int) -> Tensor:
@@ -316,6 +318,9 @@ CASES: dict[str, Case] = {
             ("density", lambda *asked: [1 - each for each in knowing(*asked)]),
             ("density", lambda *asked: [torch.ones_like(each) for each in asked[1:3]]),
             ("names", silhouettes),  # any pixel of the product
+            ("kind", lambda *asked: knowing(*asked)[0]),  # one map
+            ("kind", lambda *asked: [each.mean(dim=1) for each in knowing(*asked)]),
+            ("kind", lambda *asked: 1.0),
         ],
         given=given,
     ),

@@ -215,6 +215,7 @@ CASES = {
             ("shift", unstable),
             ("nothing", lambda D, applies: D.masked_fill(~applies, -torch.inf).softmax(1)),
             ("weights", lambda D, applies: softmax(2 * D, applies)),
+            ("weights", lambda D, applies: softmax(D.abs(), applies)),
         ],
     ),
     "saers-uniform": Case(
@@ -277,6 +278,11 @@ CASES = {
         wrong=[
             ("same", lambda weights: weights.std(axis=1).mean()),
             ("apart", lambda weights: personal(weights, scale=1)),
+            ("share", lambda weights: np.abs(np.diff(weights, axis=0)).sum(axis=1).mean() / 2),
+            (
+                "share",
+                lambda weights: np.mean([max(abs(a - b)) for a, b in combinations(weights, 2)]),
+            ),
             ("apart", lambda weights: weights.std(axis=0).mean()),
             (
                 "share",

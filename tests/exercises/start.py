@@ -107,6 +107,8 @@ CASES: dict[str, Case] = {
             ("later", lambda times, share: np.arange(len(times)) >= len(times) * (1 - share)),
             ("later", lambda times, share: times.argsort().argsort() < len(times) * share),
             ("any", lambda times, share: times >= 30),
+            ("any", lambda times, share: times > times.max() * (1 - share)),
+            ("any", lambda times, share: times > times.min() + np.ptp(times) * (1 - share)),
         ],
     ),
 }

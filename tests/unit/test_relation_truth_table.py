@@ -151,7 +151,7 @@ def test_pairs_come_back_in_order_whatever_the_batch(
 
 
 def test_the_box_is_what_the_first_convolution_can_see(close: Closeness) -> None:
-    (_, box), *_ = truth_table.epsilon_gamma_box(close).table
+    (_, box), *_ = truth_table._epsilon_gamma_box(close).table
     assert isinstance(box, lrp.ZBox)
     normalise = truth_table.network(close)
     for bound, pixel in ((box.low, 0.0), (box.high, 1.0)):

@@ -6,7 +6,6 @@ in the book an equation's `:label: eq-paper-name`.
 """
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from typing import Any
 import yaml
 
 LIST = "book/reference/equations.yml"
-LABEL = re.compile(r"^:label: *(eq-[\w-]+)", re.MULTILINE)
+# In a line of Markdown, or of a notebook, which keeps each line as a string.
+LABEL = re.compile(r'^(?: *")?:label: *(eq-[\w-]+)', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,5 @@ def labels(root: Path) -> Iterator[tuple[str, str]]:
     """(label, page) of each labelled equation in the book."""
     for path in sorted((root / "book").rglob("*")):
         if path.suffix in (".md", ".ipynb") and ".ipynb_checkpoints" not in path.parts:
-            page = path.relative_to(root).as_posix()
-            yield from ((label, page) for label in LABEL.findall(markdown(path)))
-
-
-def markdown(path: Path) -> str:
-    """The prose of a page: a Markdown file, or the Markdown cells of a notebook."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".md":
-        return text
-    cells = json.loads(text)["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+            page, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+            yield from ((label, page) for label in LABEL.findall(text))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
-from equation_index import markdown
 from machine import ROOT
 
 INCLUDE = re.compile(r"\{literalinclude\} */(\S+)\n((?::.*\n)*)")
 PAGES = [page for page in sorted((ROOT / "book").rglob("*")) if page.suffix in (".md", ".ipynb")]
+
+
+def markdown(path: Path) -> str:
+    """The prose of a page: a Markdown file, or the Markdown cells of a notebook."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
 def includes(page: Path) -> list[tuple[str, str]]:

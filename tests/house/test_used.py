@@ -24,7 +24,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from equation_index import index, markdown
+from equation_index import index
 from machine import tree
 
 PACKAGES = ("explainrec_lab", "explainrec_boutique")
@@ -85,7 +85,8 @@ def used_by_code(path: Path) -> set[str]:
 def shown_in_pages(root: Path) -> set[str]:
     """Last names of the functions and classes whose source a page includes."""
     pages = [p for p in (root / "book").rglob("*") if p.suffix in (".md", ".ipynb")]
-    shown = {n for page in pages for n in re.findall(r":pyobject: *([\w.]+)", markdown(page))}
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    shown = {n for text in texts for n in re.findall(r":pyobject: *([\w.]+)", text)}
     shown |= {name for equation in index(root).values() for name in equation.functions}
     return {name.rpartition(".")[2] for name in shown}
 

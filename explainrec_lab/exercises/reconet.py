@@ -120,7 +120,7 @@ def reconet_explainer(explainer: Answer, shop: Any, parts: Any, Z: Any, rates: A
     """An explainer of the student's own, on planted truth; what it has to beat is in `rates`."""
     asked, codes, had = parts.test, shop.catalogue.attributes, parts.train.history
     calls = zip(np.asarray(Z), asked.user, asked.item, strict=True)
-    found = numbers([explainer(z, had(u), i, codes) for z, u, i in calls], *codes[asked.item].shape)
+    found = np.stack([numbers(explainer(z, had(u), i, codes), codes.shape[1]) for z, u, i in calls])
     yield "personal", truth.agreement(asked.item, found, truth.applies_to(shop, asked)) < 0.9
     for bar in ("guessing", "RecoNet, looked up"):
         yield bar, truth.hit_rate(shop, asked, found) > rates[bar] + len(asked) ** -0.5

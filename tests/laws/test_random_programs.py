@@ -308,14 +308,14 @@ def test_nothing_outlives_a_call(program: Program, name: str) -> None:
     model, given_, rule = program.written(0), program.given(), RULES[name].ours
     with contextlib.suppress(ValueError, RuntimeError):
         lrp.relevance(model, given_, 0, rule, ledger=True)
-    with pytest.raises(ValueError):
+    with pytest.raises((ValueError, lrp.UnsupportedOperation)):
         lrp.relevance(model, given_, 10**6, rule)
 
     def breaks(*inputs: Tensor) -> Tensor:
         model(*inputs)
         raise KeyboardInterrupt
 
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, lrp.UnsupportedOperation):
         lrp.relevance(breaks, given_, 0, rule)
     gc.collect()
     assert model.made

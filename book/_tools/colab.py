@@ -1,4 +1,4 @@
-"""Where the repository is, and the notebooks that Google Colab opens from there.
+"""The notebooks that Google Colab opens from the repository.
 
 Each has a cell in front that installs the release: the repository's tag `v<version>`. Its text is
 plain Markdown with links to the published page; its solutions are folded. `make colab` writes them
@@ -6,13 +6,9 @@ to `_build/colab/`. Push that folder's content to the branch `colab`; the page's
 there. The notebooks of the book itself install nothing.
 """
 
-import re
-import subprocess
 import sys
-from contextlib import suppress
 
 import nbformat
-import yaml
 from explainrec_lab import __version__
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
@@ -20,32 +16,18 @@ from nbformat.v4 import new_code_cell
 import lessons
 import without
 from build import ROOT, alone, left_out, notebooks, take_place
+from identity import course
 from parts import parts
 from plain import WORDS, Page
 
 BRANCH = "colab"  # `make colab` writes what belongs on it
 TARGET = ROOT / "_build" / "colab"
-GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?\s*$")
 SAID = WORDS["colab"]
-
-
-def repository_url() -> str:
-    """The address in `course.toml`, else that of a clone from GitHub, else ""."""
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    if address := str(yaml.safe_load(config)["repository"]["url"]):
-        return address
-    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
-    with suppress(OSError):  # no git
-        origin = subprocess.run(command, capture_output=True, check=False).stdout
-        if found := GITHUB.search(origin.decode("utf-8", "replace")):
-            return f"https://github.com/{found[1]}"
-    return ""
 
 
 def page_address() -> str:
     """Where the book is published; "" where nobody has said so."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    return str(config["html"].get("baseurl", "")).rstrip("/")
+    return str(course(ROOT)["pages"]).rstrip("/")
 
 
 def copy_of(name: str, url: str, address: str) -> NotebookNode:
@@ -76,7 +58,7 @@ def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
 
 
 def main() -> None:
-    if not (url := repository_url()):
+    if not (url := course(ROOT)["address"]):
         sys.exit("Colab installs from the repository: set its `address` in course.toml first.")
     with alone(TARGET) as work:
         for name in notebooks():

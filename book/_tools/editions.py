@@ -8,7 +8,6 @@ want them, with the solutions. All stand in `_build/`, made from `.executed/<set
 import shutil
 import sys
 from collections.abc import Callable
-from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
@@ -20,7 +19,7 @@ import build
 import without
 from assignments import OTTER_CONFIG, for_nbgrader, for_otter
 from colab import page_address
-from parts import Part, Task, claim, parts, sheet
+from parts import Part, Task, parts, sheet
 from plain import Page
 from slides import decks
 
@@ -51,19 +50,6 @@ def rewrite(folder: Path, cut: Callable[[list[Part]], list[Cell]]) -> None:
         nbformat.write(notebook, path)
 
 
-def unchanged(tree: Path) -> None:
-    """Refuse notebooks that changed since they were executed.
-
-    Raises:
-        SystemExit: names notebook and cell.
-    """
-    for name in build.notebooks():
-        both = (nbformat.read(root / name, as_version=4).cells for root in (build.ROOT, tree))
-        for number, pair in enumerate(zip_longest(*both, fillvalue=Cell()), 1):
-            same = pair[0].get("source") == pair[1].get("source")
-            claim(same, f"{name}, cell {number}", "changed since it was executed: run `make book`")
-
-
 def without_answers(tree: Path, notebooks: Path) -> None:
     """The student's edition: no solutions, no rubrics, in the index no function to be written."""
     from explainrec_lab.exercises import exercises
@@ -73,7 +59,8 @@ def without_answers(tree: Path, notebooks: Path) -> None:
     rows = [row for room in exercises().values() for row in room.values()]
     config = yaml.safe_load((tree / "_config.yml").read_text(encoding="utf-8"))
     asked = [row["asks"] for row in rows if "asks" in row]
-    config["sphinx"]["config"] |= {"asked": asked, "buttons": False}
+    config["sphinx"]["config"]["asked"] = asked
+    config["repository"] = {"url": ""}  # buttons would lead to notebooks with solutions
     (tree / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
@@ -122,7 +109,6 @@ def edition(name: str, settings: str, final: Path) -> None:
     with build.alone(final) as work:
         tree = work / "tree" / settings
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
-        unchanged(tree)
         without.rewrite(tree, build.left_out(tree))
         make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)

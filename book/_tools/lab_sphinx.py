@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 import lessons
 import without
 from build import SETTINGS, copy, executed, left_out
-from colab import BRANCH, repository_url
+from colab import BRANCH
 from equation_index import Equation, code, index, papers
 from identity import toml
 
@@ -239,16 +239,15 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
 
 def use_this_repository(app: Sphinx, config: Any) -> None:
     """The book's title beside its logo; buttons lead to the repository, or there are none."""
-    options, url = config.html_theme_options, repository_url() if config.buttons else ""
+    options = config.html_theme_options
     options["logo"] = options["logo"] | {"text": config.html_title}
-    options |= {"repository_url": url, "use_repository_button": bool(url)}
-    if not url:
+    options["use_repository_button"] = bool(options["repository_url"])
+    if not options["repository_url"]:
         del options["launch_buttons"]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("asked", [], "env")  # functions that students are to write
-    app.add_config_value("buttons", True, "env")  # they lead to notebooks with solutions
     app.add_directive("equations", Equations)
     app.add_directive("run-times", RunTimes)
     app.connect("config-inited", use_this_repository)

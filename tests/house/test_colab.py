@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 
 import colab
 import nbformat
@@ -105,36 +102,7 @@ def test_what_has_no_plain_form_is_named_with_its_page(text: str) -> None:
         Page("book/reconet/lime.ipynb", ADDRESS).plain(text)
 
 
-@pytest.fixture
-def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Gives the repository this address in its settings."""
-    monkeypatch.setattr(colab, "ROOT", tmp_path)
-
-    def configure(address: str) -> None:
-        (tmp_path / "_config.yml").write_text(f'repository: {{url: "{address}"}}\n')
-
-    return configure
-
-
-@pytest.mark.parametrize(
-    "origin", ["git@github.com:someone/lab.git\n", "https://github.com/someone/lab\n"]
-)
-def test_a_clone_from_github_needs_no_address(monkeypatch, configured, origin: str) -> None:
-    monkeypatch.setattr(colab.subprocess, "run", saying(origin))
-    configured("")
-    assert colab.repository_url() == "https://github.com/someone/lab"
-    configured("https://github.com/own/course")
-    assert colab.repository_url() == "https://github.com/own/course"
-
-
-def test_without_any_address_nothing_is_faked(monkeypatch, configured) -> None:
-    monkeypatch.setattr(colab.subprocess, "run", saying("ssh://example.org/lab.git"))
-    configured("")
-    assert colab.repository_url() == ""
+def test_without_an_address_nothing_is_faked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(colab, "course", lambda root: {"address": "", "pages": ""})
     with pytest.raises(SystemExit, match=r"set its `address` in course.toml"):
         colab.main()
-
-
-def saying(address: str) -> Callable[..., SimpleNamespace]:
-    """A git whose remote has this address."""
-    return lambda *_, **options: SimpleNamespace(stdout=address.encode())

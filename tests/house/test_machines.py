@@ -94,9 +94,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tools = shutil.ignore_patterns("__pycache__", "*.ipynb")
     shutil.copytree(ROOT / "book" / "_tools", to / "book" / "_tools", ignore=tools)
     shutil.copy(ROOT / "pyproject.toml", to)
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    address = re.sub(r"(?<=url: ).*", "https://github.com/alvaro/course", config)
-    (to / "_config.yml").write_text("# Álvaro Ríos\n" + address, encoding="utf-8")
+    said = (ROOT / "course.toml").read_text(encoding="utf-8")
+    address = re.sub(r"(?<=^address = ).*", '"https://github.com/alvaro/course"', said, flags=re.M)
+    (to / "course.toml").write_text("# Álvaro Ríos\n" + address, encoding="utf-8")
     return to
 
 
@@ -118,7 +118,8 @@ def run(copy: Path, program: str, **more: str) -> str:
 
 
 def test_the_address_of_a_fork_is_read_whatever_the_locale(copy: Path) -> None:
-    program = "import colab, build; print(colab.repository_url(), len(build.versions()) > 5)"
+    program = "import build, identity; said = identity.course(build.ROOT)"
+    program += "; print(said['address'], len(build.versions()) > 5)"
     assert run(copy, program).split() == ["https://github.com/alvaro/course", "True"]
 
 

@@ -112,10 +112,10 @@ def test_the_index_names_but_does_not_show_a_function_that_students_are_to_write
 
 @pytest.mark.parametrize("buttons", [True, False], ids=["public", "student"])
 def test_a_student_s_pages_have_no_buttons_to_notebooks(
-    buttons: bool, monkeypatch: pytest.MonkeyPatch
+    buttons: bool,
 ) -> None:
-    monkeypatch.setattr(lab_sphinx, "repository_url", lambda: "https://github.com/someone/lab")
     options = {"logo": {}, "launch_buttons": {"colab_url": "https://colab.research.google.com"}}
-    config = SimpleNamespace(buttons=buttons, html_theme_options=options, html_title="Lab")
+    options["repository_url"] = "https://github.com/someone/lab" if buttons else ""
+    config = SimpleNamespace(html_theme_options=options, html_title="Lab")
     lab_sphinx.use_this_repository(None, config)
     assert ("launch_buttons" in options) == options["use_repository_button"] == buttons

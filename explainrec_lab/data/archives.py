@@ -5,13 +5,11 @@ is never inflated. Nothing here knows what the members mean.
 """
 
 import csv
-import io
-import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
@@ -72,13 +70,8 @@ def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> 
         raise ValueError(f"{name}: damaged ({error})") from error
 
 
-def table(
-    archive: zipfile.ZipFile, name: str, columns: Sequence[str], commas: bool = False
-) -> pd.DataFrame:
+def table(archive: zipfile.ZipFile, name: str, columns: Sequence[str]) -> pd.DataFrame:
     """Columns of a CSV file in the archive, as text; empty cells are missing. No other is kept.
-
-    Args:
-        commas: the last column may hold commas without quotes.
 
     Raises:
         ValueError: no such file, a damaged one, or a missing column.
@@ -91,34 +84,11 @@ def table(
             head = next(csv.reader([line.decode("utf-8-sig")]), [])
             check_columns(name, pd.DataFrame(columns=head), columns)
             places = [head.index(column) for column in columns]
-            if commas:
-                return pd.DataFrame(_lenient(file, len(head), places), columns=list(columns))
             kept = {"names": sorted(columns, key=head.index), "usecols": places, "header": None}
             return pd.read_csv(file, **kept, **AS_TEXT)[list(columns)]
     except Exception as error:
         told = f"{name} cannot be read ({error}); fetch it again"
         raise ValueError(f"{Path(archive.filename or '').name}: {told}") from error
-
-
-def _lenient(file: IO[bytes], width: int, places: Sequence[int]) -> Iterator[list[str | None]]:
-    """Some cells of each row of a CSV file; cells beyond the last column belong to it."""
-    for row in filter(None, csv.reader(io.TextIOWrapper(file, "utf-8", newline=""))):
-        cells = [*row[: width - 1], ",".join(row[width - 1 :]), *[""] * (width - len(row))]
-        yield [cells[place] or None for place in places]
-
-
-def json_object(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
-    """A JSON object in the archive.
-
-    Raises:
-        FileNotFoundError: the archive has no such member.
-        ValueError: it is damaged, too large, nested too deeply, or something else than an object.
-    """
-    text = contents(archive, name, MEGABYTE)
-    try:
-        return {**json.loads(text)}
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{name}: holds no JSON object ({error})") from error
 
 
 def _check(archive: zipfile.ZipFile, name: str, most: int) -> None:

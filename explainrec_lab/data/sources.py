@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, kaggle, movielens
+from explainrec_lab.data import boutique, completejourney, hm, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -19,12 +19,8 @@ TABLE = table_beside(__file__)
 SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict[str, str]]] = {
     "boutique": (boutique.load, None, TABLE["boutique"]),
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
-    "fashion-product-images": (
-        kaggle.load_products, partial(kaggle.path, "fashion-product-images"),
-        TABLE["fashion-product-images"],
-    ),
-    "hm": (kaggle.load_hm, partial(kaggle.path, "hm"), TABLE["hm"]),
-}  # fmt: skip
+    "hm": (hm.load, hm.path, TABLE["hm"]),
+}
 for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (
         partial(movielens.load, _release), partial(movielens.path, _release),

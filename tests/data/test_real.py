@@ -22,7 +22,6 @@ def needs(file: str) -> pytest.MarkDecorator:
 
 
 needs_movielens = needs("movielens-1m/ml-1m.zip")
-needs_products = needs("fashion-product-images/fashion-product-images-dataset.zip")
 needs_hm = needs("hm/h-and-m-personalized-fashion-recommendations.zip")
 
 
@@ -91,36 +90,8 @@ def test_movielens_is_read_from_where_the_environment_points() -> None:
 
 
 @pytest.fixture(scope="module")
-def products() -> data.Dataset:
-    return data.load("fashion-product-images", size=32)
-
-
-@pytest.fixture(scope="module")
 def fashion() -> data.Dataset:
     return data.load("hm", size=32)
-
-
-@needs_products
-def test_every_class_of_the_products_has_enough_of_them(products: data.Dataset) -> None:
-    schema, labels = products.catalogue.schema, products.catalogue.attributes
-    assert schema is not None and labels is not None
-    assert len(schema.classes["Neck"]) == 5
-    assert {"Neck", "Sleeve Length", "Collar", "Toe Shape", "Fastening"} <= set(schema.attributes)
-    assert "No Sleeves" not in schema.classes["Sleeve Length"]
-    for column, classes in zip(labels.T, schema.classes.values(), strict=True):
-        counts = np.bincount(column[column >= 0], minlength=len(classes))
-        assert len(classes) >= 2 and counts.min() >= 15
-        assert (np.diff(counts) <= 0).all()  # the largest class comes first
-
-
-@needs_products
-def test_product_files_and_photos_can_be_read(products: data.Dataset) -> None:
-    catalogue = products.catalogue
-    assert (catalogue.items.product_file == "read").mean() > 0.99
-    assert isinstance(catalogue.images, data.Photos)
-    some = catalogue.images[np.arange(0, len(catalogue), len(catalogue) // 40)]
-    assert some.shape[1:] == (3, 32, 32) and not catalogue.images.unreadable
-    assert some.std(axis=(1, 2, 3)).min() > 5  # a picture, and no blank
 
 
 @needs_hm

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from machine import ROOT, tree
 
-HOUSE = ("explainrec_lab", "explainrec_boutique", "experiments", "benchmarks", "book", "tests")
+HOUSE = ("explainrec_lab", "explainrec_boutique", "experiments", "book", "tests")
 # Without UTF-8 mode and coercion: what is read in the locale's encoding is read as ASCII.
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 

@@ -1,4 +1,4 @@
-"""What notebooks, experiments and benchmarks take from the packages is there, by its name.
+"""What notebooks and experiments take from the packages is there, by its name.
 
 Found without running them: imports, and attributes of imported modules (`lab.lrp.relevance`).
 """
@@ -18,7 +18,7 @@ from machine import ROOT, tree
 PACKAGES = ("explainrec_boutique", "explainrec_lab", "experiments")
 FILES = [
     path
-    for folder in ("book", "experiments", "benchmarks")
+    for folder in ("book", "experiments")
     for path in sorted((ROOT / folder).rglob("*"))
     if path.suffix in (".py", ".ipynb") and ".ipynb_checkpoints" not in path.parts
 ]

@@ -18,7 +18,7 @@ LAYOUT = {
     tokenize.DEDENT,
     tokenize.ENDMARKER,
 }
-HOUSE = ("explainrec_lab", "explainrec_boutique", "experiments", "benchmarks", "book/_tools")
+HOUSE = ("explainrec_lab", "explainrec_boutique", "experiments", "book/_tools")
 
 
 def code_lines(source: str) -> int:

@@ -1,5 +1,5 @@
-"""Every public name of the packages is used: by a page, an experiment, a benchmark, a book's tool
-or another module.
+"""Every public name of the packages is used: by a page, an experiment, a book's tool or
+another module.
 
 - A *public name* is a function or class of a module, or a method or property of a class, without a
   leading underscore. Constants and fields don't count; nor does a method that overrides one of a
@@ -28,7 +28,7 @@ from equation_index import index
 from machine import tree
 
 PACKAGES = ("explainrec_lab", "explainrec_boutique")
-USERS = ("book", "experiments", "benchmarks", *PACKAGES)
+USERS = ("book", "experiments", *PACKAGES)
 
 
 def modules(root: Path) -> Iterator[Path]:

@@ -182,7 +182,7 @@ def archive(folder: Path) -> Reader:
     def read() -> Any:
         with archives.opened(file, "steps") as inside:
             found = archives.table(inside, "t.csv", ["a", "b"])
-            return archives.json_object(inside, "a.json"), found.astype(str).to_numpy().tolist()
+            return archives.contents(inside, "a.json"), found.astype(str).to_numpy().tolist()
 
     return Reader(file, read, ("a.json", "t.csv"))
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import json
 import warnings
 import zipfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from machine import NIGHTLY
 from PIL import Image
 
 from explainrec_lab import data
-from explainrec_lab.data import kaggle
+from explainrec_lab.data import hm
 
 RUNS = 600 if NIGHTLY else 100
 
@@ -104,18 +103,6 @@ def shop_of_purchases() -> dict[str, bytes]:
     return files | {f"images/010/{number}.jpg": PICTURES["a.jpg"] for number in numbers[:6]}
 
 
-def shop_of_products() -> dict[str, bytes]:
-    head = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
-    rows = [f"{n},Men,Apparel,Top,Tee,Red,Fall,2010,Casual,Tee {n}, long" for n in range(8)]
-    inside = "fashion-dataset"
-    files = {f"{inside}/styles.csv": "\n".join([head + "productDisplayName", *rows]).encode()}
-    for n in range(8):
-        said = {"data": {"articleAttributes": {"Neck": ["Round Neck", "V-Neck"][n % 2]}}}
-        files[f"{inside}/styles/{n}.json"] = json.dumps(said).encode()
-        files[f"{inside}/images/{n}.jpg"] = PICTURES["a.jpg"]
-    return files
-
-
 def archived(files: dict[str, bytes], rng: np.random.Generator) -> bytes:
     """The files in an archive; one of them is mutated, or the archive itself."""
     some = dict(files)
@@ -134,7 +121,6 @@ def archived(files: dict[str, bytes], rng: np.random.Generator) -> bytes:
     ("name", "files", "size"),
     [
         ("hm", shop_of_purchases(), {"min_purchases": 2}),
-        ("fashion-product-images", shop_of_products(), {"min_products": 2}),
     ],
 )
 def test_a_mutated_archive_of_a_shop_is_read_or_refused(
@@ -146,7 +132,7 @@ def test_a_mutated_archive_of_a_shop_is_read_or_refused(
 ) -> None:
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path / "data"))
-    rng, file, refused = np.random.default_rng(len(name)), kaggle.path(name), 0
+    rng, file, refused = np.random.default_rng(len(name)), hm.path(), 0
     file.parent.mkdir()
     for _ in range(RUNS):
         file.write_bytes(archived(files, rng))

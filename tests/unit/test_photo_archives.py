@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import re
 import zipfile
@@ -15,13 +14,10 @@ import pytest
 from PIL import Image
 
 from explainrec_lab import data
-from explainrec_lab.data import DataNotFound, archives, kaggle
+from explainrec_lab.data import DataNotFound, archives, hm
 
-STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,"
-STYLES += "productDisplayName\n"
 ARTICLES = "article_id,product_code,prod_name,product_type_name,product_group_name,"
 ARTICLES += "colour_group_name,detail_desc\n"
-INSIDE = "fashion-dataset"
 
 
 def jpeg(shade: int = 90) -> bytes:
@@ -29,10 +25,6 @@ def jpeg(shade: int = 90) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (12, 16), (shade, shade, shade)).save(buffer, "JPEG")
     return buffer.getvalue()
-
-
-def product(**attributes: object) -> bytes:
-    return json.dumps({"data": {"articleAttributes": attributes}}).encode()
 
 
 def zipped(path: Path, files: Mapping[str, bytes | str]) -> Path:
@@ -48,20 +40,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder."""
     monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path))
     return tmp_path
-
-
-def some_products(**changed: bytes | str | None) -> dict[str, bytes | str]:
-    """Six products with necks and sleeves; members can be exchanged, or left out by None."""
-    necks = ["Round Neck", "Round Neck", "Round Neck", "V-Neck", "V-Neck", "Boat Neck"]
-    sleeves = ["No Sleeves", "Sleeveless", "Long Sleeves", "Long Sleeves", "NA", None]
-    lines = [f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee {id}" for id in range(6)]
-    files: dict[str, bytes | str | None] = {f"{INSIDE}/styles.csv": STYLES + "\n".join(lines)}
-    for id, (neck, sleeve) in enumerate(zip(necks, sleeves, strict=True)):
-        named = {"Neck": neck, "Pattern": "Solid", "Sleeve Length": sleeve}
-        files[f"{INSIDE}/styles/{id}.json"] = product(**named)
-        files[f"{INSIDE}/images/{id}.jpg"] = jpeg(30 * id)
-    files |= {f"{INSIDE}/{name}": value for name, value in changed.items()}
-    return {name: value for name, value in files.items() if value is not None}
 
 
 def some_purchases(**changed: str | None) -> dict[str, bytes | str]:
@@ -151,121 +129,11 @@ def test_an_archive_that_is_gone_or_cut_stops_the_run(tmp_path: Path) -> None:
         photos[0]
 
 
-# --------------------------------------------------------------------------- labelled products
-
-
-def load_products(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
-    zipped(kaggle.path("fashion-product-images"), files)
-    return data.load("fashion-product-images", **({"size": 16, "min_products": 2} | size))
-
-
-def test_labels_and_pictures_of_products_are_read(folder: Path) -> None:
-    found = load_products(folder, some_products())
-    catalogue = found.catalogue
-    assert catalogue.schema is not None and catalogue.attributes is not None
-    assert catalogue.schema.classes == {
-        "Neck": ("Round Neck", "V-Neck"),  # a lonely boat neck is no class
-        "Sleeve Length": ("Long Sleeves", "Sleeveless"),  # two names of one class are merged
-    }
-    assert catalogue.attributes[:, 0].tolist() == [0, 0, 0, 1, 1, -1]
-    assert catalogue.attributes[:, 1].tolist() == [1, 1, 0, 0, -1, -1]  # NA and null are missing
-    assert set(catalogue.items.product_file) == {"read"}
-    assert catalogue.images is not None and catalogue.images[2].mean() == pytest.approx(
-        (60 * 12 + 255 * 4) / 16, abs=6
-    )
-    assert (len(found.interactions), found.interactions.n_users) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("stored", "state"),
-    [
-        (None, "missing"),
-        (b"{", "damaged"),
-        (b"\xff\xfe", "damaged"),
-        (b"[1]", "damaged"),
-        (b"[" * 100_000, "damaged"),
-        (b'{"data": 3}', "read"),
-        (b'{"data": {"articleAttributes": []}}', "read"),
-        (b'{"data": {"articleAttributes": "Neck"}}', "damaged"),
-        (product(Neck=7), "read"),
-        (product(Neck="Ruff"), "read"),
-        (b" " * (2 * archives.MEGABYTE), "damaged"),
-    ],
-    ids=[
-        "missing",
-        "cut",
-        "no text",
-        "a list",
-        "deep",
-        "no data",
-        "no attributes",
-        "no object",
-        "a number",
-        "unknown class",
-        "swollen",
-    ],
-)
-def test_a_bad_product_file_leaves_its_product_without_labels(
-    folder: Path, stored: bytes | None, state: str
-) -> None:
-    files = some_products(**{"styles/1.json": stored})
-    catalogue = load_products(folder, files).catalogue
-    assert catalogue.attributes is not None
-    assert catalogue.attributes[1].tolist() == [-1] * catalogue.attributes.shape[1]
-    assert catalogue.items.product_file.tolist() == ["read", state, *["read"] * 4]
-    assert (catalogue.attributes[0] != -1).any()
-
-
-def test_of_necks_only_the_five_largest_classes_stay(folder: Path) -> None:
-    necks = {f"Neck {k}": k + 1 for k in range(7)}
-    lines, files = [], {}
-    for neck, count in necks.items():
-        for _ in range(count):
-            id = len(lines)
-            lines.append(f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee")
-            files[f"{INSIDE}/styles/{id}.json"] = product(Neck=neck)
-    files[f"{INSIDE}/styles.csv"] = (STYLES + "\n".join(lines)).encode()
-    schema = load_products(folder, files, min_products=1).catalogue.schema
-    assert schema is not None
-    assert schema.classes["Neck"] == ("Neck 6", "Neck 5", "Neck 4", "Neck 3", "Neck 2")
-
-
-def test_no_class_is_frequent_enough(folder: Path) -> None:
-    catalogue = load_products(folder, some_products(), min_products=100).catalogue
-    assert catalogue.schema is not None and catalogue.schema.attributes == ()
-
-
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_name_with_commas_stays_whole(folder: Path, place: int) -> None:
-    lines = [f"{id},Men,Apparel,Topwear,Tshirts,Red,Fall,2010,Casual,Tee" for id in range(2)]
-    lines[place] += ", long, red"
-    files = some_products(**{"styles.csv": STYLES + "\n".join(lines)})
-    items = load_products(folder, files).catalogue.items
-    assert items.title[place] == "Tee, long, red" and items.title[1 - place] == "Tee"
-    assert items.original_id.tolist() == ["0", "1"]
-
-
-@pytest.mark.parametrize(
-    ("styles", "told"),
-    [
-        (None, r"fashion-dataset/styles\.csv cannot be read .*not in the archive"),
-        ("", "missing column id, productDisplayName"),
-        ("id,gender\n1,Men", "missing column productDisplayName, articleType, baseColour"),
-        (STYLES + "1,,,,,,,,,a\n1,,,,,,,,,b", "id '1' is missing or repeated"),
-        (STYLES + ",,,,,,,,,a", "id None is missing or repeated"),
-    ],
-    ids=["missing", "empty", "column", "repeated", "no id"],
-)
-def test_a_bad_table_of_products_is_named(folder: Path, styles: str | None, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        load_products(folder, some_products(**{"styles.csv": styles}))
-
-
 # --------------------------------------------------------------------------- purchases
 
 
 def load_purchases(folder: Path, files: Mapping[str, bytes | str], **size: int) -> data.Dataset:
-    zipped(kaggle.path("hm"), files)
+    zipped(hm.path(), files)
     return data.load("hm", **({"size": 16, "min_purchases": 1} | size))
 
 
@@ -360,17 +228,17 @@ def test_bad_tables_of_a_shop_are_named(
 # --------------------------------------------------------------------------- not here
 
 
-@pytest.mark.parametrize("name", ["fashion-product-images", "hm"])
+@pytest.mark.parametrize("name", ["hm"])
 def test_a_missing_archive_is_answered_with_the_steps(folder: Path, name: str) -> None:
     with pytest.raises(DataNotFound, match=rf"{name}: download the archive from https://www\.k"):
         data.load(name)
     assert not data.available().loc[name, "on this machine"]
 
 
-@pytest.mark.parametrize("name", ["fashion-product-images", "hm"])
+@pytest.mark.parametrize("name", ["hm"])
 def test_something_else_under_the_archive_s_name_is_told(folder: Path, name: str) -> None:
-    kaggle.path(name).parent.mkdir()
-    kaggle.path(name).write_bytes(b"<html>Please log in</html>")
+    hm.path().parent.mkdir()
+    hm.path().write_bytes(b"<html>Please log in</html>")
     with pytest.raises(ValueError, match="is not a whole zip archive: delete it and load again"):
         data.load(name)
 
@@ -383,9 +251,6 @@ def test_a_table_of_very_many_columns_is_refused_before_it_is_read(folder: Path)
     table = f"t_dat,customer_id,article_id,{more}\n2020-01-01,ann,0100000001\n"
     with pytest.raises(ValueError, match=r"transactions_train\.csv .*its first line does not end"):
         load_purchases(folder, some_purchases(**{"transactions_train.csv": table}))
-    styles = f"{more},{STYLES}1\n"
-    with pytest.raises(ValueError, match=r"styles\.csv .*its first line does not end"):
-        load_products(folder, some_products(**{"styles.csv": styles}))
 
 
 def test_a_small_archive_of_a_huge_table_is_refused_before_it_is_read(folder: Path) -> None:
@@ -413,7 +278,7 @@ def test_numbers_get_their_zeros_back_in_both_tables(folder: Path, spoilt: str) 
 
 
 def test_an_archive_that_windows_wrote_is_read(folder: Path) -> None:
-    files = {name.replace("/", "\\").upper(): value for name, value in some_products().items()}
-    catalogue = load_products(folder, files).catalogue
-    assert set(catalogue.items.product_file) == {"read"}
-    assert catalogue.images is not None and (catalogue.images[2] != 255).any()
+    files = {name.replace("/", "\\").upper(): value for name, value in some_purchases().items()}
+    found = load_purchases(folder, files)
+    assert len(found.interactions) == 4
+    assert found.catalogue.images is not None and (found.catalogue.images[0] != 255).any()

@@ -2,10 +2,9 @@
 
 Source: LRP for explainable recommendations, §2.2 and §3.2 ("independent of the specific
 architecture"; VGG-16 there); SAERS, §3.1 ("the network architecture can be arbitrary"; ResNet-50
-there). Any torchvision classifier whose convolutions run one after another works at full width;
-so do vision transformers, whose patches become the cells of a map, and Swin transformers. VGGs also
-come at a fraction of it, and so does `compact`, a network of ours, which train from scratch on a
-laptop. Not here: what the chapters put on top of the maps.
+there). Any torchvision classifier whose convolutions run one after another works at full width.
+VGGs also come at a fraction of it, and so does `compact`, a network of ours, which train from
+scratch on a laptop. Not here: transformers, and what the chapters put on top of the maps.
 """
 
 import os
@@ -82,29 +81,6 @@ def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-class _Patches(nn.Module):
-    """A vision transformer's last patches as a map, without the class token.
-
-    Positions are interpolated to the picture's grid, so that its sides may be any multiples of a
-    patch's.
-    """
-
-    def __init__(self, network: models.VisionTransformer) -> None:
-        super().__init__()
-        self.patches, self.encoder = network.conv_proj, network.encoder
-        self.class_token = network.class_token
-
-    def forward(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel y x"]:
-        cells, positions = self.patches(images), self.encoder.pos_embedding
-        places = positions[:, 1:].mT.unflatten(-1, (int(positions.shape[1] ** 0.5), -1))
-        how: Any = {"mode": "bicubic", "align_corners": True}
-        places = nn.functional.interpolate(places, cells.shape[-2:], **how)
-        token = (self.class_token + positions[:, :1]).expand(len(cells), -1, -1)
-        tokens = torch.cat([token, (cells + places).flatten(2).mT], 1)
-        tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
-        return tokens[:, 1:].mT.unflatten(-1, cells.shape[-2:])
-
-
 class Backbone(nn.Module):
     """Pixels in 0..1 -> flat vector: normalisation, convolutions, pooling to `grid` x `grid`.
 
@@ -154,8 +130,7 @@ def backbone(
     """The convolutional part of a torchvision network, or `compact`, a small one of ours.
 
     Args:
-        name: 'compact', or torchvision's name of a classifier ('vgg16', 'resnet50', 'vit_b_16',
-            'swin_t', ...).
+        name: 'compact', or torchvision's name of a convolutional classifier ('vgg16', 'resnet50').
         width: share of the channels of a VGG or of `compact`; others come at full width only.
         weights: 'imagenet', or None to start from scratch (He initialisation for narrow ones).
         grid: side of the feature map that is flattened. VGG-16's last max-pooling is left out, so
@@ -252,11 +227,9 @@ def _network(name: str) -> nn.Module:
 
 def _convolutions(network: nn.Module, name: str) -> nn.Module:
     """What comes before a classifier's pooling and linear layers."""
-    if isinstance(network, models.VisionTransformer):
-        return _Patches(network)
+    transformer = isinstance(network, models.VisionTransformer | models.SwinTransformer)
+    require(not transformer, f"name: {name!r} is a transformer, without convolutions in a row")
     features = getattr(network, "features", None)
-    if isinstance(network, models.SwinTransformer):
-        return nn.Sequential(*network.features, network.norm, network.permute)
     if isinstance(features, nn.Sequential):
         return features[:-1] if name.startswith("vgg") else features
     head = (nn.AdaptiveAvgPool2d, nn.Linear, nn.Dropout)

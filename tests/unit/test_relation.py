@@ -142,6 +142,8 @@ def test_any_torchvision_classifier_serves(name: str) -> None:
     [
         ({"name": "vgg17"}, "name: 'vgg17' is no classifier of torchvision"),
         ({"name": "inception_v3"}, "name: it takes no pictures of 64 pixels"),
+        ({"name": "vit_b_16"}, "name: 'vit_b_16' is a transformer"),
+        ({"name": "swin_t"}, "name: 'swin_t' is a transformer"),
         ({"width": 0.0}, "width: 0.0 must be above 0"),
         ({"width": 0.5, "name": "alexnet"}, "width: 0.5 .* compact from scratch, not 'alexnet'"),
         ({"width": 0.1, "stride": 3}, "stride: 3 cannot be had, 2 can; use a power of 2"),

@@ -24,7 +24,6 @@ import numpy as np
 import PIL
 from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
-from tqdm import tqdm
 
 from .design import Design
 from .dials import SIZES, check_number
@@ -184,11 +183,8 @@ def _draw_rows(path: Path, size: int, designs: dict[int, Design], parent: int = 
     Args:
         parent: of a helper, which stops when this process is gone: nobody waits for the rest.
     """
-    hidden = bool(parent) or len(designs) < BLOCK or not sys.stderr.isatty()
-    bar = designs.items()  # a hidden bar has a lock too, which a helper that is killed would keep
-    bar = bar if hidden else tqdm(bar, "drawing the boutique", unit="item")
     with suppress(OSError), path.open("r+b", buffering=0) as file:
-        for item, design in bar:
+        for item, design in designs.items():
             if parent and os.getppid() != parent:
                 return
             row = _draw_row(design, size)

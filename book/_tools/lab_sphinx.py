@@ -139,15 +139,8 @@ def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) 
 
 THEMED: dict[str, str] = toml(Path(__file__).with_name("themed.toml"))
 LISTS = {lessons.GLOSSARY, "book/reference/bibliography"}  # pages whose words need no link
-NOT_PROSE = {
-    nodes.reference,
-    nodes.raw,
-    nodes.literal,
-    nodes.math,
-    nodes.table,
-    nodes.strong,
-    nodes.citation,
-}
+NOT_WORDS = {nodes.reference, nodes.raw, nodes.literal, nodes.math}
+NOT_PROSE = NOT_WORDS | {nodes.table, nodes.strong, nodes.citation}
 
 
 def draw_in_page(app: Sphinx, doctree: nodes.document, page: str) -> None:

@@ -53,16 +53,12 @@ def seen_code(page: Path) -> list[str]:
     return [s for kind, s, tags in cells(page) if kind == "code" and not tags & UNSEEN]
 
 
-def questions_of(page: Path) -> list[dict[str, Any]]:
-    """The questions of a page's quiz."""
-    return questions().get("/".join(page.with_suffix("").parts[-2:]), [])
-
-
 def minutes(page: Path) -> tuple[int, int]:
     """Of reading, and of the exercises."""
-    reading = words(page) / WORDS_A_MINUTE + len(seen_code(page)) + len(questions_of(page))
-    asked = EXERCISE.findall(page.read_text(encoding="utf-8"))  # also beside a solution
-    return max(1, round(reading)), sum(map(int, asked))
+    asked = questions().get("/".join(page.with_suffix("").parts[-2:]), [])
+    reading = words(page) / WORDS_A_MINUTE + len(seen_code(page)) + len(asked)
+    exercises = EXERCISE.findall(page.read_text(encoding="utf-8"))  # also beside a solution
+    return max(1, round(reading)), sum(map(int, exercises))
 
 
 def glossary(root: Path) -> dict[str, str]:

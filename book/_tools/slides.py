@@ -88,7 +88,7 @@ def deck(number: int, session: dict[str, Any], tree: Path) -> str:
     Raises:
         SystemExit: it names a page or question that there is not, or its pages show no figure.
     """
-    shown, sources, keys = [], [], []
+    shown, sources = [], []
     for page in session["pages"]:
         name = f"book/{page}.ipynb"
         claim((tree / name).exists(), WHERE, f"session {number} names {page}: no such page")
@@ -96,12 +96,9 @@ def deck(number: int, session: dict[str, Any], tree: Path) -> str:
         shown += list(of_page(tree / name, cells))
         title = cells[0].source.partition("\n")[0].strip("# ")
         sources += [f"- [{title}]({page_address() or '../html'}/book/{page}.html)"]
-        keys += re.findall(r"\{cite:[tp]\}`(\w+)`", "\n".join(cell.source for cell in cells))
     drawn = any("<svg" in cells[0].source for cells in shown)
     claim(drawn, WHERE, f"the pages of session {number} show no figure: name one that does")
     shown += [asked(n, *each) for n, each in enumerate(session["quiz"], 1)]
-    papers = (Page("", "").plain(f"{{cite:t}}`{key}`") for key in sorted(set(keys)))
-    sources += ["\n*Cited there:* " + "; ".join(papers)]
     shown += [slide("Sources", "\n".join(sources))]
     made = new_notebook(cells=[cell for cells in shown for cell in cells])
     made.metadata["title"] = f"{number} · {session['title']}"

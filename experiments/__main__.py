@@ -6,7 +6,6 @@ python -m experiments weights    train the networks that the pages load
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -17,12 +16,11 @@ from experiments import weights
 from experiments.record import Result, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
-from explainrec_lab.data.store import FOLDER
+from explainrec_lab.data.store import FOLDER, table_beside
 
-MODULES = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     name: getattr(import_module(f"experiments.{module}"), name.replace("-", "_"))
-    for name, module in MODULES.items()
+    for name, module in table_beside(str(Path(__file__).with_name("names"))).items()
 }
 # What else `python -m experiments` does.
 COMMANDS: dict[str, Callable[[], None]] = {

@@ -164,7 +164,6 @@ def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # small matrices: one is fastest
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the user's
         "EXPLAINREC_STATIC": "1",  # a page has no kernel: controls leave a sentence instead
-        "TQDM_DISABLE": "1",  # a progress bar would be frozen into the page
         "MPLCONFIGDIR": str(tree / ".matplotlib"),  # the user's list of fonts may be of another day
     }
     return subprocess.run(command, cwd=tree, env=environment).returncode

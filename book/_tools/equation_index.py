@@ -79,15 +79,12 @@ def code(dotted: str, root: Path) -> Code:
     """Where a function of the package stands.
 
     Raises:
-        LookupError: no such function; the message says where functions of its name are.
+        LookupError: no such function.
     """
-    there = [here for here, _ in functions_below(root / dotted.split(".")[0], root)]
-    for here in there:
+    for here, _ in functions_below(root / dotted.split(".")[0], root):
         if here.dotted == dotted:
             return here
-    last = dotted.rpartition(".")[2]
-    alike = [here.dotted for here in there if here.name.split(".")[-1] == last]
-    raise LookupError(f"{LIST} names {dotted}, which is not there; now: {', '.join(alike) or '-'}")
+    raise LookupError(f"{LIST} names {dotted}, which is not there: it has moved, or has gone")
 
 
 def oracles(root: Path) -> Iterator[tuple[tuple[str, str], Code]]:

@@ -28,6 +28,7 @@ from colab import BRANCH
 from equation_index import Equation, code, index, papers
 from identity import toml
 
+MATHJAX = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
 
@@ -209,8 +210,7 @@ def linked(text: str, used: re.Pattern[str], words: dict[str, str], to: str) -> 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Copy the few files of MathJax that a page can ask for."""
-    folder = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
-    copy(() if error else MATHJAX_FILES, folder, Path(app.outdir) / "_static" / "mathjax")
+    copy(() if error else MATHJAX_FILES, MATHJAX, Path(app.outdir) / "_static" / "mathjax")
 
 
 def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:

@@ -21,7 +21,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 import build
 from colab import page_address
-from lab_sphinx import MATHJAX_FILES, themed
+from lab_sphinx import MATHJAX, MATHJAX_FILES, themed
 from parts import claim, parts
 from plain import Page
 
@@ -109,9 +109,8 @@ def deck(number: int, session: dict[str, Any], tree: Path) -> str:
 
 def decks(_: str, tree: Path, ready: Path) -> None:
     """A deck for each session, and what decks load."""
-    mathjax = Path(str(files("sphinx-mathjax-offline")), "static/mathjax")
     reveal = Path(str(files("sphinx_revealjs")), "_static/revealjs")
-    build.copy(MATHJAX_FILES, mathjax, ready / "mathjax")
+    build.copy(MATHJAX_FILES, MATHJAX, ready / "mathjax")
     build.copy(REVEAL_FILES, reveal, ready / "revealjs")
     build.copy(["lab.css", "fonts"], tree / "book/assets", ready)
     build.copy(["deck.css"], Path(__file__).with_name("deck"), ready)

@@ -20,16 +20,13 @@ from explainrec_lab.data.store import data_dir, table_beside
 
 HM = table_beside(__file__)
 
-# Customers with fewer articles are left out, as in SAERS, §4.1.
-MIN_PURCHASES = 5
-
 
 def path() -> Path:
     """Where the archive belongs."""
     return data_dir() / "hm" / HM["archive"]
 
 
-def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
+def load(size: int = 224, min_purchases: int = 5) -> Dataset:
     """Customers x articles; each pair once, with its first day and `value`, how often.
 
     Time is in days since 1970. Article numbers have ten digits: zeros that a program took from
@@ -38,7 +35,7 @@ def load(size: int = 224, min_purchases: int = MIN_PURCHASES) -> Dataset:
 
     Args:
         size: pixels of a picture's side.
-        min_purchases: leave out customers who bought fewer different articles.
+        min_purchases: leave out customers who bought fewer different articles (SAERS, §4.1).
 
     Raises:
         DataNotFound: the archive is not here; the message is the steps that bring it.

@@ -276,12 +276,6 @@ def _in_codes(
         told = f"pictures: row {row} has {name} {words.get(row)!r}; {choose}"
         require(row == len(words), told)
         classes[name] = tuple(first.values())
-    schema = Schema(classes)
-    return (schema, codes(pd.DataFrame(labels), schema)) if classes else (None, None)
-
-
-def codes(labels: pd.DataFrame, schema: Schema) -> Int[ndarray, "item attribute"]:
-    """Class codes; -1 where there is no label, or one that is no class of the schema."""
-    every = schema.classes.items()
-    found = [pd.Index(classes).get_indexer(labels[name]) for name, classes in every]
-    return np.array(found, np.int64).reshape(len(found), len(labels)).T
+    # -1 where there is no label
+    codes = [pd.Index(classes[name]).get_indexer(labels[name]) for name in classes]
+    return (Schema(classes), np.stack(codes, 1).astype(np.int64)) if classes else (None, None)

@@ -44,7 +44,6 @@ def program(name: str, *words: str, at: Path) -> None:
         "EXPLAINREC_SETTINGS": SETTINGS,
         "JUPYTER_CONFIG_DIR": str(at / ".jupyter"),  # no settings of the user's
         "JUPYTER_PREFER_ENV_PATH": "1",
-        "TQDM_DISABLE": "1",
     }
     command = [sys.executable, "-m", name, *words]
     run = subprocess.run(command, cwd=at, env=environment, capture_output=True, text=True)

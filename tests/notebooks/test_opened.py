@@ -73,7 +73,6 @@ def test_a_copy_runs_in_an_empty_folder_with_the_wheel_alone(
         "JUPYTER_DATA_DIR": str(tmp_path / "jupyter"),  # no kernel of the user's
         "JUPYTER_PATH": "",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "TQDM_DISABLE": "1",
     }
     command = (beside_the_wheel, "-c", EXECUTE, tmp_path / "copy.ipynb")
     place = Path(run(*command, cwd=str(empty), **settings).strip())

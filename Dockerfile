@@ -2,7 +2,9 @@
 # JupyterLab with the course, for CPUs; it prints the address to open, with its token.
 FROM python:3.12-slim
 
-RUN pip install --no-cache-dir uv \
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends git \
+ && rm -rf /var/lib/apt/lists/* \
+ && pip install --no-cache-dir uv \
  && useradd --create-home reader \
  && mkdir /course /opt/env \
  && chown reader /course /opt/env

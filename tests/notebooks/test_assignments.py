@@ -42,6 +42,7 @@ def program(name: str, *words: str, at: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # for alembic
         "PYTHONPATH": str(ROOT),
         "EXPLAINREC_SETTINGS": SETTINGS,
+        "EXPLAINREC_STATIC": "1",  # no widgets: nbclient can wait for their last word for ever
         "JUPYTER_CONFIG_DIR": str(at / ".jupyter"),  # no settings of the user's
         "JUPYTER_PREFER_ENV_PATH": "1",
     }

@@ -20,7 +20,7 @@ from explainrec_lab.data.store import FOLDER, table_beside
 
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
     name: getattr(import_module(f"experiments.{module}"), name.replace("-", "_"))
-    for name, module in table_beside(str(Path(__file__).with_name("names"))).items()
+    for name, module in table_beside(Path(__file__).with_name("names")).items()
 }
 # What else `python -m experiments` does.
 COMMANDS: dict[str, Callable[[], None]] = {

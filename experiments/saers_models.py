@@ -12,10 +12,8 @@
 Source: SAERS, §4.2 and §4.4.
 """
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,13 +24,14 @@ from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.saers.regions import Extracted, standardised
 from explainrec_lab.settings import Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.naming import Naming
 
-_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_TABLES = table_beside(__file__)
 VERSIONS: dict[str, dict[str, Any]] = saers.VERSIONS | _TABLES["versions"]
 # Arguments of `saers.train`; of models of the line-up that see something else, searched like them.
 TUNED: dict[str, dict[str, Any]] = saers.TUNED | _TABLES["tuned"]

@@ -15,17 +15,16 @@ RecoNet's settings for attributes are not searched. The best settings stand in
 Source: RecoNet, §5.1, which searched a grid for two days a technique.
 """
 
-import tomllib
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.reconet import TUNED, likes
 from experiments.record import Result, timed
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.evaluate.ranking import mean_recall
 
 # source -> trials of each method.
@@ -38,7 +37,7 @@ Spaces = dict[str, tuple[Any, dict[str, Range]]]
 
 def _spaces(source: str) -> Spaces:
     """What is tried on a source, see `search.toml`."""
-    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    tables = table_beside(__file__)
     rows = tables["everywhere"] | tables[source]
     return {m: (type(TUNED[m])(**row["known"]), row["ranges"]) for m, row in rows.items()}
 

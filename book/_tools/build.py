@@ -62,9 +62,9 @@ def left_out(root: Path) -> tuple[str, ...]:
 
 def notebooks() -> list[str]:
     """Paths of the course's notebooks from the repository's root, in order."""
-    kept = (path.relative_to(ROOT) for path in (ROOT / "book").rglob("*.ipynb"))
+    out, kept = left_out(ROOT), (p.relative_to(ROOT) for p in (ROOT / "book").rglob("*.ipynb"))
     names = sorted(p.as_posix() for p in kept if not any(q.startswith(".") for q in p.parts))
-    return [name for name in names if not name.startswith(left_out(ROOT))]
+    return [name for name in names if not name.startswith(out)]
 
 
 def files_seen_by_notebooks() -> Iterator[Path]:
@@ -136,8 +136,9 @@ def take_place(new: Path, final: Path) -> None:
 def copy_sources(tree: Path) -> None:
     """Copy the course's chapters, and the code that their pages include, into `tree`."""
     copy([name for name in INCLUDED if (ROOT / name).exists()], ROOT, tree)
+    out = left_out(tree)
     for path in (tree / "book").rglob("*.*"):
-        if path.relative_to(tree).as_posix().startswith(left_out(tree)):
+        if path.relative_to(tree).as_posix().startswith(out):
             path.unlink()
 
 

@@ -88,6 +88,7 @@ def pages(name: str, tree: Path, ready: Path) -> None:
 
 def course(name: str, tree: Path, ready: Path) -> None:
     """A folder for each page with exercises, as nbgrader or otter-grader wants it."""
+    address = page_address()
     ask, folder = (for_nbgrader, "source") if name == "nbgrader" else (for_otter, "")
     for path in build.notebooks():
         notebook = nbformat.read(tree / path, as_version=4)
@@ -96,7 +97,7 @@ def course(name: str, tree: Path, ready: Path) -> None:
             notebook.cells = [new_raw_cell(OTTER_CONFIG)] * (name == "otter") + sheet(found, ask)
             for cell in notebook.cells:
                 if cell.cell_type == "markdown":
-                    cell.source = Page(path, page_address()).plain(cell.source)
+                    cell.source = Page(path, address).plain(cell.source)
             target = ready / folder / "-".join(Path(path).with_suffix("").parts[1:])
             target.mkdir(parents=True)
             nbformat.write(notebook, target / f"{target.name}.ipynb")

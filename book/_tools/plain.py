@@ -7,6 +7,7 @@ published book. Without its address a link becomes its words, a picture its desc
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -109,6 +110,7 @@ def _source(path: str, options: dict[str, str]) -> str:
     return f"```{options.get('language', 'python')}\n{text.rstrip()}\n```"
 
 
+@cache  # each reads the whole bibliography
 def _cited(key: str) -> str:
     """Who and when, such as Fusco et al., 2019."""
     entry = parse_file(ROOT / "references.bib").entries[key]

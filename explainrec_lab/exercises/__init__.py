@@ -38,8 +38,7 @@ class Result:
     def __str__(self) -> str:
         return self.says
 
-    def _repr_markdown_(self) -> str:
-        return self.says
+    _repr_markdown_ = __str__
 
 
 def check(name: str, answer: Any, **given: Any) -> Result:
@@ -135,10 +134,9 @@ def quiz(page: str, *numbers: int) -> Markdown:
     """
     known = questions()
     require(page in known, f"page: {page!r} has no quiz; these have one: {', '.join(known)}")
-    count = len(known[page])
-    require(set(numbers) <= set(range(1, count + 1)), f"numbers: {page} has questions 1 to {count}")
-    shown = numbers or range(1, count + 1)
-    return Markdown("\n\n".join(_question(n, known[page][n - 1]) for n in shown))
+    every = range(1, len(known[page]) + 1)
+    require({*numbers} <= {*every}, f"numbers: {page} has questions 1 to {len(every)}")
+    return Markdown("\n\n".join(_question(n, known[page][n - 1]) for n in numbers or every))
 
 
 def options(question: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -8,20 +8,24 @@ laptop; `gpu` is the full size.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from explainrec_lab import training
-from explainrec_lab.data.contracts import check_choice
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.data.store import table_beside
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 NAMES = ("ci", "cpu", "gpu")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+ASKED = ("EXPLAINREC_DEVICES", "EXPLAINREC_NODES")
 
 
 def _current() -> str:
@@ -170,13 +174,100 @@ def settings(chapter: str) -> Chapter:
 
 
 def fabric() -> Fabric:
-    """The device of the settings in force: one GPU under `gpu`, else one CPU process.
+    """The devices of the settings in force: GPUs under `gpu`, else CPU processes; one of them.
+
+    More are asked for by EXPLAINREC_DEVICES (a number a machine, or 'auto': every GPU) and
+    EXPLAINREC_NODES (machines); the script then starts itself again, once for each. Under torchrun,
+    `fabric run` or srun there are as many as these started. EXPLAINREC_PRECISION: `PRECISIONS`.
 
     Raises:
-        ValueError: the settings are `gpu` and there is none.
+        ValueError: rubbish in one of these, devices that are not there, two launchers at once,
+            or several processes asked for in a notebook.
     """
+    kind, precision = _accelerator(), os.environ.get("EXPLAINREC_PRECISION") or None
+    check_choice("EXPLAINREC_PRECISION", precision or PRECISIONS[0], PRECISIONS)
+    devices, nodes = _asked(kind)
+    if devices * nodes == 1:
+        return training.on_one(kind, precision)
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.strategies import DDPStrategy
+    from torch.nn.parallel import DistributedDataParallel
+
+    by, own = _launcher(), [] if _launcher() else [LightningEnvironment()]
+    named = signature(DistributedDataParallel).parameters
+    sent = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
+    how = DDPStrategy(**{sent: False})  # of a shop's features, which no step changes
+    sizes: dict[str, Any] = {"devices": devices, "num_nodes": nodes, "precision": precision}
+    here = Fabric(accelerator=kind, strategy=how, plugins=own, **sizes)
+    if by != "fabric run":  # it launches by itself
+        here.launch()
+    return here
+
+
+def together() -> Fabric | None:
+    """The processes that train together; None where there is one."""
+    devices, nodes = _asked(_accelerator())
+    return fabric() if devices * nodes > 1 else None
+
+
+def _accelerator() -> str:
+    """'cuda' under `gpu`, else 'cpu'. Raises ValueError: there is none."""
     if _current() != "gpu":
-        return training.on_one("cpu")
+        return "cpu"
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")
-    return training.on_one("cuda")
+    return "cuda"
+
+
+def _launcher() -> str:
+    """What started this process as one of several; '' where nothing did, or Fabric for us."""
+    if os.environ.get("LT_CLI_USED") == "1":
+        return "fabric run"
+    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        return "torchrun"
+    return "srun" if training.tasks() else ""
+
+
+def _asked(kind: str) -> tuple[int, int]:
+    """Processes a machine, and machines: as asked for, or as a launcher started them."""
+    most = torch.cuda.device_count() if kind == "cuda" else max(2, os.cpu_count() or 1)
+    every = str(most if kind == "cuda" else 1)
+    (devices, nodes), by = (_number(name, every) for name in ASKED), _launcher()
+    if not by:
+        told = f"EXPLAINREC_DEVICES is {devices}, but this machine has {most} {kind} devices"
+        require((devices or 1) <= most, told)
+        if (devices or 1) * (nodes or 1) > 1:
+            _check_own_launch(nodes or 1)
+        return devices or 1, nodes or 1
+    started = training.started()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 0)
+    here = here or started // int(os.environ.get("SLURM_NNODES") or 1)
+    for name, asked, there in zip(ASKED, (devices, nodes), (here, started // here), strict=True):
+        told = f"{name} is {asked}, but {by} started {there}: leave it to {by}, and unset it"
+        require(asked in (None, there), told)
+    twice = by != "srun" and training.tasks() > int(os.environ.get("SLURM_NNODES") or 1)
+    require(not twice, f"srun and {by} both start processes: give srun one task a machine")
+    return here, started // here
+
+
+def _number(name: str, every: str) -> int | None:
+    """A whole number of the environment, None where it says nothing."""
+    told = os.environ.get(name, "")
+    told = every if told == "auto" and name == ASKED[0] else told
+    right = not told or (told.isascii() and told.isdigit() and int(told) > 0)
+    require(right, f"{name}: {told!r} must be a whole number from 1" + ", or 'auto'")
+    return int(told) if told else None
+
+
+def _check_own_launch(nodes: int) -> None:
+    """Raise a ValueError where this process cannot start others."""
+    alone = hasattr(sys, "ps1") or not hasattr(sys.modules["__main__"], "__file__")
+    where = "a notebook or console trains in one process"
+    do = "unset it, or run `python -m experiments train --help` in a terminal"
+    require(not alone, f"EXPLAINREC_DEVICES: {where}: {do}")
+    lacking = [
+        name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ
+    ]
+    told = f"EXPLAINREC_NODES is {nodes}, but {', '.join(lacking)} unset: use torchrun or srun"
+    require(nodes == 1 or not lacking, told)

@@ -38,16 +38,16 @@ def train(
     model: RecoNet,
     examples: Callable[[int], Iterable[Examples]],
     settings: Settings,
-    after_epoch: Callable[[int, nn.Module], Any] | None = None,
+    **more: Any,
 ) -> training.History:
     """Train `model` in place with these settings, and bring it back to the CPU.
 
     Args:
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
-        after_epoch: see `training.fit`.
+        more: `after_epoch` and `checkpoint` of `training.fit`.
     """
     how, here = settings.optimisation(), fabric()
-    return training.fit(model, examples, cross_entropy, how, fabric=here, after_epoch=after_epoch)
+    return training.fit(model, examples, cross_entropy, how, fabric=here, **more)
 
 
 def trained(

@@ -202,8 +202,10 @@ class _Sum(torch.autograd.Function):
 def on_one(accelerator: str, precision: Any = None) -> Fabric:
     """One process on one device: 'cpu' or 'cuda'."""
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
 
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    alone = LightningEnvironment()  # even where SLURM is around
+    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=alone)
 
 
 def fast_half(device: torch.device | str) -> torch.autocast:

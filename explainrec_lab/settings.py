@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 NAMES = ("ci", "cpu", "gpu")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-ASKED = ("EXPLAINREC_DEVICES", "EXPLAINREC_NODES")
 
 
 def _current() -> str:
@@ -186,29 +184,12 @@ def fabric() -> Fabric:
     """
     kind, precision = _accelerator(), os.environ.get("EXPLAINREC_PRECISION") or None
     check_choice("EXPLAINREC_PRECISION", precision or PRECISIONS[0], PRECISIONS)
-    devices, nodes = _asked(kind)
-    if devices * nodes == 1:
-        return training.on_one(kind, precision)
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments import LightningEnvironment
-    from lightning_fabric.strategies import DDPStrategy
-    from torch.nn.parallel import DistributedDataParallel
-
-    by, own = _launcher(), [] if _launcher() else [LightningEnvironment()]
-    named = signature(DistributedDataParallel).parameters
-    sent = "forward_sync_buffers" if "forward_sync_buffers" in named else "broadcast_buffers"
-    how = DDPStrategy(**{sent: False})  # of a shop's features, which no step changes
-    sizes: dict[str, Any] = {"devices": devices, "num_nodes": nodes, "precision": precision}
-    here = Fabric(accelerator=kind, strategy=how, plugins=own, **sizes)
-    if by != "fabric run":  # it launches by itself
-        here.launch()
-    return here
+    return training.processes(kind, *_asked(kind), precision, _launcher())
 
 
 def together() -> Fabric | None:
     """The processes that train together; None where there is one."""
-    devices, nodes = _asked(_accelerator())
-    return fabric() if devices * nodes > 1 else None
+    return fabric() if max(_asked(_accelerator())) > 1 else None
 
 
 def _accelerator() -> str:
@@ -224,50 +205,39 @@ def _launcher() -> str:
     """What started this process as one of several; '' where nothing did, or Fabric for us."""
     if os.environ.get("LT_CLI_USED") == "1":
         return "fabric run"
-    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
-        return "torchrun"
-    return "srun" if training.tasks() else ""
+    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "srun" * bool(training.tasks())
 
 
 def _asked(kind: str) -> tuple[int, int]:
     """Processes a machine, and machines: as asked for, or as a launcher started them."""
     most = torch.cuda.device_count() if kind == "cuda" else max(2, os.cpu_count() or 1)
-    every = str(most if kind == "cuda" else 1)
-    (devices, nodes), by = (_number(name, every) for name in ASKED), _launcher()
-    if not by:
-        told = f"EXPLAINREC_DEVICES is {devices}, but this machine has {most} {kind} devices"
-        require((devices or 1) <= most, told)
-        if (devices or 1) * (nodes or 1) > 1:
-            _check_own_launch(nodes or 1)
-        return devices or 1, nodes or 1
-    started = training.started()
-    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 0)
-    here = here or started // int(os.environ.get("SLURM_NNODES") or 1)
-    for name, asked, there in zip(ASKED, (devices, nodes), (here, started // here), strict=True):
-        told = f"{name} is {asked}, but {by} started {there}: leave it to {by}, and unset it"
-        require(asked in (None, there), told)
-    twice = by != "srun" and training.tasks() > int(os.environ.get("SLURM_NNODES") or 1)
-    require(not twice, f"srun and {by} both start processes: give srun one task a machine")
-    return here, started // here
+    if by := _launcher():
+        here = _number("LOCAL_WORLD_SIZE" if by != "srun" else "SLURM_NTASKS_PER_NODE", None)
+        there = here, training.started() // here
+        asked = _number("EXPLAINREC_DEVICES", here), _number("EXPLAINREC_NODES", there[1])
+        told = f"{by} started {there[0]} processes on each of {there[1]} machines, but {asked[0]}"
+        require(asked == there, f"EXPLAINREC_DEVICES: {told} on {asked[1]} are asked for: unset it")
+        nodes = int(os.environ.get("SLURM_NNODES") or 1)
+        twice = f"srun and {by} both start processes: give srun one task a machine"
+        require(by == "srun" or training.tasks() <= nodes, twice)
+        return there
+    every = most if kind == "cuda" else 1
+    devices, nodes = _number("EXPLAINREC_DEVICES", 1, every), _number("EXPLAINREC_NODES", 1)
+    told = f"EXPLAINREC_DEVICES is {devices}, but this machine has {most} {kind} devices"
+    require(devices <= most, told)
+    console = hasattr(sys, "ps1") or not hasattr(sys.modules["__main__"], "__file__")
+    told = "EXPLAINREC_DEVICES: a notebook or console trains in one process: unset it, or run"
+    alone = devices * nodes == 1
+    require(alone or not console, f"{told} `python -m experiments train --help` in a terminal")
+    told = f"EXPLAINREC_NODES is {nodes}: let torchrun or srun start it, or set MASTER_ADDR,"
+    require(nodes == 1 or "NODE_RANK" in os.environ, f"{told} MASTER_PORT and NODE_RANK on each")
+    return devices, nodes
 
 
-def _number(name: str, every: str) -> int | None:
-    """A whole number of the environment, None where it says nothing."""
-    told = os.environ.get(name, "")
-    told = every if told == "auto" and name == ASKED[0] else told
-    right = not told or (told.isascii() and told.isdigit() and int(told) > 0)
-    require(right, f"{name}: {told!r} must be a whole number from 1" + ", or 'auto'")
-    return int(told) if told else None
-
-
-def _check_own_launch(nodes: int) -> None:
-    """Raise a ValueError where this process cannot start others."""
-    alone = hasattr(sys, "ps1") or not hasattr(sys.modules["__main__"], "__file__")
-    where = "a notebook or console trains in one process"
-    do = "unset it, or run `python -m experiments train --help` in a terminal"
-    require(not alone, f"EXPLAINREC_DEVICES: {where}: {do}")
-    lacking = [
-        name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if name not in os.environ
-    ]
-    told = f"EXPLAINREC_NODES is {nodes}, but {', '.join(lacking)} unset: use torchrun or srun"
-    require(nodes == 1 or not lacking, told)
+def _number(name: str, usual: int | None, every: int | None = None) -> int:
+    """A whole number of the environment; `usual` where it says nothing, or 'auto'."""
+    told = os.environ.get(name) or str(usual or "")
+    told = str(every or usual) if told == "auto" else told
+    right = told.isascii() and told.isdigit() and int(told) > 0
+    require(right, f"{name}: {told!r} must be a whole number from 1")
+    return int(told)

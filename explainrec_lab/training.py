@@ -125,7 +125,7 @@ def fit(
         ValueError: a loss that is not finite (names epoch and batch), a checkpoint that is damaged
             or of other settings, or one process where a launcher started several.
     """
-    fabric = fabric or on_one("cpu")
+    fabric = fabric or processes()
     told = f"fabric: it has 1 process, but {started()} were started, and each would train alone"
     require(fabric.world_size > 1 or started() == 1, f"{told}: pass settings.fabric()")
     groups = list(_groups(model, optimisation))
@@ -163,6 +163,8 @@ class _Losses(nn.Module):
     def __init__(self, model: nn.Module, losses: Callable[[nn.Module, B], Tensor]) -> None:
         super().__init__()
         self.model, self.losses = model, losses
+        # a shop's features: as large as the shop, and no step changes them
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def forward(self, batch: Callable[[], B]) -> Tensor:
         return self.losses(self.model, batch())
@@ -199,13 +201,25 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(ctx, gradient)
 
 
-def on_one(accelerator: str, precision: Any = None) -> Fabric:
-    """One process on one device: 'cpu' or 'cuda'."""
+def processes(
+    kind: str = "cpu", devices: int = 1, nodes: int = 1, precision: Any = None, by: str = ""
+) -> Fabric:
+    """So many processes on each of `nodes` machines, each with a device: 'cpu' or 'cuda'.
+
+    Args:
+        by: what started them; '' starts them now, by running the script again.
+    """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
 
-    alone = LightningEnvironment()  # even where SLURM is around
-    return Fabric(accelerator=accelerator, devices=1, precision=precision, plugins=alone)
+    several = devices * nodes > 1
+    how: dict[str, Any] = {"accelerator": kind, "devices": devices, "num_nodes": nodes}
+    how |= {"precision": precision, "strategy": "ddp" if several else "auto"}
+    own = [] if by and several else [LightningEnvironment()]  # whatever SLURM is around
+    fabric = Fabric(plugins=own, **how)
+    if by != "fabric run":  # it launches by itself
+        fabric.launch()
+    return fabric
 
 
 def fast_half(device: torch.device | str) -> torch.autocast:
@@ -260,11 +274,9 @@ def _fetched(fabric: Fabric, waiting: list[tuple[int, int, Tensor]], epoch: int)
 
 
 def _memory(device: torch.device) -> str:
-    """The most memory that the device, or this process, has held so far."""
-    if device.type == "cuda":
-        return f"{torch.cuda.max_memory_allocated(device) / 1e6:.0f} MB of the GPU"
-    if sys.platform == "win32":
-        return "memory not told"
+    """The most memory that the GPU, or else this process, has held so far."""
+    if device.type == "cuda" or sys.platform == "win32":
+        return f"{torch.cuda.max_memory_allocated(device) / 1e6:.0f} MB on the GPU"
     from resource import RUSAGE_SELF, getrusage
 
     unit = 1 if sys.platform == "darwin" else 1024

@@ -208,7 +208,11 @@ TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2",
     "RANK": "0", "LOCAL_RANK": "0",
 }  # fmt: skip
-SRUN = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_PROCID": "0"}
+SRUN = {
+    "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_PROCID": "0",
+    "SLURM_NTASKS_PER_NODE": "2",
+}  # fmt: skip
+LESS = {name: value for name, value in SRUN.items() if name != "SLURM_NTASKS_PER_NODE"}
 
 
 @pytest.mark.parametrize(
@@ -217,14 +221,15 @@ SRUN = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_P
         ({"EXPLAINREC_DEVICES": "two"}, "EXPLAINREC_DEVICES: 'two' must be a whole number from 1"),
         ({"EXPLAINREC_DEVICES": "0"}, "EXPLAINREC_DEVICES: '0' must be a whole number from 1"),
         ({"EXPLAINREC_DEVICES": "-1"}, "EXPLAINREC_DEVICES: '-1' must be a whole number"),
-        ({"EXPLAINREC_DEVICES": "\u0662"}, "must be a whole number from 1, or 'auto'"),
-        ({"EXPLAINREC_NODES": "auto"}, "EXPLAINREC_NODES: 'auto' must be a whole number from 1"),
+        ({"EXPLAINREC_DEVICES": "\u0662"}, "must be a whole number from 1"),
+        ({"EXPLAINREC_NODES": "all"}, "EXPLAINREC_NODES: 'all' must be a whole number from 1"),
         ({"EXPLAINREC_DEVICES": "99999"}, "EXPLAINREC_DEVICES is 99999, but this machine has"),
         ({"EXPLAINREC_PRECISION": "bf8"}, "EXPLAINREC_PRECISION: 'bf8'; choose from 32-true"),
-        ({"EXPLAINREC_NODES": "2"}, "EXPLAINREC_NODES is 2, but MASTER_ADDR, .* torchrun or srun"),
-        (TORCHRUN | {"EXPLAINREC_DEVICES": "4"}, "DEVICES is 4, but torchrun started 2"),
-        (TORCHRUN | {"EXPLAINREC_NODES": "1"}, "NODES is 1, but torchrun started 2"),
-        (SRUN | {"EXPLAINREC_DEVICES": "4"}, "DEVICES is 4, but srun started 2"),
+        ({"EXPLAINREC_NODES": "2"}, "EXPLAINREC_NODES is 2: let torchrun or srun start it, or set"),
+        (TORCHRUN | {"EXPLAINREC_DEVICES": "4"}, "torchrun started 2 processes on each of 2 machines, but 4 on 2"),
+        (TORCHRUN | {"EXPLAINREC_NODES": "1"}, "torchrun started 2 .* but 2 on 1 are asked for: unset it"),
+        (SRUN | {"EXPLAINREC_DEVICES": "4"}, "srun started 2 processes on each of 2 machines, but 4 on 2"),
+        (LESS, "SLURM_NTASKS_PER_NODE: '' must be a whole number from 1"),
         (TORCHRUN | SRUN, "srun and torchrun both start processes: give srun one task a machine"),
     ],
 )
@@ -254,7 +259,7 @@ def test_training_alone_among_several_is_an_error(
 ) -> None:
     for name, value in names.items():
         monkeypatch.setenv(name, value)
-    one, plan = training.on_one("cpu"), training.Optimisation(1, 0.1)
+    one, plan = training.processes(), training.Optimisation(1, 0.1)
     with pytest.raises(ValueError, match="it has 1 process, but 4 were started, and each would"):
         training.fit(nn.Linear(1, 1), lambda epoch: [], lambda m, b: b, plan, fabric=one)
 

@@ -77,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reconet(name: str, epochs: int | None, seed: int, how: dict[str, Any]) -> Trained:
-    sizes, parts = settings("reconet"), likes(seed, attributes=True, source=name)
+    sizes: Any = settings("reconet")
+    parts = likes(seed, attributes=True, source=name)
     titles, features = map(str, range(parts.train.n_items)), parts.train.item_features
     space = reconet.FeatureSpace(tuple(titles), features, parts.train.user_features.names)
     model = reconet.RecoNet(space, sizes.d, seed=seed)
@@ -94,7 +95,7 @@ def _reconet(name: str, epochs: int | None, seed: int, how: dict[str, Any]) -> T
 
 
 def _relation(name: str, epochs: int | None, seed: int, how: dict[str, Any]) -> Trained:
-    sizes = settings("relation")
+    sizes: Any = settings("relation")
     sizes = replace(sizes, epochs=epochs or sizes.epochs)
     shop = shop_of(sizes) if name == "boutique" else data.load(name)
     recorded, images = present("relations", shop.relations), _images(shop)
@@ -110,7 +111,8 @@ def _relation(name: str, epochs: int | None, seed: int, how: dict[str, Any]) -> 
 
 
 def _saers(name: str, epochs: int | None, seed: int, how: dict[str, Any]) -> Trained:
-    sizes, tuned = settings("saers"), TUNED["SAERS, ours"]
+    sizes: Any = settings("saers")
+    tuned = TUNED["SAERS, ours"]
     own = {word: getattr(sizes, word) for word in ("items", "shoppers", "size")}
     dataset = data.load(name, **(own if name == "boutique" else {}))
     found = saers.extracted(saers.trained_network(sizes), _images(dataset))

@@ -10,10 +10,10 @@ Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
-from functools import cached_property, reduce
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property, partial
 from itertools import count
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -231,6 +231,7 @@ class Examples(Batch):
 
     @property
     def n_users(self) -> int:
+        """Number of sets."""
         return len(self.inputs)
 
     def rows(self, start: int, stop: int) -> Examples:
@@ -243,46 +244,41 @@ class Examples(Batch):
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
-        return self.rows(*_share(self.n_users, index, count))
+        edges = np.linspace(0, self.n_users, count + 1).round().astype(int)
+        return self.rows(edges[index], edges[index + 1])
 
 
-def _share(users: int, index: int, count: int) -> tuple[int, int]:
-    """First and last but one of the users of process `index` of `count`."""
-    edges = np.linspace(0, users, count + 1).round().astype(int)
-    return int(edges[index]), int(edges[index + 1])
+class Drawn(Examples):
+    """Examples that are made when they are asked for, so that a process makes its own share alone.
 
-
-@dataclass(frozen=True)
-class Drawn(Batch):
-    """Examples of several users that are not made yet: each process makes its own share.
-
-    Attributes:
-        users: whose. newcomers: further examples, made already. targets: of the users, in all.
+    Args:
+        users: whose. make: users -> their examples. targets: how many they will have.
+        newcomers: further examples, made already.
     """
 
-    sampler: _Hiding
-    epoch: int
-    users: Int[ndarray, " user"]
-    targets: int
-    newcomers: tuple[Examples, ...] = ()
+    def __init__(
+        self, users: ndarray, make: Callable[[ndarray], Examples], targets: int, newcomers: Any = ()
+    ) -> None:
+        vars(self).update(users=users, make=make, n_targets=targets, newcomers=newcomers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rows(0, self.n_users), name)  # inputs, targets and silenced
 
     def __len__(self) -> int:
-        """Number of targets, known without making the examples."""
-        return self.targets + sum(map(len, self.newcomers))
+        return self.n_targets + len(self.newcomers)
 
     @property
     def n_users(self) -> int:
-        return len(self.users)
+        return len(self.users) + (self.newcomers.n_users if self.newcomers else 0)
+
+    def rows(self, start: int, stop: int) -> Examples:
+        own, later = self.make(self.users[start:stop]), len(self.users)
+        if not self.newcomers:
+            return own
+        return own.joined(self.newcomers.rows(max(start - later, 0), max(stop - later, 0)))
 
     def joined(self, more: Examples) -> Drawn:
-        """These users, then `more` users."""
-        return replace(self, newcomers=(*self.newcomers, more))
-
-    def part(self, index: int, count: int) -> Examples:
-        """The share of process `index` of `count`: the same examples, whatever the count."""
-        users = self.users[slice(*_share(self.n_users, index, count))]
-        own = self.sampler.made(users, _apart(users, self.sampler.seed, self.epoch))
-        return reduce(Examples.joined, [each.part(index, count) for each in self.newcomers], own)
+        return Drawn(self.users, self.make, self.n_targets, more)
 
 
 def _apart(users: Int[ndarray, " user"], seed: int, epoch: int) -> Lots:
@@ -327,15 +323,16 @@ class _Hiding:
         """How many targets users with histories of these lengths will have: one each."""
         return len(indptr) - 1
 
-    def __call__(self, epoch: int) -> Iterator[Examples | Drawn]:
+    def __call__(self, epoch: int) -> Iterator[Examples]:
         """The batches of one epoch."""
         rng, indptr = np.random.default_rng([self.seed, epoch]), self.interactions.matrix.indptr
         require(indptr[-1], "interactions: there are no events to learn from")
         if self.interactions.n_users > CROWD:
+            lots = partial(_apart, seed=self.seed, epoch=epoch)
             for users in self._crowds(rng):
                 ends = np.append(0, (indptr[users + 1] - indptr[users]).cumsum())
-                targets = self.n_targets(ends, _apart(users, self.seed, epoch))
-                yield Drawn(self, epoch, users, targets)
+                targets = self.n_targets(ends, lots(users))
+                yield Drawn(users, lambda some: self.made(some, lots(some)), targets)
         else:
             users = rng.permutation(np.flatnonzero(np.diff(indptr)))
             whole = self.made(users, lambda ends: rng.random(ends[-1]))
@@ -453,7 +450,7 @@ class WithNewcomers:
         bought, told = (np.diff(m.indptr) > 0 for m in (events.matrix, events.user_features.matrix))
         return np.flatnonzero(bought & told)
 
-    def __call__(self, epoch: int) -> Iterator[Examples | Drawn]:
+    def __call__(self, epoch: int) -> Iterator[Examples]:
         """The batches of one epoch."""
         rng = np.random.default_rng([self.examples.seed, epoch, 1])
         for batch in self.examples(epoch):

@@ -298,27 +298,17 @@ def check_pictures(**images: Tensor) -> None:
 
 
 @torch.no_grad()
-def features_of(
-    model: RelationModel, images: Images | Tensor, items: np.ndarray
-) -> Float[Tensor, "item D"]:
-    """x of some items, `BATCH` pictures at a time; the model must be in eval mode.
-
-    Args:
-        images: pictures by item id, or flat vectors computed beforehand.
-    """
+def features_of(model: RelationModel, images: Images, items: np.ndarray) -> Float[Tensor, "item D"]:
+    """x of some items, `BATCH` pictures at a time; the model must be in eval mode."""
     require(not model.training, "model: it is in training mode; call model.eval() first")
-    if isinstance(images, Tensor):
-        return model.head(images[items])
     parts = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
     x = [model.features(pixels(images[ids]).to(model.q.device)) for ids in parts]
     return torch.cat(x) if x else torch.zeros(0, model.dimensions, device=model.q.device)
 
 
 @torch.no_grad()
-def logits_of(
-    model: RelationModel, images: Images | Tensor, pairs: Pairs
-) -> Float[np.ndarray, " pair"]:
-    """q - d of each pair; every picture goes through the network once. See `features_of`."""
+def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.ndarray, " pair"]:
+    """q - d of each pair; every picture goes through the network once."""
     items, place = np.unique(np.stack([pairs.source, pairs.target]), return_inverse=True)
     x = features_of(model, images, items)
     i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)

@@ -246,7 +246,7 @@ def _key(designs: Sequence[Design], size: int) -> str:
 def _drawing_files() -> list[Path]:
     """What a picture depends on beside its design."""
     here = Path(__file__).parent
-    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml"))
+    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml", "drawing.toml"))
     return [*own, *sorted(here.glob("drawing/*.py"))]
 
 

@@ -41,7 +41,7 @@ Draw = Callable[[ImageDraw.ImageDraw, list[int]], None]
 np.empty(2**24, dtype=np.uint8)
 
 
-class Finish(NamedTuple):
+class _Finish(NamedTuple):
     """How a piece of material takes the light.
 
     Attributes:
@@ -57,7 +57,7 @@ class Finish(NamedTuple):
     edge: float = 0.35
 
 
-MATERIALS = {name: Finish(**how) for name, how in TABLES["materials"].items()}
+MATERIALS = {name: _Finish(**how) for name, how in TABLES["materials"].items()}
 
 
 class Canvas:
@@ -178,7 +178,7 @@ class Canvas:
         self.paint(cover, np.clip(lit, 0, 1.05))
         return cover
 
-    def _light_on(self, cover: Cover, finish: Finish) -> tuple[ndarray, ndarray]:
+    def _light_on(self, cover: Cover, finish: _Finish) -> tuple[ndarray, ndarray]:
         """Factor and highlight `[height, width]` of rounded material under the scene's light."""
         soft = self.blurred(cover, finish.depth)
         slope = self._slope(soft, finish.depth)

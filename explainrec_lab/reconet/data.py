@@ -94,7 +94,7 @@ class Sets(Tensors):
 
     def shares(self, m: int) -> Float[Tensor, "user m"]:
         """I_u / |FS_u|: how much of each profile a feature is. Dense: for small feature spaces."""
-        dense = torch.zeros(len(self), m, dtype=torch.float64)
+        dense = torch.zeros(len(self), m, dtype=torch.float64, device=self.ids.device)
         dense[self.owners, self.ids] = 1.0
         return dense / self.sizes.clamp(min=1)[:, None]
 

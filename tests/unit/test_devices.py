@@ -226,9 +226,18 @@ LESS = {name: value for name, value in SRUN.items() if name != "SLURM_NTASKS_PER
         ({"EXPLAINREC_DEVICES": "99999"}, "EXPLAINREC_DEVICES is 99999, but this machine has"),
         ({"EXPLAINREC_PRECISION": "bf8"}, "EXPLAINREC_PRECISION: 'bf8'; choose from 32-true"),
         ({"EXPLAINREC_NODES": "2"}, "EXPLAINREC_NODES is 2: let torchrun or srun start it, or set"),
-        (TORCHRUN | {"EXPLAINREC_DEVICES": "4"}, "torchrun started 2 processes on each of 2 machines, but 4 on 2"),
-        (TORCHRUN | {"EXPLAINREC_NODES": "1"}, "torchrun started 2 .* but 2 on 1 are asked for: unset it"),
-        (SRUN | {"EXPLAINREC_DEVICES": "4"}, "srun started 2 processes on each of 2 machines, but 4 on 2"),
+        (
+            TORCHRUN | {"EXPLAINREC_DEVICES": "4"},
+            "torchrun started 2 processes on each of 2 machines, but 4 on 2",
+        ),
+        (
+            TORCHRUN | {"EXPLAINREC_NODES": "1"},
+            "torchrun started 2 .* but 2 on 1 are asked for: unset it",
+        ),
+        (
+            SRUN | {"EXPLAINREC_DEVICES": "4"},
+            "srun started 2 processes on each of 2 machines, but 4 on 2",
+        ),
         (LESS, "SLURM_NTASKS_PER_NODE: '' must be a whole number from 1"),
         (TORCHRUN | SRUN, "srun and torchrun both start processes: give srun one task a machine"),
     ],

@@ -69,7 +69,7 @@ class _UserMetric(nn.Module):
 
     Args:
         dimensions: D, the length of a feature vector.
-        n_users, n_kinds: how many of each.
+        n_users: how many of them.
         metric: 'full' (L is D x D), 'low rank' (D x rank) or 'diagonal'.
         rank: columns of L under 'low rank'.
         seed: of the initialisation.
@@ -78,19 +78,18 @@ class _UserMetric(nn.Module):
         ValueError: an unknown metric, or dimensions, a rank or counts below 1.
     """
 
-    def __init__(
-        self, dimensions: int, n_users: int, n_kinds: int, metric: str, rank: int, seed: int = 0
-    ) -> None:
+    def __init__(self, dimensions: int, n_users: int, metric: str, rank: int, seed: int) -> None:
         super().__init__()
-        check_least(dimensions=dimensions, n_users=n_users, n_kinds=n_kinds, rank=rank)
+        check_least(dimensions=dimensions, n_users=n_users, rank=rank)
         check_choice("metric", metric, METRICS)
-        self.metric, self.n_users, self.n_kinds = metric, n_users, n_kinds
+        self.metric = metric
         columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
         shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)
         generator = torch.Generator().manual_seed(seed)
         scale = math.sqrt(2 / (shape[0] * shape[1]))
-        self.shared = nn.Parameter(torch.randn(n_kinds, *shape, generator=generator) * scale)
-        personal = torch.randn(n_users, n_kinds, *shape, generator=generator) * scale
+        shape = (len(RELATION_KINDS), *shape)
+        self.shared = nn.Parameter(torch.randn(shape, generator=generator) * scale)
+        personal = torch.randn(n_users, *shape, generator=generator) * scale
         self.personal = nn.Parameter(0.3 * personal)
 
     def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Float[Tensor, "n D r"]:
@@ -101,12 +100,6 @@ class _UserMetric(nn.Module):
             own = torch.where(new[:, None, None], self.personal.mean(dim=0)[kind], own)
         L = self.shared[kind] + own
         return L.squeeze(1).diag_embed() if self.metric == "diagonal" else L
-
-    def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
-        """M(u) = L L^T of one user and kind."""
-        where = self.shared.device
-        L = self.factor(torch.tensor([user], device=where), torch.tensor([kind], device=where))[0]
-        return L @ L.T
 
 
 def squared_distances(
@@ -178,6 +171,7 @@ class RelationModel(nn.Module):
 
     Attributes:
         q: `[kind]`, the learned thresholds.
+        dimensions: D.
         seconds: CPU seconds that its training took, also where it was read from a file.
     """
 
@@ -192,19 +186,11 @@ class RelationModel(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network, self.head, n_kinds = network, head, len(RELATION_KINDS)
-        self.metric = _UserMetric(head.dimensions, n_users, n_kinds, metric, rank, seed)
+        self.network, self.head = network, head
+        self.dimensions, self.n_users = head.dimensions, n_users
+        self.metric = _UserMetric(head.dimensions, n_users, metric, rank, seed)
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
         self.seconds = 0.0
-
-    @property
-    def dimensions(self) -> int:
-        """D."""
-        return self.head.dimensions
-
-    @property
-    def n_users(self) -> int:
-        return self.metric.n_users
 
     def features(self, images: Float[Tensor, "item 3 height width"]) -> Float[Tensor, "item D"]:
         """x of each picture.
@@ -248,8 +234,9 @@ class RelationModel(nn.Module):
         return self(i, j, user, kind).sigmoid()
 
     def M(self, user: int, kind: int | str) -> Float[Tensor, "D D"]:
-        """M(u) of one user and kind of relation; `NEW_USER` gives that of the average factor."""
-        return self.metric.matrix(int(self.users(user)), int(self.kinds(kind)))
+        """M(u) = L L^T of one user and kind; `NEW_USER` gives that of the average factor."""
+        L = self.factor(user, kind, 1)
+        return L @ L.T
 
     def factor(self, user: Ids, kind: Kinds, pairs: int) -> Float[Tensor, "*pair D r"]:
         """L: one for all pairs where they agree on user and kind, else one a pair."""

@@ -265,11 +265,11 @@ def _load_imagenet(network: nn.Module, name: str) -> bool:
         try:
             download(url, path, published)
         except (OSError, ValueError) as error:
-            told = f"ImageNet weights of {name!r} could not be downloaded ({error})"
-            way = (
-                "training starts from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
+            told = (
+                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts"
             )
-            warnings.warn(f"{told}: {way}", stacklevel=3)
+            way = "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
+            warnings.warn(f"{told} {way}", stacklevel=3)
             return False
     published(path)
     state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code

@@ -208,8 +208,7 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Any, positive: boo
     if not x.min() < 0:
         return layer.apply(x, weight, bias), part, bias
     above = layer.apply(x.clamp(min=0), weight, bias)
-    below = layer.apply(x.clamp(max=0), modified(layer.weight, not positive))
-    return above + below, part, bias
+    return above + layer.apply(x.clamp(max=0), modified(layer.weight, not positive)), part, bias
 
 
 # --- one layer -----------------------------------------------------------------------------------

@@ -182,8 +182,7 @@ def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns
     ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
     items = np.flatnonzero(ids < space.n_items)
     result = np.full(len(ids), np.iinfo(np.int64).max)
-    order = np.lexsort([turn[items], owners[items]])
-    result[items] = rank_in_order(owners[items], order)
+    result[items] = rank_in_order(owners[items], np.lexsort([turn[items], owners[items]]))
     carries = space.item_features.matrix[ids[items]]
     holder = np.repeat(items, np.diff(carries.indptr))
     last = np.full((len(profiles), space.m), -1)

@@ -16,7 +16,6 @@ them to both pictures. Not here: the loss and training (`train.py`).
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -33,13 +32,13 @@ from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor | np.ndarray
-Kinds: TypeAlias = Ids | str
+Ids = int | Sequence[int] | Tensor | np.ndarray
+Kinds = Ids | str
 # Of one end of each pair: its picture, and its features x.
-Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
-Features: TypeAlias = Float[Tensor, "pair D"]
+Pictures = Float[Tensor, "pair 3 height width"]
+Features = Float[Tensor, "pair D"]
 # A distance or logit of each pair.
-Values: TypeAlias = Float[Tensor, " pair"]
+Values = Float[Tensor, " pair"]
 
 SCALE = 3.0  # a feature that is sure of its class
 BATCH = 256  # pictures that pass the network together
@@ -301,9 +300,8 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.nd
     i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
     user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
     chunks = torch.arange(len(pairs), device=x.device).split(4096)
-    distances = [model.distance(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
-    d = torch.cat(distances) if distances else x.new_zeros(0)
-    return (model.q[kind] - d).cpu().numpy()
+    logits = [model.logit(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
+    return torch.cat(logits).cpu().numpy()
 
 
 # --------------------------------------------------------------------------- the best partners
@@ -355,8 +353,7 @@ def recommend(
         rows = users == one
         factor = model.metric.factor(one.reshape(1), kinds)[0]
         d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
-    itself = sparse.csr_array((candidates == queries[:, None]).cpu().numpy())
-    place = top_k(-d, k, itself)
+    place = top_k(-d, k, sparse.csr_array((candidates == queries[:, None]).cpu().numpy()))
     items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
     return items.reshape(*shape, k), probability.reshape(*shape, k)
 

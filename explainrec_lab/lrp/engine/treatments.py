@@ -198,8 +198,8 @@ def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -
 
     usual = next(t for t in call.tensors() if t is x or t is weight) is x
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
-    batched = usual and x.dim() == weight.dim()  # a batch norm counts the same outputs
-    out = OUTPUTS_AT.get(call.operation) if batched else None
+    # where a batch norm counts the same outputs
+    out = OUTPUTS_AT.get(call.operation) if usual and x.dim() == weight.dim() else None
     groups = call.argument("groups", 6, 1) if kind == "convolution" else 1
     names = partial(trace.names_of, weight)
     return Layer(kind, call.depth, weight.detach(), None, apply, out, groups, names)
@@ -323,7 +323,6 @@ def attention(trace: Trace, call: Call) -> Tensor:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
     if type(mask) not in (type(None), Tensor, torch.nn.Parameter):
         raise call.refuse(f"its mask is a {type(mask).__name__}; give a plain tensor")
-    out = call.value()
     with trace.watch:
         if grouped:
             heads = query.shape[-3]
@@ -339,7 +338,7 @@ def attention(trace: Trace, call: Call) -> Tensor:
             scores = scores.masked_fill(nowhere, 0.0)
         weights = scores.softmax(-1)
         path = (weights if mask is None else weights.masked_fill(nowhere, 0.0)) @ value
-    return trace.step(out, lambda g: (g,), path, depth=call.depth)
+    return trace.step(call.value(), lambda g: (g,), path, depth=call.depth)
 
 
 # --- norms ---------------------------------------------------------------------------------------

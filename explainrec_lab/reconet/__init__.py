@@ -12,13 +12,6 @@ Architecture for Recommender Systems", IJCAI 2019.
 
 # ruff: noqa: F401 - the door opens the room
 from .data import FeatureSpace, RemovedItems, Sets, SingleLabel, WithNewcomers
-from .explain import (
-    closed_form,
-    explain,
-    looked_up,
-    mean_profile,
-    passed_on,
-    relevance,
-)
+from .explain import closed_form, explain, looked_up, mean_profile, passed_on, relevance
 from .model import RecoNet, recommend
 from .train import cross_entropy, train, trained

@@ -85,6 +85,12 @@ def _part(recorded: Relations, items: Int[ndarray, " item"]) -> Part:
 
 # --------------------------------------------------------------------------- test pairs
 
+# Of one end of each pair: its picture, and its features x.
+Pictures = Float[Tensor, "pair 3 height width"]
+Features = Float[Tensor, "pair D"]
+# A distance or logit of each pair.
+Values = Float[Tensor, " pair"]
+
 
 @dataclass(frozen=True)
 class Pairs:

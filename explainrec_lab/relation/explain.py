@@ -43,33 +43,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images, check_choice, require
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
-from explainrec_lab.relation.model import (
-    NEW_USER,
-    SCALE,
-    Features,
-    Ids,
-    Kinds,
-    Pictures,
-    RelationModel,
-    Values,
-    check_pictures,
-    features_of,
-    placed,
-    squared_length,
-)
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question
+
+from .data import Features, Pictures, Values
+from .model import NEW_USER, SCALE, Ids, RelationModel, check_pictures, placed, squared_length
 
 # What may be explained, and how a sentence about it begins.
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
@@ -173,7 +161,7 @@ def explain(
     images_i: Pictures,
     images_j: Pictures,
     user: Ids,
-    kind: Kinds,
+    kind: Ids | str,
     *,
     of: str = "distance",
     level: str = "pixels",
@@ -285,7 +273,7 @@ class Closeness(nn.Module):
         self.references = nn.Parameter(references.detach().clone(), requires_grad=False)
         self.train(model.training)
 
-    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
+    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Ids | str) -> Values:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         a, b = map(self.units, self.model.both(images_i, images_j))
         return _twice_product(a, b, self.model.factor(user, kind, len(images_i)))
@@ -352,25 +340,6 @@ def _program(
 def _plain(ids: Any) -> Any:
     """Users or kinds as Python's own numbers, which `lrp` hands on and does not explain."""
     return ids if isinstance(ids, str) else torch.as_tensor(ids).tolist()
-
-
-def mean_features(
-    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
-) -> Float[Tensor, "group D"]:
-    """The mean feature vector of each group of items, in the order of the groups' names.
-
-    Args:
-        items: ids; training items, so that tested ones stay unseen.
-        group: `[item]`, what kind each of them is: a category, say.
-
-    Raises:
-        ValueError: no items, or not one group an item.
-    """
-    if len(items) != len(group) or not len(items):
-        raise ValueError(f"group: {len(group)} for {len(items)} items; needs one each, and items")
-    x = features_of(model, images, items)
-    each = (torch.from_numpy(group == name).to(x.device) for name in np.unique(group))
-    return torch.stack([x[members].mean(dim=0) for members in each])
 
 
 @homogeneous(2)

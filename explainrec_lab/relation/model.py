@@ -27,18 +27,13 @@ from explainrec_boutique.vocabulary import RELATION_KINDS
 from explainrec_lab.data.contracts import Images, check_choice, check_ids, check_least, require
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.lrp import difference, homogeneous
-from explainrec_lab.relation.data import Pairs
+from explainrec_lab.relation.data import Features, Pairs, Pictures, Values
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
 Ids = int | Sequence[int] | Tensor | np.ndarray
 Kinds = Ids | str
-# Of one end of each pair: its picture, and its features x.
-Pictures = Float[Tensor, "pair 3 height width"]
-Features = Float[Tensor, "pair D"]
-# A distance or logit of each pair.
-Values = Float[Tensor, " pair"]
 
 SCALE = 3.0  # a feature that is sure of its class
 BATCH = 256  # pictures that pass the network together
@@ -302,6 +297,25 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.nd
     chunks = torch.arange(len(pairs), device=x.device).split(4096)
     logits = [model.logit(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
     return torch.cat(logits).cpu().numpy()
+
+
+def mean_features(
+    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
+) -> Float[Tensor, "group D"]:
+    """The mean feature vector of each group of items, in the order of the groups' names.
+
+    Args:
+        items: ids; training items, so that tested ones stay unseen.
+        group: `[item]`, what kind each of them is: a category, say.
+
+    Raises:
+        ValueError: no items, or not one group an item.
+    """
+    if len(items) != len(group) or not len(items):
+        raise ValueError(f"group: {len(group)} for {len(items)} items; needs one each, and items")
+    x = features_of(model, images, items)
+    each = (torch.from_numpy(group == name).to(x.device) for name in np.unique(group))
+    return torch.stack([x[members].mean(dim=0) for members in each])
 
 
 # --------------------------------------------------------------------------- the best partners

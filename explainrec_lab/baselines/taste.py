@@ -18,6 +18,7 @@ from explainrec_lab.data.contracts import DOES_NOT_APPLY
 Codes = Int[np.ndarray, "item attribute"]
 Taste = Float[np.ndarray, "user attribute class"]
 Ids = Int[np.ndarray, " event"]
+Scores = Float[np.ndarray, "event attribute"]
 
 
 def one_hot(codes: Codes) -> Float[np.ndarray, "item attribute class"]:
@@ -25,9 +26,7 @@ def one_hot(codes: Codes) -> Float[np.ndarray, "item attribute class"]:
     return (codes[:, :, None] == np.arange(codes.max() + 1)).astype(np.float32)
 
 
-def for_purchases(
-    taste: Taste, users: Ids, items: Ids, codes: Codes
-) -> Float[np.ndarray, "event attribute"]:
+def for_purchases(taste: Taste, users: Ids, items: Ids, codes: Codes) -> Scores:
     """Her taste for each attribute of the item; -inf where the attribute does not apply."""
     code = codes[items]
     scores = taste[users[:, None], np.arange(codes.shape[1]), code]

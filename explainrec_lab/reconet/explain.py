@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
+from explainrec_lab.baselines.taste import Codes, Ids, Scores, Taste, one_hot
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, check_ids, present, require
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
@@ -30,6 +30,8 @@ Items = Sequence[int] | Int[np.ndarray | Tensor, "*n"]
 # An average profile: the share of each feature.
 Profile = Float[Tensor, " m"]
 Reference = Profile | None
+# Shares of features, or what they hold.
+Share = Float[Tensor, "profile m"]
 
 # What the epsilon rule adds to a denominator, away from zero.
 EPSILON = 1e-9
@@ -103,9 +105,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 
 @torch.no_grad()
-def relevance(
-    model: RecoNet, profiles: Sets, items: Items, reference: Reference = None
-) -> Float[Tensor, "profile m"]:
+def relevance(model: RecoNet, profiles: Sets, items: Items, reference: Reference = None) -> Share:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
 
     The three steps always come to Z_k = (g . q_k) I_u(k) / |FS_u|, with g = W_j for the one-layer
@@ -267,10 +267,6 @@ def explain_many(
 
 
 # -------------------------------------------------------------------------- attributes
-
-
-Share = Float[Tensor, "event m"]
-Scores = Float[np.ndarray, "event attribute"]
 
 
 def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Codes:

@@ -76,12 +76,10 @@ class _UserMetric(nn.Module):
         super().__init__()
         check_least(dimensions=dimensions, n_users=n_users, rank=rank)
         check_choice("metric", metric, METRICS)
-        self.metric = metric
-        columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
-        shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)
+        self.metric, D = metric, dimensions
+        L = {"full": (D, D), "low rank": (D, rank), "diagonal": (1, D)}[metric]
+        shape, scale = (len(RELATION_KINDS), *L), math.sqrt(2 / math.prod(L))
         generator = torch.Generator().manual_seed(seed)
-        scale = math.sqrt(2 / (shape[0] * shape[1]))
-        shape = (len(RELATION_KINDS), *shape)
         self.shared = nn.Parameter(torch.randn(shape, generator=generator) * scale)
         personal = torch.randn(n_users, *shape, generator=generator) * scale
         self.personal = nn.Parameter(0.3 * personal)

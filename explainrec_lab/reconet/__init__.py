@@ -14,4 +14,4 @@ Architecture for Recommender Systems", IJCAI 2019.
 from .data import FeatureSpace, RemovedItems, Sets, SingleLabel, WithNewcomers
 from .explain import closed_form, explain, looked_up, mean_profile, passed_on, relevance
 from .model import RecoNet, recommend
-from .train import cross_entropy, train, trained
+from .train import cross_entropy, sampled_cross_entropy, train, trained

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from experiments import limes
 from experiments.reconet import EXPLAINED, likes
-from experiments.record import Columns, Result, results, timed
+from experiments.record import Columns, Result, results, rows_by, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.ranking import top_k
@@ -83,8 +83,7 @@ def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
             yield {"measure": "mean change", "order": order, "k": k, "value": change}
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
         effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
-        yield {"measure": "effect", "k": k, "value": effect}
-        yield {"measure": "log10 p", "k": k, "value": log10_p}
+        yield from rows_by("measure", {"effect": effect, "log10 p": log10_p}, k=k)
 
 
 def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:

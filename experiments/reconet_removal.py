@@ -96,9 +96,9 @@ def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
-def _against_the_best(model: RecoNet, sets: Sets, items: Tensor, k: int = 3) -> list[Columns]:
+def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Iterator[Columns]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
-    changes = []
+    changes, k = [], 3
     Z = reconet.relevance(model, sets, items)
     for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
         own = Z[u, sets[u]]
@@ -108,13 +108,10 @@ def _against_the_best(model: RecoNet, sets: Sets, items: Tensor, k: int = 3) -> 
         best = removal.best_removal(black_box, len(own), k)[1]
         changes.append([top, greedy, best])
     top, greedy, best = np.array(changes).T
-    share = "share of the best change"
-    return [
-        {"measure": "short profiles", "n": SMALL, "value": len(best)},
-        {"measure": share, "order": "most", "k": k, "value": top.sum() / best.sum()},
-        {"measure": share, "order": "greedy", "k": k, "value": greedy.sum() / best.sum()},
-        {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()},
-    ]
+    share = {"most": top.sum() / best.sum(), "greedy": greedy.sum() / best.sum()}
+    yield {"measure": "short profiles", "n": SMALL, "value": len(best)}
+    yield from rows_by("order", share, measure="share of the best change", k=k)
+    yield {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()}
 
 
 # --------------------------------------------------------------------------- §5.5

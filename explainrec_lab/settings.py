@@ -1,8 +1,9 @@
 """How large a chapter runs: `ci`, `cpu` or `gpu`, one frozen dataclass a chapter.
 
-The numbers stand in `settings.toml`. `EXPLAINREC_SETTINGS` chooses; without it, `gpu` where there
-is one, else `cpu`. `ci` executes the whole book in minutes on two cores; `cpu` is for reading on a
-laptop; `gpu` is the full size.
+The numbers stand in `settings.toml`. `EXPLAINREC_SETTINGS` chooses; without it, `cpu`. `ci`
+executes the whole book in minutes on two cores; `cpu` is for reading on a laptop. `gpu` has the
+papers' networks and sizes: it is for `python -m experiments train`; the pages' sentences are about
+the other two.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _current() -> str:
     Raises:
         ValueError: EXPLAINREC_SETTINGS is set to something else.
     """
-    name = os.environ.get("EXPLAINREC_SETTINGS") or ("gpu" if torch.cuda.is_available() else "cpu")
+    name = os.environ.get("EXPLAINREC_SETTINGS") or "cpu"
     check_choice("EXPLAINREC_SETTINGS", name, NAMES)
     return name
 

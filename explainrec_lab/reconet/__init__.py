@@ -33,4 +33,4 @@ from explainrec_lab.reconet.explain import (
     three_steps,
 )
 from explainrec_lab.reconet.model import RecoNet, recommend
-from explainrec_lab.reconet.train import cross_entropy, train, trained
+from explainrec_lab.reconet.train import cross_entropy, sampled_cross_entropy, train, trained

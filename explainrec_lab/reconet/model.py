@@ -61,9 +61,11 @@ class RecoNet(nn.Module):
         sets, Q = profiles.to(self.W.device), self.Q
         return F.embedding_bag(sets.ids, Q, sets.offsets, mode="mean", include_last_offset=True)
 
-    def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
-        """y, the activation of every item, before the softmax."""
-        return self.head(self.pool(profiles)) @ self.W.T
+    def forward(
+        self, profiles: Sets, items: Int[Tensor, " item"] | None = None
+    ) -> Float[Tensor, "user item"]:
+        """y, the activation of every item, or of some, before the softmax."""
+        return self.head(self.pool(profiles)) @ (self.W if items is None else self.W[items]).T
 
     def head(self, x: Float[Tensor, "user d"]) -> Float[Tensor, "user units"]:
         """What the rows of W are multiplied with: x, or what the extra layer makes of it."""

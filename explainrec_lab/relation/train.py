@@ -124,7 +124,7 @@ class BatchLoss:
 def train(
     model: RelationModel,
     part: Part,
-    images: Images,
+    images: Images | Tensor,
     settings: Relation,
     seed: int = 0,
     losses: BatchLoss | None = None,
@@ -133,13 +133,14 @@ def train(
 
     Args:
         part: the training part of a split.
-        images: pictures by item id.
+        images: pictures by item id, or the `fixed_features` of all of them.
         losses: another loss than `BatchLoss`.
     """
-    pictures = images if settings.end_to_end else fixed_features(model, images)
+    if not (isinstance(images, Tensor) or settings.end_to_end):
+        images = fixed_features(model, images)
     decay, rate = {"metric.personal": settings.shrinkage}, {"network": settings.network_rate}
     how = Optimisation(settings.epochs, settings.learning_rate, own_decay=decay, own_rate=rate)
-    batches = Batches(part, pictures, settings.batch_size, seed=seed)
+    batches = Batches(part, images, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
     return fit(model, batches, losses, how, fabric=fabric())
 

@@ -416,7 +416,10 @@ def extracted(network: Naming, images: Images, *, every: bool = False) -> Extrac
     """
     asked = np.ones((len(images), network.n_attributes), bool) if every else None
     state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
-    seen = {"network": zlib.crc32(state), "pictures": zlib.crc32(images[:].tobytes())}
+    seen = {"network": zlib.crc32(state), "pictures": 0}
+    for start in range(0, len(images), BATCH):
+        some = images[start : start + BATCH].tobytes()
+        seen["pictures"] = zlib.crc32(some, seen["pictures"])
     key = content_key(version=EXTRACTION_VERSION, every=every, **seen)
     path = cache_dir() / "saers" / f"{key}.kept"
     return Extracted(**kept(path, lambda: vars(extract(network, images, applies=asked))))

@@ -23,7 +23,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torchvision import models
 
-from explainrec_lab.data.contracts import require
+from explainrec_lab.data.contracts import Images, require
 from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
@@ -45,6 +45,8 @@ NORM_LAYERS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm2d, "scale": Sca
 NORMS = ("weights", *NORM_LAYERS, None)
 # Layers that may halve the side of a map.
 HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+# Bytes of pictures that may lie in memory together.
+MOST_HELD = 2**31
 # Side of the picture, in pixels, with which a network is tried out.
 TRIAL = 64
 
@@ -59,6 +61,11 @@ def pixels(images: UInt8[ndarray, "item 3 height width"] | Tensor) -> Float[Tens
     if tensor.dtype != torch.uint8:
         raise ValueError(f"images: dtype {tensor.dtype}; pixels() takes uint8 in 0..255")
     return tensor.float() / 255
+
+
+def held(images: Images) -> Images:
+    """All pictures in memory, if they take no more than `MOST_HELD` bytes; else as they are."""
+    return images[:] if images[:1].nbytes * len(images) <= MOST_HELD else images
 
 
 def half_mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:

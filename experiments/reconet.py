@@ -38,9 +38,7 @@ class Version:
 
     def scores(self, train: data.Interactions, seed: int = 0) -> torch.Tensor:
         """`[user, item]`; `seed` is that of the first weights and of the examples."""
-        model, _ = self.trained(train, seed)
-        with torch.no_grad():
-            return model(model.space.profiles(train))
+        return scores_of(self.trained(train, seed)[0], train)
 
     def trained(self, train: data.Interactions, seed: int) -> tuple[reconet.RecoNet, float]:
         """A RecoNet and the CPU seconds of its training."""
@@ -55,6 +53,12 @@ class Version:
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
         """What it learns from."""
         return reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
+
+
+@torch.no_grad()
+def scores_of(model: reconet.RecoNet, events: data.Interactions) -> torch.Tensor:
+    """`[user, item]`, from what these events and the users' features tell."""
+    return model(model.space.profiles(events))
 
 
 # method -> the best trial of `python -m experiments reconet-search`.

@@ -104,6 +104,12 @@ def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " 
 
 # --------------------------------------------------------------------------- test pairs
 
+# Of one end of each pair: its picture, and its features x.
+Pictures = Float[Tensor, "pair 3 height width"]
+Features = Float[Tensor, "pair D"]
+# A distance or logit of each pair.
+Values = Float[Tensor, " pair"]
+
 
 @dataclass(frozen=True)
 class Pairs:

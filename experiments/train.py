@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     how: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser("python -m experiments train", description=__doc__, **how)
     for name, told in table_beside(__file__).items():
-        number = {"type": int} if "default" in told else {}
+        number: dict[str, Any] = {"type": int} if "default" in told else {}
         parser.add_argument(name, **number, **told)
     return parser
 

@@ -159,13 +159,13 @@ class _Losses(nn.Module):
     The batch comes in a function: Fabric would look for numbers to convert in anything else.
     """
 
-    def __init__(self, model: nn.Module, losses: Callable[[nn.Module, B], Tensor]) -> None:
+    def __init__(self, model: nn.Module, losses: Callable[[nn.Module, Any], Tensor]) -> None:
         super().__init__()
         self.model, self.losses = model, losses
         # a shop's features: as large as the shop, and no step changes them
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
-    def forward(self, batch: Callable[[], list[B]]) -> Tensor:
+    def forward(self, batch: Callable[[], list[Any]]) -> Tensor:
         return self.losses(self.model, *batch())
 
 
@@ -208,11 +208,13 @@ def processes(by: str = "", **how: Any) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
 
-    how = {"accelerator": "cpu", "devices": 1, "num_nodes": 1} | how
+    one: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
+    how = one | how
     if several := how["devices"] * how["num_nodes"] > 1:
         how["strategy"] = "ddp"
-    own = [] if by and several else [LightningEnvironment()]  # whatever SLURM is around
-    fabric = Fabric(plugins=own, **how)
+    if not (by and several):
+        how["plugins"] = LightningEnvironment()  # whatever SLURM is around
+    fabric = Fabric(**how)
     if by != "fabric run":  # it launches by itself
         fabric.launch()
     return fabric
@@ -326,7 +328,7 @@ def _loaded(path: Path, content: bytes | None) -> dict[str, Any]:
 
 def _resumed(fabric: Fabric, path: Path, key: str, run: Mapping[str, Any]) -> History:
     """Go on from a checkpoint if there is one: the first process reads it for all."""
-    found = (path.exists(), unsealed(path)) if fabric.is_global_zero else None
+    found = (path.exists(), unsealed(path)) if fabric.is_global_zero else (False, None)
     there, content = fabric.broadcast(found)
     if not there:
         return History()

@@ -14,9 +14,8 @@ import tempfile
 import time
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,19 +130,18 @@ class Gallery:
                 raise OSError(f"{self.path}: no room for {len(missing)} pictures: free some there")
         return rows
 
-    def _read(self, ids: Sequence[int] | ndarray) -> ndarray:
+    def _read(self, ids: Collection[int] | ndarray) -> ndarray:
         """Rows as they are in the file; zeros where there is none.
 
         Not mapped into memory: where the disk is full, a look at what was never drawn would kill.
         """
-        row = _row_type(self.size)
-        rows = np.zeros((len(ids), row.itemsize), np.uint8)
+        rows = np.zeros(len(ids), _row_type(self.size))
         if self.path.is_file():
             with self.path.open("rb", buffering=0) as file:
-                for place, item in zip(rows, ids, strict=True):
-                    file.seek(int(item) * row.itemsize)
-                    file.readinto(place.data)
-        return rows.view(row)[:, 0]
+                for place, item in enumerate(ids):
+                    file.seek(int(item) * rows.itemsize)
+                    file.readinto(rows[place : place + 1].view(np.uint8).data)
+        return rows
 
     def _move(self) -> None:
         """Draw where it can be, for as long as this gallery lives: the folder may only be read."""
@@ -151,29 +149,28 @@ class Gallery:
         self._temporary = tempfile.TemporaryDirectory(prefix="boutique-")
         self.path = Path(self._temporary.name) / self.path.name
 
-    def _draw(self, missing: list[int]) -> None:
+    def _draw(self, missing: dict[int, int]) -> None:
         """Draw the blocks of some items, dealt out to several processes, this one among them."""
-        if self._read(missing)["checksum"].any():  # damaged, or just being written by another
+        if any(missing.values()):  # damaged, or just being written by another
             time.sleep(0.05)
             missing = _not_whole(missing, self._read(missing))
-        sums = self._read(missing)["checksum"]
-        if damaged := [item for item, found in zip(missing, sums, strict=True) if found]:
+        if damaged := [item for item, checksum in missing.items() if checksum]:
             _warn(f"damaged pictures of items {damaged} in {self.path}")
         block = max(BLOCK * 64**2 // max(self.size, 64) ** 2, 1)
         blocks = {item // block for item in missing}
         near = [item for item in range(len(self)) if item // block in blocks]
-        todo = _not_whole(near, self._read(near))
+        todo = list(_not_whole(near, self._read(near)))
         workers = max(1, min(self.processes, len(blocks)))
-        jobs = [(*self._job(todo[n::workers]), os.getpid()) for n in range(1, workers)]
-        helpers = [HELPERS.Process(target=_draw_rows, args=job) for job in jobs]
+        jobs = [self._job(todo[n::workers]) for n in range(workers)]
+        helpers = [HELPERS.Process(target=_draw_rows, args=(*job, os.getpid())) for job in jobs[1:]]
         for helper in helpers:
             helper.start()
-        _draw_rows(*self._job(todo[::workers]))
+        _draw_rows(*jobs[0])
         for helper in helpers:
             helper.join()
         _draw_rows(*self._job(_not_whole(todo, self._read(todo))))  # left by a helper that failed
 
-    def _job(self, items: list[int]) -> tuple[Path, int, dict[int, Design]]:
+    def _job(self, items: Iterable[int]) -> tuple[Path, int, dict[int, Design]]:
         return self.path, self.size, {item: self.designs[item] for item in items}
 
 
@@ -215,10 +212,10 @@ def _checksum(row: np.void | ndarray) -> int:
     return zlib.crc32(row.tobytes()[:-4])
 
 
-def _not_whole(ids: Sequence[int] | ndarray, rows: ndarray) -> list[int]:
-    """Those whose rows are missing or damaged."""
-    pairs = zip(ids, rows, strict=True)
-    return [int(item) for item, row in pairs if _checksum(row) != row["checksum"]]
+def _not_whole(ids: Iterable[int], rows: ndarray) -> dict[int, int]:
+    """Those whose rows are missing (their checksum is 0) or damaged, with the checksum there."""
+    pairs = zip(map(int, ids), rows, strict=True)
+    return {item: row["checksum"] for item, row in pairs if _checksum(row) != row["checksum"]}
 
 
 def _prepare(path: Path, length: int) -> None:
@@ -238,21 +235,18 @@ def _warn(what: str, then: str = "drawn again") -> None:
 
 def _key(designs: Sequence[Design], size: int) -> str:
     """Changes with any design, the size, the drawing code, or Pillow's release."""
-    key = hashlib.sha256(repr((size, DRAWING_VERSION, _code_hash(), PIL.__version__)).encode())
+    key = hashlib.sha256(repr((size, DRAWING_VERSION, PIL.__version__)).encode())
+    for content in map(Path.read_bytes, _drawing_files()):
+        key.update(content)
     for design in designs:
         key.update(repr(design).encode())
     return key.hexdigest()[:16]
 
 
-@cache
-def _code_hash() -> str:
-    return hashlib.sha256(b"".join(map(Path.read_bytes, _drawing_files()))).hexdigest()
-
-
 def _drawing_files() -> list[Path]:
     """What a picture depends on beside its design."""
     here = Path(__file__).parent
-    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml"))
+    own = (here / name for name in ("render.py", "vocabulary.py", "words.toml", "drawing.toml"))
     return [*own, *sorted(here.glob("drawing/*.py"))]
 
 

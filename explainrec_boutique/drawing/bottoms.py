@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..design import Design
-from .canvas import Canvas, Cover, Finish
+from .canvas import Canvas, Cover
 from .fabric import BRIGHT, Tone, colour, darker, lighter, thread_of
 from .geometry import Points, both, bow, box, curve, down_to, join, mirror, smooth, vertical, wave
 from .marks import draw_mark
@@ -20,24 +20,20 @@ TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))
 
 Turn = Callable[[Points], Points]  # from the right side to the one that is drawn
 
-SKIRT_HEM = {"short": 100, "knee": 138, "midi": 180, "ankle": 222}
-TROUSERS_HEM = {"short": 100, "mid": 132, "three_quarter": 163, "cropped": 195, "full": 228}
 TOP = 38.0  # upper edge of the waistband at the sides
 BAND = 12.0
 CROTCH = 92.0
 FLOOR = 236.0  # where legs and pleats would end, were they not cut before
 
-TRIM = Finish(depth=3, contrast=0.6, edge=0.6)
-
 
 def draw_skirt(canvas: Canvas) -> None:
     """Draw the design's skirt and its part mask."""
     design = canvas.design
-    hem = SKIRT_HEM[canvas.has["skirt_length"]] + 4.5 * design.length
+    hem = canvas.measure("skirt_length") + 4.5 * design.length
     outline, edge = _skirt(design, hem)
     canvas.cast_shadow(outline)
     _draw_inside_of_waist(canvas)
-    cloth = canvas.cloth(outline, Finish(depth=9, folds=0.08))
+    cloth = canvas.cloth(outline, "skirt")
     (_draw_darts, _draw_pleats, _draw_pleats, _draw_buttons)[design.detail](canvas, hem, cloth)
     canvas.stitch(edge - [0, 6], thread_of(canvas.main), clip=cloth)
     half = _skirt_half(design, hem) + 3
@@ -48,13 +44,13 @@ def draw_skirt(canvas: Canvas) -> None:
 
 def draw_trousers(canvas: Canvas) -> None:
     """Draw the design's trousers and their part mask."""
-    hem = TROUSERS_HEM[canvas.has["trousers_length"]] + 4 * canvas.design.length
+    hem = canvas.measure("trousers_length") + 4 * canvas.design.length
     legs = both(_leg(canvas.design, hem))
     canvas.cast_shadow(*legs)
     _draw_inside_of_waist(canvas)
     for leg in legs:
         _draw_leg_opening(canvas, leg, hem)
-    cloths = [canvas.cloth(leg, Finish(depth=8, contrast=0.8, folds=0.07)) for leg in legs]
+    cloths = [canvas.cloth(leg, "leg") for leg in legs]
     front = canvas.cover(*legs)
     _draw_fly(canvas, front)
     _draw_pockets(canvas, front)
@@ -118,7 +114,7 @@ def _draw_inside_of_waist(canvas: Canvas) -> None:
     """The inside of the back, seen over the front's waistband."""
     waist = _waist(canvas.design)
     back = join(bow(waist, TOP + 1, -6), bow(-waist, TOP + 4, 10))
-    canvas.cloth(back, Finish(depth=4, contrast=0.4, edge=0.4), colour=darker(canvas.main, 0.5))
+    canvas.cloth(back, "waist_back", colour=darker(canvas.main, 0.5))
 
 
 def _draw_waistband(canvas: Canvas, loops: bool) -> None:
@@ -126,7 +122,7 @@ def _draw_waistband(canvas: Canvas, loops: bool) -> None:
     rim = bow(waist, TOP, 8)
     band = join(rim, bow(-waist - 1.2, TOP + BAND, 8))
     canvas.shadow(band, drop=(0, 2), blur=1.6, strength=0.18)
-    canvas.cloth(band, TRIM, colour=darker(main, 0.9))
+    canvas.cloth(band, "band", colour=darker(main, 0.9))
     if not loops:
         return
     for share in (-0.8, -0.4, 0.4, 0.8):
@@ -211,7 +207,7 @@ def _draw_leg_details(canvas: Canvas, turned: Turn, hem: float, cloth: Cover) ->
     if design.detail == 2:
         fold = curve((right, hem + 2), (middle, hem + 5), (left - 1, hem + 1))
         cuff = join((left - 1, hem - 9), (right + 1, hem - 10), (right + 1.5, hem + 2), fold)
-        canvas.cloth(turned(cuff), TRIM, colour=lighter(canvas.main, 0.25))
+        canvas.cloth(turned(cuff), "band", colour=lighter(canvas.main, 0.25))
     else:
         seam = curve((left, hem - 6), (middle, hem - 3), (right, hem - 6))
         canvas.stitch(turned(seam), _thread(canvas), opacity=0.6, clip=cloth)

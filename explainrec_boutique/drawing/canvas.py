@@ -9,7 +9,7 @@ in which order, is decided by `tops.py`, `bottoms.py` and `shoes.py`.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,7 +17,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
 from ..design import Design, Scene
-from .fabric import BLACK, NOISE, STRAIGHT, Fabric, Tone, Window, luminance
+from .fabric import BLACK, NOISE, STRAIGHT, TABLES, Fabric, Tone, Window, luminance
 from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
 
 OVERSAMPLE = 4
@@ -41,14 +41,13 @@ Draw = Callable[[ImageDraw.ImageDraw, list[int]], None]
 np.empty(2**24, dtype=np.uint8)
 
 
-class Finish(NamedTuple):
+class _Finish(NamedTuple):
     """How a piece of material takes the light.
 
     Attributes:
         depth: width of the rounded border, cloth units.
         contrast: strength of the shading. folds: of the folds. gloss: of the highlight.
         edge: darkness of the outline.
-        grain: cosine and sine of the angle by which its pattern is turned.
     """
 
     depth: float = 8.0
@@ -56,7 +55,9 @@ class Finish(NamedTuple):
     folds: float = 0.0
     gloss: float = 0.0
     edge: float = 0.35
-    grain: Point = STRAIGHT
+
+
+MATERIALS = {name: _Finish(**how) for name, how in TABLES["materials"].items()}
 
 
 class Canvas:
@@ -72,6 +73,10 @@ class Canvas:
         self.image = self.backdrop = _backdrop(design.scene, frame.size)
         self.silhouette = self._blank()
         self.masks: dict[str, Float[ndarray, "height width"]] = {}
+
+    def measure(self, attribute: str, value: str = "") -> Any:
+        """What a class of an attribute measures, by default the design's own: `drawing.toml`."""
+        return TABLES["measures"][attribute][value or self.has[attribute]]
 
     def _blank(self) -> Float[ndarray, "height width"]:
         return np.zeros((self.frame.size, self.frame.size), dtype=np.float32)
@@ -152,11 +157,20 @@ class Canvas:
         self.paint(self.cover(ellipse(centre, radius, radius, 14)), colour, opacity)
 
     def cloth(
-        self, outline: Points, finish: Finish, colour: Tone | None = None, clip: Clip = None
+        self,
+        outline: Points,
+        material: str,
+        colour: Tone | None = None,
+        clip: Clip = None,
+        grain: Point = STRAIGHT,
     ) -> Cover:
-        """Lay a shaded piece of material: the main cloth, or a plain `colour`."""
-        cover = self.clipped(self.cover(outline), clip)
-        base = self.fabric.woven(cover.window, finish.grain) if colour is None else colour
+        """Lay a shaded piece of one of `MATERIALS`: of the main cloth, or of a plain `colour`.
+
+        Args:
+            grain: cosine and sine of the angle by which the cloth's pattern is turned.
+        """
+        cover, finish = self.clipped(self.cover(outline), clip), MATERIALS[material]
+        base = self.fabric.woven(cover.window, grain) if colour is None else colour
         light, shine = self._light_on(cover, finish)
         lit = base * light[..., None]
         if finish.gloss:
@@ -164,7 +178,7 @@ class Canvas:
         self.paint(cover, np.clip(lit, 0, 1.05))
         return cover
 
-    def _light_on(self, cover: Cover, finish: Finish) -> tuple[ndarray, ndarray]:
+    def _light_on(self, cover: Cover, finish: _Finish) -> tuple[ndarray, ndarray]:
         """Factor and highlight `[height, width]` of rounded material under the scene's light."""
         soft = self.blurred(cover, finish.depth)
         slope = self._slope(soft, finish.depth)

@@ -13,15 +13,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from ..design import Design
-from ..vocabulary import PALETTE
+from ..vocabulary import PALETTE, read_table
 from .geometry import Frame, Point, wave
 
 Tone = Float[ndarray, "3"]
 Window = tuple[slice, slice]
 Field = Float[ndarray, "height width"]
 
-WHITE = np.array([0.97, 0.97, 0.96], dtype=np.float32)
-INK = np.array([0.12, 0.12, 0.14], dtype=np.float32)
 BLACK = np.zeros(3, dtype=np.float32)
 BRIGHT = np.ones(3, dtype=np.float32)
 FOLDS, MELANGE, FLORAL, NOISE = range(4)  # streams of a design's generator, one a texture
@@ -31,6 +29,10 @@ STRAIGHT = (1.0, 0.0)
 
 def colour(*channels: float) -> Tone:
     return np.array(channels, dtype=np.float32)
+
+
+TABLES = read_table("drawing.toml")
+TONES = {name: colour(*channels) for name, channels in TABLES["tones"].items()}
 
 
 def luminance(c: Tone) -> float:

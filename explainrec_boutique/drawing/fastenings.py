@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from .canvas import Canvas, Clip, Cover, Finish
-from .fabric import BRIGHT, Tone, colour, darker
+from .canvas import Canvas, Clip, Cover
+from .fabric import BRIGHT, TONES, Tone, colour, darker
 from .geometry import Points, along, box, closed, curve, dashes, join, normals, unit
 from .last import Last, Upper
-
-PANEL = Finish(depth=3, contrast=0.5, edge=0.7)
-GOLD = colour(0.86, 0.72, 0.38)
-STEEL, TEETH = colour(0.80, 0.79, 0.76), colour(0.25, 0.25, 0.25)
-DARK = colour(0.2, 0.2, 0.2)
-LINING = colour(0.82, 0.68, 0.54)
-INSOLE = Finish(depth=2, contrast=0.4, edge=0.4)
-PEEP = Finish(depth=4, contrast=0.5, edge=0.2)
-STRAP = Finish(depth=3, contrast=0.8, gloss=0.1, edge=0.6)
-
 
 # ------------------------------------------------------------------ toes
 
@@ -56,7 +46,7 @@ def _draw_peep(canvas: Canvas, last: Last, side: Cover) -> None:
     edge = curve(last.at(0.055, 29), last.at(0.135, 20), last.at(0.125, 0), count=12)
     canvas.erase(join(last.at(-0.08, 29), edge, last.at(-0.08, 0)))
     hollow = join(edge, curve(edge[-1], last.at(0.045, 9), edge[0])[1:-1])
-    canvas.cloth(hollow, PEEP, colour=darker(canvas.main, 0.35), clip=side)
+    canvas.cloth(hollow, "peep", colour=darker(canvas.main, 0.35), clip=side)
     _draw_insole(canvas, last, 0.13)
     canvas.line(edge, width=3.6, colour=darker(canvas.main, 0.72), opacity=1, clip=side)
 
@@ -66,7 +56,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
     edge = curve(last.at(0.30, 42), last.at(0.325, 22), last.at(0.30, 0), count=10)
     canvas.erase(join(last.at(-0.1, 80), last.at(0.30, 80), edge, last.at(-0.1, 0)))
     hollow = join(edge, curve(edge[-1], last.at(0.25, 18), edge[0])[1:-1])
-    canvas.cloth(hollow, Finish(depth=3, contrast=0.5, edge=0.2), colour=darker(canvas.main, 0.38))
+    canvas.cloth(hollow, "hollow", colour=darker(canvas.main, 0.38))
     canvas.line(edge, width=3.0, colour=darker(canvas.main, 0.72), opacity=1)
     _draw_insole(canvas, last, 0.31)
     for start, stop, height in ((0.165, 0.235, 27), (0.045, 0.105, 19)):
@@ -75,7 +65,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
 
 def _draw_insole(canvas: Canvas, last: Last, stop: float) -> None:
     line = last.line(np.linspace(0.0, stop, 12))
-    canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), INSOLE, colour=LINING)
+    canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), "flap", colour=TONES["insole"])
 
 
 def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, height: float) -> None:
@@ -83,10 +73,10 @@ def _draw_toe_strap(canvas: Canvas, last: Last, start: float, stop: float, heigh
     low, high = last.at(start, 0), last.at(start + 0.025, height)
     mouth = curve(low, last.at(start - 0.01, 0.6 * height), high)
     far = curve(high, last.at(start - 0.055, 0.5 * height), low)
-    canvas.cloth(join(mouth, far[1:]), STRAP, colour=darker(canvas.main, 0.42))
+    canvas.cloth(join(mouth, far[1:]), "strap", colour=darker(canvas.main, 0.42))
     end = last.at(stop + 0.025, height + 4)
     back = curve(end, last.at(stop + 0.005, 0.6 * height), last.at(stop, 0))
-    canvas.cloth(join(mouth, back), STRAP)
+    canvas.cloth(join(mouth, back), "strap")
     canvas.line(mouth, back, width=1.0, opacity=0.45)
 
 
@@ -109,7 +99,7 @@ def draw_tongue(canvas: Canvas, upper: Upper) -> None:
     front = curve((x - 6, y - 3), (x - 1, y - 15), (x + 8, y - 13), count=6)
     rear = curve(front[-1], (x + 13, y - 2), (x + 12, y + 12), count=6)
     tongue = join((x - 8, y + 8), front, rear[1:])
-    canvas.cloth(tongue, PANEL, colour=darker(canvas.main, 0.82))
+    canvas.cloth(tongue, "panel", colour=darker(canvas.main, 0.82))
     canvas.mark("closure", canvas.cover(tongue))
 
 
@@ -124,14 +114,14 @@ def _draw_laces(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
         edge = along(inside, np.linspace(0.30, 0.98, 6))
     inwards, k, wide = normals(edge), last.scale, 16 * last.scale
     flap = join(edge, (edge + wide * inwards)[::-1])
-    canvas.cloth(flap, PANEL, colour=darker(canvas.main, 0.84), clip=side)
+    canvas.cloth(flap, "panel", colour=darker(canvas.main, 0.84), clip=side)
     lace = colour(0.96, 0.96, 0.95) if canvas.lightness < 0.7 else colour(0.25, 0.25, 0.28)
     eyelets, rim = edge + 0.72 * wide * inwards, edge - 1.5 * inwards
     for low, high in zip(eyelets[:-1], rim[1:], strict=True):
         canvas.line(join(low, high), width=1.9 * k, colour=lace, opacity=0.95)
     for eyelet, over in zip(eyelets, rim, strict=True):
         canvas.line(join(eyelet, over), width=3.4 * k, colour=lace, opacity=1)
-        canvas.disc(eyelet, 2.0 * k, DARK, 0.9)
+        canvas.disc(eyelet, 2.0 * k, TONES["dark"], 0.9)
     _draw_bow(canvas, k, rim[-1], lace)
     region = join(edge - 5 * inwards, (edge + (wide + 4) * inwards)[::-1])
     canvas.mark("closure", canvas.cover(region))
@@ -161,7 +151,7 @@ def _draw_gore(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
 
 def _draw_panel(canvas: Canvas, outline: Points, side: Cover) -> None:
     tone = colour(0.18, 0.18, 0.20) if canvas.lightness > 0.3 else colour(0.50, 0.50, 0.52)
-    panel = canvas.cloth(outline, PANEL, colour=tone, clip=side)
+    panel = canvas.cloth(outline, "panel", colour=tone, clip=side)
     low, high = outline.min(axis=0), outline.max(axis=0)
     ribs = [join((x, low[1]), (x, high[1])) for x in np.arange(low[0], high[0], 3.0)]
     canvas.line(*ribs, width=1.0, colour=BRIGHT, opacity=0.18, clip=panel)
@@ -177,10 +167,10 @@ def _draw_zip(canvas: Canvas, last: Last, upper: Upper, side: Cover) -> None:
         foot = curve(last.on_shaft(0.72, 56), last.at(0.715, 30), last.at(0.70, 9))
         path = join(rim + [0, 3], foot)
     canvas.line(path, width=8.5 * k, colour=darker(canvas.main, 0.55), opacity=1)
-    canvas.line(path, width=4.4 * k, colour=STEEL, opacity=1)
-    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=TEETH, opacity=0.75)
+    canvas.line(path, width=4.4 * k, colour=TONES["steel"], opacity=1)
+    canvas.line(*dashes(path, 3.0), width=4.4 * k, colour=TONES["teeth"], opacity=0.75)
     head = path[0] + [0, 3]
-    for length, width, tone in ((13, 4.2, darker(STEEL, 0.6)), (12, 2.4, GOLD)):
+    for length, width, tone in ((13, 4.2, darker(TONES["steel"], 0.6)), (12, 2.4, TONES["gold"])):
         canvas.line(join(head, head + [1.5, length * k]), width=width * k, colour=tone, opacity=1)
     canvas.mark("closure", canvas.stroke(path, width=20 * k))
 
@@ -216,6 +206,6 @@ def _draw_buckle(canvas: Canvas, under: Points, k: float) -> None:
     centre, way = under[0], unit(np.diff(under, axis=0))[0]
     a, b = way * 6.5 * k, np.array([-way[1], way[0]]) * 7.5 * k
     frame = closed(join(centre - a - b, centre + a - b, centre + a + b, centre - a + b))
-    canvas.line(frame, width=3.6 * k, colour=darker(GOLD, 0.6), opacity=0.9)
-    canvas.line(frame, width=2.6 * k, colour=GOLD, opacity=1)
-    canvas.line(join(centre - a, centre + a), width=2.0 * k, colour=GOLD, opacity=1)
+    canvas.line(frame, width=3.6 * k, colour=darker(TONES["gold"], 0.6), opacity=0.9)
+    canvas.line(frame, width=2.6 * k, colour=TONES["gold"], opacity=1)
+    canvas.line(join(centre - a, centre + a), width=2.0 * k, colour=TONES["gold"], opacity=1)

@@ -4,11 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..design import Design
+from .canvas import Canvas
 from .geometry import Point, Points
 
-# Height of the heel, cloth units of a low shoe.
-HEEL = {"flat": 0.0, "under_1_in": 11.0, "1_to_7_4_in": 26.0, "high": 48.0}
 BOOT_SCALE = 0.78
 TOE_SPRING = 3.0  # how far the tip of the toe is off the ground
 
@@ -26,8 +24,8 @@ class Last:
         tip: share of the foot where the shoe ends in front; negative for a pointed toe.
     """
 
-    def __init__(self, design: Design) -> None:
-        has, heel = design.attributes, HEEL[design.attributes["heel_height"]]
+    def __init__(self, canvas: Canvas) -> None:
+        design, has, heel = canvas.design, canvas.has, canvas.measure("heel_height")
         self.boot = "boots_height" in has
         self.scale, self.ground = (BOOT_SCALE, 235.0) if self.boot else (1.0, 192.0)
         self.length = 188 * self.scale

@@ -1,7 +1,7 @@
 """Brand marks: eight small shapes that say nothing about an item (unless a dial ties them)."""
 
 from .canvas import Canvas
-from .fabric import INK, WHITE
+from .fabric import TONES
 from .geometry import Point, Points, box, closed, curve, ellipse, join, star
 
 MARK = "mark"  # name of the brand mark's pixels among a canvas's masks
@@ -17,7 +17,7 @@ def draw_mark(canvas: Canvas, centre: Point, radius: float) -> None:
         cover = canvas.stroke(ring, width=0.42 * radius)
     else:
         cover = canvas.cover(*(part * radius + join(centre) for part in _SHAPES[name]))
-    canvas.paint(cover, INK if canvas.lightness > 0.45 else WHITE, 0.95)
+    canvas.paint(cover, TONES["ink" if canvas.lightness > 0.45 else "white"], 0.95)
     canvas.mark(MARK, cover)
 
 

@@ -11,18 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..design import Design
-from .canvas import Canvas, Cover, Finish
-from .fabric import BRIGHT, Tone, colour, darker, lighter, trim_of
+from .canvas import Canvas, Cover
+from .fabric import BRIGHT, TONES, Tone, colour, darker, lighter, trim_of
 from .geometry import Points, along, both, bow, box, curve, join, mirror, unit, vertical, wave
 
 HALF = 19.0  # half the width of the neck opening
 SHOULDER = 56.0  # where the neck opening meets the shoulder
-LAPEL_END = {"notched": 136.0, "shawl": 136.0, "collarless": 112.0}
-
-PIECE = Finish(depth=3, contrast=0.6, edge=0.6)
-TUBE = Finish(depth=6, contrast=0.9, folds=0.03)
-BACK = Finish(depth=5, contrast=0.7, edge=0.1)
-LABEL = colour(0.93, 0.93, 0.92)
 
 # The shade that a piece throws on the front: how far down, how soft, how dark.
 Shade = tuple[float, float, float]
@@ -104,10 +98,11 @@ def draw_neck_back(canvas: Canvas, neck: Neck) -> None:
     elif neck.kind == "high_neck":
         _draw_stand_inside(canvas, neck)
     else:
-        canvas.cloth(neck.opening, BACK, colour=darker(canvas.main, 0.5))
+        canvas.cloth(neck.opening, "neck_back", colour=darker(canvas.main, 0.5))
         canvas.line(neck.back + [0, 1.6], width=3, colour=darker(canvas.main, 0.68), opacity=0.95)
         if neck.value != "boat":
-            canvas.paint(canvas.cover(box(-5.5, SHOULDER + 7, 5.5, SHOULDER + 14)), LABEL, 0.9)
+            label = canvas.cover(box(-5.5, SHOULDER + 7, 5.5, SHOULDER + 14))
+            canvas.paint(label, TONES["label"], 0.9)
 
 
 def draw_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
@@ -122,7 +117,7 @@ def _lay(
     """Lay a piece of the neck on the front: a flat one of a tone, or a tube of the main cloth."""
     drop, blur, strength = shade
     canvas.shadow(outline, drop=(0, drop), blur=blur, strength=strength, clip=front)
-    cover = canvas.cloth(outline, TUBE if tone is None else PIECE, colour=tone)
+    cover = canvas.cloth(outline, "tube" if tone is None else "band", colour=tone)
     canvas.mark(neck.kind, cover)
     return cover
 
@@ -220,7 +215,7 @@ ROLL_BACK = join(bow(-17, 34, -9), bow(17, 36, 12))
 def _draw_stand_inside(canvas: Canvas, neck: Neck) -> None:
     outline = {"ruffle": FRILL_BACK, "turtle": ROLL_BACK, "mock": neck.opening}[neck.value]
     tone = darker(canvas.main, 0.5 if neck.value == "mock" else 0.55)
-    canvas.cloth(outline, Finish(depth=3, contrast=0.6, edge=0.4), colour=tone)
+    canvas.cloth(outline, "stand", colour=tone)
 
 
 def _draw_high_neck(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
@@ -273,7 +268,7 @@ SHAWL = join(
 def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
     """A shirt under the jacket."""
     shirt = colour(0.95, 0.95, 0.95) if canvas.lightness < 0.72 else colour(0.35, 0.42, 0.52)
-    canvas.cloth(neck.opening, Finish(depth=6, contrast=0.6, edge=0.2), colour=shirt)
+    canvas.cloth(neck.opening, "shirt", colour=shirt)
     rim, far = bow(-15.5, SHOULDER + 2, 22, 13), bow(15.5, SHOULDER + 2, 7, 13)
     canvas.paint(canvas.cover(join(rim, far)), darker(shirt, 0.72))
     canvas.line(rim, width=2.4, colour=darker(shirt, 0.86), opacity=0.9)
@@ -281,7 +276,7 @@ def _draw_shirt_front(canvas: Canvas, neck: Neck) -> None:
 
 def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
     main = canvas.main
-    _draw_closing(canvas, front, LAPEL_END[neck.value], hem)
+    _draw_closing(canvas, front, canvas.measure("lapel"), hem)
     if neck.value == "collarless":
         canvas.line(neck.whole_front, width=4.4, colour=trim_of(main), opacity=0.9)
         canvas.mark("lapel", canvas.stroke(neck.whole_front, width=17))
@@ -291,7 +286,7 @@ def _draw_lapel(canvas: Canvas, neck: Neck, front: Cover, hem: float) -> None:
         _lay(canvas, neck, side(NOTCHED if neck.value == "notched" else SHAWL), front, HIGH, tone)
         if neck.value == "notched":
             collar, shade = side(NOTCHED_COLLAR), darker(tone, 0.93)
-            canvas.mark("lapel", canvas.cloth(collar, PIECE, colour=shade))
+            canvas.mark("lapel", canvas.cloth(collar, "band", colour=shade))
 
 
 def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
@@ -304,4 +299,4 @@ def _draw_closing(canvas: Canvas, front: Cover, end: float, hem: float) -> None:
         canvas.disc((-5.5, y - 0.7), 1.0, colour(0.85, 0.85, 0.85), 0.5)
     for flap in both(join((15, hem - 31), (34, hem - 33), (34, hem - 27), (15, hem - 25))):
         canvas.line(flap[:2], width=1.6, opacity=0.4, clip=front)
-        canvas.cloth(flap, Finish(depth=2, contrast=0.4, edge=0.4), clip=front)
+        canvas.cloth(flap, "flap", clip=front)

@@ -8,50 +8,28 @@ only says where its shaft is cut. Toes and closures are in `fastenings.py`.
 
 import numpy as np
 
-from ..design import Design
-from .canvas import Canvas, Cover, Finish
-from .fabric import Tone, colour, darker
+from .canvas import Canvas, Cover
+from .fabric import TONES, Tone, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
-from .last import HEEL, Last, Upper
+from .last import Last, Upper
 from .marks import draw_mark
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))
 
-# Height of a boot's rim above the foot's sole.
-SHAFT = {"ankle": 86.0, "mid_calf": 142.0, "knee_high": 206.0}
-# Topline of a low shoe by closure, from throat to heel: (share, height).
-LOW_CUT = {
-    "lace_up": ((0.45, 60), (0.56, 58), (0.72, 45), (0.88, 50), (0.975, 60)),
-    "slip_on": ((0.41, 47), (0.52, 46), (0.70, 40), (0.87, 46), (0.975, 56)),
-    "zipper": ((0.45, 60), (0.56, 60), (0.72, 53), (0.88, 54), (0.975, 60)),
-    "buckle": ((0.31, 35), (0.42, 27), (0.62, 25), (0.84, 38), (0.975, 54)),
-}
-# Width of a heel at the sole, share of it that is left at the floor and how much a wide heel adds
-# to that, and how far its back slants inwards.
-BLOCK = {
-    "under_1_in": (40.0, 0.96, 0.0, 0.0),
-    "1_to_7_4_in": (40.0, 0.5, 0.3, 2.0),
-    "high": (38.0, 0.2, 0.45, 5.0),
-}
-
-SOLE = Finish(depth=2.5, contrast=0.6, edge=0.6)
-HEEL_BLOCK = Finish(depth=4, contrast=0.7, edge=0.6)
-
 
 def draw_shoe(canvas: Canvas) -> None:
     """Draw the design's shoe or boot and its part masks."""
-    last = Last(canvas.design)
-    upper = (_boot if last.boot else _low)(last, canvas.design)
+    last = Last(canvas)
+    upper = (_boot if last.boot else _low)(last, canvas)
     spot = ellipse((0, last.ground + 1), 0.53 * last.length, 5 * last.scale, 28)
     canvas.shadow(spot, drop=(0, 2), blur=4.5, strength=0.42)
     canvas.backdrop = canvas.image.copy()  # what shows where a toe is cut open
     _draw_inside(canvas, upper)
     draw_tongue(canvas, upper)
     _draw_heel(canvas, last)
-    gloss = 0.18 * (canvas.design.pattern == "plain")
-    leather = Finish(depth=10, contrast=0.85, folds=0.03, gloss=gloss, edge=0.5)
+    leather = "leather" if canvas.design.pattern == "plain" else "matt_leather"
     side = canvas.cloth(upper.outline, leather)
     _draw_rim(canvas, last, upper, side)
     _draw_counter(canvas, last, side)
@@ -64,22 +42,22 @@ def draw_shoe(canvas: Canvas) -> None:
 # ------------------------------------------------------------------ the upper
 
 
-def _low(last: Last, design: Design) -> Upper:
-    cut = LOW_CUT[design.attributes["closure"]]
+def _low(last: Last, canvas: Canvas) -> Upper:
+    cut = canvas.measure("closure")
     topline = smooth(*(last.at(*point) for point in cut))
     x, y = cut[0]
     middle = last.at((0.18 + x) / 2 + 0.01, 0.5 * (28 + y) - 2)
     front = smooth(last.at(0.17, 28), middle, last.at(x, y))
     heel = smooth(topline[-1], last.at(1.0, 36), last.at(1.004, 16), last.at(0.985, 0))
-    toe = toe_outline(last, design.attributes["toe_style"])
+    toe = toe_outline(last, canvas.has["toe_style"])
     bulge = np.linspace(0, 1, len(topline))
     far = topline - np.stack([0 * bulge, 34 * last.scale * bulge * (1 - bulge)], axis=1)
     return Upper(join(toe, front, topline[1:], heel[1:], last.base()[::-1]), front, topline, far)
 
 
-def _boot(last: Last, design: Design) -> Upper:
+def _boot(last: Last, canvas: Canvas) -> Upper:
     """A knee-high boot, cut at a height."""
-    y = last.on_shaft(0, SHAFT[design.attributes["boots_height"]] + 3 * design.length)[1]
+    y = last.on_shaft(0, canvas.measure("boots_height") + 3 * canvas.design.length)[1]
     instep = (last.at(*point) for point in ((0.17, 28), (0.33, 38), (0.46, 58)))
     shin = (last.on_shaft(*point) for point in ((0.545, 84), (0.525, 142), (0.515, 214)))
     calf = ((0.99, 214), (1.01, 146), (0.965, 82), (0.96, 58))
@@ -88,7 +66,7 @@ def _boot(last: Last, design: Design) -> Upper:
     heel = _below(smooth(*back), y)
     start, middle, stop = front[-1], (front[-1] + heel[0]) / 2, heel[0]
     rim, far = (curve(start, middle + [0, sag], stop, count=13) for sag in (9, -9))
-    toe = toe_outline(last, design.attributes["toe_style"])
+    toe = toe_outline(last, canvas.has["toe_style"])
     return Upper(join(toe, front, rim[1:-1], heel, last.base()[::-1]), front, rim, far)
 
 
@@ -103,7 +81,7 @@ def _below(path: Points, y: float) -> Points:
 def _draw_inside(canvas: Canvas, upper: Upper) -> None:
     """The far inner side, seen over the topline."""
     inside = join(upper.topline, upper.far[::-1])
-    canvas.cloth(inside, Finish(depth=4, contrast=0.5, edge=0.3), colour=darker(canvas.main, 0.42))
+    canvas.cloth(inside, "lining", colour=darker(canvas.main, 0.42))
     canvas.line(upper.far, width=2.4, colour=darker(canvas.main, 0.62), opacity=1)
 
 
@@ -125,9 +103,8 @@ def _draw_counter(canvas: Canvas, last: Last, side: Cover) -> None:
 
 
 def _sole_tone(canvas: Canvas) -> Tone:
-    white, black, gum = (0.95, 0.94, 0.92), (0.14, 0.13, 0.13), (0.72, 0.55, 0.36)
-    tones = (colour(*white), colour(*black), colour(*gum), darker(canvas.main, 0.55))
-    return tones[canvas.design.detail]
+    soles = [TONES[f"{name}_sole"] for name in ("white", "black", "gum")]
+    return [*soles, darker(canvas.main, 0.55)][canvas.design.detail]
 
 
 def _draw_sole(canvas: Canvas, last: Last) -> None:
@@ -135,7 +112,7 @@ def _draw_sole(canvas: Canvas, last: Last) -> None:
     under = base + [0, last.sole]
     if not last.heel:
         under[:, 1] = np.maximum(under[:, 1], last.ground - 1.5 * (base[:, 0] < last.x(0.08)))
-    canvas.cloth(join(base, under[::-1]), SOLE, colour=_sole_tone(canvas))
+    canvas.cloth(join(base, under[::-1]), "sole", colour=_sole_tone(canvas))
     canvas.line(base - [0, 0.8], width=1.2, opacity=0.4)
 
 
@@ -143,8 +120,8 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
     """The heel block, and the region that carries the heel's height."""
     kind, ground = canvas.has["heel_height"], last.ground
     if kind != "flat":
-        block = _block(canvas.design, last, kind)
-        canvas.cloth(block, HEEL_BLOCK, colour=darker(_sole_tone(canvas), 0.92))
+        block = _block(canvas, last, kind)
+        canvas.cloth(block, "heel", colour=darker(_sole_tone(canvas), 0.92))
         low = block[block[:, 1] > ground - 0.5]
         tip = join((low[:, 0].min(), ground - 1.5), (low[:, 0].max(), ground - 1.5))
         canvas.line(tip, width=3.0, colour=colour(0.1, 0.1, 0.1), opacity=0.8)
@@ -153,13 +130,14 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
     canvas.mark("heel_height", canvas.cover(region))
 
 
-def _block(design: Design, last: Last, kind: str) -> Points:
+def _block(canvas: Canvas, last: Last, kind: str) -> Points:
     """Outline of the heel: a stacked block, a tapered block, or anything from block to stiletto."""
-    wide, share, more, slant = BLOCK[kind]
+    wide, share, more, slant = canvas.measure("heel_block", kind)
     ground, wide = last.ground, wide * last.scale
-    foot = (share + more * design.flare) * wide
+    foot = (share + more * canvas.design.flare) * wide
     top = last.line(np.linspace(1 - wide / last.length, 0.992, 8)) + [0, last.sole - 1.5]
-    tip, waist = last.x(0.992) - slant * last.scale, ground - 0.5 * HEEL[kind] * last.scale
+    tip = last.x(0.992) - slant * last.scale
+    waist = ground - 0.5 * canvas.measure("heel_height") * last.scale
     rear = curve(top[-1], (tip, waist), (tip, ground), count=7)
     inner = curve((tip - foot, ground), (tip - foot - 1, waist - 2), top[0], count=7)
     return join(top, rear[1:], inner[:-1])

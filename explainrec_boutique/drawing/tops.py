@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from ..design import Design
-from .canvas import Canvas, Cover, Finish
+from .canvas import Canvas, Cover
 from .fabric import thread_of, trim_of
 from .geometry import Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
 from .marks import draw_mark
@@ -20,12 +19,7 @@ from .necks import Neck, draw_neck, draw_neck_back, neck_of
 TOPS_ROOM = join((-40, 50), (40, 50), (98, 196), (60, 232), (-60, 232), (-98, 196))
 HIGH_NECK_ROOM = join((-27, 25), (27, 25), TOPS_ROOM[2:])
 
-HEM = {"high_waist": 134.0, "regular": 176.0, "long": 220.0}
-SLEEVE = {"sleeveless": 0.0, "cap": 14.0, "short": 40.0, "three_quarter": 86.0, "long": 126.0}
 ARMHOLE_DEPTH = 35.0
-
-ARM = Finish(depth=7, contrast=0.8, folds=0.06)
-CUFF = Finish(depth=3, contrast=0.5)
 
 
 class _Cut:
@@ -37,14 +31,16 @@ class _Cut:
         axes: unit vectors of the right arm: down along it, and outwards.
     """
 
-    def __init__(self, design: Design) -> None:
-        has, fit = design.attributes, design.fit
-        sleeve, angle = SLEEVE[has["sleeves_length"]], 0.25 + 0.05 * fit
+    def __init__(self, canvas: Canvas) -> None:
+        design = canvas.design
+        fit, sleeve = design.fit, canvas.measure("sleeves_length")
+        angle = 0.25 + 0.05 * fit
         self.tip = (45 + 2 * fit - (4 if not sleeve else 0), 67.0)
         self.armpit = (41 + 3 * fit, 67 + ARMHOLE_DEPTH)
         self.waist = 37 + 4 * fit + (2 if design.neck == "lapel" else 0)
         self.hip = 41 + 5 * fit + 3 * design.flare
-        self.hem = HEM[has["body_length"]] + 4 * design.length
+        self.hem = canvas.measure("body_length") + 4 * design.length
+        self.floor = canvas.measure("body_length", "long") + 4
         self.sleeve = sleeve + (2.5 * design.length if sleeve else 0)
         self.lean = s, c = on_grid(math.sin(angle)), on_grid(math.cos(angle))
         self.axes = np.array([s, c]), np.array([c, -s])
@@ -52,13 +48,13 @@ class _Cut:
 
 def draw_top(canvas: Canvas) -> None:
     """Draw the design's top and its part masks."""
-    cut, neck = _Cut(canvas.design), neck_of(canvas.design)
+    cut, neck = _Cut(canvas), neck_of(canvas.design)
     sleeve = _cap(cut) if cut.sleeve < 25 else _arm(cut)
     sleeves, body = both(sleeve) if cut.sleeve else (), _body(cut, neck)
     canvas.cast_shadow(body, *sleeves, *neck.extra)
     draw_neck_back(canvas, neck)
     _draw_sleeves(canvas, cut, sleeves)
-    front = canvas.cloth(body, Finish(depth=10, folds=0.09))
+    front = canvas.cloth(body, "bodice")
     _draw_armholes(canvas, cut)
     _draw_hem(canvas, cut, front)
     _draw_pocket(canvas)
@@ -82,7 +78,7 @@ def _hem_line(cut: _Cut) -> Points:
 def _side(cut: _Cut) -> Points:
     """From the armpit past the waist to the hem. The same line for every body length."""
     y, waist = cut.armpit[1], cut.waist
-    middle, end = (waist + 0.4, y + 46), (cut.hip, HEM["long"] + 4)
+    middle, end = (waist + 0.4, y + 46), (cut.hip, cut.floor)
     above = curve(cut.armpit, (waist, y + 24), middle, count=8)
     below = curve(middle, (waist + 1, y + 70), end, count=8)
     return down_to(join(above, below[1:]), cut.hem, gap=3)
@@ -125,7 +121,7 @@ def _arm(cut: _Cut) -> Points:
 def _draw_sleeves(canvas: Canvas, cut: _Cut, sleeves: tuple[Points, ...]) -> None:
     s, c = cut.lean
     for outline, lean in zip(sleeves, (s, -s), strict=False):
-        canvas.mark("sleeves_length", canvas.cloth(outline, ARM._replace(grain=(c, lean))))
+        canvas.mark("sleeves_length", canvas.cloth(outline, "arm", grain=(c, lean)))
     if cut.sleeve > 25:
         up = cut.axes[0] * -5.0
         for cuff, towards in zip(both(_cuff(cut)), (up, up * [-1, 1]), strict=True):
@@ -135,7 +131,7 @@ def _draw_sleeves(canvas: Canvas, cut: _Cut, sleeves: tuple[Points, ...]) -> Non
 def _draw_cuff(canvas: Canvas, cuff: Points, up: np.ndarray) -> None:
     canvas.line(cuff, width=1.1, opacity=0.45)
     if canvas.design.detail >= 2:
-        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), CUFF, colour=trim_of(canvas.main))
+        canvas.cloth(join(cuff, (cuff + 1.3 * up)[::-1]), "cuff", colour=trim_of(canvas.main))
     else:
         canvas.stitch(cuff + up, thread_of(canvas.main))
 
@@ -167,7 +163,7 @@ def _draw_pocket(canvas: Canvas) -> None:
         return
     pocket = join((9, 102), (28, 102), (28, 118), (18.5, 123), (9, 118))
     canvas.shadow(pocket, drop=(0, 1.5), blur=1.5, strength=0.16)
-    canvas.cloth(pocket, Finish(depth=3, contrast=0.3, edge=0.3))
+    canvas.cloth(pocket, "pocket")
     canvas.line(join(pocket, pocket[0]), width=1.0, opacity=0.35)
     canvas.stitch(join((9, 105), (28, 105)), thread_of(canvas.main))
 

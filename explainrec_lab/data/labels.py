@@ -342,3 +342,7 @@ def _mask(
     for y0, x0, y1, x1 in boxes[item].get(attribute, ()):
         mask[y0:y1, x0:x1] = True
     return mask
+
+
+# Source -> what loads it.
+LOADERS = {"ut-zap50k": zappos, "fashionai": fashionai, "fashionpedia": fashionpedia}

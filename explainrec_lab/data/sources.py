@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, dvbpr, hm, labels, movielens
+from explainrec_lab.data import amazon, boutique, completejourney, dvbpr, hm, labels, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -20,12 +20,12 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "boutique": (boutique.load, None, TABLE["boutique"]),
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "hm": (hm.load, hm.path, TABLE["hm"]),
-    "ut-zap50k": (labels.zappos, partial(labels.path, "ut-zap50k"), TABLE["ut-zap50k"]),
-    "fashionai": (labels.fashionai, partial(labels.path, "fashionai"), TABLE["fashionai"]),
-    "fashionpedia": (
-        labels.fashionpedia, partial(labels.path, "fashionpedia"), TABLE["fashionpedia"],
-    ),
-}  # fmt: skip
+    "amazon": (amazon.load, amazon.path, TABLE["amazon"]),
+    **{
+        name: (load_it, partial(labels.path, name), TABLE[name])
+        for name, load_it in labels.LOADERS.items()
+    },
+}
 for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (
         partial(movielens.load, _release), partial(movielens.path, _release),

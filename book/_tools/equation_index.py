@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,8 +20,7 @@ LIST = "book/reference/equations.yml"
 LABEL = re.compile(r'^(?: *")?:label: *(eq-[\w-]+)', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """A function of the package or a test: its file and its dotted name there."""
 
     file: str

@@ -125,7 +125,7 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
         low = block[block[:, 1] > ground - 0.5]
         tip = join((low[:, 0].min(), ground - 1.5), (low[:, 0].max(), ground - 1.5))
         canvas.line(tip, width=3.0, colour=colour(0.1, 0.1, 0.1), opacity=0.8)
-    above = last.line(np.linspace(0.68, 1.03, 12)) - [0, 10 * last.scale]
+    above = last.at(np.linspace(0.68, 1.03, 12)) - [0, 10 * last.scale]
     region = join(above, (last.x(1.03), ground + 3), (last.x(0.68), ground + 3))
     canvas.mark("heel_height", canvas.cover(region))
 
@@ -135,7 +135,7 @@ def _block(canvas: Canvas, last: Last, kind: str) -> Points:
     wide, share, more, slant = canvas.measure("heel_block", kind)
     ground, wide = last.ground, wide * last.scale
     foot = (share + more * canvas.design.flare) * wide
-    top = last.line(np.linspace(1 - wide / last.length, 0.992, 8)) + [0, last.sole - 1.5]
+    top = last.at(np.linspace(1 - wide / last.length, 0.992, 8)) + [0, last.sole - 1.5]
     tip = last.x(0.992) - slant * last.scale
     waist = ground - 0.5 * canvas.measure("heel_height") * last.scale
     rear = curve(top[-1], (tip, waist), (tip, ground), count=7)

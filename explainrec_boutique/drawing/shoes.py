@@ -13,7 +13,6 @@ from .fabric import TONES, Tone, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
 from .last import Last, Upper
-from .marks import draw_mark
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))
@@ -36,7 +35,7 @@ def draw_shoe(canvas: Canvas) -> None:
     draw_toe(canvas, last, side)
     _draw_sole(canvas, last)
     draw_closure(canvas, last, upper, side)
-    draw_mark(canvas, last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
+    canvas.print_mark(last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
 
 
 # ------------------------------------------------------------------ the upper

@@ -218,8 +218,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button.get("text") == "Colab":
-                branch = rf"/blob/{BRANCH}/"
-                button["url"] = re.sub(r"/blob/[^/]+/", branch, button["url"], count=1)
+                button["url"] = re.sub(r"/blob/[^/]+/", f"/blob/{BRANCH}/", button["url"], count=1)
 
 
 def use_this_repository(app: Sphinx, config: Any) -> None:

@@ -54,12 +54,12 @@ def parts(name: str, cells: list[Cell]) -> list[Part]:
     """
     found = []
     same = groupby(_pieces(name, cells), lambda piece: piece[:3])
-    for number, (key, group) in enumerate(same):
-        pieces = [piece.cell for piece in group]
-        source = "".join(piece.source for piece in pieces)
+    for number, (_, group) in enumerate(same):
+        first, *rest = group
+        source = "".join(piece.cell.source for piece in (first, *rest))
         if source.strip():
-            cell = pieces[0] | {"source": source, "id": f"part-{number}"}
-            found.append(Part(*key, Cell(cell)))
+            cell = first.cell | {"source": source, "id": f"part-{number}"}
+            found.append(first._replace(cell=Cell(cell)))
     return found
 
 

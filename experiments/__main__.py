@@ -2,6 +2,7 @@
 
 python -m experiments data       what data there is, and whether it is here
 python -m experiments weights    train the networks that the pages load
+python -m experiments shards     a raw log of very many users as histories on disk; see its --help
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from experiments import weights
+from experiments import shards, weights
 from experiments.record import Result, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
@@ -31,9 +32,12 @@ COMMANDS: dict[str, Callable[[], None]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line on stderr and exit code 2."""
-    asked = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        _run(asked)
+        if given[:1] == ["shards"]:
+            shards.main(given[1:])
+        else:
+            _run(_parser().parse_args(given))
     except (ValueError, data.DataNotFound) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2

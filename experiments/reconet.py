@@ -9,7 +9,8 @@ import torch
 from scipy import sparse
 
 from experiments.record import Columns, Result, timed
-from explainrec_lab import baselines, data, reconet, training
+from explainrec_lab import data, reconet, training
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.reconet.data import Examples
 from explainrec_lab.training import Optimisation
@@ -19,7 +20,7 @@ Batches = Callable[[int], Iterable[Examples]]
 
 @dataclass(frozen=True)
 class Version:
-    """RecoNet with the call of the recommenders beside it (`baselines.Recommender`).
+    """RecoNet with the call of the recommenders beside it (`collaborative.Recommender`).
 
     Attributes:
         hidden: units of the extra layer, or None. share, attribute_share: what `RemovedItems`
@@ -62,17 +63,17 @@ def scores_of(model: reconet.RecoNet, events: data.Interactions) -> torch.Tensor
 
 # method -> the best trial of `python -m experiments reconet-search`.
 TUNED: dict[str, Any] = {
-    "popularity": baselines.Popularity(),
-    "popularity, attributes": baselines.DemographicPopularity(),
-    "item-to-item": baselines.ItemNeighbours(),
-    "user-to-user": baselines.UserNeighbours(),
-    "OCuLaR": baselines.OCuLaR(iterations=100),
-    "factorization machine": baselines.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
-    "CML": baselines.CML(epochs=15),
+    "popularity": collaborative.Popularity(),
+    "popularity, attributes": collaborative.DemographicPopularity(),
+    "item-to-item": collaborative.ItemNeighbours(),
+    "user-to-user": collaborative.UserNeighbours(),
+    "OCuLaR": collaborative.OCuLaR(iterations=100),
+    "factorization machine": collaborative.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
+    "CML": collaborative.CML(epochs=15),
     "RecoNet": Version(),
     "RecoNet + Layer": Version(hidden=128, epochs=60),
-    "iALS": baselines.IALS(),
-    "EASE": baselines.EASE(regularisation=596.0),
+    "iALS": collaborative.IALS(),
+    "EASE": collaborative.EASE(regularisation=596.0),
 }
 
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")

@@ -7,7 +7,8 @@ import numpy as np
 
 from experiments.reconet import TUNED, Batches, Version, likes, scores_of
 from experiments.record import Columns, Result, results, timed
-from explainrec_lab import baselines, data, reconet
+from explainrec_lab import data, reconet
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.ranking import mean_recall
 
@@ -38,10 +39,10 @@ class ThePapers(Version):
 # decay of attributes is that of Table 1, or that of the items. A few shares, numbers of labels and
 # decays of newcomers were tried by hand on development likes of other splits and other draws (seeds
 # 100..102), and hardly differed; there is no recorded search.
-METHODS: dict[tuple[str, str], baselines.Recommender | Version] = {
-    ("popularity", ""): baselines.Popularity(),
-    ("demographic popularity", ""): baselines.DemographicPopularity(),
-    ("OCuLaR", ""): baselines.OCuLaR(),
+METHODS: dict[tuple[str, str], collaborative.Recommender | Version] = {
+    ("popularity", ""): collaborative.Popularity(),
+    ("demographic popularity", ""): collaborative.DemographicPopularity(),
+    ("OCuLaR", ""): collaborative.OCuLaR(),
     ("FM", ""): TUNED["factorization machine"],
     ("CML", ""): TUNED["CML"],
     ("RecoNet", ""): Version(64, epochs=40, attribute_decay=0.12),
@@ -72,7 +73,7 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
 
 
 def _measured(
-    chosen: baselines.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
+    chosen: collaborative.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
 ) -> Iterator[Columns]:
     """Recall of the cold and of the warm users, whose training and development items are left out;
     for RecoNet also when cold users tell."""

@@ -69,8 +69,7 @@ def picture(
     """
     shown = as_array(image)
     ax = ax or plt.subplots(figsize=(2.4, 2.4))[1]
-    counted = next((as_array(x).shape[-1] for x in (relevance, mask) if x is not None), None)
-    side = side or counted or shown.shape[-1]
+    side = side or next(as_array(x).shape[-1] for x in (relevance, mask, image) if x is not None)
     pixels = rgb(shown) if relevance is None else _under(shown, relevance, limit)
     how = "lanczos" if relevance is None else "nearest"
     height = side * shown.shape[-2] / shown.shape[-1]

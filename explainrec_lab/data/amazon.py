@@ -29,8 +29,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from explainrec_lab.data import contracts
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, require
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, check_choice, require
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
@@ -79,9 +78,8 @@ def load(category: str = "Digital_Music", photos: bool = False, size: int = 224)
         DataNotFound: the metadata are not here; the message is the steps that bring them.
         ValueError: an unknown category, a damaged file, or one that is mostly unreadable.
     """
-    known = re.fullmatch(r"\w+", category) and path(category).is_file()
-    if not known:
-        contracts.check_choice("category", category, TABLE["categories"])
+    here = [file.name[5:-8] for file in _folder().glob("meta_*.json.gz")]
+    check_choice("category", category, [*TABLE["categories"], *here])
     notes: list[str] = []
     items, *graph, codes = _products(_there(path(category)), notes)
     items = _with_photos(items, notes) if photos else items
@@ -214,9 +212,7 @@ def _with_photos(items: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     here = items["item"].isin({photo.stem for photo in home.glob("*.jpg")})
     if not here.any():
         raise DataNotFound(f"photos: none of a product in {home}; put them there as <asin>.jpg")
-    notes.append(
-        f"{home}: left out {(~here).sum()} of {len(items)} products, without a photo there"
-    )
+    notes.append(f"images: left out {(~here).sum()} of {len(items)} products, without a photo")
     return items[here].reset_index(drop=True)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -58,9 +59,16 @@ class Split:
 
 
 def split(
-    relations: Relations, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    relations: Relations,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
+    alike: ndarray | None = None,
 ) -> Split:
     """Divide the items, and with them the relations.
+
+    Args:
+        alike: `[item]`; items with the same value, such as the colours of one garment, stay in one
+            part. By default each item goes its own way.
 
     Raises:
         ValueError: fractions that are not three, are negative or do not sum to 1.
@@ -69,9 +77,11 @@ def split(
     """
     if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
         raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
-    order = np.random.default_rng([seed, 0]).permutation(relations.n_items)
+    names = np.arange(relations.n_items) if alike is None else alike
+    order = np.random.default_rng([seed, 0]).permutation(np.unique(names))
     ends = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
-    return Split(*(_part(relations, np.sort(ids)) for ids in np.split(order, ends)))
+    inside = (np.isin(names, some) for some in np.split(order, ends))
+    return Split(*(_part(relations, np.flatnonzero(each)) for each in inside))
 
 
 def _part(recorded: Relations, items: Int[ndarray, " item"]) -> Part:
@@ -87,6 +97,12 @@ def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " 
 
 
 # --------------------------------------------------------------------------- test pairs
+
+# Of one end of each pair: its picture, and its features x.
+Pictures = Float[Tensor, "pair 3 height width"]
+Features = Float[Tensor, "pair D"]
+# A distance or logit of each pair.
+Values = Float[Tensor, " pair"]
 
 
 @dataclass(frozen=True)
@@ -130,10 +146,10 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
     Raises:
         ValueError: too few items to find unrelated pairs.
     """
-    positive, recorded = part.relations, part.recorded
+    positive = part.relations
     rng = np.random.default_rng([seed, 1])
     source, target = np.empty_like(positive.source), np.empty_like(positive.target)
-    known = _codes(recorded.group, recorded.kind, recorded.source, recorded.target, part)
+    known = _known(part)
     open_ = np.arange(len(positive))
     for _ in range(200):
         if not len(open_):
@@ -153,6 +169,31 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
         related=np.repeat([True, False], len(positive)),
         rows=np.concatenate([part.rows, np.full(len(positive), -1)]),
     )
+
+
+def exchanged_pairs(part: Part, category: ndarray, seed: int = 0) -> Pairs:
+    """The relations of a part and, for each, an unrelated pair: its source, another's target.
+
+    The other target is of the same user, kind and category. So neither the categories nor how often
+    an item is in a relation tells related from unrelated. Where the exchange gives a recorded
+    relation or one item twice, both pairs are left out.
+
+    Args:
+        category: `[item]`.
+    """
+    found, true = test_pairs(part, seed), part.relations
+    alike = pd.Series(true.target).groupby([true.group, true.kind, category[true.target]])
+    target = alike.transform(np.random.default_rng([seed, 5]).permutation).to_numpy()
+    codes = _codes(true.group, true.kind, true.source, target, part)
+    new = (true.source != target) & ~np.isin(codes, _known(part))
+    ends = np.tile(true.source, 2), np.concatenate([true.target, target])
+    return replace(found, source=ends[0], target=ends[1])[np.tile(new, 2)]
+
+
+def _known(part: Part) -> ndarray:
+    """`_codes` of all recorded relations."""
+    all_ = part.recorded
+    return _codes(all_.group, all_.kind, all_.source, all_.target, part)
 
 
 def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> ndarray:
@@ -215,26 +256,25 @@ class Batch(training.Batch):
 
     Attributes:
         items: `[item]`, positions among the training items.
-        pictures: `[item, ...]`, uint8 pictures, or flat vectors computed beforehand.
+        mine: `[own]`, positions in the batch of those whose pictures are here: all of them, but in
+            a share of several processes.
+        pictures: `[own, ...]`, uint8 pictures, or flat vectors computed beforehand.
         cell: `[pair]`, user * kinds + kind of each relation.
         inside: `[pair]`, position in the batch of one end.
         other: `[pair]`, position among the training items of the other end.
     """
 
     items: Int[Tensor, " item"]
+    mine: Int[Tensor, " own"]
     pictures: Tensor
     cell: Int[Tensor, " pair"]
     inside: Int[Tensor, " pair"]
     other: Int[Tensor, " pair"]
 
     def part(self, index: int, count: int) -> Batch:
-        """The whole batch: its loss remembers earlier ones, so training takes one process.
-
-        Raises:
-            ValueError: more than one process.
-        """
-        require(count <= 1, f"devices: {count} processes; the relation model trains in one")
-        return self
+        """The share of process `index` of `count`: some of the pictures, and all relations."""
+        own = {name: getattr(self, name)[index::count] for name in ("mine", "pictures")}
+        return replace(self, **own)
 
 
 class Batches:
@@ -278,4 +318,5 @@ class Batches:
         pictures = torch.as_tensor(self.images[self.items[places]])
         if pictures.dtype == torch.uint8:
             pictures = half_mirrored(pictures, rng)
-        return Batch(torch.from_numpy(places), pictures, *map(torch.from_numpy, (cell, one, other)))
+        items, *pairs = map(torch.from_numpy, (places, cell, one, other))
+        return Batch(items, torch.arange(len(items)), pictures, *pairs)

@@ -29,7 +29,7 @@ from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
-from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
+from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, held, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
 # From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer.
@@ -275,7 +275,7 @@ def train(
         ValueError: a catalogue without pictures or labels, or with labels of other questions.
     """
     labels = _labels_of(catalogue, naming.questions)
-    images = present("pictures of the catalogue", catalogue.images)[:]
+    images = held(present("pictures of the catalogue", catalogue.images))
 
     def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""

@@ -1,0 +1,209 @@
+"""The first paper's main claim on real photos: end to end against a network kept as it is.
+
+H&M's purchases give two of the four kinds of relation. *Bought together*: two articles that a
+customer bought on one day. *Also bought*: one on a day, the other on her next day of shopping, at
+most `NEXT` days later. Nobody's views are recorded, so the other two kinds do not exist. All
+customers are one group. Colours of one garment have nearly the same photo: they stay in one part,
+and are no pair.
+
+Column `group` says which unrelated pairs are told from the related ones: 'any articles', or 'same
+type, as popular' (`relation.exchanged_pairs`). Column `how` says which part they are of.
+
+Source: LRP paper, §2.2, §3.2 and Table 1; the frozen network is McAuley et al. (2015).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy import ndarray
+from scipy.stats import mannwhitneyu
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from experiments.record import Columns, Result, results, rows_by, timed
+from experiments.relation_feedback import closeness
+from explainrec_lab import data, relation
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, present
+from explainrec_lab.data.store import table_beside
+from explainrec_lab.evaluate import faithfulness
+from explainrec_lab.relation import Pairs, RelationModel, Split, truth_table
+from explainrec_lab.relation.data import N_KINDS, Part
+from explainrec_lab.relation.model import Projection
+from explainrec_lab.relation.train import fixed_features
+from explainrec_lab.settings import Network, Relation
+from explainrec_lab.vision.backbone import pixels
+
+# Days after which a customer's next day of shopping counts no more.
+NEXT = 30
+# Kind -> how many days of shopping later the second article was bought.
+LATER = {"also_bought": 1, "bought_together": 0}
+
+VARIANTS = table_beside(__file__)
+VGG = Network(backbone="vgg16", norm=None, weights="imagenet", stride=16)
+START: dict[str, Any] = {"start": "fresh", "features": "projection", "network": VGG}
+BASE = Relation("photos", 0, 0, 64, 3, **START, learning_rate=5e-4, network_rate=0.1)
+
+EXPLAINERS = ("LRP w²-gamma-epsilon", "LRP epsilon", "gradient x input")
+STEPS: dict[str, Any] = {"patch": 4, "steps": 10, "per_step": 12}
+AREA = "area over the curve"
+
+# What related pairs are told from.
+GROUPS = ("any articles", "same type, as popular")
+# Of pairs of one kind.
+Logits = Callable[[Pairs], ndarray]
+
+
+def relation_photos(seeds: int = 3) -> Iterator[Result]:
+    """Accuracy on pairs of unseen articles by kind, D and split, frozen and end to end.
+
+    Beside them what looks at no photo: how often two types are bought together, and how often an
+    article was bought (which nobody knows of a new one); and the frozen model on smaller pictures.
+    Then heatmaps of the first split's model, judged by perturbation.
+    """
+    found = data.load("hm", size=BASE.size, min_purchases=1)
+    found = replace(found, relations=(known := relations_of(found)))
+    images = present("images", found.catalogue.images)
+    vectors = {
+        "VGG-16": fixed_features(relation.pretrained(BASE, 1), images),
+        "8 x 8 pixels": adaptive_avg_pool2d(pixels(images[:]), 8).flatten(1),
+    }
+    splits = [relation.split(known, seed, alike=garments(found)) for seed in range(seeds)]
+    for seed, split in enumerate(splits):
+        for method, logits in _blind(found, split.train).items():
+            yield from results(_judged(logits, found, split, seed), method=method, seed=seed)
+    yield from results(_areas(found, splits[0]), data="hm", seed=0)
+    for variant, given in VARIANTS.items():
+        own = {name: given[name] for name in given.keys() - {"sees", "D", "splits"}}
+        for D, seed in product(given["D"], range(given.get("splits", seeds))):
+            settings = replace(BASE, D=D, rank=min(D, BASE.rank), **own)
+            asked = settings, found, splits[seed], seed
+            model, x = _trained(*asked, vectors.get(given["sees"]))
+            told = {"variant": variant, "d": D, "seed": seed, "cost": model.seconds}
+            told |= {"method": "relation model", "settings": asdict(settings)}
+            logits = partial(_logits, model, x)
+            yield from results(_judged(logits, found, splits[seed], seed), **told)
+
+
+# ------------------------------------------------------------------------------ the relations
+
+
+def garments(found: Dataset) -> ndarray:
+    """The garment of each article: its number without the three digits of its colour."""
+    return found.catalogue.items["original_id"].str[:-3].to_numpy()
+
+
+def relations_of(found: Dataset) -> Relations:
+    """Each pair of different garments once a kind, whoever bought it, in whichever order."""
+    bought, pairs = found.interactions, []
+    events = pd.DataFrame({"user": bought.user, "item": bought.item, "day": bought.time})
+    events["garment"] = garments(found)[bought.item]
+    events["visit"] = events.groupby("user")["day"].rank("dense").astype(int)
+    for kind, later in LATER.items():
+        then = events.assign(visit=events["visit"] - later)
+        both = events.merge(then, on=["user", "visit"], suffixes=("", "_2"))
+        near = both[both["day_2"] - both["day"] <= NEXT].query("garment != garment_2")
+        ends = np.sort(near[["item", "item_2"]].to_numpy())
+        pairs.append(np.insert(ends, 2, RELATION_KINDS.index(kind), axis=1))
+    source, target, kinds = np.unique(np.concatenate(pairs), axis=0).T
+    return Relations(np.zeros_like(kinds), source, target, kinds, bought.n_items, 1)
+
+
+# ------------------------------------------------------------------------------ who judges pairs
+
+
+def _trained(
+    settings: Relation, found: Dataset, split: Split, seed: int, vectors: Tensor | None
+) -> tuple[RelationModel, Tensor]:
+    """A model upon vectors, or, without any, end to end; and the features of what is judged."""
+    if vectors is None:
+        model = relation.trained(settings, found, split, seed)
+        images = present("images", found.catalogue.images)
+        items = np.concatenate([part.items for part in _parts(split, seed).values()])
+        vectors = torch.zeros(len(images), model.network.size)
+        vectors[items] = fixed_features(model, images[items])
+    else:
+        model = relation.pretrained(settings, 1, seed)
+        model.head = Projection(vectors.shape[1], settings.D, seed=seed)
+        learn = partial(relation.train, model, split.train, vectors, settings, seed)
+        model.seconds = timed(learn)[1]
+    with torch.no_grad():
+        return model, model.head(vectors)
+
+
+@torch.no_grad()
+def _logits(model: RelationModel, x: Tensor, pairs: Pairs) -> ndarray:
+    """q - d of pairs of one kind."""
+    return model.logit(x[pairs.source], x[pairs.target], 0, int(pairs.kind[0])).numpy()
+
+
+def _blind(found: Dataset, part: Part) -> dict[str, Logits]:
+    """What looks at no photo: the types of two articles, and how often they were bought."""
+    true, type_ = part.relations, pd.factorize(found.catalogue.items["category"])[0]
+    share = np.bincount(type_[part.items], minlength=type_.max() + 1) / len(part.items)
+    seen = np.zeros((N_KINDS, len(share), len(share)))
+    np.add.at(seen, (true.kind, type_[true.source], type_[true.target]), 1)
+    seen += seen.swapaxes(1, 2)
+    odds = np.log((seen + 1) / (seen.sum((1, 2), keepdims=True) * np.outer(share, share) + 1))
+    often = np.log1p(np.bincount(found.interactions.item, minlength=len(type_)))
+    middle = often[part.items].mean() + often[true.source].mean()
+    return {
+        "types of the two": lambda p: odds[p.kind, type_[p.source], type_[p.target]],
+        "purchases of the two": lambda p: often[p.source] + often[p.target] - middle,
+    }
+
+
+def _parts(split: Split, seed: int) -> dict[str, Part]:
+    """What is judged; of the first split the training part as well."""
+    parts = {"development": split.development, "test": split.test}
+    return parts if seed else {"training": split.train, **parts}
+
+
+def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Iterator[Columns]:
+    """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs."""
+    category = found.catalogue.items["category"].to_numpy()
+    for how, part in _parts(split, seed).items():
+        every = relation.test_pairs(part, seed), relation.exchanged_pairs(part, category, seed)
+        for (group, pairs), kind in product(zip(GROUPS, every, strict=True), LATER):
+            own = pairs[pairs.kind == RELATION_KINDS.index(kind)]
+            value, told = logits(own), {"data": "hm", "kind": kind, "group": group, "how": how}
+            yes, no = value[own.related], value[~own.related]
+            auc = mannwhitneyu(yes, no).statistic / (len(yes) * len(no))
+            values = {"accuracy": ((yes > 0).mean() + (no <= 0).mean()) / 2, "AUC": auc}
+            yield from rows_by("measure", values, n=len(own), **told)
+
+
+# ------------------------------------------------------------------------------ heatmaps
+
+
+def _areas(found: Dataset, split: Split, count: int = 60) -> Iterator[Columns]:
+    """Areas over the curve in units of the logit, both pictures spoiled, on related test pairs that
+    the model of D = 100 gets right; and for how many pairs they exceed those of a random order.
+    """
+    model = relation.trained(BASE, found, split)
+    pictures, pairs = present("images", found.catalogue.images), relation.test_pairs(split.test)
+    good = np.flatnonzero(pairs.related & (relation.logits_of(model, pictures, pairs) > 0))
+    right = pairs[np.random.default_rng(0).permutation(good)[:count]]
+    images = right.pictures(pictures)
+    context = [torch.from_numpy(each) for each in (right.user, right.kind)]
+    explained = {"": closeness(model, found, split.train.items[:1000]), ", of the logit": model}
+    maps: dict[str, Sequence[Tensor]] = {}
+    for name, (end, of) in product(EXPLAINERS, explained.items()):
+        drawn = truth_table.explained(truth_table.METHODS[name], of, found, right)
+        maps[name + end] = list(drawn)
+    grounds = {"noise": None, "background": [*map(faithfulness.background, images)]}
+    for how, order in product(grounds, ("most", "least")):
+        asked: dict[str, Any] = {"context": context, "instead": grounds[how], **STEPS}
+        chance = faithfulness.aopc(faithfulness.perturb(model, images, order="random", **asked))
+        told = {"how": how, "order": order, "n": len(right), "d": BASE.D}
+        yield {"method": "random", "measure": AREA, "value": chance.mean(), **told}
+        for name, both in maps.items():
+            curve = faithfulness.perturb(model, images, both, order=order, **asked)
+            area = faithfulness.aopc(curve)
+            values = {AREA: area.mean(), "above random": (area > chance).mean()}
+            yield from rows_by("measure", values, method=name, **told)

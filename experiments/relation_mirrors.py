@@ -40,7 +40,7 @@ SIZE = RECORD["x"].shape[0]
 
 def relation_mirrors(seeds: int = 3) -> Iterator[Result]:
     """Accuracy by division and kind, and the share of related test pairs with a trained mirror."""
-    shop = data.load("amazon")
+    shop = data.load("amazon", category="Digital_Music", photos=False)
     with TemporaryDirectory(ignore_cleanup_errors=True) as home:
         for seed in range(seeds):
             x = generated(Path(home, f"image_features_{seed}.b"), shop, seed)

@@ -243,6 +243,8 @@ def test_a_damaged_file_is_named_with_the_way_out(home: Path, change: Any, told:
 def test_what_is_not_here_is_told_with_its_steps(home: Path) -> None:
     with pytest.raises(DataNotFound, match=r"download meta_Books\.json\.gz .* EXPLAINREC_DATA"):
         data.load("amazon", category="Books")
+    with pytest.raises(DataNotFound, match=r"download meta_\*\.json\.gz"):
+        data.load("amazon")
     for wrong in ("Films", "../secret", ""):
         with pytest.raises(ValueError, match=r"category: .*; choose from Books, Cell_Phones"):
             data.load("amazon", category=wrong)
@@ -260,7 +262,8 @@ def test_only_products_with_a_photo_stay_if_photos_are_asked_for(home: Path) -> 
     (home / "images").mkdir()
     for number in (1, 3):
         Image.new("RGB", (30, 40), (number, 0, 0)).save(home / "images" / f"{asin(number)}.jpg")
-    found = data.load("amazon", category="Books", photos=True, size=32)
+    assert len(data.load("amazon", category="Books", photos=False).catalogue) == 4
+    found = data.load("amazon", size=32)
     assert found.catalogue.items.original_id.tolist() == [asin(1), asin(3)]
     assert found.relations is not None and found.catalogue.images is not None
     pairs = zip(found.relations.source.tolist(), found.relations.target.tolist(), strict=True)

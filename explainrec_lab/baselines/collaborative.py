@@ -336,8 +336,6 @@ class _Vectors(nn.Module):
             nothing was learned on.
     """
 
-    has: Tensor
-
     def __init__(
         self, features: Features, d: int, known: Bool[Tensor, " owner"], generator: torch.Generator
     ) -> None:
@@ -346,7 +344,7 @@ class _Vectors(nn.Module):
         own = scale * torch.randn(len(known), d, generator=generator)
         self.own = nn.Parameter(own * known[:, None])
         self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
-        self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
+        self.has = nn.Buffer(torch.from_numpy(features.matrix.toarray()).float())
 
     def forward(self, owners: Int[Tensor, " n"] | slice) -> Float[Tensor, "n d"]:
         return self.own[owners] + self.has[owners] @ self.shared

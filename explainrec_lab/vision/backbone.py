@@ -96,9 +96,6 @@ class Backbone(nn.Module):
         origin: 'scratch' or 'imagenet', whichever weights it really has.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, convolutions: nn.Module, grid: int = 4) -> None:
         super().__init__()
         require(grid >= 1, f"grid: {grid} must be at least 1")
@@ -107,8 +104,8 @@ class Backbone(nn.Module):
         self.origin = "scratch"
         self.channels = _tried(convolutions).shape[1]
         self.pool: nn.Module = nn.AdaptiveAvgPool2d(grid)
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(STD)[:, None, None])
+        self.mean = nn.Buffer(torch.tensor(MEAN)[:, None, None])
+        self.std = nn.Buffer(torch.tensor(STD)[:, None, None])
 
     @property
     def size(self) -> int:

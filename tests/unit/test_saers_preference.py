@@ -249,7 +249,7 @@ def test_an_item_without_attributes_has_only_its_whole_picture() -> None:
         expected = (model.user @ whole).detach()
         torch.testing.assert_close(model.scores()[:, WITHOUT], expected)
         assert np.isnan(answers(model, [0], [WITHOUT], "contribution")).all()
-        assert len(explain(model, 0, WITHOUT, toy_extracted())) == 0
+        assert not len(explain(model, 0, WITHOUT, toy_extracted()).attribute)
         assert float(model_of(whole=False, **options).scores()[0, WITHOUT]) == 0
 
 

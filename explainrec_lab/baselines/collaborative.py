@@ -15,13 +15,11 @@ Sources: RecoNet, §5.1 (what it compares with); Sarwar et al. 2001 (neighbours)
 Volinsky 2008 (iALS; the paper's wALS, Pan et al. 2008, is its sibling); Steck 2019 (EASE).
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -56,7 +54,6 @@ class Hyperparameters:
 # --------------------------------------------------------------------------- best-sellers
 
 
-@dataclass(frozen=True)
 class Popularity(Hyperparameters):
     """The same best-sellers for everybody: the number of users who took the item.
 
@@ -415,10 +412,10 @@ class Draws(Batch):
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
 
-    def part(self, index: int, count: int) -> Draws:
+    def part(self, index: int, count: int) -> Self:
         """The share of process `index` of `count`."""
         users, *pairs = vars(self).values()
-        return Draws(users, *(field[index::count] for field in pairs))
+        return type(self)(users, *(field[index::count] for field in pairs))
 
     def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
         """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus

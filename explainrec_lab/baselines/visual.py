@@ -26,17 +26,14 @@ OfItems = tuple[Tensor, Tensor | float]
 class Ranker(nn.Module):
     """What all rankers share: ids that are checked at the door, and scores of everything.
 
-    A ranker computes `forward`; those whose training needs a second loss compute `auxiliary` too.
+    A ranker computes `forward`, from users `[n]` and items `[n, c]` to scores `[n, c]`; those whose
+    training needs a second loss compute `auxiliary` too.
     """
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
         self.n_users, self.n_items = n_users, n_items
         self.everything = nn.Buffer(torch.arange(n_items), persistent=False)
-
-    def forward(self, users: Int[Tensor, " n"], items: Int[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-        """Scores of c items for each of n users."""
-        raise NotImplementedError
 
     def auxiliary(self, items: Int[Tensor, "n c"]) -> Float[Tensor, " n"] | float:
         """A second loss of each training example; none by default."""

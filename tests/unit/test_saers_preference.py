@@ -367,7 +367,7 @@ def test_a_shopper_with_hardly_any_purchases_has_scores_and_reasons(purchases: i
     train(model, purchases, epochs=3, learning_rate=0.01, regularizer=1e-4)
     assert torch.isfinite(model.scores([1])).all()
     told = explain(model, 1, 2, toy_extracted())
-    assert len(told) == toy_extracted().applies[2].sum()
+    assert len(told.attribute) == toy_extracted().applies[2].sum()
     assert np.isfinite(told.weight).all()
 
 

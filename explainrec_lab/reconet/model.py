@@ -31,6 +31,8 @@ class RecoNet(nn.Module):
         W: `[|V|, d]` (or `[|V|, hidden]`).
     """
 
+    Q_attributes: Tensor
+
     def __init__(
         self, space: FeatureSpace, d: int = 64, hidden: int | None = None, seed: int = 0
     ) -> None:
@@ -40,7 +42,10 @@ class RecoNet(nn.Module):
         self.space = space
         Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)
         self.Q_items = nn.Parameter(Q[: space.n_items].clone())
-        self.Q_attributes = nn.Parameter(Q[space.n_items :].clone())
+        if len(attributes := Q[space.n_items :].clone()):
+            self.Q_attributes = nn.Parameter(attributes)
+        else:  # nothing to learn, and several processes would wait for its gradient
+            self.register_buffer("Q_attributes", attributes)
         self.hidden = None if hidden is None else nn.Linear(d, hidden)
         self.W = nn.Parameter(torch.empty(space.n_items, hidden or d))
         nn.init.xavier_uniform_(self.W, generator=generator)

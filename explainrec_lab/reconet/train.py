@@ -71,16 +71,16 @@ def train(
     model: RecoNet,
     examples: Callable[[int], Iterable[Examples]],
     settings: Settings,
-    after_epoch: Callable[[int, nn.Module], Any] | None = None,
     negatives: int | None = None,
+    **more: Any,
 ) -> training.History:
     """Train `model` in place with these settings, and bring it back to the CPU.
 
     Args:
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
-        after_epoch: see `training.fit`.
         negatives: of `sampled_cross_entropy`; 0 for the softmax over all items. By default that is
             so up to `MOST_ITEMS`; above, a warning says that it is sampled.
+        more: `after_epoch` and `checkpoint` of `training.fit`.
     """
     losses: Any = cross_entropy
     if negatives is None and (n_items := model.space.n_items) > MOST_ITEMS:
@@ -90,7 +90,7 @@ def train(
         check_least(negatives=negatives)
         losses = partial(sampled_cross_entropy, negatives=negatives)
     how, here = settings.optimisation(), fabric()
-    return training.fit(model, examples, losses, how, fabric=here, after_epoch=after_epoch)
+    return training.fit(model, examples, losses, how, fabric=here, **more)
 
 
 def trained(

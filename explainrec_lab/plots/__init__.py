@@ -14,4 +14,4 @@ from .curves import (
 )
 from .flow import relevance_flow
 from .pictures import Reason, box_figure, contact_sheet, pair_figure, picture, reasons_sheet
-from .style import OPPOSES, SUPPORTS, use_style
+from .style import OPPOSES, SUPPORTS, overlay, use_style

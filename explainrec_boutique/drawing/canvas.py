@@ -139,9 +139,8 @@ class Canvas:
 
     def paint(self, cover: Cover, colour: ndarray, opacity: float = 1.0) -> None:
         """Lay a colour, or one a pixel, over the picture; what hides the wall is the item."""
-        alpha = (cover.alpha * np.float32(opacity))[..., None]
         part = self.image[cover.window]
-        part += (colour - part) * alpha
+        part += (colour - part) * (cover.alpha * np.float32(opacity))[..., None]
         if opacity >= OPAQUE:
             here = self.silhouette[cover.window]
             np.maximum(here, cover.alpha, out=here)

@@ -28,7 +28,13 @@ from PIL import Image
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.archives import AS_TEXT, contents, opened
-from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled, require
+from explainrec_lab.data.contracts import (
+    Dataset,
+    Schema,
+    check_columns,
+    check_filled,
+    require,
+)
 from explainrec_lab.data.frames import from_frames
 
 Where = str | Path
@@ -134,6 +140,31 @@ class Photos:
         if bad and not self._told:
             warnings.warn(f"{told}: blank here; `unreadable` names all", stacklevel=4)
             self._told = True
+
+
+class PhotosInFile(Photos):
+    """Photos that lie as they are inside one large file: a tar archive, or an array of photos.
+
+    Args:
+        file: what holds them.
+        places: int64 `[item, 2]`, where each begins and its length, in bytes.
+    """
+
+    def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
+        super().__init__([file], size, archive=file)
+        self.paths = places  # type: ignore[assignment]
+        self._tried = np.zeros(len(places), bool)
+
+    def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
+        pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
+        with contracts.present("file", self.archive).open("rb") as file:
+
+            def read(row: int, place: Any) -> None:
+                file.seek(int(place[0]))
+                pictures[row] = _decoded(BytesIO(file.read(int(place[1]))), self.size)
+
+            self.each(items, read)
+        return pictures
 
 
 def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
@@ -282,10 +313,9 @@ def _in_codes(
         for word in attributes[name] if isinstance(attributes, Mapping) else found:
             first.setdefault(word.strip().casefold(), word.strip())
         labels[name] = words.str.casefold().map(first | {"-": ""})
-        row = int(np.argmax([*labels[name].isna(), True]))
         choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
-        told = f"pictures: row {row} has {name} {words.get(row)!r}; {choose}"
-        require(row == len(words), told)
+        for row in np.flatnonzero(labels[name].isna()):
+            raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
         classes[name] = tuple(first.values())
     # -1 where there is no label
     codes = [pd.Index(classes[name]).get_indexer(labels[name]) for name in classes]

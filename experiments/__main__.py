@@ -2,6 +2,7 @@
 
 python -m experiments data       what data there is, and whether it is here
 python -m experiments weights    train the networks that the pages load
+python -m experiments train      train a chapter's model on one device, several, or a cluster
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from experiments import weights
+from experiments import train, weights
 from experiments.record import Result, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
@@ -31,9 +32,9 @@ COMMANDS: dict[str, Callable[[], None]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line on stderr and exit code 2."""
-    asked = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        _run(asked)
+        train.main(given[1:]) if given[:1] == ["train"] else _run(_parser().parse_args(given))
     except (ValueError, data.DataNotFound) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
@@ -41,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m experiments", description="Record our results.")
+    told = "Record our results. To train a model: python -m experiments train --help"
+    parser = argparse.ArgumentParser("python -m experiments", description=told)
     parser.add_argument("name", choices=[*COMMANDS, *EXPERIMENTS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

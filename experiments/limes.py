@@ -55,13 +55,9 @@ def tabular(
     """
     from lime.lime_tabular import LimeTabularExplainer
 
-    explainer = LimeTabularExplainer(
-        np.repeat([[0.0], [1.0]], n, axis=1) if table is None else table,
-        mode="regression",
-        categorical_features=list(range(n)),
-        discretize_continuous=False,
-        random_state=0,
-    )
+    table = np.repeat([[0.0], [1.0]], n, axis=1) if table is None else table
+    how = {"mode": "regression", "discretize_continuous": False, "random_state": 0}
+    explainer = LimeTabularExplainer(table, categorical_features=[*range(n)], **how)
     row, ask = np.ones(n) if row is None else row, lambda masks: _scored(black_box, masks)
     # on 5,000 samples, as it likes
     return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])

@@ -9,7 +9,8 @@ import torch
 from scipy import sparse
 
 from experiments.record import Columns, Result, timed
-from explainrec_lab import baselines, data, reconet, training
+from explainrec_lab import data, reconet, training
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.evaluate.ranking import mean_recall
 from explainrec_lab.reconet.data import Examples
 from explainrec_lab.training import Optimisation
@@ -19,7 +20,7 @@ Batches = Callable[[int], Iterable[Examples]]
 
 @dataclass(frozen=True)
 class Version:
-    """RecoNet with the call of the recommenders beside it (`baselines.Recommender`).
+    """RecoNet with the call of the recommenders beside it (`collaborative.Recommender`).
 
     Attributes:
         hidden: units of the extra layer, or None. share, attribute_share: what `RemovedItems`
@@ -37,9 +38,7 @@ class Version:
 
     def scores(self, train: data.Interactions, seed: int = 0) -> torch.Tensor:
         """`[user, item]`; `seed` is that of the first weights and of the examples."""
-        model, _ = self.trained(train, seed)
-        with torch.no_grad():
-            return model(model.space.profiles(train))
+        return scores_of(self.trained(train, seed)[0], train)
 
     def trained(self, train: data.Interactions, seed: int) -> tuple[reconet.RecoNet, float]:
         """A RecoNet and the CPU seconds of its training."""
@@ -56,19 +55,25 @@ class Version:
         return reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
 
 
+@torch.no_grad()
+def scores_of(model: reconet.RecoNet, events: data.Interactions) -> torch.Tensor:
+    """`[user, item]`, from what these events and the users' features tell."""
+    return model(model.space.profiles(events))
+
+
 # method -> the best trial of `python -m experiments reconet-search`.
 TUNED: dict[str, Any] = {
-    "popularity": baselines.Popularity(),
-    "popularity, attributes": baselines.DemographicPopularity(),
-    "item-to-item": baselines.ItemNeighbours(),
-    "user-to-user": baselines.UserNeighbours(),
-    "OCuLaR": baselines.OCuLaR(iterations=100),
-    "factorization machine": baselines.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
-    "CML": baselines.CML(epochs=15),
+    "popularity": collaborative.Popularity(),
+    "popularity, attributes": collaborative.DemographicPopularity(),
+    "item-to-item": collaborative.ItemNeighbours(),
+    "user-to-user": collaborative.UserNeighbours(),
+    "OCuLaR": collaborative.OCuLaR(iterations=100),
+    "factorization machine": collaborative.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
+    "CML": collaborative.CML(epochs=15),
     "RecoNet": Version(),
     "RecoNet + Layer": Version(hidden=128, epochs=60),
-    "iALS": baselines.IALS(),
-    "EASE": baselines.EASE(regularisation=596.0),
+    "iALS": collaborative.IALS(),
+    "EASE": collaborative.EASE(regularisation=596.0),
 }
 
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")

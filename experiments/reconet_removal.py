@@ -15,7 +15,7 @@ from torch import Tensor
 
 from experiments import limes
 from experiments.reconet import EXPLAINED, likes
-from experiments.record import Columns, Result, results, timed
+from experiments.record import Columns, Result, results, rows_by, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.evaluate.ranking import top_k
@@ -83,8 +83,7 @@ def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
             yield {"measure": "mean change", "order": order, "k": k, "value": change}
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
         effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
-        yield {"measure": "effect", "k": k, "value": effect}
-        yield {"measure": "log10 p", "k": k, "value": log10_p}
+        yield from rows_by("measure", {"effect": effect, "log10 p": log10_p}, k=k)
 
 
 def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
@@ -97,9 +96,9 @@ def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
-def _against_the_best(model: RecoNet, sets: Sets, items: Tensor, k: int = 3) -> list[Columns]:
+def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Iterator[Columns]:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
-    changes = []
+    changes, k = [], 3
     Z = reconet.relevance(model, sets, items)
     for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
         own = Z[u, sets[u]]
@@ -109,13 +108,10 @@ def _against_the_best(model: RecoNet, sets: Sets, items: Tensor, k: int = 3) -> 
         best = removal.best_removal(black_box, len(own), k)[1]
         changes.append([top, greedy, best])
     top, greedy, best = np.array(changes).T
-    share = "share of the best change"
-    return [
-        {"measure": "short profiles", "n": SMALL, "value": len(best)},
-        {"measure": share, "order": "most", "k": k, "value": top.sum() / best.sum()},
-        {"measure": share, "order": "greedy", "k": k, "value": greedy.sum() / best.sum()},
-        {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()},
-    ]
+    share = {"most": top.sum() / best.sum(), "greedy": greedy.sum() / best.sum()}
+    yield {"measure": "short profiles", "n": SMALL, "value": len(best)}
+    yield from rows_by("order", share, measure="share of the best change", k=k)
+    yield {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()}
 
 
 # --------------------------------------------------------------------------- §5.5

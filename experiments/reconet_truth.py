@@ -12,6 +12,7 @@ from explainrec_lab.baselines import taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import present
 from explainrec_lab.evaluate import truth
+from explainrec_lab.reconet.explain import attribute_features, favoured
 
 # Name -> scores of the attributes of each held-out purchase.
 Answers = dict[str, ndarray]  # `[event, attribute]`
@@ -55,7 +56,7 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
         same = truth.agreement(*(each[counted] for each in (parts.test.item, named, applies)))
         yield {"method": method, "measure": "same answer for two buyers", "value": same}
     share = model.space.profiles(parts.train).of_users(parts.test.user).shares(model.space.m)
-    features = reconet.attribute_features(shop.catalogue, model.space)[parts.test.item]
+    features = attribute_features(shop.catalogue, model.space)[parts.test.item]
     held = float((reconet.looked_up(share, features)[applies] > 0).mean())
     yield {"method": "the bought item's attributes", "measure": "in the profile", "value": held}
 
@@ -66,17 +67,17 @@ def from_model(model: reconet.RecoNet, shop: data.Dataset, parts: data.Split) ->
     profiles = model.space.profiles(parts.train)
     hers = profiles.of_users(events.user)
     share, mean = hers.shares(model.space.m), reconet.mean_profile(profiles, model.space.m)
-    features = reconet.attribute_features(shop.catalogue, model.space)
+    features = attribute_features(shop.catalogue, model.space)
     Z = reconet.relevance(model, hers, events.item)
     personal = reconet.relevance(model, hers, events.item, mean)
     own = features[events.item]
-    favoured = reconet.favoured(model, profiles.shares(model.space.m), mean, codes)
+    classes = favoured(model, profiles.shares(model.space.m), mean, codes)
     return {
         "Z": reconet.looked_up(Z, own, share),
         "personal": reconet.looked_up(personal, own),
         "Z, passed on": reconet.passed_on(Z, events.item, codes, features, share),
         "personal, passed on": reconet.passed_on(personal, events.item, codes, features, share),
-        "favoured class": taste.for_purchases(favoured, events.user, events.item, codes),
+        "favoured class": taste.for_purchases(classes, events.user, events.item, codes),
     }
 
 

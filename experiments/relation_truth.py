@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import spearmanr
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.record import Columns, Result, results, rows_by
 from experiments.relation import CPU, PAPER, closeness, shop_of
@@ -32,11 +32,8 @@ from explainrec_lab.settings import Relation
 NETWORKS = (("", CPU), ("paper's network", PAPER))
 RULES: dict[str, lrp.Rule | None] = {"LRP epsilon": lrp.Epsilon(1e-6), "LRP w²-gamma-epsilon": None}
 # Measures that are recorded against each truth, over all kinds and by what their rule asks for.
-RECORDED = {
-    "attribute": truth_table.MEASURES,
-    "colour": ("mass_ratio", "pointing"),
-    "together": ("mass_ratio", "pointing"),
-}
+OF_REGIONS = ("mass_ratio", "pointing")
+RECORDED = {"attribute": truth_table.MEASURES, "colour": OF_REGIONS, "together": OF_REGIONS}
 PAPERS_WAY = "LRP epsilon, of the logit"
 
 
@@ -92,12 +89,9 @@ def _maps(
     close: Closeness, dataset: Dataset, pairs: Pairs, references: bool = True
 ) -> Iterator[Columns]:
     """Scores of all explainers that a model allows, or of propagation alone without references."""
-    named = hasattr(close.model.head, "questions")
-    methods = {
-        name: each
-        for name, each in METHODS.items()
-        if (named or name not in CONDITIONAL) and (references or "LRP" in name)
-    }
+    unfit = () if hasattr(close.model.head, "questions") else CONDITIONAL
+    chosen = [name for name in METHODS if name not in unfit and (references or "LRP" in name)]
+    methods = {name: METHODS[name] for name in chosen}
     methods[PAPERS_WAY] = lambda _, *asked: METHODS["LRP epsilon"](close.model, *asked)
     table = truth_table.truth_table(close, dataset, pairs, methods, references=references)
     for of, measures in RECORDED.items():
@@ -181,13 +175,9 @@ def relation_perturbation(seeds: int = 3) -> Iterator[Result]:
 
 def _targets(found: Tested, dataset: Dataset) -> dict[str, Tensor]:
     """Relevance of the targets: by the explainers, and without any model."""
-    first = next(iter(CHOSEN))
-    asked: list[tuple[str, Explainer, nn.Module]] = [
-        (f"{first}, of the logit", CHOSEN[first], found.model),
-        *((name, each, found.close) for name, each in CHOSEN.items()),
-    ]
-    drawn = truth_table.explained
-    maps = {name: drawn(each, of, dataset, found.right)[1] for name, each, of in asked}
+    first, drawn, asked = next(iter(CHOSEN)), truth_table.explained, (dataset, found.right)
+    maps = {f"{first}, of the logit": drawn(CHOSEN[first], found.model, *asked)[1]}
+    maps |= {name: drawn(each, found.close, *asked)[1] for name, each in CHOSEN.items()}
     shape = localisation.reference_maps(dataset, found.right.target)["silhouette"]
     maps["silhouette"] = torch.from_numpy(shape).float()
     return maps

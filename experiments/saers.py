@@ -1,12 +1,13 @@
 """SAERS on the boutique: Figures 4 to 6, Table 2, and whether its attention is the reason."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from experiments.record import Columns, Result, results, rows_by, timed
@@ -37,6 +38,7 @@ COMPARED = (
     *("SAERS, all twelve", "SAERS", "SAERS, with bias", "SAERS, ours"),
 )
 ABLATION = ("SAFo", "VBPR", "VBPR + SAF", "SAERS - SAF", "SAERS")
+Ints = tuple[int, ...]
 DIMENSIONS = (10, 30, 50, 100)
 CUTS = (5, 10, 20, 50)
 # Pixels of the pictures that ImageNet's networks learned on.
@@ -51,8 +53,6 @@ EXPLAINED = (
     *("SAERS, a sum with bias", "SAERS, ours", SHUFFLED),
 )
 
-Measure = Callable[[Ranker, dict[str, Contests]], Iterator[Columns]]
-
 PURCHASES = (4, 8, 32)
 # Purchases a shopper for which the epochs were chosen.
 USUAL = 8
@@ -63,24 +63,22 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
 
     Source: SAERS, §4.3 and Figures 4 to 6.
     """
-    return _table(seeds, DIMENSIONS, COMPARED, scores_of)
+    return _table(seeds, DIMENSIONS, COMPARED, CUTS)
 
 
 def saers_ablation(seeds: int = 3) -> Iterator[Result]:
     """Table 2's five models. Source: SAERS, §4.4."""
-    return _table(seeds, (CPU.d,), ABLATION, aucs_of)
+    return _table(seeds, (CPU.d,), ABLATION)
 
 
-def _table(
-    seeds: int, sizes: tuple[int, ...], names: tuple[str, ...], measured: Measure
-) -> Iterator[Result]:
-    """What is measured of each model, on one division of the purchases after the other."""
+def _table(seeds: int, sizes: Ints, names: Iterable[str], cuts: Ints = ()) -> Iterator[Result]:
+    """Scores of each model, on one division of the purchases after the other."""
     for seed in range(seeds):
         shop = open_shop(CPU, seed)
         drawn = scenarios(shop, seed)
         for d, name in product(sizes, names):
             model, columns = trained(name, shop, d, seed)
-            yield from results(measured(model, drawn), data="boutique", **columns)
+            yield from results(scores_of(model, drawn, cuts), data="boutique", **columns)
 
 
 def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
@@ -92,21 +90,14 @@ def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     }
 
 
-def scores_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
-    """AUC and NDCG@N, averaged over contests, for each scenario."""
-    yield from aucs_of(model, drawn)
+def scores_of(model: Ranker, drawn: dict[str, Contests], cuts: Ints = ()) -> Iterator[Columns]:
+    """AUC, and NDCG@N for each cut N, averaged over contests, for each scenario."""
     scores = model.scores()
     for scenario, some in drawn.items():
-        ndcg = sampled_ndcg(scores, some, max(CUTS)).mean(axis=0)
-        for N in CUTS:
-            yield {"measure": "NDCG", "group": scenario, "k": N, "value": ndcg[N - 1]}
-
-
-def aucs_of(model: Ranker, drawn: dict[str, Contests]) -> Iterator[Columns]:
-    """AUC, averaged over contests, for each scenario."""
-    scores = model.scores()
-    aucs = {scenario: sampled_auc(scores, some).mean() for scenario, some in drawn.items()}
-    yield from rows_by("group", aucs, measure="AUC")
+        yield {"measure": "AUC", "group": scenario, "value": sampled_auc(scores, some).mean()}
+        for N in cuts:
+            ndcg = sampled_ndcg(scores, some, N)[:, -1].mean()
+            yield {"measure": "NDCG", "group": scenario, "k": N, "value": ndcg}
 
 
 def trained(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:
@@ -186,7 +177,7 @@ def saers_siamese(seeds: int = 1) -> Iterator[Result]:
             _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
             row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
             row |= {"data": "boutique", "settings": {"network rate": NETWORK_RATE, **how}}
-            yield from results(aucs_of(model, drawn), **row)
+            yield from results(scores_of(model, drawn), **row)
 
 
 def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.SiameseFeature:
@@ -217,7 +208,7 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
                 usual = SETTINGS["SAERS, ours" if name == SHUFFLED else name]
                 model, columns = trained(name, shop, CPU.d, seed, **longer(usual, purchases))
                 assert isinstance(model, SAERS)
-                found = [*aucs_of(model, drawn), *rates_of(model, shop)]
+                found = [*scores_of(model, drawn), *rates_of(model, shop)]
                 found += health_of(model, shop.parts.test)
                 yield from results(found, data="boutique", purchases=purchases, **columns)
             known = truth.references(shop.dataset, shop.parts)
@@ -247,8 +238,5 @@ def shuffled(features: torch.Tensor, applies: np.ndarray, seed: int) -> torch.Te
     """Features exchanged at random between items that have the same attributes."""
     rng = np.random.default_rng([seed, 7])
     _, kind = np.unique(applies, axis=0, return_inverse=True)
-    source = np.arange(len(features))
-    for each in np.unique(kind):
-        rows = np.flatnonzero(kind == each)
-        source[rows] = rng.permutation(rows)
-    return features[torch.from_numpy(source)]
+    source = pd.Series(range(len(features))).groupby(kind).transform(rng.permutation)
+    return features[torch.from_numpy(source.to_numpy(copy=True))]

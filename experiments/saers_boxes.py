@@ -76,7 +76,7 @@ def saers_boxes(seeds: int = 3) -> Iterator[Result]:
 
 @torch.no_grad()
 def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
-    """Share of right classes, attribute by attribute, where the attribute applies.
+    """Share of right classes, attribute by attribute, where it applies and has a label.
 
     Raises:
         ValueError: a catalogue without pictures or labels.
@@ -85,7 +85,9 @@ def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
     labels, images = present("attributes", labels), present("images", catalogue.images)
     parts = [look(network, images[n : n + BATCH]).predicted for n in range(0, len(images), BATCH)]
     right = torch.cat(parts).cpu().numpy() == labels
-    asked = labels != DOES_NOT_APPLY
+    asked = (labels != DOES_NOT_APPLY) & (
+        catalogue.labelled if catalogue.labelled is not None else True
+    )
     share = {name: right[asked[:, k], k] for k, name in enumerate(schema.attributes)}
     return pd.Series({name: each.mean() for name, each in share.items() if len(each)})
 

@@ -20,7 +20,7 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Columns, Result, results
-from experiments.saers import CPU, SETTINGS, aucs_of, health_of, trained
+from experiments.saers import CPU, SETTINGS, health_of, scores_of, trained
 from experiments.saers_models import Shop, open_shop
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
@@ -56,7 +56,7 @@ def searched(
     drawn = contests(shop.parts.development, known, negatives=NEGATIVES, repeats=repeats)
     for name, how in product(names, points(grid)):
         model, columns = trained(name, shop, d, 0, **how)
-        yield from (columns | found for found in aucs_of(model, {"development": drawn}))
+        yield from (columns | found for found in scores_of(model, {"development": drawn}))
         yield from (columns | found for found in health_of(model, shop.parts.development))
 
 

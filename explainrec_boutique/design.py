@@ -20,7 +20,7 @@ from numpy.random import Generator, default_rng
 
 from . import vocabulary as words
 from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
-from .vocabulary import APPLIES, CATEGORIES, DOES_NOT_APPLY, FAMILIES, NECK, SCHEMA, display
+from .vocabulary import APPLIES, CATEGORIES, DOES_NOT_APPLY, FAMILIES, NECK, ODDS, SCHEMA, display
 
 GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every machine
 
@@ -192,10 +192,6 @@ _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
 # ------------------------------------------------------------------ sampling
 
 USUAL = Dials()
-SLEEVE_ODDS = (0.2, 0.15, 0.25, 0.15, 0.25)
-JACKET_SLEEVE_ODDS = (0.0, 0.0, 0.3, 0.3, 0.4)
-PATTERN_ODDS = (0.42, 0.1, 0.1, 0.1, 0.08, 0.12, 0.08)
-SHOE_PATTERN_ODDS = (0.7, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0)
 
 
 def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
@@ -214,7 +210,7 @@ def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
     category = CATEGORIES[rng.integers(len(CATEGORIES))]
     has = {"top": _draw_top, "bottom": _draw_bottom, "shoes": _draw_shoes}[category](rng)
     colour, accent = (words.COLOURS[i] for i in rng.permutation(len(words.COLOURS))[:2])
-    patterns = SHOE_PATTERN_ODDS if category == "shoes" else PATTERN_ODDS
+    patterns = ODDS["shoe_patterns" if category == "shoes" else "patterns"]
     codes = (SCHEMA.code(k, has[k]) if k in has else DOES_NOT_APPLY for k in SCHEMA.attributes)
     return Design(
         category=category,
@@ -242,14 +238,13 @@ def _between(rng: Generator, low: float, high: float) -> float:
 
 def _pick(rng: Generator, choices: Sequence[str], odds: Sequence[float] | None = None) -> str:
     """One of `choices`, all equally likely without odds; consumes one number whatever they are."""
-    n = len(choices)
-    return choices[int(rng.integers(n) if odds is None else rng.choice(n, p=odds))]
+    return choices[int(rng.choice(len(choices), p=odds))]
 
 
 def _draw_top(rng: Generator) -> dict[str, str]:
-    neck = _pick(rng, NECK, (0.2, 0.25, 0.2, 0.35))
-    sleeves = JACKET_SLEEVE_ODDS if neck == "lapel" else SLEEVE_ODDS
-    odds = {neck: None, "sleeves_length": sleeves, "body_length": (0.28, 0.42, 0.30)}
+    neck = _pick(rng, NECK, ODDS["necks"])
+    sleeves = ODDS["jacket_sleeves" if neck == "lapel" else "sleeves"]
+    odds = {neck: None, "sleeves_length": sleeves, "body_length": ODDS["bodies"]}
     return {name: _pick(rng, SCHEMA.classes[name], odds[name]) for name in odds}
 
 
@@ -262,7 +257,7 @@ def _draw_shoes(rng: Generator) -> dict[str, str]:
     boots = rng.random() < 0.4
     has = {name: _pick(rng, SCHEMA.classes[name]) for name in APPLIES["shoes"]}
     if boots:
-        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], (0.4, 0.4, 0.2, 0.0))}
+        return has | {"toe_style": _pick(rng, SCHEMA.classes["toe_style"], ODDS["boot_toes"])}
     del has["boots_height"]
     return has
 
@@ -292,7 +287,7 @@ def _draw_scene(rng: Generator, dials: Dials) -> Scene:
         light=-90 + _between(rng, -60, 60) * min(dials.nuisance, 1.5),
         brightness=1 + _between(rng, -0.10, 0.08) * dials.nuisance,
         warmth=_between(rng, -0.03, 0.03) * dials.nuisance,
-        background=_pick(rng, words.BACKGROUNDS, (0.45, 0.25, 0.2, 0.1)),
+        background=_pick(rng, words.BACKGROUNDS, ODDS["backgrounds"]),
         hue=_between(rng, 0, 1),
         noise=float(dials.noise),
     )

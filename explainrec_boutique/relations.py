@@ -70,8 +70,6 @@ class GroupRule(NamedTuple):
         """Whether the keys of two items are what the kind asks for; of their colours, nothing."""
         if kind in SUBSTITUTES:
             return (self.key[source] == self.key[target]) & (self.key[source] != NO_KEY)
-        if source.ndim == 2 and target.ndim == 1:  # each source with each target: row, then column
-            return self.goes_with[self.key[source[:, 0]]][:, self.key[target]]
         return self.goes_with[self.key[source], self.key[target]]
 
     def categories_fit(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:

@@ -22,9 +22,8 @@ from numpy import ndarray
 from .design import Design
 from .dials import SIZES, check_number
 from .drawing.bottoms import SKIRT_ROOM, TROUSERS_ROOM, draw_skirt, draw_trousers
-from .drawing.canvas import MASK_LEVEL, Canvas
+from .drawing.canvas import MARK, MASK_LEVEL, Canvas
 from .drawing.geometry import Frame, Points
-from .drawing.marks import MARK
 from .drawing.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
 from .drawing.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
 from .vocabulary import SCHEMA

@@ -94,10 +94,8 @@ def draw_shoppers(n_shoppers: int, seed: int, dials: ShopperDials) -> Shoppers:
     streams = (default_rng([seed, TASTE, user]) for user in range(n_shoppers))
     drawn = [_draw_one(rng, odds, dials) for rng in streams]
     group, theta, family, ticked = (np.array(column) for column in zip(*drawn, strict=True))
-    features = {
-        name: pd.Categorical.from_codes(codes, list(values))
-        for (name, values), codes in zip(FEATURES.items(), ticked.T, strict=True)
-    }
+    told = zip(FEATURES.items(), ticked.T, strict=True)
+    features = {name: pd.Categorical.from_codes(c, list(values)) for (name, values), c in told}
     return Shoppers(group, theta, family, pd.DataFrame(features))
 
 

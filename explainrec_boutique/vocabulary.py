@@ -76,6 +76,7 @@ COLOURS_OF_FAMILY = {family: tuple(tones) for family, tones in _WORDS["colours"]
 PALETTE = {name: rgb for tones in _WORDS["colours"].values() for name, rgb in tones.items()}
 COLOURS, FAMILIES = tuple(PALETTE), tuple(COLOURS_OF_FAMILY)
 FAMILY_OF = {colour: family for family, colours in COLOURS_OF_FAMILY.items() for colour in colours}
+ODDS: dict[str, list[float]] = _WORDS["odds"]  # of what is not equally likely
 PATTERNS, MARKS, BACKGROUNDS = (tuple(_WORDS[k]) for k in ("patterns", "marks", "backgrounds"))
 
 

@@ -9,6 +9,7 @@ the other two.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from explainrec_lab import training
-from explainrec_lab.data.contracts import check_choice
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.data.store import table_beside
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 NAMES = ("ci", "cpu", "gpu")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 def _current() -> str:
@@ -171,13 +173,72 @@ def settings(chapter: str) -> Chapter:
 
 
 def fabric() -> Fabric:
-    """The device of the settings in force: one GPU under `gpu`, else one CPU process.
+    """The devices of the settings in force: GPUs under `gpu`, else CPU processes; one of them.
+
+    More are asked for by EXPLAINREC_DEVICES (a number a machine, or 'auto': every GPU) and
+    EXPLAINREC_NODES (machines); the script then starts itself again, once for each. Under torchrun,
+    `fabric run` or srun there are as many as these started. EXPLAINREC_PRECISION: `PRECISIONS`.
 
     Raises:
-        ValueError: the settings are `gpu` and there is none.
+        ValueError: rubbish in one of these, devices that are not there, two launchers at once,
+            or several processes asked for in a notebook.
     """
+    kind, precision = _accelerator(), os.environ.get("EXPLAINREC_PRECISION") or None
+    check_choice("EXPLAINREC_PRECISION", precision or PRECISIONS[0], PRECISIONS)
+    return training.processes(kind, *_asked(kind), precision, _launcher())
+
+
+def together() -> Fabric | None:
+    """The processes that train together; None where there is one."""
+    return fabric() if max(_asked(_accelerator())) > 1 else None
+
+
+def _accelerator() -> str:
+    """'cuda' under `gpu`, else 'cpu'. Raises ValueError: there is none."""
     if _current() != "gpu":
-        return training.on_one("cpu")
+        return "cpu"
     if not torch.cuda.is_available():
         raise ValueError("EXPLAINREC_SETTINGS is 'gpu', but torch finds no GPU: choose 'cpu'")
-    return training.on_one("cuda")
+    return "cuda"
+
+
+def _launcher() -> str:
+    """What started this process as one of several; '' where nothing did, or Fabric for us."""
+    if os.environ.get("LT_CLI_USED") == "1":
+        return "fabric run"
+    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "srun" * bool(training.tasks())
+
+
+def _asked(kind: str) -> tuple[int, int]:
+    """Processes a machine, and machines: as asked for, or as a launcher started them."""
+    most = torch.cuda.device_count() if kind == "cuda" else max(2, os.cpu_count() or 1)
+    if by := _launcher():
+        here = _number("LOCAL_WORLD_SIZE" if by != "srun" else "SLURM_NTASKS_PER_NODE", None)
+        there = here, training.started() // here
+        asked = _number("EXPLAINREC_DEVICES", here), _number("EXPLAINREC_NODES", there[1])
+        told = f"{by} started {there[0]} processes on each of {there[1]} machines, but {asked[0]}"
+        require(asked == there, f"EXPLAINREC_DEVICES: {told} on {asked[1]} are asked for: unset it")
+        nodes = int(os.environ.get("SLURM_NNODES") or 1)
+        twice = f"srun and {by} both start processes: give srun one task a machine"
+        require(by == "srun" or training.tasks() <= nodes, twice)
+        return there
+    every = most if kind == "cuda" else 1
+    devices, nodes = _number("EXPLAINREC_DEVICES", 1, every), _number("EXPLAINREC_NODES", 1)
+    told = f"EXPLAINREC_DEVICES is {devices}, but this machine has {most} {kind} devices"
+    require(devices <= most, told)
+    console = hasattr(sys, "ps1") or not hasattr(sys.modules["__main__"], "__file__")
+    told = "EXPLAINREC_DEVICES: a notebook or console trains in one process: unset it, or run"
+    alone = devices * nodes == 1
+    require(alone or not console, f"{told} `python -m experiments train --help` in a terminal")
+    told = f"EXPLAINREC_NODES is {nodes}: let torchrun or srun start it, or set MASTER_ADDR,"
+    require(nodes == 1 or "NODE_RANK" in os.environ, f"{told} MASTER_PORT and NODE_RANK on each")
+    return devices, nodes
+
+
+def _number(name: str, usual: int | None, every: int | None = None) -> int:
+    """A whole number of the environment; `usual` where it says nothing, or 'auto'."""
+    told = os.environ.get(name) or str(usual or "")
+    told = str(every or usual) if told == "auto" else told
+    right = told.isascii() and told.isdigit() and int(told) > 0
+    require(right, f"{name}: {told!r} must be a whole number from 1")
+    return int(told)

@@ -1,22 +1,29 @@
-"""One fit loop for every chapter: device, precision, many processes.
+"""One fit loop for every chapter: device, precision, many processes, checkpoints.
 
 Devices and processes are Lightning Fabric's business: pass a `Fabric(accelerator=..., devices=...)`
 and the same loop fills two CPU processes, a GPU or a cluster. The loop knows no chapter: a model,
-batches and a loss come in. Not here: the choice of hyperparameters (see `settings`).
+batches and a loss come in. Not here: the choice of hyperparameters and of devices (`settings`).
 """
 
 from __future__ import annotations
 
+import io
+import logging
 import math
+import os
+import pickle
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from threading import RLock, get_ident
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from unittest.mock import patch
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -26,7 +33,12 @@ from torch.autograd import graph
 from torch.utils import checkpoint
 
 from explainrec_lab.data.contracts import check_least, require
-from explainrec_lab.data.store import kept
+from explainrec_lab.data.store import content_key, kept, seal, unsealed
+
+# Tells each epoch: loss, speed and memory.
+LOG = logging.getLogger(__name__)
+# Steps after which the losses leave the device: to ask for each would make a GPU wait.
+STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -94,82 +106,181 @@ def fit(
     *,
     fabric: Fabric | None = None,
     after_epoch: Callable[[int, nn.Module], Any] | None = None,
+    checkpoint: Path | None = None,
 ) -> History:
     """Train `model` in place; it ends on the CPU, in eval mode.
 
     Args:
         batches: epoch -> the batches of that epoch. The same epoch must give the same batches in
-            every process: seed it with the epoch.
-        losses: (model, batch) -> the losses, `[len(batch)]`; the loop takes their mean.
+            every process and after a restart: seed it with the epoch.
+        losses: (model, batch) -> the losses, `[len(batch)]`; the loop takes their mean. What it
+            remembers from batch to batch is kept too if it has `state_dict` and `load_state_dict`.
         fabric: device, precision and processes; default: one CPU process.
-        after_epoch: (epoch, model) -> anything, kept in `History.notes`.
+        after_epoch: (epoch, model) -> anything, kept in `History.notes`. The first process alone
+            runs it, and tells the others.
+        checkpoint: a file that is rewritten, whole, after each epoch. Where it exists, training
+            goes on from it, on as many processes as there are now.
 
     Raises:
-        ValueError: a loss that is not finite (names epoch and batch).
+        ValueError: a loss that is not finite (names epoch and batch), a checkpoint that is damaged
+            or of other settings, or one process where a launcher started several.
     """
-    fabric = fabric or on_one("cpu")
+    fabric = fabric or processes()
+    told = f"fabric: it has 1 process, but {started()} were started, and each would train alone"
+    require(fabric.world_size > 1 or started() == 1, f"{told}: pass settings.fabric()")
     groups = list(_groups(model, optimisation))
     optimiser = torch.optim.AdamW(groups, lr=optimisation.learning_rate, fused=True)
     half_turn = torch.pi / optimisation.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
     )
-    wrapped, optimiser = fabric.setup(model, optimiser)
-    history = History()
-    for epoch in range(optimisation.epochs):
+    step, wrapped = fabric.setup(_Losses(model, losses), optimiser)
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "losses": losses}
+    run = {name: part for name, part in parts.items() if hasattr(part, "load_state_dict")}
+    key = "" if checkpoint is None else _key(model, batches, optimisation)
+    history = History() if checkpoint is None else _resumed(fabric, checkpoint, key, run)
+    for epoch in range(len(history.loss), optimisation.epochs):
         model.train()
-        history.loss.append(_epoch(fabric, wrapped, batches(epoch), losses, optimiser, epoch))
+        history.loss.append(_epoch(fabric, step, batches(epoch), wrapped, epoch))
         schedule.step()
         model.eval()
         if after_epoch is not None:
-            history.notes.append(after_epoch(epoch, model))
+            note = after_epoch(epoch, model) if fabric.is_global_zero else None
+            history.notes.append(fabric.broadcast(note))
+        if checkpoint is not None and fabric.is_global_zero:
+            _save(checkpoint, {"key": key, **vars(history)}, run)
     model.cpu()
     return history
 
 
-def on_one(accelerator: str) -> Fabric:
-    """One process on one device: 'cpu' or 'cuda'."""
-    from lightning_fabric import Fabric
+class _Losses(nn.Module):
+    """A model and its losses as one module, so that whatever parts of the model the losses ask,
+    processes exchange gradients and precision is as told.
 
-    return Fabric(accelerator=accelerator, devices=1)
+    The batch comes in a function: Fabric would look for numbers to convert in anything else.
+    """
+
+    def __init__(self, model: nn.Module, losses: Callable[[nn.Module, B], Tensor]) -> None:
+        super().__init__()
+        self.model, self.losses = model, losses
+        # a shop's features: as large as the shop, and no step changes them
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
+
+    def forward(self, batch: Callable[[], B]) -> Tensor:
+        return self.losses(self.model, batch())
+
+
+def started() -> int:
+    """Processes that torchrun, `fabric run`, srun or Fabric started, on all machines together."""
+    return int(os.environ.get("WORLD_SIZE") or tasks() or 1)
+
+
+def tasks() -> int:
+    """Processes that srun started; 0 without it, and, as Fabric has it, for an interactive job."""
+    by_hand = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    stepped = "SLURM_STEP_ID" in os.environ and not by_hand
+    return int(os.environ.get("SLURM_NTASKS") or 0) if stepped else 0
+
+
+def summed(part: Tensor) -> Tensor:
+    """The sum over the processes that train together, through which gradients pass."""
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return _Sum.apply(part) if several else part
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes; that of the gradients on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        torch.distributed.all_reduce(total := part.detach().clone())
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradient)
+
+
+def processes(
+    kind: str = "cpu", devices: int = 1, nodes: int = 1, precision: Any = None, by: str = ""
+) -> Fabric:
+    """So many processes on each of `nodes` machines, each with a device: 'cpu' or 'cuda'.
+
+    Args:
+        by: what started them; '' starts them now, by running the script again.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
+    several = devices * nodes > 1
+    how: dict[str, Any] = {"accelerator": kind, "devices": devices, "num_nodes": nodes}
+    how |= {"precision": precision, "strategy": "ddp" if several else "auto"}
+    own = [] if by and several else [LightningEnvironment()]  # whatever SLURM is around
+    fabric = Fabric(plugins=own, **how)
+    if by != "fabric run":  # it launches by itself
+        fabric.launch()
+    return fabric
 
 
 def fast_half(device: torch.device | str) -> torch.autocast:
-    """Products in bfloat16 where the hardware multiplies it faster, else nothing changed."""
+    """Products in bfloat16 where the hardware multiplies it faster, else nothing changed.
+
+    EXPLAINREC_PRECISION=32-true asks for none anywhere.
+    """
     kind = torch.device(device).type
     if kind == "cpu":
         known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
     else:
         fast = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    fast = fast and os.environ.get("EXPLAINREC_PRECISION") != "32-true"
     return torch.autocast(kind, dtype=torch.bfloat16, enabled=fast)
 
 
 def _epoch(
-    fabric: Fabric,
-    model: nn.Module,
-    batches: Iterable[B],
-    losses: Callable[[nn.Module, B], Tensor],
-    optimiser: Any,
-    epoch: int,
+    fabric: Fabric, step: nn.Module, batches: Iterable[B], optimiser: Any, epoch: int
 ) -> float:
     """One pass over the batches; returns the mean loss over all processes."""
-    total, count = 0.0, 0
+    begun, total, count, waiting = time.monotonic(), 0.0, 0, []
     for number, batch in enumerate(batches):
         if not len(batch):  # it asks for nothing, so it teaches nothing
             continue
         share = fabric.to_device(batch.part(fabric.global_rank, fabric.world_size))
         # Gradients are averaged over processes: scaled like this, the average is that of the
         # mean over the whole batch, however unequal the shares.
-        loss = losses(model, share).sum() * (fabric.world_size / len(batch))
+        loss = step(lambda share=share: share).sum() * (fabric.world_size / len(batch))
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         optimiser.step()
-        value = float(cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean")))
+        count += len(batch)
+        waiting.append((number, len(batch), loss.detach()))
+        if len(waiting) == STEPS:
+            total, waiting = total + _fetched(fabric, waiting, epoch), []
+    total = (total + _fetched(fabric, waiting, epoch) if waiting else total) / max(count, 1)
+    if fabric.is_global_zero and LOG.isEnabledFor(logging.INFO):
+        speed, memory = count / (time.monotonic() - begun), _memory(fabric.device)
+        LOG.info("epoch %d: loss %.5f, %.0f examples/s, %s", epoch + 1, total, speed, memory)
+    return total
+
+
+def _fetched(fabric: Fabric, waiting: list[tuple[int, int, Tensor]], epoch: int) -> float:
+    """The sum of the losses of some steps over all processes. Raises ValueError: not finite."""
+    means = torch.stack([loss for _, _, loss in waiting])
+    values = cast(Tensor, fabric.all_reduce(means, reduce_op="mean")).tolist()
+    for (number, _, _), value in zip(waiting, values, strict=True):
         told = "lower learning_rate, or look for inf or nan in the inputs"
         require(math.isfinite(value), f"loss is {value} in epoch {epoch}, batch {number}: {told}")
-        total, count = total + value * len(batch), count + len(batch)
-    return total / max(count, 1)
+    return sum(value * size for (_, size, _), value in zip(waiting, values, strict=True))
+
+
+def _memory(device: torch.device) -> str:
+    """The most memory that the GPU, or else this process, has held so far."""
+    if device.type == "cuda" or sys.platform == "win32":
+        return f"{torch.cuda.max_memory_allocated(device) / 1e6:.0f} MB on the GPU"
+    from resource import RUSAGE_SELF, getrusage
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"{getrusage(RUSAGE_SELF).ru_maxrss * unit / 1e6:.0f} MB"
 
 
 def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, Any]]:
@@ -184,6 +295,61 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
             "weight_decay": own(optimisation.own_decay, name, optimisation.weight_decay),
             "lr": optimisation.learning_rate * own(optimisation.own_rate, name, 1.0),
         }
+
+
+# --------------------------------------------------------------------------- checkpoints
+
+
+def _key(
+    model: nn.Module, batches: Callable[[int], Iterable[B]], optimisation: Optimisation
+) -> str:
+    """Changes with the settings, the model's parts and the first batch: data, size and seed."""
+
+    def sums(part: Any) -> Iterator[int]:
+        if isinstance(part, Tensor):
+            yield crc32(part.cpu().numpy().tobytes())
+        for each in vars(part).values() if isinstance(part, Tensors) else ():
+            yield from sums(each)
+
+    shapes = {name: [*part.shape] for name, part in model.state_dict().items()}
+    first = [each for batch in islice(batches(0), 1) for each in sums(batch.part(0, 1))]
+    return content_key(how=asdict(optimisation), shapes=shapes, first=first)
+
+
+def _save(path: Path, told: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Write the state of a run; the old file stays until the new one is whole.
+
+    Raises:
+        ValueError: `after_epoch` returned what could not be read again without executing code.
+    """
+    state = {name: part.state_dict() for name, part in run.items()}
+    torch.save({**told, **state}, file := io.BytesIO())
+    if len(told["loss"]) == 1:
+        _loaded(path, file.getvalue())
+    seal(path, file.getvalue())
+
+
+def _loaded(path: Path, content: bytes | None) -> dict[str, Any]:
+    """What a checkpoint holds, read without executing anything of it."""
+    try:
+        return torch.load(io.BytesIO(content or b""), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        told = "is damaged, or holds more than tensors, numbers and text"
+        raise ValueError(f"checkpoint: {path} {told}: delete it, and train again") from error
+
+
+def _resumed(fabric: Fabric, path: Path, key: str, run: Mapping[str, Any]) -> History:
+    """Go on from a checkpoint if there is one: the first process reads it for all."""
+    found = (path.exists(), unsealed(path)) if fabric.is_global_zero else None
+    there, content = fabric.broadcast(found)
+    if not there:
+        return History()
+    state = _loaded(path, content)
+    told = "is of other settings, data or parts: name another file, or delete it"
+    require(state.get("key") == key, f"checkpoint: {path} {told}")
+    for name, part in run.items():
+        part.load_state_dict(state[name])
+    return History(state["loss"], state["notes"])
 
 
 # ------------------------------------------------------------------------ without checkpoints
@@ -224,12 +390,17 @@ def timed(action: Callable[[], T]) -> tuple[T, float]:
 SECONDS = "cpu seconds"
 
 
-def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
+def cached(
+    path: Path, model: nn.Module, learn: Callable[[], float], fabric: Fabric | None = None
+) -> float:
     """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
+
+    Of several processes the first looks, writes, and tells the others; they learn together.
 
     Args:
         path: a file in the cache, see `data.store.kept`.
         learn: trains `model` in place and returns the CPU seconds that it took.
+        fabric: the processes that ask together; None where one asks alone.
 
     Returns:
         The CPU seconds of the training, also when it took place earlier.
@@ -237,12 +408,23 @@ def cached(path: Path, model: nn.Module, learn: Callable[[], float]) -> float:
     Raises:
         ValueError: the file holds a network of other parts or shapes.
     """
+    tell: Callable[[Any], Any] = (lambda told: told) if fabric is None else fabric.broadcast
+    learned = []
 
     def made() -> dict[str, ndarray]:
-        seconds = {SECONDS: np.array(learn())}
-        return seconds | {name: part.cpu().numpy() for name, part in model.state_dict().items()}
+        tell(True)
+        learned.append(np.array(learn()))
+        own = {name: part.cpu().numpy() for name, part in model.state_dict().items()}
+        return {SECONDS: learned[0]} | own
 
-    arrays = kept(path, made)
+    arrays: dict[str, ndarray] = {}
+    if fabric is None or fabric.is_global_zero:
+        arrays = kept(path, made)
+        if not learned:
+            tell(False)
+    elif tell(None):
+        learn()
+    arrays = tell(arrays)
     seconds = float(arrays.pop(SECONDS))
     try:
         model.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})

@@ -20,10 +20,8 @@ def for_nbgrader(task: Task) -> list[Cell]:
     if task.stub:
         solved, check = _graded(task)
         role = _role(f"{task.label}-check", grade=True, locked=True, points=task.points)
-        return [
-            new_code_cell(solved, metadata=_role(task.label, solution=True)),
-            new_code_cell(check, metadata=role),
-        ]
+        answer = new_code_cell(solved, metadata=_role(task.label, solution=True))
+        return [answer, new_code_cell(check, metadata=role)]
     role = _role(task.label, grade=True, solution=True, points=task.points)
     code = new_code_cell(_marked(task.code), metadata=_role(f"{task.label}-code", solution=True))
     return [new_markdown_cell(_marked(task.prose), metadata=role), *[code] * bool(task.code)]

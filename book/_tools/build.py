@@ -173,7 +173,7 @@ def run_notebooks(tree: Path, stale: list[str], settings: str) -> int:
 def seconds_of(notebook: Path) -> float:
     """Wall time from the first cell's start to the last cell's end, as Jupyter recorded it."""
     stamps = [
-        datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+        datetime.fromisoformat(stamp)
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         for stamp in cell.get("metadata", {}).get("execution", {}).values()
     ]

@@ -40,9 +40,8 @@ def copy_of(name: str, url: str, address: str) -> NotebookNode:
     """
     notebook, page = nbformat.read(ROOT / name, as_version=4), Page(name, address)
     setup = new_code_cell(SAID["setup"].format(url=url, version=__version__), id="colab-set-up")
-    notebook.cells = [setup] + [
-        opened(part.cell, page, part.kind == "solution") for part in parts(name, notebook.cells)
-    ]
+    found = parts(name, notebook.cells)
+    notebook.cells = [setup, *(opened(p.cell, page, p.kind == "solution") for p in found)]
     return notebook
 
 

@@ -56,9 +56,8 @@ def without_answers(tree: Path, notebooks: Path) -> None:
 
     rewrite(notebooks, to_fill_in)
     rewrite(tree / "book", without_solutions)
-    rows = [row for room in exercises().values() for row in room.values()]
     config = yaml.safe_load((tree / "_config.yml").read_text(encoding="utf-8"))
-    asked = [row["asks"] for row in rows if "asks" in row]
+    asked = [row["asks"] for row in exercises().values() if "asks" in row]
     config["sphinx"]["config"]["asked"] = asked
     config["repository"] = {"url": ""}  # buttons would lead to notebooks with solutions
     (tree / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -8,10 +8,9 @@ in the book an equation's `:label: eq-paper-name`.
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,8 +19,7 @@ LIST = "book/reference/equations.yml"
 LABEL = re.compile(r'^(?: *")?:label: *(eq-[\w-]+)', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """A function of the package or a test: its file and its dotted name there."""
 
     file: str
@@ -33,24 +31,17 @@ class Code:
         return f"{self.file.removesuffix('.py').replace('/', '.')}.{self.name}"
 
 
-@dataclass
-class Equation:
+class Equation(NamedTuple):
     """One equation: what the list says of it, and where it is explained and tested."""
 
-    paper: str
-    name: str
+    label: str  # in the book: `eq-reconet-pooling`
     title: str
     place: str
     latex: str
     says: str
     functions: list[str]  # dotted names: `code` finds them
-    tests: list[Code] = field(default_factory=list)
-    page: str | None = None  # file of the book that carries the label
-
-    @property
-    def label(self) -> str:
-        """Label of the equation in the book: `eq-reconet-pooling`."""
-        return f"eq-{self.paper}-{self.name}"
+    tests: list[Code]
+    page: str | None  # file of the book that carries the label
 
 
 def papers(root: Path) -> dict[str, dict[str, Any]]:
@@ -60,18 +51,12 @@ def papers(root: Path) -> dict[str, dict[str, Any]]:
 
 def index(root: Path) -> dict[tuple[str, str], Equation]:
     """Every equation by (paper, name), in the order of the list."""
-    found = {
-        (paper, name): Equation(paper, name, **row)
-        for paper, listed in papers(root).items()
-        for name, row in listed["equations"].items()
-    }
-    by_label = {equation.label: equation for equation in found.values()}
-    for label, page in labels(root):
-        if label in by_label:
-            by_label[label].page = page
-    for key, test in oracles(root):
-        if key in found:
-            found[key].tests.append(test)
+    pages, tests, found = dict(labels(root)), list(oracles(root)), {}
+    for paper, listed in papers(root).items():
+        for name, row in listed["equations"].items():
+            own = [test for key, test in tests if key == (paper, name)]
+            label = f"eq-{paper}-{name}"
+            found[paper, name] = Equation(label, **row, tests=own, page=pages.get(label))
     return found
 
 

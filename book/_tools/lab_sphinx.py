@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from jinja2 import Template
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -29,6 +30,7 @@ from equation_index import Equation, code, index, papers
 from identity import toml
 
 MATHJAX = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
+INDEXED = Template(Path(__file__).with_name("equation.md.jinja").read_text(encoding="utf-8"))
 MATHJAX_FILES = ("tex-svg-full.js", "a11y", "ui", "sre/mathmaps/base.json", "sre/mathmaps/en.json")
 
 
@@ -55,17 +57,8 @@ def written(equation: Equation, root: Path, asked: Collection[str] = ()) -> str:
     Functions that an exercise asks for are named, not shown.
     """
     functions = [code(dotted, root) for dotted in equation.functions]
-    page = str(equation.page).rpartition(".")[0]
-    lines = [f"### {equation.title}\n", f"{equation.says}\n", f"$$\n{equation.latex}\n$$\n"]
-    lines += [f":In the paper: {equation.place}"]
-    lines += [f":In the book: {{doc}}`/{page}`, equation {{eq}}`{equation.label}`"]
-    for what, found in (("Function", functions), ("Test", equation.tests)):
-        lines += [f":{what}: " + ", ".join(f"`{each.dotted}`" for each in found)]
-    for each in [f for f in functions if f.dotted not in asked] + equation.tests:
-        lines += [f"\n````{{dropdown}} Source of {each.name}"]
-        lines += [f"```{{literalinclude}} /{each.file}\n:pyobject: {each.name}"]
-        lines += [":language: python\n```\n````"]
-    return "\n".join(lines) + "\n"
+    shown = [each for each in functions + equation.tests if each.dotted not in asked]
+    return INDEXED.render(equation=equation, functions=functions, shown=shown)
 
 
 # ---------------------------------------------------------------------------------- run times
@@ -94,15 +87,14 @@ class RunTimes(SphinxDirective):
         srcdir = Path(self.env.srcdir)
         rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
         for settings in SETTINGS:
-            times = recorded(srcdir.with_name(settings))
-            found = self.env.found_docs
-            times = {n: time for n, time in times.items() if n.removesuffix(".ipynb") in found}
-            for notebook, time in times.items():
-                page = f"{{doc}}`/{notebook.removesuffix('.ipynb')}`"
+            times = recorded(srcdir.with_name(settings)).items()
+            there = {name.removesuffix(".ipynb"): time for name, time in times}
+            there = {page: there[page] for page in there if page in self.env.found_docs}
+            for page, time in there.items():
                 took = f"{duration(time['seconds'])} | {hardware(time)}"
-                rows += [f"| {page} | {settings} | {took} |"]
-            total = duration(sum(time["seconds"] for time in times.values()))
-            rows += [f"| **Together** | {settings} | **{total}** | |"] * bool(times)
+                rows += [f"| {{doc}}`/{page}` | {settings} | {took} |"]
+            total = duration(sum(time["seconds"] for time in there.values()))
+            rows += [f"| **Together** | {settings} | **{total}** | |"] * bool(there)
         return self.parse_text_to_nodes("\n".join(rows))
 
 
@@ -226,8 +218,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any)
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button.get("text") == "Colab":
-                branch = rf"/blob/{BRANCH}/"
-                button["url"] = re.sub(r"/blob/[^/]+/", branch, button["url"], count=1)
+                button["url"] = re.sub(r"/blob/[^/]+/", f"/blob/{BRANCH}/", button["url"], count=1)
 
 
 def use_this_repository(app: Sphinx, config: Any) -> None:

@@ -7,8 +7,8 @@ piece. The code cell tagged `answer` after an exercise is the student's to fill 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby
+from typing import NamedTuple
 
 from nbconvert.preprocessors import ClearOutputPreprocessor
 from nbformat import NotebookNode as Cell
@@ -21,8 +21,7 @@ GATE = re.compile(
 DIFFICULTY = re.compile(r"\*\(\d+ minutes?, (\d) of 3\b")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of one cell: `lesson`, `exercise`, `answer` (to fill in) or `solution`."""
 
     kind: str
@@ -31,8 +30,7 @@ class Part:
     cell: Cell
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """An exercise, gathered from its parts."""
 
     label: str
@@ -55,13 +53,13 @@ def parts(name: str, cells: list[Cell]) -> list[Part]:
         SystemExit: gates don't pair, or an exercise has no label; names notebook and cell.
     """
     found = []
-    same = groupby(_pieces(name, cells), lambda piece: (piece.kind, piece.label, piece.where))
-    for number, (key, group) in enumerate(same):
-        pieces = [piece.cell for piece in group]
-        source = "".join(piece.source for piece in pieces)
+    same = groupby(_pieces(name, cells), lambda piece: piece[:3])
+    for number, (_, group) in enumerate(same):
+        first, *rest = group
+        source = "".join(piece.cell.source for piece in (first, *rest))
         if source.strip():
-            cell = pieces[0] | {"source": source, "id": f"part-{number}"}
-            found.append(Part(*key, Cell(cell)))
+            cell = first.cell | {"source": source, "id": f"part-{number}"}
+            found.append(first._replace(cell=Cell(cell)))
     return found
 
 
@@ -108,12 +106,11 @@ def _kind(cell: Cell, kind: str, label: str, where: str) -> str:
 def sheet(found: list[Part], ask: Callable[[Task], list[Cell]]) -> list[Cell]:
     """Lesson and exercises, not yet run; behind each exercise the cells that `ask` makes of it."""
     cells: list[Cell] = []
-    for part, after in zip_longest(found, found[1:]):
-        if part.kind in ("lesson", "exercise"):
-            cells += [ClearOutputPreprocessor().preprocess_cell(part.cell, {}, 0)[0]]
-        ends = not after or (after.kind, after.label) != (part.kind, part.label)
-        if part.kind == "exercise" and ends:
-            cells += ask(_task(part.label, found))
+    for (kind, label), group in groupby(found, lambda part: part[:2]):
+        if kind in ("lesson", "exercise"):
+            cells += [ClearOutputPreprocessor().preprocess_cell(p.cell, {}, 0)[0] for p in group]
+        if kind == "exercise":
+            cells += ask(_task(label, found))
     return cells
 
 

@@ -6,10 +6,10 @@ published book. Without its address a link becomes its words, a picture its desc
 
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 from pybtex.database import parse_file
 from sphinx.directives.code import LiteralIncludeReader
@@ -30,8 +30,7 @@ RAW = re.compile(r"^[ >]*(`{3,}|:{3,})\{[\w:-]+\}|\{[\w:]+\}`(?=\w)", re.MULTILI
 WORDS = toml(Path(__file__).with_suffix(".toml"))
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A page by its path from the root, and the address of the published book, or ""."""
 
     name: str

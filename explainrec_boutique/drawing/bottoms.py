@@ -13,7 +13,6 @@ from ..design import Design
 from .canvas import Canvas, Cover
 from .fabric import BRIGHT, Tone, colour, darker, lighter, thread_of
 from .geometry import Points, both, bow, box, curve, down_to, join, mirror, smooth, vertical, wave
-from .marks import draw_mark
 
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
 TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))
@@ -39,7 +38,7 @@ def draw_skirt(canvas: Canvas) -> None:
     half = _skirt_half(design, hem) + 3
     canvas.mark("skirt_length", canvas.cover(box(-half, hem - 15, half, hem + 8)))
     _draw_waistband(canvas, loops=design.detail == 3)
-    draw_mark(canvas, (-0.5 * _hip(design), TOP + 34), 10.0)
+    canvas.print_mark((-0.5 * _hip(design), TOP + 34), 10.0)
 
 
 def draw_trousers(canvas: Canvas) -> None:
@@ -58,7 +57,7 @@ def draw_trousers(canvas: Canvas) -> None:
     for turned, cloth in zip(sides, cloths, strict=True):
         _draw_leg_details(canvas, turned, hem, cloth)
     _draw_waistband(canvas, loops=True)
-    draw_mark(canvas, (-0.58 * _hip(canvas.design), TOP + 42), 9.5)
+    canvas.print_mark((-0.58 * _hip(canvas.design), TOP + 42), 9.5)
 
 
 # ------------------------------------------------------------------ outlines

@@ -17,10 +17,12 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFilter
 
 from ..design import Design, Scene
-from .fabric import BLACK, NOISE, STRAIGHT, TABLES, Fabric, Tone, Window, luminance
-from .geometry import Frame, Point, Points, dashes, ellipse, on_grid, ribbon
+from .fabric import BLACK, NOISE, STRAIGHT, TABLES, TONES, Fabric, Tone, Window, luminance
+from .geometry import Frame, Point, Points, closed, dashes, ellipse, on_grid, ribbon
+from .marks import SHAPES
 
 OVERSAMPLE = 4
+MARK = "mark"  # name of the brand mark's pixels among a canvas's masks
 PADDING = 2  # empty pixels round a cover: a blur or a difference falls to zero at its border
 OPAQUE = 0.8  # paint from this opacity on belongs to the item's silhouette
 MASK_LEVEL = np.float32(0.5)  # a pixel is in a part when at least this share of it is covered
@@ -212,6 +214,18 @@ class Canvas:
         """The shadow of a whole garment on what it lies on, away from the light."""
         drop = (-7 * self.light[0], 4 - 4 * self.light[1])
         self.shadow(*outlines, drop=drop, blur=7, strength=0.26)
+
+    def print_mark(self, centre: Point, radius: float) -> None:
+        """Print the design's brand mark, if it has one, in a tone that shows on the cloth."""
+        if not self.design.mark:
+            return
+        if self.design.mark == "ring":
+            ring = closed(ellipse(centre, 0.78 * radius, 0.78 * radius))
+            cover = self.stroke(ring, width=0.42 * radius)
+        else:
+            cover = self.cover(*(part * radius + centre for part in SHAPES[self.design.mark]))
+        self.paint(cover, TONES["ink" if self.lightness > 0.45 else "white"], 0.95)
+        self.mark(MARK, cover)
 
     def erase(self, outline: Points) -> None:
         """Cut a hole: show the backdrop again."""

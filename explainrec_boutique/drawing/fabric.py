@@ -5,7 +5,6 @@ every machine. Textures are functions of cloth coordinates and the design's seed
 garment differently never changes the pattern where both cuts have cloth.
 """
 
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -83,8 +82,8 @@ class Fabric:
         if pattern == "plain":
             return np.broadcast_to(self.main, (*x.shape, 3))
         if pattern == "melange":
-            return np.clip(self.main + _melange(self, window)[..., None], 0, 1)
-        share = _WEAVES[pattern](self, x, y)[..., None]
+            return np.clip(self.main + self._melange(window)[..., None], 0, 1)
+        share = getattr(self, f"_{pattern}")(x, y)[..., None]
         return self.main * (1 - share) + self.accent * share
 
     @cached_property
@@ -105,6 +104,51 @@ class Fabric:
         """Coverage of a shape with the given signed distance (positive inside), in cloth units."""
         return np.clip(distance / (1.2 * self.unit) + 0.5, 0, 1)
 
+    # -------------------------------------------------------------- weaves: share of the accent
+
+    def _striped(self, x: Field, y: Field) -> Field:
+        return self.sharp(self.period * 0.17 - _off_line(y, self.period))
+
+    def _pinstriped(self, x: Field, y: Field) -> Field:
+        period = self.period * np.float32(0.6)
+        return self.sharp(self.period * 0.08 - _off_line(x + period / 2, period))
+
+    def _checked(self, x: Field, y: Field) -> Field:
+        period = self.period
+        down = self.sharp(period * 0.2 - _off_line(y, period))
+        across = self.sharp(period * 0.2 - _off_line(x, period))
+        thread = 0.8 * self.sharp(0.6 - _off_line(y + period / 2, period))
+        return np.maximum(0.5 * (down + across), thread)
+
+    def _dotted(self, x: Field, y: Field) -> Field:
+        high, wide = self.period * np.float32(0.6), self.period * np.float32(0.7)
+        row = np.floor(y / high)
+        shifted = x / wide + 0.5 * (row - 2 * np.floor(row / 2))
+        dx = (shifted - np.floor(shifted) - 0.5) * wide
+        dy = y - row * high - high / 2
+        return self.sharp(self.period * 0.15 - np.sqrt(dx * dx + dy * dy))
+
+    def _floral(self, x: Field, y: Field) -> Field:
+        """Five-petalled flowers, one a cell, jittered and turned."""
+        cell = self.period * np.float32(1.2)
+        column, row = np.floor(x / cell), np.floor(y / cell)
+        pick = (row.astype(np.int64) % 16, column.astype(np.int64) % 16)
+        jitter = self.stream(FLORAL).random((4, 16, 16)).astype(np.float32)
+        dx = x - cell * (column + 0.35 + 0.3 * jitter[0][pick])
+        dy = y - cell * (row + 0.35 + 0.3 * jitter[1][pick])
+        radius = np.sqrt(dx * dx + dy * dy) + np.float32(1e-3)
+        lean = jitter[2][pick] - 0.5
+        c = (dx - lean * dy) / (radius * np.sqrt(1 + lean * lean))
+        five = c * (16 * c * c * c * c - 20 * c * c + 5)  # cosine of five times the angle
+        petals = self.sharp(cell * (0.24 + 0.09 * five) - radius)
+        return petals - 0.75 * self.sharp(cell * 0.09 - radius)
+
+    def _melange(self, window: Window) -> Field:
+        """A speckle of yarn tones: pixel-sized, so drawn over the whole frame and cut."""
+        size = self.x.shape[0]
+        speckle = self.stream(MELANGE).random((size + 1, size + 1), dtype=np.float32) - 0.5
+        return (0.09 * (speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]))[window]
+
 
 def _visible_on(main: Tone, accent: Tone) -> Tone:
     """The accent, or a lighter or darker main colour where the two are too alike."""
@@ -114,65 +158,7 @@ def _visible_on(main: Tone, accent: Tone) -> Tone:
     return np.clip(main + np.float32(0.45 if luminance(main) < 0.5 else -0.4), 0, 1)
 
 
-# ------------------------------------------------------------------ weaves: share of the accent
-
-
 def _off_line(x: Field, period: np.float32) -> Field:
     """Distance to the nearest of parallel lines, in cloth units."""
     t = x / period
     return np.abs(t - np.floor(t) - 0.5) * period
-
-
-def _striped(fabric: Fabric, x: Field, y: Field) -> Field:
-    return fabric.sharp(fabric.period * 0.17 - _off_line(y, fabric.period))
-
-
-def _pinstriped(fabric: Fabric, x: Field, y: Field) -> Field:
-    period = fabric.period * np.float32(0.6)
-    return fabric.sharp(fabric.period * 0.08 - _off_line(x + period / 2, period))
-
-
-def _checked(fabric: Fabric, x: Field, y: Field) -> Field:
-    period = fabric.period
-    down = fabric.sharp(period * 0.2 - _off_line(y, period))
-    across = fabric.sharp(period * 0.2 - _off_line(x, period))
-    thread = 0.8 * fabric.sharp(0.6 - _off_line(y + period / 2, period))
-    return np.maximum(0.5 * (down + across), thread)
-
-
-def _dotted(fabric: Fabric, x: Field, y: Field) -> Field:
-    high, wide = fabric.period * np.float32(0.6), fabric.period * np.float32(0.7)
-    row = np.floor(y / high)
-    shifted = x / wide + 0.5 * (row - 2 * np.floor(row / 2))
-    dx = (shifted - np.floor(shifted) - 0.5) * wide
-    dy = y - row * high - high / 2
-    return fabric.sharp(fabric.period * 0.15 - np.sqrt(dx * dx + dy * dy))
-
-
-def _floral(fabric: Fabric, x: Field, y: Field) -> Field:
-    """Five-petalled flowers, one a cell, jittered and turned."""
-    cell = fabric.period * np.float32(1.2)
-    column, row = np.floor(x / cell), np.floor(y / cell)
-    pick = (row.astype(np.int64) % 16, column.astype(np.int64) % 16)
-    jitter = fabric.stream(FLORAL).random((4, 16, 16)).astype(np.float32)
-    dx = x - cell * (column + 0.35 + 0.3 * jitter[0][pick])
-    dy = y - cell * (row + 0.35 + 0.3 * jitter[1][pick])
-    radius = np.sqrt(dx * dx + dy * dy) + np.float32(1e-3)
-    lean = jitter[2][pick] - 0.5
-    c = (dx - lean * dy) / (radius * np.sqrt(1 + lean * lean))
-    five = c * (16 * c * c * c * c - 20 * c * c + 5)  # cosine of five times the angle
-    petals = fabric.sharp(cell * (0.24 + 0.09 * five) - radius)
-    return petals - 0.75 * fabric.sharp(cell * 0.09 - radius)
-
-
-def _melange(fabric: Fabric, window: Window) -> Field:
-    """A speckle of yarn tones: pixel-sized, so drawn over the whole frame and cut."""
-    size = fabric.x.shape[0]
-    speckle = fabric.stream(MELANGE).random((size + 1, size + 1), dtype=np.float32) - 0.5
-    return (0.09 * (speckle[1:, 1:] + speckle[:-1, 1:] + speckle[1:, :-1]))[window]
-
-
-_WEAVES: dict[str, Callable[[Fabric, Field, Field], Field]] = {
-    "striped": _striped, "pinstriped": _pinstriped, "checked": _checked, "dotted": _dotted,
-    "floral": _floral,
-}  # fmt: skip

@@ -64,7 +64,7 @@ def _draw_open(canvas: Canvas, last: Last) -> None:
 
 
 def _draw_insole(canvas: Canvas, last: Last, stop: float) -> None:
-    line = last.line(np.linspace(0.0, stop, 12))
+    line = last.at(np.linspace(0.0, stop, 12))
     canvas.cloth(join(line, (line - [0, 4 * last.scale])[::-1]), "flap", colour=TONES["insole"])
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from .canvas import Canvas
 from .geometry import Point, Points
@@ -37,27 +38,21 @@ class Last:
     def x(self, share: float) -> float:
         return (share - 0.5) * self.length
 
-    def at(self, share: float, height: float) -> Point:
-        """The point at a share of the foot and a height above its sole (in shoe units)."""
-        return (self.x(share), float(self._sole_line(np.array([share]))[0]) - height * self.scale)
+    def at(self, share: float | ndarray, height: float = 0.0) -> Points:
+        """Points at shares of the foot and a height above its sole (in shoe units)."""
+        toe = np.clip(1 - share / 0.2, 0, 1.4)
+        rise = np.clip((share - 0.32) / 0.46, 0, 1)
+        lift = self.heel * (rise * rise * (3 - 2 * rise)) + TOE_SPRING * self.scale * toe * toe
+        y = self.ground - self.sole - lift - height * self.scale
+        return np.stack([(share - 0.5) * self.length, y], axis=-1)
 
     def on_shaft(self, share: float, height: float) -> Point:
         """Like `at`, but upright: a shaft stands on the heel and does not lean with the foot."""
         return (self.x(share), self.ground - self.sole - self.heel - height * self.scale)
 
-    def line(self, shares: np.ndarray) -> Points:
-        """The foot's sole at the given shares."""
-        return np.stack([(shares - 0.5) * self.length, self._sole_line(shares)], axis=1)
-
     def base(self) -> Points:
         """The foot's sole from toe to heel."""
-        return self.line(np.linspace(self.tip, 0.992, 36))
-
-    def _sole_line(self, shares: np.ndarray) -> np.ndarray:
-        toe = np.clip(1 - shares / 0.2, 0, 1.4)
-        rise = np.clip((shares - 0.32) / 0.46, 0, 1)
-        lift = self.heel * (rise * rise * (3 - 2 * rise)) + TOE_SPRING * self.scale * toe * toe
-        return self.ground - self.sole - lift
+        return self.at(np.linspace(self.tip, 0.992, 36))
 
 
 class Upper(NamedTuple):

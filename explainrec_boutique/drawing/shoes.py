@@ -13,7 +13,6 @@ from .fabric import TONES, Tone, colour, darker
 from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
 from .last import Last, Upper
-from .marks import draw_mark
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))
@@ -36,7 +35,7 @@ def draw_shoe(canvas: Canvas) -> None:
     draw_toe(canvas, last, side)
     _draw_sole(canvas, last)
     draw_closure(canvas, last, upper, side)
-    draw_mark(canvas, last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
+    canvas.print_mark(last.at(0.83 + 0.02 * canvas.design.place, 21), max(9.0 * last.scale, 8.5))
 
 
 # ------------------------------------------------------------------ the upper
@@ -125,7 +124,7 @@ def _draw_heel(canvas: Canvas, last: Last) -> None:
         low = block[block[:, 1] > ground - 0.5]
         tip = join((low[:, 0].min(), ground - 1.5), (low[:, 0].max(), ground - 1.5))
         canvas.line(tip, width=3.0, colour=colour(0.1, 0.1, 0.1), opacity=0.8)
-    above = last.line(np.linspace(0.68, 1.03, 12)) - [0, 10 * last.scale]
+    above = last.at(np.linspace(0.68, 1.03, 12)) - [0, 10 * last.scale]
     region = join(above, (last.x(1.03), ground + 3), (last.x(0.68), ground + 3))
     canvas.mark("heel_height", canvas.cover(region))
 
@@ -135,7 +134,7 @@ def _block(canvas: Canvas, last: Last, kind: str) -> Points:
     wide, share, more, slant = canvas.measure("heel_block", kind)
     ground, wide = last.ground, wide * last.scale
     foot = (share + more * canvas.design.flare) * wide
-    top = last.line(np.linspace(1 - wide / last.length, 0.992, 8)) + [0, last.sole - 1.5]
+    top = last.at(np.linspace(1 - wide / last.length, 0.992, 8)) + [0, last.sole - 1.5]
     tip = last.x(0.992) - slant * last.scale
     waist = ground - 0.5 * canvas.measure("heel_height") * last.scale
     rear = curve(top[-1], (tip, waist), (tip, ground), count=7)

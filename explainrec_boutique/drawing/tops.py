@@ -12,7 +12,6 @@ import numpy as np
 from .canvas import Canvas, Cover
 from .fabric import thread_of, trim_of
 from .geometry import Points, both, bow, box, curve, down_to, join, mirror, on_grid, vertical
-from .marks import draw_mark
 from .necks import Neck, draw_neck, draw_neck_back, neck_of
 
 # They hold every top without and with a high neck, whatever its classes.
@@ -173,4 +172,4 @@ def _draw_mark(canvas: Canvas) -> None:
     jacket, x = canvas.design.neck == "lapel", (-20.0, -18.0, 0.0)[canvas.design.place]
     if jacket or canvas.has.get("collar") == "shirt":
         x = -24.0
-    draw_mark(canvas, (x, 120.0 if jacket else 113.0), 10.0 if x else 11.0)
+    canvas.print_mark((x, 120.0 if jacket else 113.0), 10.0 if x else 11.0)

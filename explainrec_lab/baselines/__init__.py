@@ -3,16 +3,4 @@
 boxes (`surrogate`) and of histories (`taste`)."""
 
 # ruff: noqa: F401 - the door opens the room
-from explainrec_lab.baselines import attribution
-from explainrec_lab.baselines.collaborative import (
-    CML,
-    EASE,
-    FM,
-    IALS,
-    DemographicPopularity,
-    ItemNeighbours,
-    OCuLaR,
-    Popularity,
-    Recommender,
-    UserNeighbours,
-)
+from . import attribution, collaborative

@@ -21,6 +21,7 @@ from explainrec_lab.lrp.relevance import Output, select
 
 Model = Callable[..., Any]
 Inputs = Tensor | Sequence[Tensor]
+Value = Callable[..., Tensor]
 # Shaped like the inputs: a tensor, or a tuple with None for integer inputs.
 Relevance = Any
 
@@ -107,9 +108,7 @@ def _attributed(name: str, model: Model, inputs: Inputs, output: Output, **how: 
     return _like(inputs, getattr(attr, name)(value).attribute(floats, **how))
 
 
-def _explained(
-    model: Model, inputs: Inputs, output: Output
-) -> tuple[tuple[Tensor, ...], Callable[..., Tensor]]:
+def _explained(model: Model, inputs: Inputs, output: Output) -> tuple[tuple[Tensor, ...], Value]:
     """The floating inputs, and the value to explain as a function of these alone."""
     given = _as_tuple(inputs)
     training = isinstance(model, nn.Module) and model.training

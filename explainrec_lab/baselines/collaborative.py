@@ -96,8 +96,7 @@ class DemographicPopularity(Hyperparameters):
         p = (matrix.sum(axis=0)[None] + 0.5) / (active.sum() + 1.0)
         taken, users = (sharing @ matrix).toarray(), sharing.sum(axis=1)[:, None]
         p_given = (taken + self.strength * p) / (users + self.strength)
-        scores = np.log(p) + self.trust * (told @ np.log(p_given / p))
-        return torch.from_numpy(scores).float()
+        return torch.from_numpy(np.log(p) + self.trust * (told @ np.log(p_given / p))).float()
 
 
 # --------------------------------------------------------------------------- neighbours
@@ -142,8 +141,7 @@ class ItemNeighbours(_Neighbours):
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
         """Nothing is random."""
-        near = self.nearest(train.matrix)
-        return torch.from_numpy((train.matrix @ near.T).toarray()).float()
+        return torch.from_numpy((train.matrix @ self.nearest(train.matrix).T).toarray()).float()
 
 
 class UserNeighbours(_Neighbours):

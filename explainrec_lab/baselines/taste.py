@@ -8,29 +8,25 @@ the boutique's shoppers follow, which is about the best that can be said from a 
 has the shape of the true one (`data.Truth.preference`). Source: none of the papers.
 """
 
-from typing import TypeAlias
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from scipy import sparse
 
 from explainrec_lab.data.contracts import DOES_NOT_APPLY
 
-Codes: TypeAlias = Int[ndarray, "item attribute"]
-Taste: TypeAlias = Float[ndarray, "user attribute class"]
-Ids: TypeAlias = Int[ndarray, " event"]
+Codes = Int[np.ndarray, "item attribute"]
+Taste = Float[np.ndarray, "user attribute class"]
+Ids = Int[np.ndarray, " event"]
+Scores = Float[np.ndarray, "event attribute"]
 
 
-def one_hot(codes: Codes) -> Float[ndarray, "item attribute class"]:
+def one_hot(codes: Codes) -> Float[np.ndarray, "item attribute class"]:
     """1 where the item has the class of the attribute; all 0 where the attribute does not apply."""
     return (codes[:, :, None] == np.arange(codes.max() + 1)).astype(np.float32)
 
 
-def for_purchases(
-    taste: Taste, users: Ids, items: Ids, codes: Codes
-) -> Float[ndarray, "event attribute"]:
+def for_purchases(taste: Taste, users: Ids, items: Ids, codes: Codes) -> Scores:
     """Her taste for each attribute of the item; -inf where the attribute does not apply."""
     code = codes[items]
     scores = taste[users[:, None], np.arange(codes.shape[1]), code]

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from explainrec_lab.data.contracts import Interactions, check_ids, check_least, require
 
 Vectors = Float[Tensor, "item m"]
+# v and b of items: `[*n, d]`, and `[*n]` or a number.
+OfItems = tuple[Tensor, Tensor | float]
 
 
 class Ranker(nn.Module):
@@ -98,9 +100,7 @@ class Factored(Ranker):
         """u."""
         return self.user[users]
 
-    def of_items(
-        self, items: Int[Tensor, "*n"]
-    ) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n"] | float]:
+    def of_items(self, items: Int[Tensor, "*n"]) -> OfItems:
         """v_i and b_i."""
         return self.item[items], 0.0
 
@@ -120,7 +120,7 @@ class BPRMF(Factored):
         super().__init__(n_users, n_items, d, generator(seed))
         self.bias = nn.Parameter(torch.zeros(n_items))
 
-    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
+    def of_items(self, items: Tensor) -> OfItems:
         return self.item[items], self.bias[items]
 
 
@@ -153,7 +153,7 @@ class VBPR(Seeing):
     def of_users(self, users: Tensor) -> Tensor:
         return torch.cat([self.user[users], self.visual_user[users]], dim=-1)
 
-    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
+    def of_items(self, items: Tensor) -> OfItems:
         f = self.features[items]
         v = torch.cat([self.item[items], f @ self.E.T], dim=-1)
         return v, self.bias[items] + f @ self.visual_bias
@@ -179,7 +179,7 @@ class DeepStyle(Seeing):
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)
 
-    def of_items(self, items: Tensor) -> tuple[Tensor, Tensor | float]:
+    def of_items(self, items: Tensor) -> OfItems:
         style = self.features[items] @ self.E.T - self.of_category[self.category[items]]
         return style + self.item[items], 0.0
 

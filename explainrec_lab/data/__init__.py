@@ -6,16 +6,10 @@ parts = data.split(data.implicit(dataset.interactions, threshold=1), seed=0)
 
 # ruff: noqa: F401
 from explainrec_boutique.vocabulary import RELATION_KINDS, Schema
-from explainrec_lab.data.contracts import (
-    Catalogue,
-    Dataset,
-    Features,
-    Interactions,
-    Relations,
-    Truth,
-)
-from explainrec_lab.data.frames import from_frames
-from explainrec_lab.data.photos import Photos, from_pictures
-from explainrec_lab.data.sources import available, load, register
-from explainrec_lab.data.splits import Split, cold_items, cold_start, implicit, leave_one_out, split
-from explainrec_lab.data.store import DataNotFound, results
+
+from .contracts import Catalogue, Dataset, Features, Interactions, Relations, Truth
+from .frames import from_frames
+from .photos import Photos, from_pictures
+from .sources import available, load, register
+from .splits import Split, cold_items, cold_start, implicit, leave_one_out, split
+from .store import DataNotFound, results

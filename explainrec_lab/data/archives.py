@@ -6,8 +6,7 @@ is never inflated. Nothing here knows what the members mean.
 
 import csv
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,8 @@ LONGEST = 2**16
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
 
 
-@contextmanager
-def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
-    """The archive, for as long as the block lasts.
+def opened(path: Path, steps: str) -> zipfile.ZipFile:
+    """The archive, for who closes it.
 
     Args:
         steps: what brings the archive to `path`, for whom does not have it.
@@ -48,8 +46,7 @@ def opened(path: Path, steps: str) -> Iterator[zipfile.ZipFile]:
         raise DataNotFound(steps)
     for member in archive.filelist:  # written by Windows, or with endings in capitals
         archive.NameToInfo.setdefault(member.filename.replace("\\", "/").lower(), member)
-    with archive:
-        yield archive
+    return archive
 
 
 def contents(archive: zipfile.ZipFile, name: str, most: int = 32 * MEGABYTE) -> bytes:

@@ -148,6 +148,8 @@ class Catalogue:
         attributes: int64 `[item, attribute]`, a class code or -1 where it does not apply.
         schema: names of the attributes and classes, with `attributes`.
         masks: where the truth about pixels is known, the function behind `mask`.
+        labelled: bool `[item, attribute]`, where somebody gave a label; elsewhere the code says
+            nothing about the class. None: everywhere.
     """
 
     items: pd.DataFrame
@@ -155,6 +157,7 @@ class Catalogue:
     attributes: Int[ndarray, "item attribute"] | None = None
     schema: Schema | None = None
     masks: MaskSource | None = field(default=None, repr=False)
+    labelled: Bool[ndarray, "item attribute"] | None = None
 
     def __post_init__(self) -> None:
         check_columns("items", self.items, ["title", "category"])
@@ -164,9 +167,11 @@ class Catalogue:
         if self.images is not None and len(self.images) != len(self):
             raise ValueError(f"images: {len(self.images)} pictures for {len(self)} items")
         if codes is None or schema is None:
-            return
+            return require(self.labelled is None, "labelled: give attributes and schema, too")
         needed = (len(self), len(schema.attributes))
         require(codes.shape == needed, f"attributes: shape {codes.shape}, needs {needed}")
+        if (said := self.labelled) is not None and (said.shape, said.dtype) != (needed, bool):
+            raise ValueError(f"labelled: {said.dtype} of shape {said.shape}, needs bool {needed}")
         limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)
         for item, column in np.argwhere((codes < DOES_NOT_APPLY) | (codes >= limits)):
             code, name = codes[item, column], schema.attributes[column]

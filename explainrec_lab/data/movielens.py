@@ -84,15 +84,12 @@ def _dataset(
         flags = movies[GENRES].eq(1).to_numpy()
         movies = movies.assign(genres=["|".join(compress(GENRES, row)) for row in flags])
         movies = movies[["item", "title", "genres"]]
-    told = {column: column for column in ("gender", "age", "occupation") if users is not None}
-    found = from_frames(
-        ratings,
-        items=movies.assign(category=[str(each).split("|")[0] for each in movies.genres]),
-        users=None if users is None else _people(users),
-        user_columns=told,
-        item_sets={"genres": "genre"},
-        name=f"movielens-{release}",
-    )
+    items = movies.assign(category=[str(each).split("|")[0] for each in movies.genres])
+    own: dict[str, Any] = {"item_sets": {"genres": "genre"}, "name": f"movielens-{release}"}
+    if users is not None:
+        told = {column: column for column in ("gender", "age", "occupation")}
+        own |= {"users": _people(users), "user_columns": told}
+    found = from_frames(ratings, items=items, **own)
     if len(ratings) == (whole := RELEASES[release]["ratings"]):
         return found
     note = f"{len(ratings):,} ratings are here, the release had {whole:,}"

@@ -4,15 +4,16 @@
 over a hundred thousand: a blank picture stands in for it, one warning counts them, and `unreadable`
 says which and why. What looks at pictures has nothing to see on a blank one (`saers.extract` gives
 it no attribute). If most cannot be read, something else is wrong, and that is an error. An archive
-is opened anew for each request: nothing stays open, so a fork or a pickle takes the photos along.
+is opened once a process, for to read its list takes as long as to read a hundred photos; a pickle
+or a fork takes the photos along, and opens it again.
 
 All decoding is `_decoded`: upright, on white, eight bits a channel, a square. `from_pictures` makes
 a data set of a folder or a table of one's own pictures.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -27,7 +28,13 @@ from PIL import Image
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.archives import AS_TEXT, contents, opened
-from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled, require
+from explainrec_lab.data.contracts import (
+    Dataset,
+    Schema,
+    check_columns,
+    check_filled,
+    require,
+)
 from explainrec_lab.data.frames import from_frames
 
 Where = str | Path
@@ -77,6 +84,7 @@ class Photos:
         self.archive = None if archive is None else Path(archive)
         self.tolerated, self.unreadable = tolerated, dict[int, str]()
         self._tried, self._told = np.zeros(len(self), bool), False
+        self._opened: tuple[int, Any] = 0, None  # a process, and its handle of the archive
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -90,15 +98,24 @@ class Photos:
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
         """Raises DataNotFound or ValueError for the archive as a whole: see `opened`."""
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        home = self.archive
-        steps = f"{home.name} is not in the folder {home.parent}" if home else ""
-        with opened(home, steps) if home else nullcontext() as archive:
+        archive = self._archive()
 
-            def read(row: int, path: Path) -> None:
-                pictures[row] = _decoded(_source(path, archive), self.size)
+        def read(row: int, path: Path) -> None:
+            pictures[row] = _decoded(_source(path, archive), self.size)
 
-            self.each(items, read)
+        self.each(items, read)
         return pictures
+
+    def _archive(self) -> ZipFile | None:
+        """The archive, open in this process: two that share a handle would share its place."""
+        process, archive = self._opened
+        if (home := self.archive) and (process != os.getpid() or archive.fp is None):
+            archive = opened(home, f"{home.name} is not in the folder {home.parent}")
+            self._opened = os.getpid(), archive
+        return archive
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_opened": (0, None)}
 
     def each(self, items: ndarray, do: Callable[[int, Path], Any]) -> None:
         """Do something with the path of each item, and report what failed.
@@ -123,6 +140,31 @@ class Photos:
         if bad and not self._told:
             warnings.warn(f"{told}: blank here; `unreadable` names all", stacklevel=4)
             self._told = True
+
+
+class PhotosInFile(Photos):
+    """Photos that lie as they are inside one large file: a tar archive, or an array of photos.
+
+    Args:
+        file: what holds them.
+        places: int64 `[item, 2]`, where each begins and its length, in bytes.
+    """
+
+    def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
+        super().__init__([file], size, archive=file)
+        self.paths = places  # type: ignore[assignment]
+        self._tried = np.zeros(len(places), bool)
+
+    def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
+        pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
+        with contracts.present("file", self.archive).open("rb") as file:
+
+            def read(row: int, place: Any) -> None:
+                file.seek(int(place[0]))
+                pictures[row] = _decoded(BytesIO(file.read(int(place[1]))), self.size)
+
+            self.each(items, read)
+        return pictures
 
 
 def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:

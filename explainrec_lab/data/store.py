@@ -137,10 +137,8 @@ def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, nda
             path.stat()
             warnings.warn(f"{path} is damaged: it is made again", stacklevel=2)
         made = {name: np.asarray(array, order="C") for name, array in make().items()}
-        content = save(made)
         try:
-            with whole_file(path) as part:
-                part.write_bytes(content + _sum(path, content))
+            seal(path, save(made))
         except OSError as error:
             told = "free some space there, or name another folder in EXPLAINREC_CACHE"
             warnings.warn(f"{path} could not be kept ({error.strerror}): {told}", stacklevel=2)
@@ -153,11 +151,25 @@ def _read(path: Path) -> dict[str, ndarray] | None:
     from safetensors.numpy import load
 
     try:
+        content = unsealed(path)
+        return None if content is None else load(content)
+    except (SafetensorError, KeyError, ValueError):
+        return None
+
+
+def seal(path: Path, content: bytes) -> None:
+    """Write a file whole, and behind its content the SHA-256 of its name and content."""
+    with whole_file(path) as part:
+        part.write_bytes(content + _sum(path, content))
+
+
+def unsealed(path: Path) -> bytes | None:
+    """The content of a sealed file; None if there is none, or it is damaged or another's."""
+    with suppress(OSError):
         whole = path.read_bytes() if path.is_file() else b""
         content, end = whole[:-32], whole[-32:]
-        return load(content) if end == _sum(path, content) else None
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
+        return content if end == _sum(path, content) else None
+    return None
 
 
 def _sum(path: Path, content: bytes) -> bytes:

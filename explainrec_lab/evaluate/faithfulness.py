@@ -74,9 +74,10 @@ class Curve:
         right = (self.scores > 0) == truth
         kept = right[:, right[0]]
         low, high = band(kept.astype(np.float64))
-        columns = {"accuracy": _mean(kept), "low": low, "high": high, "score": _mean(self.scores)}
-        index = pd.Index(self.replaced, name="replaced")
-        return pd.DataFrame(columns | {"share": self.share}, index=index)
+        accuracy, score = (pd.DataFrame(each).mean(axis=1) for each in (kept, self.scores))
+        columns = {"accuracy": accuracy, "low": low, "high": high, "score": score}
+        found = pd.DataFrame(columns | {"share": self.share})
+        return found.set_index(pd.Index(self.replaced, name="replaced"))
 
 
 # Pairs scored at a time; changes memory and time only.
@@ -172,11 +173,6 @@ def aopc(curve: Curve) -> Float[ndarray, " pair"]:
     return (curve.scores[0] - curve.scores).mean(axis=0)
 
 
-def _mean(values: ndarray) -> Float[ndarray, " step"]:
-    """Mean over pairs; nan of none (without numpy's warning)."""
-    return values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
-
-
 # --------------------------------------------------------------------------- who goes when
 
 
@@ -195,13 +191,9 @@ def _turns(
         ranked = flat.gather(1, lot).argsort(dim=1, descending=order == "most", stable=True)
         turns = lot.gather(1, ranked).argsort(dim=1)
     parts = turns.split([each[0].numel() for each in sums], dim=1)
-    sides = zip(parts, sums, maps, strict=True)
-    return [_on_pixels(part.view_as(x), patch, y) for part, x, y in sides]
-
-
-def _on_pixels(turn: Tensor, patch: int, image: Tensor) -> Int[Tensor, "pair 1 height width"]:
-    height, width = image.shape[-2:]
-    return turn.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
+    grids = [part.view_as(each) for part, each in zip(parts, sums, strict=True)]
+    wide = [each.repeat_interleave(patch, 2).repeat_interleave(patch, 3) for each in grids]
+    return [w[..., : x.shape[-2], : x.shape[-1]] for w, x in zip(wide, maps, strict=True)]
 
 
 @torch.no_grad()

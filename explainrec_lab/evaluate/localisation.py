@@ -62,14 +62,7 @@ def mass_ratio(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarr
 def _rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
     """Share of the K most relevant pixels that lie inside the mask of K pixels, in 0..1."""
     weights, inside = _checked(relevance, mask, sign)
-    count = inside.sum(axis=1)
-    ordered = -np.sort(-weights, axis=1)
-    last = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, None], axis=1)
-    above, level = weights > last, weights == last
-    places = count - above.sum(axis=1)
-    shared = places * (level & inside).sum(axis=1) / level.sum(axis=1)
-    found = (above & inside).sum(axis=1) + shared
-    return np.where(count > 0, found / np.maximum(count, 1), np.nan)
+    return _first_inside(weights, inside, inside.sum(axis=1))
 
 
 def pointing_game(
@@ -84,9 +77,16 @@ def pointing_game(
     """
     weights, _ = _checked(relevance, mask, sign)
     near = _widened(mask, tolerance).reshape(weights.shape)
-    top = weights == weights.max(axis=1, keepdims=True)
-    share = (top & near).sum(axis=1) / top.sum(axis=1)
-    return np.where(near.any(axis=1), share, np.nan)
+    return _first_inside(weights, near, near.any(axis=1).astype(int))
+
+
+def _first_inside(weights: ndarray, inside: ndarray, count: ndarray) -> Float[ndarray, " event"]:
+    """Share of the first `count` pixels, one number an event, that lie inside; nan of none."""
+    ordered = -np.sort(-weights, axis=1)
+    last = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, None], axis=1)
+    above, level = weights > last, weights == last
+    shared = (count - above.sum(axis=1)) * (level & inside).sum(axis=1) / level.sum(axis=1)
+    return ((above & inside).sum(axis=1) + shared) / np.where(count > 0, count, np.nan)
 
 
 def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:

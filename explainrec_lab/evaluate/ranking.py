@@ -8,6 +8,7 @@ model that knows nothing scores what chance scores. Only a list must put one of 
 so by lot. Scores may be infinite but not nan, and what is excluded comes back in no list.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -52,6 +53,26 @@ def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) 
     items[cut] = torch.where(own > last, len(lot), level).topk(k).indices
     items = items.gather(1, lot[items].argsort(dim=1, descending=True))
     return items.gather(1, scores.gather(1, items).argsort(dim=1, descending=True, stable=True))
+
+
+# Scores of so many users and items lie in memory together, in single precision: 256 MB.
+MOST_SCORES = 2**26
+
+
+def top_k_of(score: Callable[[ndarray], Scores], k: int, exclude: Binary) -> Lists:
+    """`top_k` of all users whose scores are computed some users at a time: the same lists.
+
+    Args:
+        score: users -> the scores of all items for them, `[user, item]`.
+        exclude: see `top_k`; it says how many users there are.
+
+    Raises:
+        ValueError: see `top_k`.
+    """
+    n_users, n_items = exclude.shape
+    some = max(1, MOST_SCORES // max(n_items, 1))
+    parts = np.split(np.arange(n_users), range(some, n_users, some))
+    return torch.cat([top_k(score(some), k, exclude[some]) for some in parts])
 
 
 def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None = None) -> Scores:
@@ -161,8 +182,7 @@ def auc(scores: Scores, relevant: Binary, exclude: Binary | None = None) -> Floa
     scores = _open(scores, exclude, relevant)
     open_ones = (scores > -torch.inf).cpu().numpy()
     good = (relevant.toarray() != 0) & open_ones
-    rows = zip(scores.cpu().numpy(), good, strict=True)
-    ranks = np.array([rankdata(row)[ours].sum() for row, ours in rows])  # excluded items are last
+    ranks = (rankdata(scores.cpu(), axis=1) * good).sum(axis=1)  # excluded items are last
     n, m = good.sum(axis=1), (open_ones & ~good).sum(axis=1)
     least = n * (scores.shape[1] - m - n) + n * (n + 1) / 2
     return (ranks - least) / np.where(n * m > 0, n * m, np.nan)

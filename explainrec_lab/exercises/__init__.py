@@ -10,7 +10,6 @@ stop; where pages are built, the time that a cell may take ends it.
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -52,7 +51,12 @@ def check(name: str, answer: Any, **given: Any) -> Result:
     Raises:
         ValueError: no such exercise, or an object of the page is missing or too many.
     """
-    texts, checker = _checker(name)
+    listed = ", ".join(exercises())
+    require(
+        name in exercises(), f"name: {name!r} is no exercise that is checked; these are: {listed}"
+    )
+    texts = exercises()[name]
+    checker = getattr(import_module(f"{__name__}.{texts['room']}"), name.replace("-", "_"))
     wanted = list(signature(checker).parameters)[1:]
     named = ", ".join(f"{each}={each}" for each in wanted)
     require(given.keys() == set(wanted), f"check({name!r}, answer, {named}) takes just these")
@@ -79,19 +83,11 @@ def _told(texts: dict[str, Any], fault: str, time: int) -> str:
     return f"**Not yet.** {what}\n\n**Hint.** {hint}{read}"
 
 
-def _checker(name: str) -> tuple[dict[str, Any], Callable[..., Iterator[tuple[str, bool]]]]:
-    for room, listed in exercises().items():
-        if name in listed:
-            module = import_module(f"{__name__}.{room}")
-            return listed[name], getattr(module, name.replace("-", "_"))
-    known = ", ".join(name for listed in exercises().values() for name in listed)
-    raise ValueError(f"name: {name!r} is no exercise that is checked; these are: {known}")
-
-
 @functools.cache
 def exercises() -> dict[str, dict[str, Any]]:
-    """Room -> label -> the texts of each exercise that is checked."""
-    return {path.stem: table_beside(path) for path in sorted(HERE.glob("*.toml"))}
+    """Label -> the texts of each exercise that is checked, and the `room` of its checker."""
+    rooms = {path.stem: table_beside(path) for path in sorted(HERE.glob("*.toml"))}
+    return {label: {"room": room, **rooms[room][label]} for room in rooms for label in rooms[room]}
 
 
 def _watched(name: str, answer: Any, expects: str) -> Any:

@@ -40,7 +40,7 @@ def neckline_aam(grad_map: Callable[[torch.Tensor, torch.Tensor], Any]) -> Verdi
     found = numbers(grad_map(F, gradient), 4, 4)
     yield "positive", bool((found >= 0).all())
     yield "average", near(grad_map(F, gradient.flip(1)), found)
-    truth = saers.grad_aam(F[None], saers.importance(gradient)[None, None])[0, 0]
+    truth = saers.regions.grad_aam(F[None], saers.regions.importance(gradient)[None, None])[0, 0]
     yield "map", near(found, truth)
 
 
@@ -70,7 +70,7 @@ def saers_shift(attention: Callable[[torch.Tensor, torch.Tensor], Any]) -> Verdi
     found = numbers(attention(D, applies), 6, 4)
     yield "absent", near(found[~applies.numpy()], np.zeros(int((~applies).sum())))
     yield "sums", near(found.sum(axis=1), np.ones(6))
-    yield "weights", near(found, saers.attention_weights(D, applies))
+    yield "weights", near(found, saers.model.attention_weights(D, applies))
     yield "shift", near(attention(D + 1000, applies), found)
     yield "nothing", near(attention(D[:1], applies[:1] & False), np.zeros((1, 4)))
 

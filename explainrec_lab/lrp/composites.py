@@ -75,8 +75,7 @@ class Composite:
     def rule_of(self, layer: Layer) -> Rule:
         """The rule of one layer."""
         for selects, rule in self.table:
-            weighted = layer.kind in WEIGHTED
-            if (weighted or isinstance(rule, Epsilon)) and selects(layer):
+            if (layer.kind in WEIGHTED or isinstance(rule, Epsilon)) and selects(layer):
                 return rule
         return self.rest
 

@@ -130,9 +130,7 @@ class Gamma(Rule):
             part = _one_sign(values, positive)
             return torch.add(values, part, alpha=self.gamma, out=part)
 
-        if not z.min() < 0:
-            return [_by_sign(layer, inputs[0], z, favoured, True)]
-        signs = True, False
+        signs = (True, False) if z.min() < 0 else (True,)
         return [_by_sign(layer, inputs[0], _one_sign(z, sign), favoured, sign) for sign in signs]
 
 
@@ -150,10 +148,8 @@ class AlphaBeta(Rule):
         require(whole, f"alpha, beta: {self.alpha}, {self.beta}; alpha - beta must be 1")
 
     def sums(self, layer: Layer, z: Tensor, *inputs: Tensor) -> list[Channel]:
-        found = [_by_sign(layer, inputs[0], self.alpha * z, _one_sign, True)]
-        if self.beta:
-            found.append(_by_sign(layer, inputs[0], -self.beta * z, _one_sign, False))
-        return found
+        x, shares = inputs[0], {True: self.alpha, False: -self.beta}
+        return [_by_sign(layer, x, s * z, _one_sign, sign) for sign, s in shares.items() if s]
 
 
 def ZPlus(epsilon: float = 1e-6) -> AlphaBeta:
@@ -212,8 +208,7 @@ def _by_sign(layer: Layer, x: Tensor, part: Tensor, modified: Any, positive: boo
     if not x.min() < 0:
         return layer.apply(x, weight, bias), part, bias
     above = layer.apply(x.clamp(min=0), weight, bias)
-    below = layer.apply(x.clamp(max=0), modified(layer.weight, not positive))
-    return above + below, part, bias
+    return above + layer.apply(x.clamp(max=0), modified(layer.weight, not positive)), part, bias
 
 
 # --- one layer -----------------------------------------------------------------------------------

@@ -96,11 +96,10 @@ def perturbation_curves(tables: Mapping[str, pd.DataFrame], *, title: str = "") 
     Raises:
         ValueError: no table.
     """
-    require(bool(tables), "tables: none; give name -> curve.table()")
-    ax = plt.subplots(figsize=(7, 3.8))[1]
-    ax.set_ylim(min(0.45, *(table["low"].min() - 0.02 for table in tables.values())), 1.02)
-    x, y = "patches replaced by noise", "relations still right"
-    return curves(_column(tables, "accuracy"), x=x, y=y, title=title, band=_band(tables), ax=ax)
+    wide, ax = _abreast(tables, "curve"), plt.subplots(figsize=(7, 3.8))[1]
+    ax.set_ylim(min(0.45, wide["low"].min(axis=None) - 0.02), 1.02)
+    x, y, band = "patches replaced by noise", "relations still right", (wide["low"], wide["high"])
+    return curves(wide["accuracy"], x=x, y=y, title=title, band=band, ax=ax)
 
 
 def removal_curves(
@@ -116,21 +115,17 @@ def removal_curves(
 
     Source: RecoNet, Figures 6 and 8 (left).
     """
-    require(bool(tables), "tables: none; give name -> removal.table()")
-    ax = ax or plt.subplots(figsize=(7, 3.8))[1]
-    x, y = "features removed", "mean change of the score"
-    curves(_column(tables, "change"), x=x, y=y, title=title, band=_band(tables), ax=ax)
+    wide, ax = _abreast(tables, "removal"), ax or plt.subplots(figsize=(7, 3.8))[1]
+    x, y, band = "features removed", "mean change of the score", (wide["low"], wide["high"])
+    curves(wide["change"], x=x, y=y, title=title, band=band, ax=ax)
     ax.axhline(0, color=QUIET, lw=0.8)
     return ax
 
 
-def _band(tables: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return _column(tables, "low"), _column(tables, "high")
-
-
-def _column(tables: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
-    """The same column of several tables, side by side."""
-    return pd.DataFrame({name: table[column] for name, table in tables.items()})
+def _abreast(tables: Mapping[str, pd.DataFrame], of: str) -> pd.DataFrame:
+    """Column -> name -> its values: several tables side by side."""
+    require(tables, f"tables: none; give name -> {of}.table()")
+    return pd.concat(tables, axis=1).swaplevel(axis=1)
 
 
 def change_distributions(
@@ -145,7 +140,7 @@ def change_distributions(
 
     Source: RecoNet, Figure 7.
     """
-    require(bool(changes), "changes: none; give name -> changes")
+    require(changes, "changes: none; give name -> changes")
     ax = plt.subplots(figsize=(7, 3.4))[1]
     low, high = np.quantile(np.concatenate(list(changes.values())), [0.005, 0.995])
     bins = np.linspace(low, high, 61).tolist()

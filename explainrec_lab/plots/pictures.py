@@ -318,6 +318,5 @@ def _row_title(axis: Axes, title: str) -> None:
     """A title over a whole row: long, it must not widen its first column."""
     said = axis.text(0, 1.04, plain(title), transform=axis.transAxes, va="bottom", size=SMALL)
     said.set(weight="bold", in_layout=False)
-    axis.set_title(
-        re.sub(r".+", "M", title), size=SMALL, alpha=0
-    )  # but every row keeps its height, also when cropped
+    # but every row keeps its height, also when cropped
+    axis.set_title(re.sub(r".+", "M", title), size=SMALL, alpha=0)

@@ -11,26 +11,7 @@ Architecture for Recommender Systems", IJCAI 2019.
 """
 
 # ruff: noqa: F401 - the door opens the room
-from explainrec_lab.reconet.data import (
-    FeatureSpace,
-    RemovedItems,
-    Sets,
-    SingleLabel,
-    WithNewcomers,
-    diminishing_removal,
-    removal_survival,
-)
-from explainrec_lab.reconet.explain import (
-    attribute_features,
-    closed_form,
-    explain,
-    explain_many,
-    favoured,
-    looked_up,
-    mean_profile,
-    passed_on,
-    relevance,
-    three_steps,
-)
-from explainrec_lab.reconet.model import RecoNet, recommend
-from explainrec_lab.reconet.train import cross_entropy, train, trained
+from .data import FeatureSpace, RemovedItems, Sets, SingleLabel, WithNewcomers
+from .explain import closed_form, explain, looked_up, mean_profile, passed_on, relevance
+from .model import RecoNet, recommend
+from .train import cross_entropy, sampled_cross_entropy, train, trained

@@ -1,15 +1,19 @@
 """What RecoNet knows of a user, and what it learns from: features, sets of them, and training
 examples by hiding items.
 
+Examples of few users are made together, an epoch at a time. Of more than `CROWD` they are made
+batch by batch, by each process for its own users alone: memory does not grow with the users.
+
 Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, partial
+from itertools import count
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,11 +23,20 @@ from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
-from explainrec_lab.data.splits import random_rank
+from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
 Rng: TypeAlias = np.random.Generator
+# Where each user's entries begin and end (`indptr`) -> a number in [0, 1) for each entry.
+Lots: TypeAlias = Callable[[ndarray], ndarray]
+
+# Users whose examples are made together: an epoch of them takes some ten megabytes.
+CROWD = 2**13
+# The factors of SplitMix64, which makes a number out of a user and a place.
+WEYL, *MIXERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 1], np.uint64)
+# Consecutive users that stay in one crowd of many: their histories are one read from a disk.
+BLOCK = 2**8
 
 # --------------------------------------------------------------------------- what is known
 
@@ -189,8 +202,11 @@ def diminishing_removal(
 
     Source: RecoNet, §4.2.
     """
+    return _removed(sizes, beta, torch.rand(len(sizes), generator=generator, dtype=torch.float64))
+
+
+def _removed(sizes: Tensor, beta: float, draw: Tensor) -> Int[Tensor, " user"]:
     survival = removal_survival(beta, max([1, *sizes.tolist()]))
-    draw = torch.rand(len(sizes), generator=generator, dtype=torch.float64)
     # survival falls, so the draws below it are counted from its rising mirror image
     return torch.searchsorted(-survival, -draw, right=False).clamp(max=sizes)
 
@@ -213,6 +229,11 @@ class Examples(Batch):
         """Number of targets: each has its loss."""
         return len(self.targets.ids)
 
+    @property
+    def n_users(self) -> int:
+        """Number of sets."""
+        return len(self.inputs)
+
     def rows(self, start: int, stop: int) -> Examples:
         """The examples of users start..stop-1."""
         return Examples(*(sets.rows(start, stop) for sets in vars(self).values()))
@@ -223,8 +244,60 @@ class Examples(Batch):
 
     def part(self, index: int, count: int) -> Examples:
         """The share of process `index` of `count`."""
-        edges = np.linspace(0, len(self.inputs), count + 1).round().astype(int)
+        edges = np.linspace(0, self.n_users, count + 1).round().astype(int)
         return self.rows(edges[index], edges[index + 1])
+
+
+class Drawn(Examples):
+    """Examples that are made when they are asked for, so that a process makes its own share alone.
+
+    Args:
+        users: whose. make: users -> their examples. targets: how many they will have.
+        newcomers: further examples, made already.
+    """
+
+    def __init__(
+        self, users: ndarray, make: Callable[[ndarray], Examples], targets: int, newcomers: Any = ()
+    ) -> None:
+        vars(self).update(users=users, make=make, n_targets=targets, newcomers=newcomers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rows(0, self.n_users), name)  # inputs, targets and silenced
+
+    def __len__(self) -> int:
+        return self.n_targets + len(self.newcomers)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.users) + (self.newcomers.n_users if self.newcomers else 0)
+
+    def rows(self, start: int, stop: int) -> Examples:
+        own, later = self.make(self.users[start:stop]), len(self.users)
+        if not self.newcomers:
+            return own
+        return own.joined(self.newcomers.rows(max(start - later, 0), max(stop - later, 0)))
+
+    def joined(self, more: Examples) -> Drawn:
+        return Drawn(self.users, self.make, self.n_targets, more)
+
+
+def _apart(users: Int[ndarray, " user"], seed: int, epoch: int) -> Lots:
+    """Numbers that a user's id and the place in her row decide, whoever else is drawn with her.
+
+    They are mixed as in SplitMix64 (Steele, Lea, Flood 2014).
+    """
+    turn = count()
+
+    def lots(indptr: Int[ndarray, " users_plus_one"]) -> Float[ndarray, " entry"]:
+        key = np.random.SeedSequence([seed, epoch, next(turn)]).generate_state(1, np.uint64)
+        # the user's number less her row's start, and one more at each of its entries
+        x = key + (users.astype(np.uint64) * WEYL - indptr[:-1].astype(np.uint64) * MIXERS[0])
+        x = x.repeat(np.diff(indptr)) + np.arange(indptr[-1], dtype=np.uint64) * MIXERS[0]
+        for shift, factor in zip((30, 27, 31), MIXERS, strict=True):
+            x = (x ^ (x >> shift)) * factor
+        return (x >> 11) * 2.0**-53
+
+    return lots
 
 
 @dataclass(frozen=True)
@@ -242,21 +315,49 @@ class _Hiding:
     batch_size: int = 128
     seed: int = 0
 
-    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
+    def hide(self, history: Matrix, told: Matrix, lots: Lots) -> tuple[Matrix, ...]:
         """R and Phi^U of the users -> kept items, attributes, targets, silenced items."""
         raise NotImplementedError
 
+    def n_targets(self, indptr: Int[ndarray, " users_plus_one"], lots: Lots) -> int:
+        """How many targets users with histories of these lengths will have: one each."""
+        return len(indptr) - 1
+
     def __call__(self, epoch: int) -> Iterator[Examples]:
         """The batches of one epoch."""
-        rng = np.random.default_rng([self.seed, epoch])
-        matrix, told = self.interactions.matrix, self.interactions.user_features.matrix
-        users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
-        require(len(users), "interactions: there are no events to learn from")
-        kept, attributes, *asked = self.hide(matrix[users], told[users], rng)
+        rng, indptr = np.random.default_rng([self.seed, epoch]), self.interactions.matrix.indptr
+        require(indptr[-1], "interactions: there are no events to learn from")
+        if self.interactions.n_users > CROWD:
+            lots = partial(_apart, seed=self.seed, epoch=epoch)
+            for users in self._crowds(rng):
+                ends = np.append(0, (indptr[users + 1] - indptr[users]).cumsum())
+                targets = self.n_targets(ends, lots(users))
+                yield Drawn(users, lambda some: self.made(some, lots(some)), targets)
+        else:
+            users = rng.permutation(np.flatnonzero(np.diff(indptr)))
+            whole = self.made(users, lambda ends: rng.random(ends[-1]))
+            for start in range(0, len(users), self.batch_size):
+                yield whole.rows(start, start + self.batch_size)
+
+    def made(self, users: Int[ndarray, " user"], lots: Lots) -> Examples:
+        """The examples of these users."""
+        history, told = self.interactions.matrix, self.interactions.user_features.matrix
+        kept, attributes, *asked = self.hide(history[users], told[users], lots)
         inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
-        whole = Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))
-        for start in range(0, len(users), self.batch_size):
-            yield whole.rows(start, start + self.batch_size)
+        return Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))
+
+    def _crowds(self, rng: Rng) -> Iterator[Int[ndarray, " user"]]:
+        """The users of each batch: blocks in random order, `CROWD` users at a time shuffled."""
+        n_users, indptr = self.interactions.n_users, self.interactions.matrix.indptr
+        starts, left = rng.permutation(np.arange(0, n_users, BLOCK)), np.empty(0, np.int64)
+        for some in np.array_split(starts, -(-n_users // CROWD)):
+            users = (some[:, None] + np.arange(BLOCK)).ravel()
+            users = users[users < n_users]
+            users = rng.permutation(users[indptr[users + 1] > indptr[users]])
+            users = np.append(left, users)
+            *whole, left = np.split(users, range(self.batch_size, len(users), self.batch_size))
+            yield from whole
+        yield left
 
 
 @dataclass(frozen=True)
@@ -271,18 +372,18 @@ class SingleLabel(_Hiding):
 
     beta: float = 1.0
 
-    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
-        kept, removed = self._thin(history, rng)
-        attributes, _ = self._thin(self.space.attributes(kept, told), rng)
-        _, label = _divide(removed, _rank_in_row(removed, rng) == 0)
+    def hide(self, history: Matrix, told: Matrix, lots: Lots) -> tuple[Matrix, ...]:
+        kept, removed = self._thin(history, lots)
+        attributes, _ = self._thin(self.space.attributes(kept, told), lots)
+        _, label = _divide(removed, _rank_in_row(removed, lots) == 0)
         return kept, attributes, label, _nothing(kept)
 
-    def _thin(self, matrix: Matrix, rng: Rng) -> tuple[Matrix, Matrix]:
+    def _thin(self, matrix: Matrix, lots: Lots) -> tuple[Matrix, Matrix]:
         """(kept, removed) after diminishing removal from every row."""
         sizes = np.diff(matrix.indptr)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        counts = diminishing_removal(torch.from_numpy(sizes), self.beta, generator).numpy()
-        return _divide(matrix, _rank_in_row(matrix, rng) < np.repeat(counts, sizes))
+        draw = torch.from_numpy(lots(np.arange(len(sizes) + 1)))
+        counts = _removed(torch.from_numpy(sizes), self.beta, draw).numpy()
+        return _divide(matrix, _rank_in_row(matrix, lots) < np.repeat(counts, sizes))
 
 
 @dataclass(frozen=True)
@@ -305,11 +406,15 @@ class RemovedItems(_Hiding):
         for name, share in (("share", self.share), ("attribute_share", self.attribute_share)):
             require(0 < share < 1, f"{name}: {share} must lie between 0 and 1")
 
-    def hide(self, history: Matrix, told: Matrix, rng: Rng) -> tuple[Matrix, ...]:
-        kept, removed = _divide(history, rng.random(history.nnz) < self.share)
+    def hide(self, history: Matrix, told: Matrix, lots: Lots) -> tuple[Matrix, ...]:
+        kept, removed = _divide(history, lots(history.indptr) < self.share)
         attributes = self.space.attributes(kept, told)
-        attributes, _ = _divide(attributes, rng.random(attributes.nnz) < self.attribute_share)
+        attributes, _ = _divide(attributes, lots(attributes.indptr) < self.attribute_share)
         return kept, attributes, removed, kept
+
+    def n_targets(self, indptr: Int[ndarray, " users_plus_one"], lots: Lots) -> int:
+        """How many items will be removed."""
+        return int((lots(indptr) < self.share).sum())
 
 
 @dataclass(frozen=True)
@@ -349,7 +454,7 @@ class WithNewcomers:
         """The batches of one epoch."""
         rng = np.random.default_rng([self.examples.seed, epoch, 1])
         for batch in self.examples(epoch):
-            count = int(self.share * len(batch.inputs) + rng.random())
+            count = int(self.share * batch.n_users + rng.random())
             yield batch.joined(self._copies(rng.choice(self._able, count), rng))
 
     def _copies(self, users: Int[ndarray, " copy"], rng: Rng) -> Examples:
@@ -357,7 +462,7 @@ class WithNewcomers:
         events = self.examples.interactions
         told, took = events.user_features.matrix[users], events.matrix[users]
         told, _ = _divide(told, rng.random(told.nnz) < self.attribute_share)
-        _, few = _divide(took, _rank_in_row(took, rng) < self.labels)
+        _, few = _divide(took, _rank_in_row(took, lambda ends: rng.random(ends[-1])) < self.labels)
         inputs = Sets.from_matrix(told)
         inputs = Sets(inputs.ids + self.examples.space.first_told, inputs.offsets)
         return Examples(inputs, Sets.from_matrix(few), Sets.from_matrix(_nothing(took)))
@@ -377,7 +482,8 @@ def _nothing(like: Matrix) -> Matrix:
     return sparse.csr_array(like.shape, dtype=np.int8)
 
 
-def _rank_in_row(matrix: Matrix, rng: Rng) -> Int[ndarray, " entry"]:
+def _rank_in_row(matrix: Matrix, lots: Lots) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
     sizes = np.diff(matrix.indptr)
-    return random_rank(np.repeat(np.arange(len(sizes)), sizes), rng)
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    return rank_in_order(owner, np.lexsort((lots(matrix.indptr), owner)))

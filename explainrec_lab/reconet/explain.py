@@ -12,26 +12,26 @@ Source: RecoNet, §4.3.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from numpy import ndarray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from explainrec_lab.baselines.taste import Codes, Ids, Taste, one_hot
+from explainrec_lab.baselines.taste import Codes, Ids, Scores, Taste, one_hot
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, check_ids, present, require
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.model import RecoNet
 
-Items: TypeAlias = Sequence[int] | Int[ndarray | Tensor, "*n"]
+Items = Sequence[int] | Int[np.ndarray | Tensor, "*n"]
 # An average profile: the share of each feature.
-Profile: TypeAlias = Float[Tensor, " m"]
-Reference: TypeAlias = Profile | None
+Profile = Float[Tensor, " m"]
+Reference = Profile | None
+# Shares of features, or what they hold.
+Share = Float[Tensor, "profile m"]
 
 # What the epsilon rule adds to a denominator, away from zero.
 EPSILON = 1e-9
@@ -105,9 +105,7 @@ def relevance_of_features(Z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 
 @torch.no_grad()
-def relevance(
-    model: RecoNet, profiles: Sets, items: Items, reference: Reference = None
-) -> Float[Tensor, "profile m"]:
+def relevance(model: RecoNet, profiles: Sets, items: Items, reference: Reference = None) -> Share:
     """Z of every feature for one item of each profile; 0 for a feature that the profile lacks.
 
     The three steps always come to Z_k = (g . q_k) I_u(k) / |FS_u|, with g = W_j for the one-layer
@@ -235,8 +233,8 @@ AT_ONCE = 128
 
 @torch.no_grad()
 def explain_many(
-    model: RecoNet, profiles: Sets, items: Int[ndarray, "user n"], best: int = 10
-) -> tuple[Int[ndarray, "user n best"], Float[ndarray, "user n best"]]:
+    model: RecoNet, profiles: Sets, items: Int[np.ndarray, "user n"], best: int = 10
+) -> tuple[Int[np.ndarray, "user n best"], Float[np.ndarray, "user n best"]]:
     """The `best` most supporting features of n items for every user, by the closed form.
 
     P = W Q^T is computed once, for the items that occur; users are ranked in blocks of like profile
@@ -269,10 +267,6 @@ def explain_many(
 
 
 # -------------------------------------------------------------------------- attributes
-
-
-Share: TypeAlias = Float[Tensor, "event m"]
-Scores: TypeAlias = Float[ndarray, "event attribute"]
 
 
 def attribute_features(catalogue: Catalogue, space: FeatureSpace) -> Codes:

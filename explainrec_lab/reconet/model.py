@@ -31,6 +31,8 @@ class RecoNet(nn.Module):
         W: `[|V|, d]` (or `[|V|, hidden]`).
     """
 
+    Q_attributes: Tensor
+
     def __init__(
         self, space: FeatureSpace, d: int = 64, hidden: int | None = None, seed: int = 0
     ) -> None:
@@ -40,7 +42,10 @@ class RecoNet(nn.Module):
         self.space = space
         Q = nn.init.xavier_uniform_(torch.empty(space.m, d), generator=generator)
         self.Q_items = nn.Parameter(Q[: space.n_items].clone())
-        self.Q_attributes = nn.Parameter(Q[space.n_items :].clone())
+        if len(attributes := Q[space.n_items :].clone()):
+            self.Q_attributes = nn.Parameter(attributes)
+        else:  # nothing to learn, and several processes would wait for its gradient
+            self.register_buffer("Q_attributes", attributes)
         self.hidden = None if hidden is None else nn.Linear(d, hidden)
         self.W = nn.Parameter(torch.empty(space.n_items, hidden or d))
         nn.init.xavier_uniform_(self.W, generator=generator)
@@ -61,9 +66,11 @@ class RecoNet(nn.Module):
         sets, Q = profiles.to(self.W.device), self.Q
         return F.embedding_bag(sets.ids, Q, sets.offsets, mode="mean", include_last_offset=True)
 
-    def forward(self, profiles: Sets) -> Float[Tensor, "user item"]:
-        """y, the activation of every item, before the softmax."""
-        return self.head(self.pool(profiles)) @ self.W.T
+    def forward(
+        self, profiles: Sets, items: Int[Tensor, " item"] | None = None
+    ) -> Float[Tensor, "user item"]:
+        """y, the activation of every item, or of some, before the softmax."""
+        return self.head(self.pool(profiles)) @ (self.W if items is None else self.W[items]).T
 
     def head(self, x: Float[Tensor, "user d"]) -> Float[Tensor, "user units"]:
         """What the rows of W are multiplied with: x, or what the extra layer makes of it."""

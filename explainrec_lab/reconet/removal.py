@@ -23,6 +23,7 @@ from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
 from explainrec_lab.data.contracts import check_choice, check_ids, require
+from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import FeatureSpace, Sets
 from explainrec_lab.reconet.explain import items_of
@@ -162,15 +163,13 @@ def turns(profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed
     Raises:
         ValueError: relevances that are not one row a profile.
     """
-    owners, lot = profiles.owners, np.random.default_rng(seed).random(len(profiles.ids))
-    keys = [lot, owners.numpy()]
+    owners = profiles.owners.numpy()
+    keys = [np.random.default_rng(seed).random(len(owners)), owners]
     if relevance is not None:
         if len(relevance) != len(profiles):
             raise ValueError(f"relevance: needs one row for each of {len(profiles)} profiles")
         keys.insert(1, -relevance[owners, profiles.ids].numpy())
-    turn = np.empty(len(lot), np.int64)
-    turn[np.lexsort(keys)] = np.arange(len(lot)) - profiles.offsets.numpy()[owners]
-    return turn
+    return rank_in_order(owners, np.lexsort(keys))
 
 
 def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns:
@@ -182,9 +181,8 @@ def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns
     """
     ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
     items = np.flatnonzero(ids < space.n_items)
-    by_turn = items[np.lexsort([turn[items], owners[items]])]
     result = np.full(len(ids), np.iinfo(np.int64).max)
-    result[by_turn] = np.arange(len(by_turn)) - np.searchsorted(owners[items], owners[by_turn])
+    result[items] = rank_in_order(owners[items], np.lexsort([turn[items], owners[items]]))
     carries = space.item_features.matrix[ids[items]]
     holder = np.repeat(items, np.diff(carries.indptr))
     last = np.full((len(profiles), space.m), -1)

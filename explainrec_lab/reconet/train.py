@@ -3,16 +3,18 @@
 The loop itself is `training.fit`; the examples are §4.2's (`data`); the loss is §4.1's.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab import training, weights
-from explainrec_lab.data.contracts import Interactions
+from explainrec_lab.data.contracts import Interactions, check_least
 from explainrec_lab.data.store import digest
 from explainrec_lab.reconet.data import Examples, FeatureSpace, RemovedItems
 from explainrec_lab.reconet.model import RecoNet
@@ -21,6 +23,9 @@ from explainrec_lab.settings import fabric
 
 # Part of the cache's key: raise it when the same settings give another model.
 RECIPE_VERSION = 1
+# Items up to which the softmax is over all: 1,024 users x 2**20 items are 4 GB of activations, and
+# their gradient is as large. Above, `train` draws so many negatives a batch, and says so.
+MOST_ITEMS, NEGATIVES = 2**20, 2**14
 
 
 def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " target"]:
@@ -34,20 +39,58 @@ def cross_entropy(model: nn.Module, examples: Examples) -> Float[Tensor, " targe
     return y.logsumexp(dim=1)[targets.owners] - y[targets.owners, targets.ids]
 
 
+def sampled_cross_entropy(
+    model: RecoNet, examples: Examples, negatives: int = NEGATIVES, seed: int = 0
+) -> Float[Tensor, " target"]:
+    """`cross_entropy` over the targets of a batch and some other items, the same for all its users.
+
+    The others are drawn uniformly, and each stands for as many as were left out: log of that number
+    is added to its activation (the "log Q correction"). So the sum below the fraction is right on
+    average, and exact when all items are drawn. Its logarithm is a little low on average, the less
+    the more negatives. A process draws for the targets of its own share.
+
+    Args:
+        negatives: items drawn, repeats and targets among them. seed: with the targets, of the draw.
+    """
+    silenced, targets, n_items = examples.silenced, examples.targets, model.space.n_items
+    rng = torch.Generator().manual_seed(seed + int(targets.ids.sum()))
+    some = torch.randint(n_items, (negatives,), generator=rng)
+    drawn = (some if negatives < n_items else torch.arange(n_items)).to(targets.ids.device)
+    items = torch.cat([targets.ids, drawn]).unique()
+    own = torch.isin(items, targets.ids)
+    left_out = (n_items - own.sum()) / (~own).sum().clamp(min=1)
+    y = model(examples.inputs, items) + torch.where(own, 0.0, left_out.log())
+    place = torch.searchsorted(items, silenced.ids).clamp(max=len(items) - 1)
+    there = items[place] == silenced.ids
+    y = y.index_put((silenced.owners[there], place[there]), y.new_tensor(-float("inf")))
+    asked = y[targets.owners, torch.searchsorted(items, targets.ids)]
+    return y.logsumexp(dim=1)[targets.owners] - asked
+
+
 def train(
     model: RecoNet,
     examples: Callable[[int], Iterable[Examples]],
     settings: Settings,
-    after_epoch: Callable[[int, nn.Module], Any] | None = None,
+    negatives: int | None = None,
+    **more: Any,
 ) -> training.History:
     """Train `model` in place with these settings, and bring it back to the CPU.
 
     Args:
         examples: epoch -> batches, such as `RemovedItems` or `SingleLabel`.
-        after_epoch: see `training.fit`.
+        negatives: of `sampled_cross_entropy`; 0 for the softmax over all items. By default that is
+            so up to `MOST_ITEMS`; above, a warning says that it is sampled.
+        more: `after_epoch` and `checkpoint` of `training.fit`.
     """
+    losses: Any = cross_entropy
+    if negatives is None and (n_items := model.space.n_items) > MOST_ITEMS:
+        negatives, told = NEGATIVES, f"{n_items:,} items: the softmax is over the targets and"
+        warnings.warn(f"{told} {NEGATIVES:,} drawn items; negatives=0 takes all", stacklevel=2)
+    if negatives:
+        check_least(negatives=negatives)
+        losses = partial(sampled_cross_entropy, negatives=negatives)
     how, here = settings.optimisation(), fabric()
-    return training.fit(model, examples, cross_entropy, how, fabric=here, after_epoch=after_epoch)
+    return training.fit(model, examples, losses, how, fabric=here, **more)
 
 
 def trained(

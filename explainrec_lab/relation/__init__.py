@@ -8,17 +8,11 @@ Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
 """
 
 # ruff: noqa: F401 - the door of the chapter
-from explainrec_lab.relation import truth_table
-from explainrec_lab.relation.data import (
-    Pairs,
-    Split,
-    exchanged_pairs,
-    mcauley_split,
-    split,
-    test_pairs,
-)
-from explainrec_lab.relation.explain import Closeness, explain, mean_features
-from explainrec_lab.relation.model import NEW_USER, RelationModel, features_of, logits_of, recommend
-from explainrec_lab.relation.train import loss, pretrained, train, trained, untrained
-from explainrec_lab.relation.truth_table import accuracy
 from explainrec_lab.vision.backbone import pixels
+
+from . import truth_table
+from .data import Pairs, Split, exchanged_pairs, mcauley_split, split, test_pairs
+from .explain import Closeness, explain
+from .model import NEW_USER, RelationModel, features_of, logits_of, mean_features, recommend
+from .train import loss, pretrained, train, trained, untrained
+from .truth_table import accuracy

@@ -104,6 +104,12 @@ def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " 
 
 # --------------------------------------------------------------------------- test pairs
 
+# Of one end of each pair: its picture, and its features x.
+Pictures = Float[Tensor, "pair 3 height width"]
+Features = Float[Tensor, "pair D"]
+# A distance or logit of each pair.
+Values = Float[Tensor, " pair"]
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -256,26 +262,25 @@ class Batch(training.Batch):
 
     Attributes:
         items: `[item]`, positions among the training items.
-        pictures: `[item, ...]`, uint8 pictures, or flat vectors computed beforehand.
+        mine: `[own]`, positions in the batch of those whose pictures are here: all of them, but in
+            a share of several processes.
+        pictures: `[own, ...]`, uint8 pictures, or flat vectors computed beforehand.
         cell: `[pair]`, user * kinds + kind of each relation.
         inside: `[pair]`, position in the batch of one end.
         other: `[pair]`, position among the training items of the other end.
     """
 
     items: Int[Tensor, " item"]
+    mine: Int[Tensor, " own"]
     pictures: Tensor
     cell: Int[Tensor, " pair"]
     inside: Int[Tensor, " pair"]
     other: Int[Tensor, " pair"]
 
     def part(self, index: int, count: int) -> Batch:
-        """The whole batch: its loss remembers earlier ones, so training takes one process.
-
-        Raises:
-            ValueError: more than one process.
-        """
-        require(count <= 1, f"devices: {count} processes; the relation model trains in one")
-        return self
+        """The share of process `index` of `count`: some of the pictures, and all relations."""
+        own = {name: getattr(self, name)[index::count] for name in ("mine", "pictures")}
+        return replace(self, **own)
 
 
 class Batches:
@@ -319,4 +324,5 @@ class Batches:
         pictures = torch.as_tensor(self.images[self.items[places]])
         if pictures.dtype == torch.uint8:
             pictures = half_mirrored(pictures, rng)
-        return Batch(torch.from_numpy(places), pictures, *map(torch.from_numpy, (cell, one, other)))
+        items, *pairs = map(torch.from_numpy, (places, cell, one, other))
+        return Batch(items, torch.arange(len(items)), pictures, *pairs)

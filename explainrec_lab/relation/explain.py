@@ -38,38 +38,26 @@ question alone is concept relevance propagation (Achtibat et al., 2023).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_boutique.vocabulary import display
 from explainrec_lab import lrp
-from explainrec_lab.data.contracts import Images, check_choice, require
+from explainrec_lab.data.contracts import check_choice, require
 from explainrec_lab.lrp import Composite, Rule, difference, homogeneous
 from explainrec_lab.lrp.relevance import Ledger
-from explainrec_lab.relation.model import (
-    NEW_USER,
-    SCALE,
-    Features,
-    Ids,
-    Kinds,
-    Pictures,
-    RelationModel,
-    Values,
-    check_pictures,
-    features_of,
-    placed,
-    squared_length,
-)
 from explainrec_lab.vision.homogeneous import default_rule
 from explainrec_lab.vision.naming import Question
+
+from .data import Features, Pictures, Values
+from .model import NEW_USER, SCALE, Ids, RelationModel, check_pictures, placed, squared_length
 
 # What may be explained, and how a sentence about it begins.
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
@@ -173,7 +161,7 @@ def explain(
     images_i: Pictures,
     images_j: Pictures,
     user: Ids,
-    kind: Kinds,
+    kind: Ids | str,
     *,
     of: str = "distance",
     level: str = "pixels",
@@ -214,17 +202,15 @@ def explain(
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     require(not model.training, "model: it is in training mode; call model.eval() first")
     program = _program(model, of, rivals, references, (_plain(user), _plain(kind)), len(images_i))
-    ask = partial(_Asked, model.q, program.references)
     rule = default_rule(model) if rule is None else rule
     shown = tuple(images.values())
     propagated = partial(lrp.relevance, rule=rule, split=split, ledger=True)
     if level == "pixels" and only is None:
-        whole = ask(lambda *i: program.value(*(program.units(model.features(p)) for p in i)))
-        return Explanation(of, *propagated(whole, shown))
+        return Explanation(of, *propagated(program.of_pictures, shown))
     with torch.no_grad():
         x = tuple(model.features(each) for each in shown)
         u = tuple(map(program.units, x))
-    R_u, ledger = propagated(ask(program.value), u)
+    R_u, ledger = propagated(program.of_units, u)
     units = Explanation(of, R_u, ledger, x, getattr(model.head, "questions", ()))
     if level == "units":
         return units
@@ -237,17 +223,6 @@ def explain(
 
     maps, below = propagated(of_kept, shown)
     return Explanation(of, maps, _joined(units.ledger, below, float(sum(R.sum() for R in kept))))
-
-
-class _Asked(nn.Module):
-    """A function of pictures or units as a module; q and the references keep their names."""
-
-    def __init__(self, q: Tensor, references: Tensor | None, value: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.q, self.references, self.value, self.training = q, references, value, False
-
-    def forward(self, *inputs: Tensor) -> Values:
-        return self.value(*inputs)
 
 
 def _kept(units: Explanation, only: str | None) -> Float[Tensor, "picture pair D"]:
@@ -278,45 +253,6 @@ def _joined(above: Ledger, below: Ledger, followed: float) -> Ledger:
 # --------------------------------------------------------------------------- what is explained
 
 
-@dataclass(frozen=True)
-class _Program:
-    """What is explained: a value of the units of some pictures, and what makes those of x."""
-
-    value: Callable[..., Values]
-    units: Callable[[Tensor], Features] = lambda x: x
-    references: nn.Parameter | None = None
-
-
-def _program(
-    model: RelationModel, of: str, rivals: Given, references: Given, asked: Asked, pairs: int
-) -> _Program:
-    """What to explain, as a function of the units of the pictures."""
-    if (of == "contrast") != (rivals is not None):
-        raise ValueError(f"rivals: of={of!r} with{'out' if rivals is None else ''} rivals")
-    if of == "distance":
-        return _Program(lambda i, j: model.distance(i, j, *asked))
-    if of == "logit":
-        return _Program(lambda i, j: model.logit(i, j, *asked))
-    with torch.no_grad():
-        factor = model.factor(*asked, pairs)
-    if of == "closeness" and references is not None:
-        close = Closeness(model, references)
-        return _Program(lambda a, b: _twice_product(a, b, factor), close.units, close.references)
-    if of == "contrast":
-        return _Program(lambda i, j, n: _length_gap(difference(i, n), difference(i, j), factor))
-    if of == "personal":
-        M = _personal_M(model, *asked, pairs)
-        return _Program(lambda i, j: _quadratic_form(difference(i, j), M))
-    require(of != "closeness", "references: none, but closeness needs them; see `mean_features`")
-    why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
-    raise ValueError(f"of: {of!r}; choose from {', '.join(OF)}{why}")
-
-
-def _plain(ids: Any) -> Any:
-    """Users or kinds as Python's own numbers, which `lrp` hands on and does not explain."""
-    return ids if isinstance(ids, str) else torch.as_tensor(ids).tolist()
-
-
 class Closeness(nn.Module):
     """closeness(images_i, images_j, user, kind): how much nearer than the average of their kinds.
 
@@ -337,7 +273,7 @@ class Closeness(nn.Module):
         self.references = nn.Parameter(references.detach().clone(), requires_grad=False)
         self.train(model.training)
 
-    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Kinds) -> Values:
+    def forward(self, images_i: Pictures, images_j: Pictures, user: Ids, kind: Ids | str) -> Values:
         """2 (x_i - r_i) M(u) (x_j - r_j)^T."""
         a, b = map(self.units, self.model.both(images_i, images_j))
         return _twice_product(a, b, self.model.factor(user, kind, len(images_i)))
@@ -355,23 +291,55 @@ class Closeness(nn.Module):
         return self.references[towards.argmax(dim=1)]
 
 
-def mean_features(
-    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
-) -> Float[Tensor, "group D"]:
-    """The mean feature vector of each group of items, in the order of the groups' names.
+class _Program(nn.Module):
+    """What is explained, a value of the units of some pictures; q and references keep their names.
 
     Args:
-        items: ids; training items, so that tested ones stay unseen.
-        group: `[item]`, what kind each of them is: a category, say.
-
-    Raises:
-        ValueError: no items, or not one group an item.
+        close: what makes the units of x; without it, they are x.
     """
-    if len(items) != len(group) or not len(items):
-        raise ValueError(f"group: {len(group)} for {len(items)} items; needs one each, and items")
-    x = features_of(model, images, items)
-    place = torch.from_numpy(np.unique(group, return_inverse=True)[1].reshape(-1)).to(x.device)
-    return torch.stack([x[place == number].mean(dim=0) for number in place.unique()])
+
+    def __init__(self, model: RelationModel, value: Any, close: Closeness | None = None) -> None:
+        super().__init__()
+        self.q, self.references = model.q, close and close.references
+        self.features, self.units = model.features, close.units if close else lambda x: x
+        self.value, self.training = value, False
+
+    def of_units(self, *units: Features) -> Values:
+        return self.value(*units)
+
+    def of_pictures(self, *pictures: Pictures) -> Values:
+        return self.value(*(self.units(self.features(each)) for each in pictures))
+
+
+def _program(
+    model: RelationModel, of: str, rivals: Given, references: Given, asked: Asked, pairs: int
+) -> _Program:
+    """What to explain, as a function of the units of the pictures."""
+    if (of == "contrast") != (rivals is not None):
+        raise ValueError(f"rivals: of={of!r} with{'out' if rivals is None else ''} rivals")
+    if of == "distance":
+        return _Program(model, lambda i, j: model.distance(i, j, *asked))
+    if of == "logit":
+        return _Program(model, lambda i, j: model.logit(i, j, *asked))
+    with torch.no_grad():
+        factor = model.factor(*asked, pairs)
+    if of == "closeness" and references is not None:
+        close = Closeness(model, references)
+        return _Program(model, lambda a, b: _twice_product(a, b, factor), close)
+    if of == "contrast":
+        gap = partial(_length_gap, factor=factor)
+        return _Program(model, lambda i, j, n: gap(difference(i, n), difference(i, j)))
+    if of == "personal":
+        M = _personal_M(model, *asked, pairs)
+        return _Program(model, lambda i, j: _quadratic_form(difference(i, j), M))
+    require(of != "closeness", "references: none, but closeness needs them; see `mean_features`")
+    why = "; it cannot be shared among pictures: explain the logit" if of == "probability" else ""
+    raise ValueError(f"of: {of!r}; choose from {', '.join(OF)}{why}")
+
+
+def _plain(ids: Any) -> Any:
+    """Users or kinds as Python's own numbers, which `lrp` hands on and does not explain."""
+    return ids if isinstance(ids, str) else torch.as_tensor(ids).tolist()
 
 
 @homogeneous(2)

@@ -16,7 +16,6 @@ them to both pictures. Not here: the loss and training (`train.py`).
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,18 +27,13 @@ from explainrec_boutique.vocabulary import RELATION_KINDS
 from explainrec_lab.data.contracts import Images, check_choice, check_ids, check_least, require
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.lrp import difference, homogeneous
-from explainrec_lab.relation.data import Pairs
+from explainrec_lab.relation.data import Features, Pairs, Pictures, Values
 from explainrec_lab.vision.backbone import Backbone, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm
 from explainrec_lab.vision.naming import Naming, above_mean
 
-Ids: TypeAlias = int | Sequence[int] | Tensor | np.ndarray
-Kinds: TypeAlias = Ids | str
-# Of one end of each pair: its picture, and its features x.
-Pictures: TypeAlias = Float[Tensor, "pair 3 height width"]
-Features: TypeAlias = Float[Tensor, "pair D"]
-# A distance or logit of each pair.
-Values: TypeAlias = Float[Tensor, " pair"]
+Ids = int | Sequence[int] | Tensor | np.ndarray
+Kinds = Ids | str
 
 SCALE = 3.0  # a feature that is sure of its class
 BATCH = 256  # pictures that pass the network together
@@ -69,7 +63,7 @@ class _UserMetric(nn.Module):
 
     Args:
         dimensions: D, the length of a feature vector.
-        n_users, n_kinds: how many of each.
+        n_users: how many of them.
         metric: 'full' (L is D x D), 'low rank' (D x rank) or 'diagonal'.
         rank: columns of L under 'low rank'.
         seed: of the initialisation.
@@ -78,19 +72,16 @@ class _UserMetric(nn.Module):
         ValueError: an unknown metric, or dimensions, a rank or counts below 1.
     """
 
-    def __init__(
-        self, dimensions: int, n_users: int, n_kinds: int, metric: str, rank: int, seed: int = 0
-    ) -> None:
+    def __init__(self, dimensions: int, n_users: int, metric: str, rank: int, seed: int) -> None:
         super().__init__()
-        check_least(dimensions=dimensions, n_users=n_users, n_kinds=n_kinds, rank=rank)
+        check_least(dimensions=dimensions, n_users=n_users, rank=rank)
         check_choice("metric", metric, METRICS)
-        self.metric, self.n_users, self.n_kinds = metric, n_users, n_kinds
-        columns = {"full": dimensions, "low rank": rank, "diagonal": 1}[metric]
-        shape = (1, dimensions) if metric == "diagonal" else (dimensions, columns)
+        self.metric, D = metric, dimensions
+        L = {"full": (D, D), "low rank": (D, rank), "diagonal": (1, D)}[metric]
+        shape, scale = (len(RELATION_KINDS), *L), math.sqrt(2 / math.prod(L))
         generator = torch.Generator().manual_seed(seed)
-        scale = math.sqrt(2 / (shape[0] * shape[1]))
-        self.shared = nn.Parameter(torch.randn(n_kinds, *shape, generator=generator) * scale)
-        personal = torch.randn(n_users, n_kinds, *shape, generator=generator) * scale
+        self.shared = nn.Parameter(torch.randn(shape, generator=generator) * scale)
+        personal = torch.randn(n_users, *shape, generator=generator) * scale
         self.personal = nn.Parameter(0.3 * personal)
 
     def factor(self, user: Int[Tensor, " n"], kind: Int[Tensor, " n"]) -> Float[Tensor, "n D r"]:
@@ -101,12 +92,6 @@ class _UserMetric(nn.Module):
             own = torch.where(new[:, None, None], self.personal.mean(dim=0)[kind], own)
         L = self.shared[kind] + own
         return L.squeeze(1).diag_embed() if self.metric == "diagonal" else L
-
-    def matrix(self, user: int, kind: int) -> Float[Tensor, "D D"]:
-        """M(u) = L L^T of one user and kind."""
-        where = self.shared.device
-        L = self.factor(torch.tensor([user], device=where), torch.tensor([kind], device=where))[0]
-        return L @ L.T
 
 
 def squared_distances(
@@ -178,6 +163,7 @@ class RelationModel(nn.Module):
 
     Attributes:
         q: `[kind]`, the learned thresholds.
+        dimensions: D.
         seconds: CPU seconds that its training took, also where it was read from a file.
     """
 
@@ -192,19 +178,11 @@ class RelationModel(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network, self.head, n_kinds = network, head, len(RELATION_KINDS)
-        self.metric = _UserMetric(head.dimensions, n_users, n_kinds, metric, rank, seed)
+        self.network, self.head = network, head
+        self.dimensions, self.n_users = head.dimensions, n_users
+        self.metric = _UserMetric(head.dimensions, n_users, metric, rank, seed)
         self.q = nn.Parameter(torch.full((len(RELATION_KINDS),), 4.0))
         self.seconds = 0.0
-
-    @property
-    def dimensions(self) -> int:
-        """D."""
-        return self.head.dimensions
-
-    @property
-    def n_users(self) -> int:
-        return self.metric.n_users
 
     def features(self, images: Float[Tensor, "item 3 height width"]) -> Float[Tensor, "item D"]:
         """x of each picture.
@@ -248,8 +226,9 @@ class RelationModel(nn.Module):
         return self(i, j, user, kind).sigmoid()
 
     def M(self, user: int, kind: int | str) -> Float[Tensor, "D D"]:
-        """M(u) of one user and kind of relation; `NEW_USER` gives that of the average factor."""
-        return self.metric.matrix(int(self.users(user)), int(self.kinds(kind)))
+        """M(u) = L L^T of one user and kind; `NEW_USER` gives that of the average factor."""
+        L = self.factor(user, kind, 1)
+        return L @ L.T
 
     def factor(self, user: Ids, kind: Kinds, pairs: int) -> Float[Tensor, "*pair D r"]:
         """L: one for all pairs where they agree on user and kind, else one a pair."""
@@ -314,9 +293,27 @@ def logits_of(model: RelationModel, images: Images, pairs: Pairs) -> Float[np.nd
     i, j = torch.from_numpy(place.reshape(2, -1)).to(x.device)
     user, kind = (torch.from_numpy(column).to(x.device) for column in (pairs.user, pairs.kind))
     chunks = torch.arange(len(pairs), device=x.device).split(4096)
-    distances = [model.distance(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
-    d = torch.cat(distances) if distances else x.new_zeros(0)
-    return (model.q[kind] - d).cpu().numpy()
+    logits = [model.logit(x[i[r]], x[j[r]], user[r], kind[r]) for r in chunks]
+    return torch.cat(logits).cpu().numpy()
+
+
+def mean_features(
+    model: RelationModel, images: Images, items: Int[np.ndarray, " item"], group: np.ndarray
+) -> Float[Tensor, "group D"]:
+    """The mean feature vector of each group of items, in the order of the groups' names.
+
+    Args:
+        items: ids; training items, so that tested ones stay unseen.
+        group: `[item]`, what kind each of them is: a category, say.
+
+    Raises:
+        ValueError: no items, or not one group an item.
+    """
+    if len(items) != len(group) or not len(items):
+        raise ValueError(f"group: {len(group)} for {len(items)} items; needs one each, and items")
+    x = features_of(model, images, items)
+    each = (torch.from_numpy(group == name).to(x.device) for name in np.unique(group))
+    return torch.stack([x[members].mean(dim=0) for members in each])
 
 
 # --------------------------------------------------------------------------- the best partners
@@ -368,8 +365,7 @@ def recommend(
         rows = users == one
         factor = model.metric.factor(one.reshape(1), kinds)[0]
         d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
-    itself = sparse.csr_array((candidates == queries[:, None]).cpu().numpy())
-    place = top_k(-d, k, itself)
+    place = top_k(-d, k, sparse.csr_array((candidates == queries[:, None]).cpu().numpy()))
     items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
     return items.reshape(*shape, k), probability.reshape(*shape, k)
 

@@ -29,7 +29,7 @@ from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.model import Projection, RelationModel, Shares, squared_distances
 from explainrec_lab.settings import Relation, fabric
-from explainrec_lab.training import History, Optimisation, fit, timed
+from explainrec_lab.training import History, Optimisation, fit, summed, timed
 from explainrec_lab.vision import naming
 from explainrec_lab.vision.backbone import flat_vectors
 from explainrec_lab.vision.homogeneous import folded, has_additive_terms
@@ -75,28 +75,50 @@ class BatchLoss:
         self._generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, model: Any, batch: Batch) -> Float[Tensor, " pair"]:
+        """Of a process that has some of the pictures: its share of each loss."""
         known = batch.pictures.dtype != torch.uint8  # flat vectors already
         x = model.head(batch.pictures if known else flat_vectors(model.network, batch.pictures))
-        x_all = self._remember(batch.items, x.detach())
+        with torch.autocast(x.device.type, enabled=False):  # small distances of large vectors
+            return self._losses(model, batch, x.to(model.q.dtype))
+
+    def _losses(self, model: Any, batch: Batch, x: Float[Tensor, "own D"]) -> Tensor:
+        x_all = self._remember(batch, x.detach())
         cells, cell = batch.cell.unique(return_inverse=True)
         users, kinds = cells // N_KINDS, cells % N_KINDS
         factor, q = model.metric.factor(users, kinds), model.q[kinds]
         z, z_all = x @ factor, x_all @ factor  # [cell, item, r]
-        d = (z[cell, batch.inside] - z_all[cell, batch.other]).square().sum(-1)
+        place = torch.full_like(batch.items, -1)
+        place[batch.mine] = torch.arange(len(x), device=x.device)
+        here = (place[batch.inside] >= 0).nonzero()[:, 0]
+        at, other = cell[here], batch.other[here]
+        d = (z[at, place[batch.inside[here]]] - z_all[at, other]).square().sum(-1)
         others = self._sample().to(z.device)
         apart = squared_distances(z, z_all[:, others])
-        losses, of_others = loss(q[cell] - d, q[:, None, None] - apart)
+        losses, of_others = loss(q[at] - d, q[:, None, None] - apart)
         unrelated = self._unrelated(batch, cell, len(cells), others)
-        mean = (of_others * unrelated).sum((1, 2)) / unrelated.sum((1, 2)).clamp(min=1)
-        return (losses + mean[cell]) * self.known[batch.other]
+        mean = (of_others * unrelated[:, batch.mine]).sum((1, 2))
+        mean = mean / unrelated.sum((1, 2)).clamp(min=1)
+        return mean[cell].index_add(0, here, losses) * self.known[batch.other]
 
-    def _remember(self, items: Tensor, x: Tensor) -> Float[Tensor, "item D"]:
-        """All feature vectors, those of this batch as new; zero where not known yet."""
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers, for a checkpoint."""
+        return {"memory": self.memory, "known": self.known, "drawn": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what was kept."""
+        self.memory, self.known = state["memory"], state["known"]
+        self._generator.set_state(state["drawn"])
+
+    def _remember(self, batch: Batch, x: Tensor) -> Float[Tensor, "item D"]:
+        """All feature vectors, those of this batch as new, of whatever process; zero where not
+        known yet."""
         if self.memory is None:
             self.memory = x.new_zeros(self.n_items, x.shape[1])
-            self.known = torch.zeros(self.n_items, dtype=torch.bool, device=x.device)
-        self.memory = self.memory.index_copy(0, items, x)
-        self.known[items] = True
+            self.known = torch.zeros(self.n_items, dtype=torch.bool)
+        new = summed(x.new_zeros(len(batch.items), x.shape[1]).index_copy(0, batch.mine, x))
+        self.memory = self.memory.to(x.device).index_copy(0, batch.items, new)
+        self.known = self.known.to(x.device)
+        self.known[batch.items] = True
         return self.memory
 
     def _sample(self) -> Int[Tensor, " other"]:
@@ -128,6 +150,7 @@ def train(
     settings: Relation,
     seed: int = 0,
     losses: BatchLoss | None = None,
+    **more: Any,
 ) -> History:
     """Fit in place by Adam, on the device of the settings in force; then back to the CPU.
 
@@ -135,14 +158,16 @@ def train(
         part: the training part of a split.
         images: pictures by item id, or the `fixed_features` of all of them.
         losses: another loss than `BatchLoss`.
+        more: `after_epoch` and `checkpoint` of `training.fit`.
     """
+    model.network.requires_grad_(settings.end_to_end and not isinstance(images, Tensor))
     if not (isinstance(images, Tensor) or settings.end_to_end):
         images = fixed_features(model, images)
     decay, rate = {"metric.personal": settings.shrinkage}, {"network": settings.network_rate}
     how = Optimisation(settings.epochs, settings.learning_rate, own_decay=decay, own_rate=rate)
     batches = Batches(part, images, settings.batch_size, seed=seed)
     losses = losses or BatchLoss(len(part.items), seed=seed)
-    return fit(model, batches, losses, how, fabric=fabric())
+    return fit(model, batches, losses, how, fabric=fabric(), **more)
 
 
 @torch.no_grad()

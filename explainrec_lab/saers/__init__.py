@@ -21,46 +21,8 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 """
 
 # ruff: noqa: F401
-from explainrec_lab.saers import boxes
-from explainrec_lab.saers.data import Triples
-from explainrec_lab.saers.explain import (
-    EXPLAINERS,
-    answers,
-    average_features,
-    explain,
-    health,
-    hit_rate,
-)
-from explainrec_lab.saers.model import (
-    LinearFeature,
-    SiameseFeature,
-    attended,
-    attention_weights,
-    bpr,
-    class_features,
-    embedding,
-    prediction,
-    recommend,
-    saers,
-)
-from explainrec_lab.saers.regions import (
-    OURS,
-    PAPER,
-    boxes_of,
-    brightest,
-    extract,
-    extracted,
-    grad_aam,
-    grad_aam_maps,
-    gradients_of,
-    hires_maps,
-    importance,
-    largest_region,
-    look,
-    mass_frame,
-    paper_frame,
-    relevance_maps,
-    segment,
-    trained_network,
-)
-from explainrec_lab.saers.train import TUNED, VERSIONS, train
+from . import boxes, regions
+from .explain import EXPLAINERS, answers, average_features, explain, health, hit_rate
+from .model import LinearFeature, SiameseFeature, bpr, class_features, recommend, saers
+from .regions import OURS, extract, extracted, look, trained_network
+from .train import TUNED, VERSIONS, train

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Interactions, Schema, check_choice, check_ids
@@ -66,7 +65,7 @@ EXPLAINERS = {"attention": _attention, "contribution": _contribution, "swap": _s
 
 
 @torch.no_grad()
-def answers(model: SAERS, users: Any, items: Any, how: str) -> Float[ndarray, "event A"]:
+def answers(model: SAERS, users: Any, items: Any, how: str) -> Float[np.ndarray, "event A"]:
     """Each attribute's part in many recommendations; nan where it does not apply.
 
     Args:
@@ -145,10 +144,10 @@ class Explanation:
 
     user: int
     item: int
-    attribute: Int[ndarray, " k"]
-    weight: Float[ndarray, " k"]
-    box: Int[ndarray, "k 4"]
-    predicted: Int[ndarray, " k"]
+    attribute: Int[np.ndarray, " k"]
+    weight: Float[np.ndarray, " k"]
+    box: Int[np.ndarray, "k 4"]
+    predicted: Int[np.ndarray, " k"]
     how: str
 
     def __len__(self) -> int:

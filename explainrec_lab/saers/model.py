@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from explainrec_lab.baselines import visual
 from explainrec_lab.data.contracts import Images, check_choice, check_least, require
 from explainrec_lab.data.splits import Split
-from explainrec_lab.evaluate.ranking import top_k
+from explainrec_lab.evaluate.ranking import top_k_of
 from explainrec_lab.saers.regions import BATCH, Extracted, spread
 from explainrec_lab.vision.backbone import Backbone, flat_vectors
 
@@ -338,4 +338,4 @@ def recommend(model: visual.Ranker, split: Split, k: int = 5) -> np.ndarray:
     untrained = np.bincount(split.train.user, minlength=split.train.n_users) == 0
     advice = "the model knows nothing of her; keep users with purchases enough for every part"
     require(not untrained.any(), f"split: user {untrained.argmax()} has none to train on, {advice}")
-    return top_k(model.scores(), k, split.train.matrix + split.development.matrix).numpy()
+    return top_k_of(model.scores, k, split.train.matrix + split.development.matrix).numpy()

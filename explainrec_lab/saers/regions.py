@@ -47,6 +47,7 @@ Coarse = Float[Tensor, "item attribute row column"]
 Maps = Float[Tensor, "*batch height width"]
 Masks = Bool[Tensor, "*batch height width"]
 Boxes = Int[Tensor, "*batch 4"]
+Given = ndarray | Tensor
 
 # Share of a map's maximum. Source: SAERS, §3.1, after Ak et al. 2018.
 THRESHOLD = 0.2
@@ -102,9 +103,7 @@ class Seen:
 
 
 @torch.no_grad()
-def look(
-    network: Naming, pictures: ndarray | Tensor, applies: ndarray | Tensor | None = None
-) -> Seen:
+def look(network: Naming, pictures: Given, applies: Given | None = None) -> Seen:
     """One batch through the network: F, the most likely classes, and which attributes apply, bool
     `[item, attribute]`.
 
@@ -191,18 +190,15 @@ def relevance_maps(seen: Seen, rule: lrp.Composite | None = None, mirrored: bool
         mirrored: add the relevance of the mirror image, mirrored back: no attribute depends on
             left and right, so what the two disagree on is noise.
     """
-    item, attribute = seen.asked.nonzero(as_tuple=True)
-    chosen = seen.columns[item, attribute]
-    rule = rule or default_rule(seen.network, SMOOTHED)
-    parts = []
-    for some in torch.arange(len(item), device=item.device).split(AT_A_TIME):
-        images, wanted = seen.images[item[some]], chosen[some]
-        found = lrp.relevance(seen.network, images, wanted, rule).sum(dim=1)
+    rule, found = rule or default_rule(seen.network, SMOOTHED), []
+    items, columns = seen.asked.nonzero()[:, 0], seen.columns[seen.asked]
+    for some, chosen in zip(items.split(AT_A_TIME), columns.split(AT_A_TIME), strict=True):
+        images = seen.images[some]
+        maps = lrp.relevance(seen.network, images, chosen, rule).sum(dim=1)
         if mirrored:
-            other = lrp.relevance(seen.network, images.flip(-1), wanted, rule).sum(dim=1)
-            found = found + other.flip(-1)
-        parts.append(found)
-    return _blurred(torch.cat(parts))
+            maps += lrp.relevance(seen.network, images.flip(-1), chosen, rule).sum(dim=1).flip(-1)
+        found.append(maps)
+    return _blurred(torch.cat(found))
 
 
 def _blurred(maps: Maps) -> Maps:
@@ -391,8 +387,8 @@ def extract(
     parts = []
     for start in range(0, max(len(images), 1), BATCH):
         some = slice(start, start + BATCH)
-        known = None if applies is None else torch.as_tensor(applies[some])
-        parts.append(_arrays(look(network, torch.as_tensor(images[some]), known), locator))
+        seen = look(network, images[some], None if applies is None else applies[some])
+        parts.append(_arrays(seen, locator))
     found = [np.concatenate(each) for each in zip(*parts, strict=True)]
     found[-1] = standardised(torch.from_numpy(found[-1])).numpy()
     return Extracted(*found)
@@ -416,7 +412,10 @@ def extracted(network: Naming, images: Images, *, every: bool = False) -> Extrac
     """
     asked = np.ones((len(images), network.n_attributes), bool) if every else None
     state = b"".join(value.cpu().numpy().tobytes() for value in network.state_dict().values())
-    seen = {"network": zlib.crc32(state), "pictures": zlib.crc32(images[:].tobytes())}
+    seen = {"network": zlib.crc32(state), "pictures": 0}
+    for start in range(0, len(images), BATCH):
+        some = images[start : start + BATCH].tobytes()
+        seen["pictures"] = zlib.crc32(some, seen["pictures"])
     key = content_key(version=EXTRACTION_VERSION, every=every, **seen)
     path = cache_dir() / "saers" / f"{key}.kept"
     return Extracted(**kept(path, lambda: vars(extract(network, images, applies=asked))))

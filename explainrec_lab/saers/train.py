@@ -50,8 +50,9 @@ def train(
     learning_rate: float,
     regularizer: float,
     own_rate: Mapping[str, float] | None = None,
+    batch_size: int = 256,
     seed: int = 0,
-    after_epoch: Callable[[int, nn.Module], Any] | None = None,
+    **more: Any,
 ) -> training.History:
     """Train `model` in place by Adam, on the device of the settings in force; back on the CPU.
 
@@ -59,8 +60,8 @@ def train(
         regularizer: lambda of Eq. 9.
         own_rate: start of a parameter's name -> multiple of the learning rate, for a network that
             was trained before. The attention's is `ATTENTION_RATE`, unless said here (`D_`).
-        seed: of the triples.
-        after_epoch: see `training.fit`.
+        batch_size: in triples; seed: of the triples.
+        more: `after_epoch` and `checkpoint` of `training.fit`.
 
     Raises:
         ValueError: a negative regularizer, or purchases that do not fit the model.
@@ -72,5 +73,5 @@ def train(
         raise ValueError(f"purchases: {given}, but {has}")
     rates = {"D_": ATTENTION_RATE, **(own_rate or {})}
     how = training.Optimisation(epochs, learning_rate, own_rate=rates)
-    triples, losses = Triples(purchases, seed=seed), _ranking_losses(regularizer)
-    return training.fit(model, triples, losses, how, fabric=fabric(), after_epoch=after_epoch)
+    triples, losses = Triples(purchases, batch_size, seed), _ranking_losses(regularizer)
+    return training.fit(model, triples, losses, how, fabric=fabric(), **more)

@@ -23,7 +23,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torchvision import models
 
-from explainrec_lab.data.contracts import require
+from explainrec_lab.data.contracts import Images, require
 from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
@@ -45,6 +45,8 @@ NORM_LAYERS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm2d, "scale": Sca
 NORMS = ("weights", *NORM_LAYERS, None)
 # Layers that may halve the side of a map.
 HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+# Bytes of pictures that may lie in memory together.
+MOST_HELD = 2**31
 # Side of the picture, in pixels, with which a network is tried out.
 TRIAL = 64
 
@@ -61,16 +63,20 @@ def pixels(images: UInt8[ndarray, "item 3 height width"] | Tensor) -> Float[Tens
     return tensor.float() / 255
 
 
+def held(images: Images) -> Images:
+    """All pictures in memory, if they take no more than `MOST_HELD` bytes; else as they are."""
+    return images[:] if images[:1].nbytes * len(images) <= MOST_HELD else images
+
+
 def half_mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     """The pictures, half of them mirrored: left and right mean nothing."""
     turned = torch.from_numpy(rng.random(len(pictures)) < 0.5)
     return torch.where(turned[:, None, None, None], pictures.flip(-1), pictures)
 
 
-def flat_vectors(
-    network: nn.Module, pictures: UInt8[Tensor, "item 3 h w"]
-) -> Float[Tensor, "item size"]:
-    """A backbone's vectors of uint8 pictures, in bfloat16 on the way where that is faster."""
+def flat_vectors(network: nn.Module, pictures: Tensor) -> Float[Tensor, "item size"]:
+    """A backbone's vectors of pictures, uint8 `[item, 3, h, w]`; in bfloat16 on the way where that
+    is faster."""
     with fast_half(pictures.device):
         return network(pixels(pictures)).float()
 
@@ -177,26 +183,24 @@ def _narrow(name: str, width: float, norm: str | None) -> nn.Sequential:
             continue
         channels, kernel, stride = part if isinstance(part, tuple) else (int(part), 3, 1)
         after = max(1, round(channels * width))
-        layers += [*_convolution(before, after, kernel, stride, norm), nn.ReLU(inplace=True)]
+        norms = [NORM_LAYERS[norm](after)] if norm in NORM_LAYERS else []
+        layers += [_convolution(before, after, kernel, stride, norm), *norms, nn.ReLU(inplace=True)]
         before = after
     return nn.Sequential(*layers)
 
 
-def _convolution(
-    before: int, after: int, kernel: int, stride: int, norm: str | None
-) -> list[nn.Module]:
-    """A convolution by He's initialisation, and its norm."""
+def _convolution(before: int, after: int, kernel: int, stride: int, norm: str | None) -> nn.Conv2d:
+    """A convolution by He's initialisation."""
     if norm == "weights":
         free = after // 4 if before == 3 else 0
-        layers: list[nn.Module] = [ScaledConv2d(before, after, kernel, stride=stride, free=free)]
+        layer: nn.Conv2d = ScaledConv2d(before, after, kernel, stride=stride, free=free)
     else:
         padding = (kernel - stride) // 2
-        layers = [nn.Conv2d(before, after, kernel, stride, padding, bias=norm != "scale")]
-        layers += [] if norm is None else [NORM_LAYERS[norm](after)]
-    nn.init.kaiming_normal_(layers[0].weight, nonlinearity="relu")  # type: ignore[arg-type]
-    if getattr(layers[0], "bias", None) is not None:
-        nn.init.zeros_(layers[0].bias)  # type: ignore[arg-type]
-    return layers
+        layer = nn.Conv2d(before, after, kernel, stride, padding, bias=norm != "scale")
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _at_stride(convolutions: nn.Module, stride: int | None) -> nn.Module:
@@ -265,11 +269,11 @@ def _load_imagenet(network: nn.Module, name: str) -> bool:
         try:
             download(url, path, published)
         except (OSError, ValueError) as error:
-            told = f"ImageNet weights of {name!r} could not be downloaded ({error})"
-            way = (
-                "training starts from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
+            told = (
+                f"ImageNet weights of {name!r} could not be downloaded ({error}): training starts"
             )
-            warnings.warn(f"{told}: {way}", stacklevel=3)
+            way = "from scratch. Set EXPLAINREC_WEIGHTS to a folder that holds them."
+            warnings.warn(f"{told} {way}", stacklevel=3)
             return False
     published(path)
     state = torch.load(path, map_location="cpu", weights_only=True)  # data, never code

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from explainrec_lab.lrp import Composite, Epsilon, Gamma, WSquare, depth, first_layer
+from explainrec_lab.training import summed
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -76,7 +77,10 @@ class ScaleNorm(nn.Module):
         rms = self.rms
         if self.training:
             others = [axis for axis in range(x.ndim) if axis != 1]
-            rms = x.to(self.gain.dtype).square().mean(others).add(1e-10).sqrt()
+            squares = x.to(self.gain.dtype).square().sum(others)
+            count = torch.full_like(squares, x.numel() / x.shape[1])
+            squares, count = summed(torch.stack([squares, count]))
+            rms = (squares / count).add(1e-10).sqrt()
             with torch.no_grad():
                 self.rms.lerp_(rms, self.momentum)
         return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))

@@ -29,7 +29,7 @@ from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
-from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, pixels
+from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, held, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
 # From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer.
@@ -43,6 +43,9 @@ RECIPE_VERSION = 2
 
 # Added to the seed: the shop whose labels are learned.
 LABELLED_SHOP = 1000
+
+# In the loss: what nobody labelled.
+NOT_LABELLED = -2
 
 # What 'does not apply' weighs in the loss, beside a question's other classes together.
 ABSENT = 0.3
@@ -216,7 +219,8 @@ def naming_losses(
     """-log p of the true answers, summed over questions; rare questions weigh as much as common.
 
     Where a question does not apply (label -1), 'does not apply' is the answer of an optional one,
-    at `ABSENT` of the weight; another costs nothing.
+    at `ABSENT` of the weight; another costs nothing. What nobody labelled (`NOT_LABELLED`) costs
+    nothing either: the double sum of Eq. 1 goes over the labels that there are.
 
     Args:
         weights: of the classes of each question; all 1 by default.
@@ -225,10 +229,10 @@ def naming_losses(
     """
     losses = torch.zeros(len(labels), device=labels.device, dtype=scores[0].dtype)
     for number, (own, truth, question) in enumerate(zip(scores, labels.T, questions, strict=True)):
-        there = truth != DOES_NOT_APPLY
+        there, absent = truth >= 0, truth == DOES_NOT_APPLY
         rarity = torch.where(there, len(truth) / there.sum().clamp(min=1), 0.0)
         if question.optional:
-            rarity = torch.where(there, rarity, ABSENT * len(truth) / (~there).sum().clamp(min=1))
+            rarity[absent] = ABSENT * len(truth) / absent.sum().clamp(min=1)
         counting = None
         if weights is not None:
             counting = F.pad(weights[number].to(own), (0, int(question.optional)), value=1.0)
@@ -244,7 +248,7 @@ def _class_weights(
     """Weights with which the classes of a question count alike; 1 on average over its labels."""
     weights = []
     for column, count in zip(labels.T, n_classes, strict=True):
-        found = np.bincount(column[column != DOES_NOT_APPLY], minlength=count)
+        found = np.bincount(column[column >= 0], minlength=count)
         there = np.maximum(found, 1)  # a class without examples has no loss to weigh
         weights.append(torch.from_numpy(found.sum() / (max((found > 0).sum(), 1) * there)).float())
     return weights
@@ -275,7 +279,7 @@ def train(
         ValueError: a catalogue without pictures or labels, or with labels of other questions.
     """
     labels = _labels_of(catalogue, naming.questions)
-    images = present("pictures of the catalogue", catalogue.images)[:]
+    images = held(present("pictures of the catalogue", catalogue.images))
 
     def batches(epoch: int) -> Iterator[_Labelled]:
         """All pictures once in random order, half of them mirrored."""
@@ -295,18 +299,21 @@ def train(
 
 
 def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item question"]:
-    """The answers for every item: its attributes, then category and colour family if asked for.
+    """The answers for every item: its attributes, then category and colour family if asked for;
+    `NOT_LABELLED` where there is none.
 
     Raises:
         ValueError: attributes of another number than questions.
     """
     labels = present("attributes of the catalogue", catalogue.attributes)
+    known = True if catalogue.labelled is None else catalogue.labelled
     if len(questions) == len(QUESTIONS) and labels.shape[1] == len(SCHEMA.attributes):
         facts = ItemFacts.of(catalogue.items, labels)
-        labels = np.column_stack([labels, facts.category, facts.colour_family])
+        more = np.stack([facts.category, facts.colour_family], axis=1)
+        return np.hstack([np.where(known, labels, NOT_LABELLED), more])
     if labels.shape[1] != len(questions):
         raise ValueError(f"catalogue: {labels.shape[1]} labels for {len(questions)} questions")
-    return labels
+    return np.where(known, labels, NOT_LABELLED)
 
 
 # --------------------------------------------------------------------------- trained once

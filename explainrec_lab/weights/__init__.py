@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from explainrec_boutique.render import DRAWING_VERSION
 from explainrec_lab import training
 from explainrec_lab.data.store import cache_dir, content_key
+from explainrec_lab.settings import together
 
 FOLDER = Path(__file__).parent
 
@@ -44,7 +45,8 @@ def trained(
     if own.get("key") == key and os.environ.get("EXPLAINREC_TRAIN") != "1":
         model.load_state_dict(read(name))
         return own["cpu seconds"]
-    return training.cached(cache_dir() / "trained" / f"{name}-{key}.kept", model, learn)
+    path = cache_dir() / "trained" / f"{name}-{key}.kept"
+    return training.cached(path, model, learn, together())
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from exercises.cases import Case
 import explainrec_lab as lab
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.evaluate import truth
+from explainrec_lab.reconet.explain import attribute_features
 
 
 @cache
@@ -28,7 +29,7 @@ def small_shop() -> dict[str, Any]:
     profiles, asked = space.profiles(parts.train), parts.test
     average = lab.reconet.mean_profile(profiles, space.m)
     Z = lab.reconet.relevance(model, profiles.of_users(asked.user), asked.item, average)
-    own = lab.reconet.attribute_features(shop.catalogue, space)[asked.item]
+    own = attribute_features(shop.catalogue, space)[asked.item]
     looked_up = truth.hit_rate(shop, asked, lab.reconet.looked_up(Z, own))
     rates = {"RecoNet, looked up": looked_up} | truth.references(shop, parts)
     return {"shop": shop, "parts": parts, "Z": Z, "rates": rates}

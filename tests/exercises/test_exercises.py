@@ -16,10 +16,10 @@ import explainrec_lab.exercises as exercises
 
 CASES: dict[str, Case] = {
     name: case
-    for room in exercises.exercises()
+    for room in sorted({texts["room"] for texts in exercises.exercises().values()})
     for name, case in import_module(f"exercises.{room}").CASES.items()
 }
-TEXTS = {name: texts for room in exercises.exercises().values() for name, texts in room.items()}
+TEXTS = exercises.exercises()
 FEWEST = 30
 ALSO = [(name, n) for name, case in CASES.items() for n in range(len(case.also))]
 WRONG = [(name, fault, n) for name in CASES for n, (fault, _) in enumerate(CASES[name].wrong)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -193,7 +192,7 @@ def test_a_checked_exercise_becomes_stub_solution_and_check() -> None:
 def test_an_exercise_that_cannot_be_graded_is_refused(change: dict[str, str], says: str) -> None:
     for form in (assignments.for_nbgrader, assignments.for_otter):
         with pytest.raises(SystemExit, match=f"^a.ipynb, cell 1: {says}"):
-            form(replace(TASK, **change))
+            form(TASK._replace(**change))
 
 
 def names(source: str, context: type[ast.expr_context]) -> set[str]:

@@ -56,12 +56,7 @@ EXERCISES = {label: one for name in notebooks() for label, one in of_page(name).
 OUT = left_out(ROOT)
 PAGES = (page.relative_to(ROOT).as_posix() for page in (ROOT / "book").rglob("*.ipynb"))
 UNASKED = {label for page in PAGES if page.startswith(OUT) for label in of_page(page)}
-CHECKED = {
-    label: texts
-    for room in exercises.exercises().values()
-    for label, texts in room.items()
-    if label not in UNASKED
-}
+CHECKED = {label: texts for label, texts in exercises.exercises().items() if label not in UNASKED}
 QUESTIONS = {
     p: each for p, each in exercises.questions().items() if not f"book/{p}".startswith(OUT)
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from toys import shop
 
-from explainrec_lab import baselines
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.baselines.collaborative import _comparisons, _improved, _Pairs
 from explainrec_lab.data import Interactions
 
@@ -21,15 +21,15 @@ few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 30)
 
 METHODS: list[Any] = [
-    baselines.Popularity(),
-    baselines.DemographicPopularity(),
-    baselines.ItemNeighbours(5),
-    baselines.UserNeighbours(5),
-    baselines.OCuLaR(4, 0.5, 5),
-    baselines.IALS(4, 5.0, 1.0, 3),
-    baselines.EASE(5.0),
-    baselines.FM(4, epochs=2, negatives=3),
-    baselines.CML(4, epochs=2, negatives=3),
+    collaborative.Popularity(),
+    collaborative.DemographicPopularity(),
+    collaborative.ItemNeighbours(5),
+    collaborative.UserNeighbours(5),
+    collaborative.OCuLaR(4, 0.5, 5),
+    collaborative.IALS(4, 5.0, 1.0, 3),
+    collaborative.EASE(5.0),
+    collaborative.FM(4, epochs=2, negatives=3),
+    collaborative.CML(4, epochs=2, negatives=3),
 ]
 named = pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 
@@ -69,8 +69,8 @@ def test_repeated_events_change_nothing(method: Any) -> None:
         METHODS[0],
         METHODS[1],
         METHODS[6],
-        baselines.ItemNeighbours(50),
-        baselines.UserNeighbours(50),
+        collaborative.ItemNeighbours(50),
+        collaborative.UserNeighbours(50),
     ],
     ids=lambda method: type(method).__name__,
 )
@@ -84,7 +84,7 @@ def test_the_names_of_users_do_not_matter_to_methods_without_randomness(method: 
 
 @pytest.mark.parametrize(
     "method",
-    [METHODS[1], baselines.OCuLaR(4, 0.1, 30), METHODS[7], METHODS[8]],
+    [METHODS[1], collaborative.OCuLaR(4, 0.1, 30), METHODS[7], METHODS[8]],
     ids=lambda method: type(method).__name__,
 )
 def test_newcomers_are_told_apart_by_their_features_alone(method: Any) -> None:
@@ -95,7 +95,7 @@ def test_newcomers_are_told_apart_by_their_features_alone(method: Any) -> None:
     for user in (0, different, alike):
         events = newcomer(events, user)
     scores = method.scores(events)
-    if not isinstance(method, baselines.OCuLaR):  # whose memberships start at random
+    if not isinstance(method, collaborative.OCuLaR):  # whose memberships start at random
         torch.testing.assert_close(scores[0], scores[alike])
     assert (scores[0] - scores[different]).abs().max() > 1e-4
 

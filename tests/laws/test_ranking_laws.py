@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from numpy import ndarray
 from scipy import sparse
 
-from explainrec_lab.evaluate.ranking import Contests, auc, mean_recall, recall_at_k, top_k
+from explainrec_lab.evaluate import ranking as module
+from explainrec_lab.evaluate.ranking import (
+    Contests,
+    auc,
+    mean_recall,
+    recall_at_k,
+    top_k,
+    top_k_of,
+)
 
 few = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 10_000)
@@ -49,6 +57,26 @@ def test_top_k_leaves_out_the_excluded_and_ranks_the_others(seed: int) -> None:
     ranked = top_k(torch.from_numpy(scores), k, as_sparse(excluded))
     for user in range(USERS):
         assert ranked[user].tolist() == ranking(scores[user], excluded[user])[:k]
+
+
+@few
+@given(seeds, st.booleans(), st.integers(1, 3), st.integers(1, USERS * ITEMS))
+def test_some_users_at_a_time_get_the_lists_of_all_at_once(
+    seed: int, tied: bool, k: int, most: int
+) -> None:
+    scores, _, excluded = draw(seed, tied)
+    excluded[:, :3] = False  # three are left for everybody
+    at_once, asked = torch.from_numpy(scores), list[int]()
+
+    def score(users: ndarray) -> torch.Tensor:
+        asked.append(len(users))
+        return at_once[users].clone()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_SCORES", most)
+        found = top_k_of(score, k, as_sparse(excluded))
+    assert torch.equal(found, top_k(at_once.clone(), k, as_sparse(excluded)))
+    assert max(asked) * ITEMS <= max(most, ITEMS)
 
 
 def test_top_k_leaves_its_scores_as_they_were() -> None:

@@ -18,16 +18,13 @@ from explainrec_lab.reconet import (
     Sets,
     SingleLabel,
     cross_entropy,
-    diminishing_removal,
     explain,
-    explain_many,
     mean_profile,
     recommend,
     relevance,
-    removal_survival,
-    three_steps,
 )
-from explainrec_lab.reconet.data import Examples
+from explainrec_lab.reconet.data import Examples, diminishing_removal, removal_survival
+from explainrec_lab.reconet.explain import explain_many, three_steps
 
 few = settings(max_examples=12, deadline=None)
 seeds = st.integers(0, 30)

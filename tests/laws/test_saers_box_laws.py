@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from explainrec_lab import saers, vision
+from explainrec_lab import vision
 from explainrec_lab.saers import regions
 from explainrec_lab.vision.naming import Question, naming_losses
 
@@ -34,7 +34,7 @@ def mirrored(boxes: Tensor, width: int = 24) -> Tensor:
 @settings(deadline=None, max_examples=30)
 @given(seed=seeds, power=st.integers(-8, 8))
 def test_a_box_does_not_depend_on_the_unit_of_its_map(seed: int, power: int) -> None:
-    for frame in (regions.paper_frame, saers.mass_frame):
+    for frame in (regions.paper_frame, regions.mass_frame):
         assert torch.equal(frame(maps(seed)), frame(maps(seed) * 2.0**power))
 
 
@@ -42,8 +42,8 @@ def test_a_box_does_not_depend_on_the_unit_of_its_map(seed: int, power: int) -> 
 @given(seed=seeds)
 def test_the_mirror_image_of_a_map_has_the_mirror_image_of_its_box(seed: int) -> None:
     found = maps(seed)
-    boxes = saers.boxes_of(saers.segment(found))
-    assert torch.equal(saers.boxes_of(saers.segment(found.flip(-1))), mirrored(boxes))
+    boxes = regions.boxes_of(regions.segment(found))
+    assert torch.equal(regions.boxes_of(regions.segment(found.flip(-1))), mirrored(boxes))
 
 
 @settings(deadline=None, max_examples=30)
@@ -52,8 +52,8 @@ def test_a_higher_threshold_or_a_smaller_share_keeps_less(
     seed: int, low: float, more: float
 ) -> None:
     found = maps(seed)
-    assert not (saers.segment(found, low + more) & ~saers.segment(found, low)).any()
-    few, many = saers.brightest(found, low + 0.01), saers.brightest(found, low + 0.01 + more)
+    assert not (regions.segment(found, low + more) & ~regions.segment(found, low)).any()
+    few, many = regions.brightest(found, low + 0.01), regions.brightest(found, low + 0.01 + more)
     assert not (few & ~many).any()
 
 
@@ -64,12 +64,12 @@ def test_no_pixel_is_kept_for_its_place(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     levels = torch.from_numpy(rng.integers(3, size=(4, 5, 6)).astype(np.float64))
     turn = torch.from_numpy(rng.permutation(30))
-    kept = saers.brightest(levels, share)
-    moved = saers.brightest(levels.flatten(1)[:, turn].view(4, 5, 6), share)
+    kept = regions.brightest(levels, share)
+    moved = regions.brightest(levels.flatten(1)[:, turn].view(4, 5, 6), share)
     assert torch.equal(moved, kept.flatten(1)[:, turn].view(4, 5, 6))
     held, whole = (each.sum(dim=(-2, -1)) for each in (levels * kept, levels))
     assert (held >= share * whole - 1e-9).all()
-    assert saers.brightest(torch.ones(1, 5, 6), share).all()
+    assert regions.brightest(torch.ones(1, 5, 6), share).all()
 
 
 @settings(deadline=None, max_examples=30)

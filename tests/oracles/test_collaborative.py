@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import shop
 
-from explainrec_lab import baselines
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.baselines.collaborative import (
     _against_all_draws,
     _comparisons,
@@ -37,7 +37,7 @@ def test_popularity_counts_the_users_of_each_item(seed: int) -> None:
     events = shop(seed).interactions
     counts = [len({u for u, i in zip(events.user, events.item, strict=True) if i == item})
               for item in range(events.n_items)]  # fmt: skip
-    for row in baselines.Popularity().scores(events):
+    for row in collaborative.Popularity().scores(events):
         assert row.tolist() == counts
 
 
@@ -48,7 +48,7 @@ def test_demographic_popularity_against_counting(seed: int, strength: float, tru
     events = events.select(events.user != 0)
     taken = events.matrix.toarray()
     active = taken.sum(axis=1) > 0
-    found = baselines.DemographicPopularity(strength, trust).scores(events)
+    found = collaborative.DemographicPopularity(strength, trust).scores(events)
     for user in range(events.n_users):
         for item in range(events.n_items):
             p = (taken[:, item].sum() + 0.5) / (active.sum() + 1)
@@ -76,7 +76,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 def test_item_neighbours_against_brute_force(seed: int, power: float) -> None:
     events = shop(seed).interactions
     taken = events.matrix.toarray()
-    found = baselines.ItemNeighbours(k=events.n_items, power=power).scores(events)
+    found = collaborative.ItemNeighbours(k=events.n_items, power=power).scores(events)
     for user, item in itertools.product(range(events.n_users), range(events.n_items)):
         near = [
             cosine(taken[:, item], taken[:, j]) ** power
@@ -91,7 +91,7 @@ def test_item_neighbours_against_brute_force(seed: int, power: float) -> None:
 def test_user_neighbours_against_brute_force(seed: int, power: float) -> None:
     events = shop(seed).interactions
     taken = events.matrix.toarray()
-    found = baselines.UserNeighbours(k=events.n_users, power=power).scores(events)
+    found = collaborative.UserNeighbours(k=events.n_users, power=power).scores(events)
     for user, item in itertools.product(range(events.n_users), range(events.n_items)):
         near = [
             cosine(taken[user], taken[v]) ** power
@@ -106,7 +106,7 @@ def test_user_neighbours_against_brute_force(seed: int, power: float) -> None:
 def test_only_the_nearest_neighbours_count(seed: int) -> None:
     events = shop(seed, users=30).interactions
     taken = events.matrix.toarray()
-    found = baselines.UserNeighbours(k=3).scores(events)
+    found = collaborative.UserNeighbours(k=3).scores(events)
     for user in range(events.n_users):
         alike = np.array([cosine(taken[user], taken[v]) if v != user else -1 for v in range(30)])
         third, fourth = np.sort(alike)[::-1][2:4]
@@ -120,7 +120,7 @@ def test_only_the_nearest_neighbours_count(seed: int) -> None:
 def test_an_item_is_scored_by_its_own_nearest_items(seed: int) -> None:
     events = shop(seed, users=40, items=12).interactions
     taken = events.matrix.toarray()
-    found = baselines.ItemNeighbours(k=3).scores(events)
+    found = collaborative.ItemNeighbours(k=3).scores(events)
     for item in range(events.n_items):
         alike = np.array(
             [cosine(taken[:, item], taken[:, j]) if j != item else -1 for j in range(12)]
@@ -146,7 +146,7 @@ def test_ease_is_the_ridge_regression_of_each_item_on_the_others(seed: int, ridg
         weights = np.linalg.solve(X.T @ X + ridge * np.eye(X.shape[1]), X.T @ taken[:, item])
         np.testing.assert_allclose(B[others, item], weights, atol=1e-6)
         assert B[item, item] == 0
-    scores = baselines.EASE(ridge).scores(events).numpy()
+    scores = collaborative.EASE(ridge).scores(events).numpy()
     np.testing.assert_allclose(scores, taken @ B, atol=1e-5)
 
 
@@ -161,7 +161,7 @@ def test_ials_solves_each_user_given_the_items(seed: int) -> None:
     optimum, is compared with.
     """
     events = shop(seed).interactions
-    scores = baselines.IALS(4, 5.0, 2.0, 200).scores(events).numpy().astype(float)
+    scores = collaborative.IALS(4, 5.0, 2.0, 200).scores(events).numpy().astype(float)
     _, size, v = np.linalg.svd(scores, full_matrices=False)
     y, taken = v[:4].T * np.sqrt(size[:4]), events.matrix.toarray()
     for user in range(events.n_users):

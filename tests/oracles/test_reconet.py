@@ -22,21 +22,19 @@ from explainrec_lab.reconet import (
     Sets,
     closed_form,
     cross_entropy,
-    diminishing_removal,
     explain,
-    explain_many,
     mean_profile,
     relevance,
-    removal_survival,
-    three_steps,
 )
-from explainrec_lab.reconet.data import Examples
+from explainrec_lab.reconet.data import Examples, diminishing_removal, removal_survival
 from explainrec_lab.reconet.explain import (
     EPSILON,
     epsilon_rule,
+    explain_many,
     relevance_of_features,
     relevance_of_latent_factors,
     relevance_of_pooling,
+    three_steps,
 )
 
 few = settings(max_examples=15, deadline=None)

@@ -14,15 +14,8 @@ from scipy.stats import mannwhitneyu
 from toys import model_of, profiles_of, shop
 
 from experiments.reconet_removal import compare
-from explainrec_lab.reconet import (
-    FeatureSpace,
-    RecoNet,
-    Sets,
-    closed_form,
-    relevance,
-    removal,
-    three_steps,
-)
+from explainrec_lab.reconet import FeatureSpace, RecoNet, Sets, closed_form, relevance, removal
+from explainrec_lab.reconet.explain import three_steps
 
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 40)

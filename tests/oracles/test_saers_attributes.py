@@ -107,7 +107,7 @@ def test_a_class_is_scored_above_the_others_of_its_question() -> None:
 def test_one_batched_pass_gives_the_gradients_of_every_logit(head: str) -> None:
     own, images = network(head), pictures().double()
     maps = own.maps(images).detach()
-    found = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    found = regions.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
     for item, attribute in np.ndindex(3, 3):
         leaf = maps[item : item + 1].clone().requires_grad_()
         logit = own.answers(leaf)[0][0, own.columns(CODES)[item, attribute]]
@@ -126,27 +126,27 @@ def weights_of(own: vision.naming.Naming) -> Tensor:
 def test_of_a_linear_head_alpha_is_the_mean_weight_of_the_channel() -> None:
     own, images = network("linear"), pictures().double()
     maps = own.maps(images).detach()
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
     weight = weights_of(own).unflatten(1, maps.shape[1:])
     for item, attribute in np.ndindex(3, 3):
         of_class = weight[sum(N_CLASSES[:attribute]) + int(CODES[item, attribute])]
         expected = sum(of_class[:, m, n] for m in range(4) for n in range(4)) / 16
-        torch.testing.assert_close(saers.importance(gradients)[item, attribute], expected)
+        torch.testing.assert_close(regions.importance(gradients)[item, attribute], expected)
 
 
 def test_of_a_pooled_head_alpha_is_the_weight_over_the_cells() -> None:
     own, images = network("pooled"), pictures().double()
     maps = own.maps(images).detach()
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, own.columns(CODES))
     expected = weights_of(own)[own.columns(CODES)] / 16
-    torch.testing.assert_close(saers.importance(gradients), expected)
+    torch.testing.assert_close(regions.importance(gradients), expected)
 
 
 def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> None:
     own, images = network(), pictures().double()
     maps = own.maps(images).detach()
     columns, step = own.columns(CODES), 1e-6
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, columns)
     for channel in (0, 7):
         moved = [maps.clone(), maps.clone()]
         moved[0][:, channel] += step
@@ -154,7 +154,7 @@ def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> No
         up, down = (own.answers(each)[0].detach().gather(1, columns) for each in moved)
         slope = (up - down) / (2 * step) / 16
         torch.testing.assert_close(
-            saers.importance(gradients)[:, :, channel], slope, rtol=1e-4, atol=1e-8
+            regions.importance(gradients)[:, :, channel], slope, rtol=1e-4, atol=1e-8
         )
 
 
@@ -163,8 +163,8 @@ def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> No
 def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
     own, images = network(head), pictures().double()
     columns, maps = own.columns(CODES), own.maps(images).detach()
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
-    found = saers.grad_aam(maps, saers.importance(gradients))
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    found = regions.grad_aam(maps, regions.importance(gradients))
     oracle = LayerGradCam(own, own.network.convolutions)
     for attribute in range(3):
         expected = oracle.attribute(images, columns[:, attribute], relu_attributions=True)
@@ -177,8 +177,8 @@ def test_grad_aam_of_a_resnet_is_captums_too() -> None:
     images = pictures().double()
     own = own.double().eval()
     columns, maps = own.columns(CODES), own.maps(images).detach()
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
-    found = saers.grad_aam(maps, saers.importance(gradients))
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    found = regions.grad_aam(maps, regions.importance(gradients))
     oracle = LayerGradCam(own, own.network.convolutions)
     for attribute in range(3):
         expected = oracle.attribute(images, columns[:, attribute], relu_attributions=True)
@@ -188,10 +188,10 @@ def test_grad_aam_of_a_resnet_is_captums_too() -> None:
 def test_of_a_linear_head_hirescam_divides_the_logit() -> None:
     own, images = network("linear"), pictures().double()
     maps, columns = own.maps(images).detach(), own.columns(CODES)
-    gradients = saers.gradients_of(lambda f: own.answers(f)[0], maps, columns)
+    gradients = regions.gradients_of(lambda f: own.answers(f)[0], maps, columns)
     signed = torch.einsum("iacrk,icrk->iark", gradients, maps)
     fine = regions.upsampled(signed.relu().flatten(0, 1), images.shape[-2:])
-    torch.testing.assert_close(saers.hires_maps(seen(own, images, CODES)), fine)
+    torch.testing.assert_close(regions.hires_maps(seen(own, images, CODES)), fine)
     with torch.no_grad():
         logits = own.classes(maps) - own.classes(torch.zeros_like(maps))  # without the biases
     torch.testing.assert_close(signed.sum((-2, -1)), logits.gather(1, columns))
@@ -235,16 +235,16 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 @pytest.mark.parametrize("share", [0.15, 0.4, 0.55, 0.8])
 def test_the_largest_region_is_found_by_walking(share: float) -> None:
     masks = np.random.default_rng(0).random((40, 12, 11)) < share
-    found = saers.largest_region(torch.from_numpy(masks)).numpy()
+    found = regions.largest_region(torch.from_numpy(masks)).numpy()
     for mask, own in zip(masks, found, strict=True):
-        regions = flooded(mask)
-        largest = max(regions, key=len) if regions else set()
+        walked = flooded(mask)
+        largest = max(walked, key=len) if walked else set()
         assert {tuple(p) for p in np.argwhere(own).tolist()} == largest
 
 
 def test_boxes_hold_their_pixels_and_nothing_less() -> None:
     masks = np.random.default_rng(1).random((50, 9, 7)) < 0.06
-    for mask, box in zip(masks, saers.boxes_of(torch.from_numpy(masks)).tolist(), strict=True):
+    for mask, box in zip(masks, regions.boxes_of(torch.from_numpy(masks)).tolist(), strict=True):
         rows, columns = np.nonzero(mask)
         whole = [0, 0, 9, 7]
         tight = (
@@ -255,7 +255,7 @@ def test_boxes_hold_their_pixels_and_nothing_less() -> None:
 
 def test_the_brightest_pixels_are_the_fewest_that_hold_the_share() -> None:
     maps = torch.rand(30, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    for values, kept in zip(maps, saers.brightest(maps, 0.5), strict=True):
+    for values, kept in zip(maps, regions.brightest(maps, 0.5), strict=True):
         ordered = sorted(values.flatten().tolist(), reverse=True)
         count = next(n for n in range(31) if sum(ordered[:n]) >= 0.5 * sum(ordered))
         assert int(kept.sum()) == count

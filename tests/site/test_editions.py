@@ -154,7 +154,7 @@ def test_the_search_index_has_no_word_that_only_solutions_have() -> None:
 
 
 def test_the_equation_index_shows_no_function_that_an_exercise_asks_for() -> None:
-    asked = [row["asks"] for room in exercises().values() for row in room.values() if "asks" in row]
+    asked = [row["asks"] for row in exercises().values() if "asks" in row]
     shown = {e: texts(e)["html/book/reference/equations.html"] for e in ("student", "instructor")}
     for dotted in asked:
         source = words(f"Source of {code(dotted, ROOT).name}")  # raises if it is not there

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toys import shop
 
-from explainrec_lab import baselines
+from explainrec_lab.baselines import collaborative
 from explainrec_lab.data import Interactions
 
 
@@ -20,19 +20,19 @@ def newcomer(events: Interactions, user: int = 0) -> Interactions:
 @pytest.mark.parametrize(
     ("method", "wrong", "message"),
     [
-        (baselines.DemographicPopularity, {"strength": 0.0}, "strength: 0.0 must be above 0"),
-        (baselines.DemographicPopularity, {"trust": 1.5}, "trust: 1.5 is outside 0..1"),
-        (baselines.ItemNeighbours, {"k": 0}, "k: 0 must be above 0"),
-        (baselines.UserNeighbours, {"power": -1.0}, "power: -1.0 must be above 0"),
-        (baselines.OCuLaR, {"clusters": 0}, "clusters: 0 must be above 0"),
-        (baselines.OCuLaR, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
-        (baselines.IALS, {"alpha": -2.0}, "alpha: -2.0 must be above 0"),
-        (baselines.EASE, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
-        (baselines.FM, {"negatives": 0}, "negatives: 0 must be above 0"),
-        (baselines.FM, {"epochs": 0}, "epochs: 0 must be above 0"),
-        (baselines.FM, {"weight_decay": -1.0}, "weight_decay: -1.0 must be 0 or above"),
-        (baselines.CML, {"learning_rate": 0.0}, "learning_rate: 0.0 must be above 0"),
-        (baselines.CML, {"margin": 0.0}, "margin: 0.0 must be above 0"),
+        (collaborative.DemographicPopularity, {"strength": 0.0}, "strength: 0.0 must be above 0"),
+        (collaborative.DemographicPopularity, {"trust": 1.5}, "trust: 1.5 is outside 0..1"),
+        (collaborative.ItemNeighbours, {"k": 0}, "k: 0 must be above 0"),
+        (collaborative.UserNeighbours, {"power": -1.0}, "power: -1.0 must be above 0"),
+        (collaborative.OCuLaR, {"clusters": 0}, "clusters: 0 must be above 0"),
+        (collaborative.OCuLaR, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
+        (collaborative.IALS, {"alpha": -2.0}, "alpha: -2.0 must be above 0"),
+        (collaborative.EASE, {"regularisation": 0.0}, "regularisation: 0.0 must be above 0"),
+        (collaborative.FM, {"negatives": 0}, "negatives: 0 must be above 0"),
+        (collaborative.FM, {"epochs": 0}, "epochs: 0 must be above 0"),
+        (collaborative.FM, {"weight_decay": -1.0}, "weight_decay: -1.0 must be 0 or above"),
+        (collaborative.CML, {"learning_rate": 0.0}, "learning_rate: 0.0 must be above 0"),
+        (collaborative.CML, {"margin": 0.0}, "margin: 0.0 must be above 0"),
     ],
 )
 def test_a_bad_hyperparameter_is_named(
@@ -44,15 +44,15 @@ def test_a_bad_hyperparameter_is_named(
 
 def test_without_features_demographic_popularity_ranks_as_popularity_does() -> None:
     events = shop(2).interactions.without_features()
-    ours = baselines.DemographicPopularity().scores(events)
-    counts = baselines.Popularity().scores(events)
+    ours = collaborative.DemographicPopularity().scores(events)
+    counts = collaborative.Popularity().scores(events)
     for row, count in zip(ours, counts, strict=True):
         assert (count[row.argsort(descending=True)].diff() <= 0).all()
 
 
 def test_a_newcomer_is_judged_by_those_who_share_his_features() -> None:
     events = newcomer(shop(3, users=60).interactions)
-    rows = baselines.DemographicPopularity(strength=1e-3, trust=1.0).scores(events)
+    rows = collaborative.DemographicPopularity(strength=1e-3, trust=1.0).scores(events)
     features = events.user_features.matrix.toarray()
     alike = (features[1:] == features[0]).all(axis=1).nonzero()[0] + 1
     assert len(alike)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import os
 import pickle
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +119,41 @@ def test_a_member_whose_bytes_were_turned_is_told(tmp_path: Path) -> None:
     archive.write_bytes(whole)
     photos = data.Photos(["a.jpg"], 16, archive=archive, tolerated=1)
     assert (photos[0] == 255).all() and "damaged" in photos.unreadable[0]
+
+
+def test_an_archive_is_opened_once_a_process_and_again_when_it_was_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = zipped(tmp_path / "shop.zip", {"a.jpg": jpeg(40), "b.jpg": jpeg(90)})
+    photos, times = data.Photos(["a.jpg", "b.jpg"], 16, archive=archive), list[Path]()
+
+    def counting(path: Path, steps: str) -> Any:
+        times.append(path)
+        return archives.opened(path, steps)
+
+    monkeypatch.setattr("explainrec_lab.data.photos.opened", counting)
+    first = photos[0]
+    photos[:]
+    assert len(times) == 1
+    again = pickle.loads(pickle.dumps(photos))  # without the handle, which no pickle holds
+    np.testing.assert_array_equal(again[0], first)
+    assert len(times) == 2
+    photos._opened[1].close()
+    np.testing.assert_array_equal(photos[0], first)
+    assert len(times) == 3 and not photos.unreadable
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_processes_read_one_archive_at_the_same_time(tmp_path: Path) -> None:
+    shades = [20 * n for n in range(1, 12)]
+    files = {f"{n}.jpg": jpeg(shade) for n, shade in enumerate(shades)}
+    photos = data.Photos(list(files), 16, archive=zipped(tmp_path / "shop.zip", files))
+    right = photos[:]  # opened before the fork
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.map(photos.__getitem__, [list(range(11))] * 8)
+    for each in found:
+        np.testing.assert_array_equal(each, right)
+    np.testing.assert_array_equal(photos[:], right)
 
 
 def test_an_archive_that_is_gone_or_cut_stops_the_run(tmp_path: Path) -> None:

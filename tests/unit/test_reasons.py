@@ -16,14 +16,13 @@ from explainrec_lab.evaluate import truth
 from explainrec_lab.reconet import (
     FeatureSpace,
     RecoNet,
-    attribute_features,
     closed_form,
-    favoured,
     looked_up,
     mean_profile,
     passed_on,
     relevance,
 )
+from explainrec_lab.reconet.explain import attribute_features, favoured
 
 CODES = np.array([[0, 1], [0, 0], [1, -1], [1, 1]])
 

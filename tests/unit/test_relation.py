@@ -93,7 +93,7 @@ def test_bad_input_is_named(ask: Callable[..., Any], message: str) -> None:
     ],
 )
 def test_a_bad_metric_is_named(asked: dict[str, Any], message: str) -> None:
-    usual = {"dimensions": 6, "n_users": 3, "n_kinds": 4, "metric": "full", "rank": 1}
+    usual = {"dimensions": 6, "n_users": 3, "metric": "full", "rank": 1, "seed": 0}
     with pytest.raises(ValueError, match=message):
         _UserMetric(**usual | asked)
 

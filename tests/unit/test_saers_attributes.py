@@ -44,10 +44,10 @@ def photos(count: int = 4) -> np.ndarray:
 
 def test_a_map_without_an_opinion_is_the_whole_picture() -> None:
     zero = torch.zeros(2, 8, 8)
-    assert saers.segment(zero).all()
-    assert saers.brightest(zero, 0.5).all()
+    assert regions.segment(zero).all()
+    assert regions.brightest(zero, 0.5).all()
     assert regions.paper_frame(zero).tolist() == [[0, 0, 8, 8]] * 2
-    assert saers.mass_frame(zero).tolist() == [[0, 0, 8, 8]] * 2
+    assert regions.mass_frame(zero).tolist() == [[0, 0, 8, 8]] * 2
 
 
 def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
@@ -61,8 +61,8 @@ def test_a_map_of_one_pixel_is_a_box_of_one_pixel_and_pools_one_cell() -> None:
 
 def test_of_two_regions_alike_the_first_stays_and_corners_do_not_connect() -> None:
     mask = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=torch.bool)
-    assert saers.largest_region(mask).tolist() == (mask & (torch.arange(3) == 0)).tolist()
-    assert not saers.largest_region(torch.zeros(2, 3, 3, dtype=torch.bool)).any()
+    assert regions.largest_region(mask).tolist() == (mask & (torch.arange(3) == 0)).tolist()
+    assert not regions.largest_region(torch.zeros(2, 3, 3, dtype=torch.bool)).any()
 
 
 def test_an_item_without_an_attribute_has_zeros_and_whole_boxes() -> None:
@@ -157,11 +157,11 @@ def test_what_a_network_cannot_take_is_named(ask: Callable[..., Any], message: s
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda m: saers.segment(m, 1.0), "threshold: 1.0 must be at least 0 and below 1"),
-        (lambda m: saers.segment(m / 0), "maps: nan or infinite values"),
-        (lambda m: saers.brightest(m, 0.0), "share: 0.0 must be above 0 and at most 1"),
-        (lambda m: saers.brightest(m - 1, 0.5), "maps: negative values; take the positive part"),
-        (lambda m: saers.brightest(m / 0, 0.5), "maps: nan or infinite values"),
+        (lambda m: regions.segment(m, 1.0), "threshold: 1.0 must be at least 0 and below 1"),
+        (lambda m: regions.segment(m / 0), "maps: nan or infinite values"),
+        (lambda m: regions.brightest(m, 0.0), "share: 0.0 must be above 0 and at most 1"),
+        (lambda m: regions.brightest(m - 1, 0.5), "maps: negative values; take the positive part"),
+        (lambda m: regions.brightest(m / 0, 0.5), "maps: nan or infinite values"),
     ],
 )
 def test_a_bad_map_or_threshold_is_named(ask: Callable[[Tensor], Any], message: str) -> None:

@@ -36,12 +36,12 @@ from explainrec_lab.saers import (
     EXPLAINERS,
     LinearFeature,
     SiameseFeature,
-    Triples,
     answers,
     explain,
     recommend,
     train,
 )
+from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.model import SAERS
 from explainrec_lab.saers.regions import standardised
 from explainrec_lab.vision.backbone import backbone, flat_vectors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 class UnsupportedOperation(ValueError):
@@ -63,6 +64,11 @@ class Call:
     def run(self) -> Any:
         return self.func(*self.args, **self.kwargs)
 
+    @torch.no_grad()
+    def value(self) -> Any:
+        """What it gives, without a graph."""
+        return self.run()
+
     def tensors(self) -> list[Tensor]:
         return tensors_in([self.args, self.kwargs])
 
@@ -78,11 +84,14 @@ class Call:
         """Its first arguments, called so in this order."""
         return [self.argument(name, place) for place, name in enumerate(order.split())]
 
-    def with_(self, old: Any, new: Any) -> Call:
-        """The same call with another object in place of `old`, wherever it stands."""
-        given = self.args, self.kwargs
-        args, kwargs = tree_map(lambda value: new if value is old else value, given)
+    def mapped(self, change: Callable[[Tensor], Any]) -> Call:
+        """The same call with each of its tensors changed."""
+        args, kwargs = tree_map_only(Tensor, change, (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
+
+    def with_(self, old: Tensor, new: Tensor) -> Call:
+        """The same call with another tensor in place of `old`, wherever it stands."""
+        return self.mapped(lambda tensor: new if tensor is old else tensor)
 
     def refuse(self, why: str) -> UnsupportedOperation:
         why = f"{self.name} has no relevance rule ({why}); called at {_call_site()}"

@@ -195,12 +195,10 @@ class Trace:
 
     def weighted_sum(self, layer: Layer, run: Any, x: Any = None, **about: Any) -> Tensor:
         """Run a weighted sum of x; its rule says what goes back."""
-        if isinstance(self.composite.rule_of(layer), Epsilon):
-            raw = run()
-            return self.summed(layer, raw, raw, **about)
-        with torch.no_grad():
+        by_graph = isinstance(self.composite.rule_of(layer), Epsilon)
+        with torch.set_grad_enabled(by_graph):
             z = run()
-        return self.summed(layer, z, x)
+        return self.summed(layer, z, z if by_graph else x, **about)
 
     def summed(self, layer: Layer, z: Tensor, source: Any, slope: Any = None, **about: Any) -> Any:
         """The sum z: under the epsilon rule from the graph behind `source`, else from x itself.

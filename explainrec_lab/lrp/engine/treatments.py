@@ -37,18 +37,13 @@ def signals_of(trace: Trace, call: Call) -> list[Tensor]:
 
 def _without_constants(trace: Trace, call: Call) -> Call:
     """The call with constants that want no gradient."""
-    for tensor in list(call.tensors()):
-        if tensor.requires_grad and not trace.carries(tensor):
-            call = call.with_(tensor, tensor.detach())
-    return call
+    return call.mapped(lambda t: t if trace.carries(t) or not t.requires_grad else t.detach())
 
 
 def _with_constants(trace: Trace, call: Call) -> Call:
     """The call with constants that take the relevance of what they add."""
     dtype = signals_of(trace, call)[0].dtype
-    for tensor in list(call.tensors()):
-        if not trace.carries(tensor):
-            call = call.with_(tensor, trace.constant(tensor, trace.account_of(tensor)))
+    call = call.mapped(lambda tensor: trace.constant(tensor, trace.account_of(tensor)))
     if not isinstance(call.first, Tensor):
         return call  # of a list of tensors
     given: list[Any] = [(call.args, place, value) for place, value in enumerate(call.args)]
@@ -203,8 +198,8 @@ def _layer_of(trace: Trace, call: Call, x: Tensor, weight: Tensor, given: Any) -
 
     usual = next(t for t in call.tensors() if t is x or t is weight) is x
     kind = "convolution" if usual and call.name.startswith("conv") else "linear"
-    batched = usual and x.dim() == weight.dim()  # a batch norm counts the same outputs
-    out = OUTPUTS_AT.get(call.operation) if batched else None
+    # where a batch norm counts the same outputs
+    out = OUTPUTS_AT.get(call.operation) if usual and x.dim() == weight.dim() else None
     groups = call.argument("groups", 6, 1) if kind == "convolution" else 1
     names = partial(trace.names_of, weight)
     return Layer(kind, call.depth, weight.detach(), None, apply, out, groups, names)
@@ -262,8 +257,7 @@ def elementwise(trace: Trace, call: Call) -> Any:
     if len(signals) != 1:
         raise call.refuse("of two tensors that depend on the inputs")
     (x,) = signals
-    with torch.no_grad():
-        value = call.with_(x, x.detach().clone() if call.in_place else x.detach()).run()
+    value = call.with_(x, x.detach().clone() if call.in_place else x.detach()).value()
     if not isinstance(value, Tensor) or value.shape != x.shape:
         raise call.refuse("it changes the shape")
     root = trace.mark_of(x).root  # type: ignore[union-attr]
@@ -329,8 +323,6 @@ def attention(trace: Trace, call: Call) -> Tensor:
         raise call.refuse("its dropout is on; give dropout_p=0 in eval mode")
     if type(mask) not in (type(None), Tensor, torch.nn.Parameter):
         raise call.refuse(f"its mask is a {type(mask).__name__}; give a plain tensor")
-    with torch.no_grad():
-        out = call.run()
     with trace.watch:
         if grouped:
             heads = query.shape[-3]
@@ -346,7 +338,7 @@ def attention(trace: Trace, call: Call) -> Tensor:
             scores = scores.masked_fill(nowhere, 0.0)
         weights = scores.softmax(-1)
         path = (weights if mask is None else weights.masked_fill(nowhere, 0.0)) @ value
-    return trace.step(out, lambda g: (g,), path, depth=call.depth)
+    return trace.step(call.value(), lambda g: (g,), path, depth=call.depth)
 
 
 # --- norms ---------------------------------------------------------------------------------------
@@ -363,9 +355,7 @@ def batch_norm(trace: Trace, call: Call) -> Tensor:
     shift = -slope * mean if bias is None else bias.detach() - slope * mean
     shape = (-1, *(1,) * (x.dim() - 2))
     slope, shift = slope.to(x.dtype).view(shape), shift.to(x.dtype).view(shape)
-    with torch.no_grad():
-        value = call.run()
-    before = trace.mark_of(x).sum  # type: ignore[union-attr]
+    value, before = call.value(), trace.mark_of(x).sum  # type: ignore[union-attr]
     source, version = (before and before.source) or (None, 0)
     if before is None or source is None or source._version != version:
         return trace.summed(Layer("normalisation", call.depth, bias=shift), value, x, slope)
@@ -392,8 +382,7 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
     if weight is not None:
         path = path * weight.detach().view(shape)
     bias = None if bias is None else bias.detach().view(shape)
-    with torch.no_grad():
-        value = call.run()
+    value = call.value()
     if rms:
         return trace.step(value, lambda g: (g,), path, depth=call.depth)
     return trace.summed(Layer("normalisation", call.depth, bias=bias), value, path)
@@ -402,14 +391,13 @@ def sample_norm(trace: Trace, call: Call) -> Tensor:
 # --- ids -----------------------------------------------------------------------------------------
 
 
-def embedding(trace: Trace, call: Call, run: Any = None) -> Tensor:
+def embedding(trace: Trace, call: Call, rows: Tensor | None = None) -> Tensor:
     """The vectors of explained ids, by `nn.Embedding` or by index: what they get, their ids get."""
     ids, *more = (t for t in call.tensors() if not t.is_floating_point())
     mark = trace.mark_of(ids)
     if mark is None or mark.ids is None or more or signals_of(trace, call):
         raise call.refuse("of weights that are to be explained; explain the ids")
-    with torch.no_grad():
-        value = (run or call.run)()
+    value = call.value() if rows is None else rows
     if mark.places is None or value.shape[: ids.dim()] != ids.shape:
         raise call.refuse("of rows in another order; index the first dimension")
     return trace.replace(value, mark.ids, mark.places)
@@ -421,12 +409,10 @@ def embedding_bag(trace: Trace, call: Call) -> Tensor:
     odd = ("padding_idx", 10), ("per_sample_weights", 8), ("offsets", 2)
     if mode not in ("mean", "sum") or any(call.argument(*name) is not None for name in odd):
         raise call.refuse(f"with mode {mode!r}, offsets, weights or padding")
-    with torch.no_grad():
-        value = call.run()
     ids, weight = sorted(call.tensors(), key=Tensor.is_floating_point)
-    rows = embedding(trace, call, lambda: weight[ids])
+    rows = embedding(trace, call, weight.detach()[ids])
     path = rows.mean(dim=1) if mode == "mean" else rows.sum(dim=1)
-    return trace.summed(Layer("pooling", call.depth), value, path)
+    return trace.summed(Layer("pooling", call.depth), call.value(), path)
 
 
 # --- the head ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 python -m experiments data       what data there is, and whether it is here
 python -m experiments weights    train the networks that the pages load
 python -m experiments train      train a chapter's model on one device, several, or a cluster
+python -m experiments shards     a raw log of very many users as histories on disk; see its --help
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from experiments import train, weights
+from experiments import shards, train, weights
 from experiments.record import Result, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
@@ -28,13 +29,16 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "data": lambda: print(data.available().to_string()),
     "weights": weights.write,
 }
+# What has arguments of its own.
+PARSED: dict[str, Callable[[list[str]], None]] = {"train": train.main, "shards": shards.main}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line on stderr and exit code 2."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        train.main(given[1:]) if given[:1] == ["train"] else _run(_parser().parse_args(given))
+        own = PARSED.get(given[0]) if given else None
+        own(given[1:]) if own else _run(_parser().parse_args(given))
     except (ValueError, data.DataNotFound) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2

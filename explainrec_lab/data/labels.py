@@ -256,6 +256,22 @@ class _Together:
         return back if np.ndim(asked) else back[0]
 
 
+def both(size: int = 224) -> Dataset:
+    """UT-Zap50K, then FashionAI: what the third paper's network learns from.
+
+    Raises:
+        DataNotFound, ValueError: see `zappos` and `fashionai`.
+    """
+    parts = [zappos(size), fashionai(size)]
+    shown = [part.catalogue for part in parts]
+    items = pd.concat([each.items.rename(columns={"original_id": "item"}) for each in shown])
+    labels, known = ([getattr(each, name) for each in shown] for name in ("attributes", "labelled"))
+    codes = np.where(np.vstack(known), np.vstack(labels), UNKNOWN)
+    pictures = _Together([present("pictures", each.images) for each in shown])
+    notes = [note for part in parts for note in part.notes]
+    return _dataset("UT-Zap50K and FashionAI", items, pictures, codes, notes)
+
+
 # --------------------------------------------------------------------------- Fashionpedia
 
 

@@ -144,7 +144,7 @@ def leave_one_out(
     require(most >= least, f"least: no user has {least} records; the most is {most}")
     rng = np.random.default_rng(seed)
     if by == "chance":
-        rank = random_rank(interactions.user, rng)
+        rank = random_rank(interactions.user, rng.random(len(interactions)))
     else:
         late = mine - 1 - _rank_by_time(interactions, rng)
         rank = np.where(late < 2, 1 - late, late)
@@ -159,9 +159,9 @@ def cold_items(parts: Split) -> Int[ndarray, " cold"]:
     return np.setdiff1d(np.arange(parts.train.n_items), parts.train.item)
 
 
-def random_rank(owner: Int[ndarray, " event"], rng: np.random.Generator) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... in random order among the events of each owner."""
-    return rank_in_order(owner, np.lexsort((rng.random(len(owner)), owner)))
+def random_rank(owner: Int[ndarray, " event"], draw: ndarray) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... among the events of each owner, in the order of the random numbers drawn."""
+    return rank_in_order(owner, np.lexsort((draw, owner)))
 
 
 def rank_in_order(

@@ -23,7 +23,7 @@ from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
-from explainrec_lab.data.splits import rank_in_order
+from explainrec_lab.data.splits import random_rank
 from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
@@ -486,4 +486,4 @@ def _rank_in_row(matrix: Matrix, lots: Lots) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
     sizes = np.diff(matrix.indptr)
     owner = np.repeat(np.arange(len(sizes)), sizes)
-    return rank_in_order(owner, np.lexsort((lots(matrix.indptr), owner)))
+    return random_rank(owner, lots(matrix.indptr))

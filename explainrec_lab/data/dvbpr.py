@@ -70,10 +70,8 @@ def load(name: str, size: int = 224, min_purchases: int = 5) -> Dataset:
     table, none = pd.DataFrame({"original_id": users}), map(Features.none, (len(users), len(items)))
     ones = np.ones(len(user), np.float32)
     purchases = Interactions(user, chosen[1], chosen[2], ones, table, len(items), *none)
-    sizes = (
-        f"{np.count_nonzero(counts):,} users, {len(items):,} items, {records.shape[1]:,} records"
-    )
-    told = f"the file has {sizes}; users with fewer than {min_purchases} records are left out"
+    told = "the file has {:,} users, {:,} items, {:,} records; users with fewer than {} are out"
+    told = told.format(np.count_nonzero(counts), len(items), records.shape[1], min_purchases)
     photos = PhotosInFile(file, places, size)
     return Dataset(name, Catalogue(items, photos), purchases, notes=(told, about["note"]))
 
@@ -184,9 +182,9 @@ def _array(dtype: _Made, raw: str) -> ndarray:
 
 def _start(file: BinaryIO) -> int:
     """Where the pickle begins. Raises ValueError for another file."""
-    form = np.lib.format
-    old = form.read_magic(file) == (1, 0)
-    shape, _, dtype = (form.read_array_header_1_0 if old else form.read_array_header_2_0)(file)
+    version = np.lib.format.read_magic(file)
+    require(version == (1, 0), f"a NumPy file of the version {version}, not of 1.0")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     right = dtype.hasobject and shape == (6,)
     require(right, f"it holds {dtype} of the shape {shape}, not six parts")
     return file.tell()

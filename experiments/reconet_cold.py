@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.reconet import TUNED, Batches, Version, likes, scores_of
-from experiments.record import Columns, Result, results, timed
+from experiments.record import Columns, Result, results, rows_by, timed
 from explainrec_lab import data, reconet
 from explainrec_lab.baselines import collaborative
 from explainrec_lab.data.splits import rank_in_order
@@ -87,8 +87,7 @@ def _measured(
     warm = np.setdiff1d(np.unique(parts.test.user), parts.cold_users)
     for group, users, ks in (("cold users", parts.cold_users, KS), ("warm users", warm, (50,))):
         recall = mean_recall(scores[users], 50, parts.test.matrix[users], known[users])
-        for k in ks:
-            yield row | {"group": group, "k": k, "value": recall[k - 1]}
+        yield from rows_by("k", {k: recall[k - 1] for k in ks}, group=group, **row)
     if isinstance(chosen, Version):
         for told in _told(model, whole, parts, seed):
             yield row | {"group": "cold users"} | told

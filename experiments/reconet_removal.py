@@ -78,9 +78,8 @@ def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
     both = most.long_enough & random.long_enough
     yield {"measure": "users", "value": both.sum()}
     for k in REMOVED:
-        for order, curve in curves.items():
-            change = curve.changes[k, both].mean()
-            yield {"measure": "mean change", "order": order, "k": k, "value": change}
+        means = {order: curve.changes[k, both].mean() for order, curve in curves.items()}
+        yield from rows_by("order", means, measure="mean change", k=k)
         left = ~np.isnan(most.changes[k]) & ~np.isnan(random.changes[k])
         effect, log10_p = compare(most.changes[k, left], random.changes[k, left])
         yield from rows_by("measure", {"effect": effect, "log10 p": log10_p}, k=k)
@@ -158,23 +157,20 @@ def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> 
     n, Z = len(one.ids), reconet.closed_form(model.Q[one.ids], model.W[item]).detach()
     black_box = removal.score_of_masks(model, one, item)
     of_p = removal.score_of_masks(model, one, item, probability=True)
-    row = {"method": "RecoNet", "measure": "CPU seconds"}
-    yield row | {"value": _mean_seconds(partial(answer, model, one))}
-    alone = _mean_seconds(lambda: reconet.explain(model, one, item))
-    yield row | {"variant": "explanation alone", "value": alone}
-    explainers: dict[tuple[str, str], Callable[[], Tensor]] = {
-        ("RecoNet", ""): lambda: Z,
-        **{(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()},
-        ("LIME, captum", "probability"): lambda: limes.captum(of_p, n),
-    }
+    best = partial(reconet.recommend, model, one, k=1)  # all items scored, as a reader calls it
+    costs = {"": _mean_seconds(lambda: reconet.explain(model, one, int(best()[0])))}
+    costs["explanation alone"] = _mean_seconds(lambda: reconet.explain(model, one, item))
+    yield from rows_by("variant", costs, method="RecoNet", measure="CPU seconds")
+    yield from results(_judged(Z, Z, black_box), method="RecoNet")
+    explainers = {(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()}
+    explainers["LIME, captum", "probability"] = partial(limes.captum, of_p, n)
     if everybody is not None:
         whole = partial(_lime_on_the_whole_row, model, one, item, everybody)
         explainers["LIME, lime tabular", "all columns"] = whole
     for (method, variant), explainer in explainers.items():
         found, seconds = timed(explainer)
         row = {"method": method, "variant": variant}
-        if method != "RecoNet":
-            yield row | {"measure": "CPU seconds", "value": seconds}
+        yield row | {"measure": "CPU seconds", "value": seconds}
         yield from results(_judged(found, Z, black_box), **row)
 
 
@@ -193,16 +189,9 @@ def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator
     first, ours = (set(x.topk(5).indices.tolist()) for x in (found, Z))
     yield {"measure": "overlap", "k": 5, "value": len(first & ours) / 5}
     ranked = found.argsort(descending=True)
-    for k in REMOVED:
-        if k < len(Z):
-            change = removal.change_of_output(black_box, len(Z), ranked[:k])
-            yield {"measure": "change", "k": k, "value": change}
-
-
-def answer(model: RecoNet, one: Sets) -> None:
-    """All items scored, the best new one taken and explained, as a reader calls it."""
-    (item,) = reconet.recommend(model, one, k=1)[0].tolist()
-    reconet.explain(model, one, item)
+    without = partial(removal.change_of_output, black_box, len(Z))
+    changes = {k: without(ranked[:k]) for k in REMOVED if k < len(Z)}
+    yield from rows_by("k", changes, measure="change")
 
 
 def _mean_seconds(action: Callable[[], Any], repeats: int = 50) -> float:

@@ -45,11 +45,10 @@ def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Column
     blank = reconet.RecoNet(model.space, MODEL.d, seed=seed + 100)
     reason, applies = truth.purchase_reasons(shop, parts.test), truth.applies_to(shop, parts.test)
     answers, random = (from_model(each, shop, parts) for each in (model, blank))
-    row: Columns = {"measure": "true reason named"}
+    row = {"measure": "true reason named"}
     for variant, own in ("", answers | from_history(shop, parts)), ("random weights", random):
-        for method, scores in own.items():
-            rate = truth.hit_rate(shop, parts.test, scores)
-            yield row | {"method": method, "variant": variant, "value": rate, "cost": cost}
+        rates = {name: truth.hit_rate(shop, parts.test, each) for name, each in own.items()}
+        yield from rows_by("method", rates, variant=variant, cost=cost, **row)
     yield from rows_by("method", truth.references(shop, parts), **row)
     counted = truth.explainable(reason, applies)
     for method, named in (answers | {"the truth": reason}).items():

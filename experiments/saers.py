@@ -95,9 +95,8 @@ def scores_of(model: Ranker, drawn: dict[str, Contests], cuts: Ints = ()) -> Ite
     scores = model.scores()
     for scenario, some in drawn.items():
         yield {"measure": "AUC", "group": scenario, "value": sampled_auc(scores, some).mean()}
-        for N in cuts:
-            ndcg = sampled_ndcg(scores, some, N)[:, -1].mean()
-            yield {"measure": "NDCG", "group": scenario, "k": N, "value": ndcg}
+        ndcg = {N: sampled_ndcg(scores, some, N)[:, -1].mean() for N in cuts}
+        yield from rows_by("k", ndcg, measure="NDCG", group=scenario)
 
 
 def trained(name: str, shop: Shop, d: int, seed: int, **how: Any) -> tuple[Ranker, Columns]:

@@ -44,8 +44,7 @@ REPEATS = 3000
 
 def points(grid: Grid) -> Iterator[dict[str, Any]]:
     """Every point of a grid."""
-    for values in product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+    return (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
 
 
 def searched(

@@ -29,8 +29,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from explainrec_lab.data import contracts
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, require
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, check_choice, require
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
@@ -63,7 +62,7 @@ def _there(file: Path) -> Path:
     return file
 
 
-def load(category: str = "Digital_Music", photos: bool = False, size: int = 224) -> Dataset:
+def load(category: str | None = None, photos: bool | None = None, size: int = 224) -> Dataset:
     """Reviewers x products of one category, with the relations that have both ends in it.
 
     `value` is the number of stars, `time` in seconds since 1970; without a file of reviews there
@@ -71,21 +70,23 @@ def load(category: str = "Digital_Music", photos: bool = False, size: int = 224)
     step is `category` (the first is a department), and `url`, of their photo at Amazon.
 
     Args:
-        category: as the files are named, such as 'Clothing_Shoes_and_Jewelry'.
-        photos: keep only the products whose photo is in the folder of photos.
+        category: as the files are named, such as 'Clothing_Shoes_and_Jewelry'; default: the first
+            that is here.
+        photos: keep only the products whose photo is here; default: if there is a folder of them.
         size: pixels of a picture's side.
 
     Raises:
         DataNotFound: the metadata are not here; the message is the steps that bring them.
         ValueError: an unknown category, a damaged file, or one that is mostly unreadable.
     """
-    known = re.fullmatch(r"\w+", category) and path(category).is_file()
-    if not known:
-        contracts.check_choice("category", category, TABLE["categories"])
-    notes: list[str] = []
-    items, *graph, codes = _products(_there(path(category)), notes)
+    if category is not None:
+        here = [file.name[5:-8] for file in _folder().glob("meta_*.json.gz")]
+        check_choice("category", category, [*TABLE["categories"], *here])
+    file, notes = _there(path(category or "*")), list[str]()
+    items, *graph, codes = _products(file, notes)
+    photos = (_folder() / "images").is_dir() if photos is None else photos
     items = _with_photos(items, notes) if photos else items
-    events = _reviews(category, items["item"], notes)
+    events = _reviews(file.name[5:-8], items["item"], notes)
     found = from_frames(events, items=items, item_columns={"category": "category"}, name="amazon")
     names = [_folder() / "images" / f"{asin}.jpg" for asin in items["item"]]
     shown = replace(found.catalogue, images=Photos(names, size) if photos else None)
@@ -214,9 +215,7 @@ def _with_photos(items: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     here = items["item"].isin({photo.stem for photo in home.glob("*.jpg")})
     if not here.any():
         raise DataNotFound(f"photos: none of a product in {home}; put them there as <asin>.jpg")
-    notes.append(
-        f"{home}: left out {(~here).sum()} of {len(items)} products, without a photo there"
-    )
+    notes.append(f"images: left out {(~here).sum()} of {len(items)} products, without a photo")
     return items[here].reset_index(drop=True)
 
 

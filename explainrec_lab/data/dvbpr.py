@@ -83,7 +83,7 @@ class _Kept:
     """The records and the items of a file, gathered as they pass by: `tables` counts the parts."""
 
     def __init__(self) -> None:
-        self.tables, self.ids = 0, list[str]()
+        self.tables, self.ids = 0, bytearray()
         self.records, self.items = array("i"), array("q")
 
     def record(self, table: int, user: Any, found: list[dict[str, Any]]) -> None:
@@ -97,7 +97,7 @@ class _Kept:
         require("imgs" in found, f"an item has no imgs, but {', '.join(found):.99}")
         where = found["imgs"] if isinstance(found["imgs"], tuple) else (0, 0)
         self.items.extend((_number(number), *where, _place_of_one(found.get("c"))))
-        self.ids.append(str(found.get("asin", number)))
+        self.ids += f"{found.get('asin', number)}".replace("\n", " ").encode() + b"\n"
 
 
 class _Entries(dict[Any, Any]):
@@ -125,10 +125,11 @@ def _rows(file: Path) -> tuple[Int[ndarray, "3 record"], pd.DataFrame, Int[ndarr
         again = _asked_again(opened)
         opened.seek(start)
         parts = _Data(opened, again, kept).load().state[4]
+    ids = pd.Series(kept.ids.decode().split("\n")[:-1], dtype=str)
     number, offset, length, kind = np.frombuffer(kept.items, np.int64).reshape(-1, 4).T
     order = number.argsort()
     names = np.array([*(f"category {n}" for n in range(kind.max() + 1)), "-"], object)
-    ids = pd.Series(kept.ids, dtype=str)[order].reset_index(drop=True)
+    ids = ids.take(order).reset_index(drop=True)
     items = pd.DataFrame({"original_id": ids, "title": ids, "category": names[kind[order]]})
     records = np.frombuffer(kept.records, np.int32).reshape(-1, 3).T
     place = np.searchsorted(number[order], records[2]).clip(max=len(order) - 1)

@@ -313,10 +313,9 @@ def _in_codes(
         for word in attributes[name] if isinstance(attributes, Mapping) else found:
             first.setdefault(word.strip().casefold(), word.strip())
         labels[name] = words.str.casefold().map(first | {"-": ""})
-        row = int(np.argmax([*labels[name].isna(), True]))
         choose = f"choose from {', '.join(first.values())}, or '-' where it does not apply"
-        told = f"pictures: row {row} has {name} {words.get(row)!r}; {choose}"
-        require(row == len(words), told)
+        for row in np.flatnonzero(labels[name].isna()):
+            raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
         classes[name] = tuple(first.values())
     # -1 where there is no label
     codes = [pd.Index(classes[name]).get_indexer(labels[name]) for name in classes]

@@ -51,10 +51,8 @@ def check(name: str, answer: Any, **given: Any) -> Result:
     Raises:
         ValueError: no such exercise, or an object of the page is missing or too many.
     """
-    listed = ", ".join(exercises())
-    require(
-        name in exercises(), f"name: {name!r} is no exercise that is checked; these are: {listed}"
-    )
+    told = f"{name!r} is no exercise that is checked; these are: {', '.join(exercises())}"
+    require(name in exercises(), f"name: {told}")
     texts = exercises()[name]
     checker = getattr(import_module(f"{__name__}.{texts['room']}"), name.replace("-", "_"))
     wanted = list(signature(checker).parameters)[1:]

@@ -136,14 +136,13 @@ def pack(
     one_layer, shape = model.hidden is None, tuple(reference.shape)
     require(one_layer, "model: the page computes the one-layer model only; use hidden=None")
     require(shape == (space.m,), f"reference: shape {shape}; needs ({space.m},)")
-    matrix = space.item_features.matrix
-    brought = np.split(matrix.indices + space.n_items, matrix.indptr[1:-1])
+    brought = space.item_features.matrix.tolil().rows
     packed = {
         "d": model.W.shape[1],
         "items": space.n_items,
         "own": space.m - len(space.user_feature_names),
         "names": list(space.names),
-        "brings": [sorted(each.tolist()) for each in brought],
+        "brings": [[space.n_items + k for k in row] for row in brought],
         "Q": _packed_rows(model.Q),
         "W": _packed_rows(model.W),
         "reference": _base64(reference.numpy().astype("<f4")),

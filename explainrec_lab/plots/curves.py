@@ -71,8 +71,8 @@ def _name_ends(ax: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
 
     low, high = ax.get_ylim()
     points = ax.get_window_extent().height * 72 / ax.figure.dpi / (high - low)
-    order = {name: -number for number, name in enumerate(ends)}
-    ordered = sorted(ends, key=lambda name: (ends[name][1], order[name]))
+    # from below; of one height, the first stands on top
+    ordered = sorted(ends, key=lambda name: ends[name][1], reverse=True)[::-1]
     steps = LABEL_STEP * (high - low) * np.arange(len(ordered))
     wanted = np.array([ends[name][1] for name in ordered])
     places = isotonic_regression(wanted - steps).x + steps

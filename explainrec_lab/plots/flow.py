@@ -4,15 +4,14 @@ Crisp at any size, readable by screen readers, at home in a dark page, and narro
 phone. `live/flow.js` draws the same while a reader changes the profile.
 """
 
-import html
 import textwrap
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
+from jinja2 import Template
 
 from explainrec_lab.plots.style import OPPOSES, SUPPORTS
 
@@ -22,8 +21,8 @@ WIDTH, LEFT, RIGHT, LETTERS = 390, 230, 372, 22
 TALL = 150
 LINE, GAP = 17, 10
 
-# The drawing around what is drawn here.
-FRAME = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
+# The drawing: what it says, and how it looks.
+FRAME = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"), autoescape=True)
 
 
 class Explained(Protocol):
@@ -77,8 +76,9 @@ def relevance_flow(
     whole = f"{total} = {_signed(explanation.output, '')}"
     spoken = "; ".join(f"{flow.label} {flow.relevance:+.2f}" for flow in flows)
     words = {"question": question, "title": title, "whole": whole, "spoken": spoken}
-    said = {name: html.escape(text) for name, text in words.items()}
-    return HTML(FRAME.substitute(said | _drawn(flows, title, whole)))
+    size = {"width": WIDTH, "left": LEFT, "right": RIGHT, "tall": TALL}
+    looks = {"supports": SUPPORTS, "opposes": OPPOSES}
+    return HTML(FRAME.render(words | size | looks | _placed(flows, textwrap.wrap(title, 40)[:3])))
 
 
 def _strongest(table: pd.DataFrame, look: str, count: int) -> list[_Flow]:
@@ -93,50 +93,31 @@ def _strongest(table: pd.DataFrame, look: str, count: int) -> list[_Flow]:
     return flows
 
 
-def _drawn(flows: list[_Flow], title: str, whole: str) -> dict[str, Any]:
-    """The frame's contents: rows of names at the left, the bar in the middle of the right side."""
+def _placed(flows: list[_Flow], heading: list[str]) -> dict[str, Any]:
+    """Rows of names at the left, the bar in the middle of the right side, below the heading."""
     strength = np.array([0.0 if f.look == "rest" else abs(f.relevance) for f in flows])
     thick = TALL * strength / (strength.sum() or 1.0)
     high = np.maximum([LINE * len(flow.lines) + 5 for flow in flows], thick) + GAP
-    heading = textwrap.wrap(title, 40)[:3]
     top = 18 * (len(heading) + 1) + GAP
     height = top + max(high.sum(), TALL) + GAP
     bar = (height + top - GAP - TALL) / 2
     rows, ends = top + np.cumsum(high) - high / 2, bar + np.cumsum(thick) - thick / 2
-    target = _text("target", heading, WIDTH - 2, 15, 18)
-    target += _text("sum", [whole], WIDTH - 2, 17 + 18 * len(heading))
-    size = {"width": WIDTH, "height": f"{height:.0f}", "right": RIGHT, "tall": TALL}
-    drawn = "".join(map(_ribbon, flows, rows, ends, thick)) + target
-    return size | {"bar": f"{bar:.1f}", "drawn": drawn, "supports": SUPPORTS, "opposes": OPPOSES}
+    places = zip(flows, rows, ends, thick, strict=True)
+    ribbons = [(f, _signed(f.relevance), _ribbon(f, y, end, t), y) for f, y, end, t in places]
+    return {"heading": heading, "height": f"{height:.0f}", "bar": bar, "ribbons": ribbons}
 
 
 def _ribbon(flow: _Flow, y0: float, y1: float, thick: float) -> str:
-    """A label, its relevance, and a ribbon of constant width from left to right."""
+    """The outline of a ribbon of constant width from left to right; for the rest, its middle."""
     middle, half = (LEFT + RIGHT) / 2, max(thick, 1) / 2
-    path = (
-        f"M{LEFT},{y0 - half:.1f} C{middle},{y0 - half:.1f} {middle},{y1 - half:.1f} "
-        f"{RIGHT},{y1 - half:.1f} L{RIGHT},{y1 + half:.1f} C{middle},{y1 + half:.1f} "
-        f"{middle},{y0 + half:.1f} {LEFT},{y0 + half:.1f} Z"
-    )
+
+    def edge(x0: int, y0: float, x1: int, y1: float) -> str:
+        return f"{x0},{y0:.1f} C{middle},{y0:.1f} {middle},{y1:.1f} {x1},{y1:.1f}"
+
     if flow.look == "rest":
-        path = f"M{LEFT},{y0:.1f} C{middle},{y0:.1f} {middle},{y1:.1f} {RIGHT},{y1:.1f}"
-    value, first = _signed(flow.relevance), y0 + 5 - LINE * (len(flow.lines) - 1) / 2
-    return (
-        f"<g><title>{html.escape(flow.label)} ({html.escape(flow.kind)}): {value}</title>"
-        f'<path class="{flow.look}" d="{path}"/>'
-        + _text(f"name {flow.look}", flow.lines, LEFT - 58, first)
-        + _text("value", [value], LEFT - 8, y0 + 5)
-        + "</g>"
-    )
-
-
-def _text(look: str, lines: list[str], x: float, y: float, step: float = LINE) -> str:
-    """Lines of text that end at x, the first one's foot at y."""
-    spans = "".join(
-        f'<tspan x="{x}" y="{y + step * n:.1f}">{html.escape(line)}</tspan>'
-        for n, line in enumerate(lines)
-    )
-    return f'<text class="{look}">{spans}</text>'
+        return f"M{edge(LEFT, y0, RIGHT, y1)}"
+    above, below = edge(LEFT, y0 - half, RIGHT, y1 - half), edge(RIGHT, y1 + half, LEFT, y0 + half)
+    return f"M{above} L{below} Z"
 
 
 def _signed(value: float, plus: str = "+") -> str:

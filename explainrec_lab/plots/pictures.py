@@ -16,7 +16,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
@@ -30,7 +30,6 @@ from explainrec_lab.plots.style import OPPOSES, SUPPORTS, as_array, plain, rgb
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6
 SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUPPORTS])
-MASK_COLOUR = "#e4572e"
 OUTLINE = "#111820"  # on pictures, which a dark page does not darken: not the theme's ink
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
@@ -70,8 +69,7 @@ def picture(
     """
     shown = as_array(image)
     ax = ax or plt.subplots(figsize=(2.4, 2.4))[1]
-    counted = next((as_array(x).shape[-1] for x in (relevance, mask) if x is not None), None)
-    side = side or counted or shown.shape[-1]
+    side = side or next(as_array(x).shape[-1] for x in (relevance, mask, image) if x is not None)
     pixels = rgb(shown) if relevance is None else _under(shown, relevance, limit)
     how = "lanczos" if relevance is None else "nearest"
     height = side * shown.shape[-2] / shown.shape[-1]
@@ -114,16 +112,6 @@ def _under(image: ndarray, relevance: Any, limit: float | None) -> Float[ndarray
     ends = np.where(values[..., None] >= 0, to_rgb(SUPPORTS), to_rgb(OPPOSES))
     opacity = np.abs(values[..., None] / limit).clip(0, 1)
     return (1 - opacity) * pale + opacity * ends
-
-
-def overlay(
-    image: UInt8[ndarray, "3 height width"], mask: Bool[ndarray, "height width"]
-) -> UInt8[ndarray, "3 height width"]:
-    """The picture with a mask (part, counterfactual or silhouette) tinted."""
-    colour = np.array(to_rgb(MASK_COLOUR))[:, None] * 255
-    tinted = image.astype(np.float64)
-    tinted[:, mask] = 0.45 * tinted[:, mask] + 0.55 * colour
-    return tinted.round().astype(np.uint8)
 
 
 # --------------------------------------------------------------------------- many pictures

@@ -23,13 +23,7 @@ from torch import Tensor
 
 from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import training
-from explainrec_lab.data.contracts import (
-    RELATION_KINDS,
-    Images,
-    Relations,
-    check_choice,
-    require,
-)
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, check_choice, require
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from machine import NIGHTLY, ROOT
 from PIL import Image
 
+from experiments import relation_mirrors
+from experiments.__main__ import main
 from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, amazon
 
@@ -240,6 +243,8 @@ def test_a_damaged_file_is_named_with_the_way_out(home: Path, change: Any, told:
 def test_what_is_not_here_is_told_with_its_steps(home: Path) -> None:
     with pytest.raises(DataNotFound, match=r"download meta_Books\.json\.gz .* EXPLAINREC_DATA"):
         data.load("amazon", category="Books")
+    with pytest.raises(DataNotFound, match=r"download meta_\*\.json\.gz"):
+        data.load("amazon")
     for wrong in ("Films", "../secret", ""):
         with pytest.raises(ValueError, match=r"category: .*; choose from Books, Cell_Phones"):
             data.load("amazon", category=wrong)
@@ -257,13 +262,14 @@ def test_only_products_with_a_photo_stay_if_photos_are_asked_for(home: Path) -> 
     (home / "images").mkdir()
     for number in (1, 3):
         Image.new("RGB", (30, 40), (number, 0, 0)).save(home / "images" / f"{asin(number)}.jpg")
-    found = data.load("amazon", category="Books", photos=True, size=32)
+    assert len(data.load("amazon", category="Books", photos=False).catalogue) == 4
+    found = data.load("amazon", size=32)
     assert found.catalogue.items.original_id.tolist() == [asin(1), asin(3)]
     assert found.relations is not None and found.catalogue.images is not None
     pairs = zip(found.relations.source.tolist(), found.relations.target.tolist(), strict=True)
     assert [*pairs] == [(0, 1), (1, 0)]
     assert found.catalogue.images[[0, 1]].shape == (2, 3, 32, 32)
-    assert any("left out 2 of 4 products, without a photo there" in note for note in found.notes)
+    assert any("images: left out 2 of 4 products, without a photo" in note for note in found.notes)
 
 
 # --------------------------------------------------------------------------- image features
@@ -349,3 +355,40 @@ def test_a_line_without_end_is_refused_and_not_held(tmp_path: Path) -> None:
     count, grown, _, error = read_apart(file)
     assert count == 1 and grown < 20
     assert "fetch it again; line 2 is over 1,048,576 bytes" in error
+
+
+# --------------------------------------------------------------------------- the experiment
+
+
+def test_the_experiment_needs_the_data_and_says_how_to_get_them(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["relation-mirrors", "--results", str(tmp_path)]) == 2
+    assert "download meta_Digital_Music.json.gz" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mirrors_are_measured_from_the_file_to_the_accuracy(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ring of products, each related to the next two, which are related back."""
+    rows = [
+        product(
+            n,
+            related=related(also_bought=[(n + step) % 150 for step in (-2, -1, 1, 2)]),
+            categories=[["Music", f"Kind {n // 15}", f"Sort {n // 5}"]],
+        )
+        for n in range(150)
+    ]
+    packed(home / "meta_Digital_Music.json.gz", rows)
+    monkeypatch.setitem(relation_mirrors.HOW, "epochs", 3)
+    found = pd.DataFrame(relation_mirrors.relation_mirrors(1))
+    assert set(found["kind"]) == {"also_bought"}
+    bought = found.set_index(["how", "method", "measure"])
+    value = bought["value"].to_dict()
+    memory = "mirror memory"
+    share = {how: value[how, memory, "mirror in training"] for how, _, _ in value}
+    assert {how for how, each in share.items() if each > 0} == {"by pairs, mirrors apart"}
+    for how, each in share.items():
+        assert value[how, memory, "accuracy"] == pytest.approx(0.5 + each / 2, abs=1e-9)
+        assert 0.5 < value[how, "relation model", "accuracy"] <= 1

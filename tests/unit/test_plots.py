@@ -19,7 +19,7 @@ from toys import model_of, profiles_of, shop
 
 from explainrec_lab import plots
 from explainrec_lab.plots import flow
-from explainrec_lab.plots.pictures import MASK_COLOUR
+from explainrec_lab.plots.style import MASK_COLOUR
 from explainrec_lab.reconet import explain
 
 matplotlib.use("Agg")

@@ -55,6 +55,11 @@ def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool
     """The boutique of some settings; `seed` divides its purchases, `every`: see `extracted`."""
     own = {name: getattr(settings, name) for name in ("items", "shoppers", "size")}
     dataset = data.load("boutique", **own, shopping=ShopperDials(purchases=purchases))
+    return shop_with(dataset, settings, seed, every=every)
+
+
+def shop_with(dataset: Dataset, settings: Saers, seed: int, *, every: bool = False) -> Shop:
+    """A data set as rankers see it."""
     images = present("images", dataset.catalogue.images)
     found = saers.extracted(saers.trained_network(settings), images, every=every)
     return Shop(dataset, data.leave_one_out(dataset.interactions, seed), found)

@@ -185,7 +185,9 @@ def fabric() -> Fabric:
     """
     kind, precision = _accelerator(), os.environ.get("EXPLAINREC_PRECISION") or None
     check_choice("EXPLAINREC_PRECISION", precision or PRECISIONS[0], PRECISIONS)
-    return training.processes(kind, *_asked(kind), precision, _launcher())
+    devices, nodes = _asked(kind)
+    how = {"accelerator": kind, "devices": devices, "num_nodes": nodes, "precision": precision}
+    return training.processes(_launcher(), **how)
 
 
 def together() -> Fabric | None:

@@ -23,7 +23,6 @@ from threading import RLock, get_ident
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from unittest.mock import patch
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -137,7 +136,7 @@ def fit(
     step, wrapped = fabric.setup(_Losses(model, losses), optimiser)
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "losses": losses}
     run = {name: part for name, part in parts.items() if hasattr(part, "load_state_dict")}
-    key = "" if checkpoint is None else _key(model, batches, optimisation)
+    key = "" if checkpoint is None else _key(model, batches(0), optimisation)
     history = History() if checkpoint is None else _resumed(fabric, checkpoint, key, run)
     for epoch in range(len(history.loss), optimisation.epochs):
         model.train()
@@ -160,14 +159,14 @@ class _Losses(nn.Module):
     The batch comes in a function: Fabric would look for numbers to convert in anything else.
     """
 
-    def __init__(self, model: nn.Module, losses: Callable[[nn.Module, B], Tensor]) -> None:
+    def __init__(self, model: nn.Module, losses: Callable[[nn.Module, Any], Tensor]) -> None:
         super().__init__()
         self.model, self.losses = model, losses
         # a shop's features: as large as the shop, and no step changes them
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
-    def forward(self, batch: Callable[[], B]) -> Tensor:
-        return self.losses(self.model, batch())
+    def forward(self, batch: Callable[[], list[Any]]) -> Tensor:
+        return self.losses(self.model, *batch())
 
 
 def started() -> int:
@@ -196,27 +195,26 @@ class _Sum(torch.autograd.Function):
         torch.distributed.all_reduce(total := part.detach().clone())
         return total
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Sum.forward(ctx, gradient)
+    backward = forward
 
 
-def processes(
-    kind: str = "cpu", devices: int = 1, nodes: int = 1, precision: Any = None, by: str = ""
-) -> Fabric:
-    """So many processes on each of `nodes` machines, each with a device: 'cpu' or 'cuda'.
+def processes(by: str = "", **how: Any) -> Fabric:
+    """One CPU process, or others.
 
     Args:
         by: what started them; '' starts them now, by running the script again.
+        how: for Fabric: `accelerator`, `devices` a machine, `num_nodes`, `precision`.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
 
-    several = devices * nodes > 1
-    how: dict[str, Any] = {"accelerator": kind, "devices": devices, "num_nodes": nodes}
-    how |= {"precision": precision, "strategy": "ddp" if several else "auto"}
-    own = [] if by and several else [LightningEnvironment()]  # whatever SLURM is around
-    fabric = Fabric(plugins=own, **how)
+    one: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "num_nodes": 1}
+    how = one | how
+    if several := how["devices"] * how["num_nodes"] > 1:
+        how["strategy"] = "ddp"
+    if not (by and several):
+        how["plugins"] = LightningEnvironment()  # whatever SLURM is around
+    fabric = Fabric(**how)
     if by != "fabric run":  # it launches by itself
         fabric.launch()
     return fabric
@@ -241,42 +239,41 @@ def _epoch(
     fabric: Fabric, step: nn.Module, batches: Iterable[B], optimiser: Any, epoch: int
 ) -> float:
     """One pass over the batches; returns the mean loss over all processes."""
-    begun, total, count, waiting = time.monotonic(), 0.0, 0, []
+    begun, total, count = time.monotonic(), 0.0, 0
+    steps = _steps(fabric, step, batches, optimiser)
+    while some := list(islice(steps, STEPS)):
+        means = fabric.all_reduce(torch.stack([loss for *_, loss in some]), reduce_op="mean")
+        for (number, size, _), value in zip(some, cast(Tensor, means).tolist(), strict=True):
+            told = f"loss is {value} in epoch {epoch}, batch {number}: lower learning_rate,"
+            require(math.isfinite(value), f"{told} or look for inf or nan in the inputs")
+            total, count = total + value * size, count + size
+    if fabric.is_global_zero and LOG.isEnabledFor(logging.INFO):
+        told = f"epoch {epoch + 1}: loss {total / max(count, 1):.5f}"
+        LOG.info(f"{told}, {count / (time.monotonic() - begun):,.0f} examples/s, {_memory(fabric)}")
+    return total / max(count, 1)
+
+
+def _steps(
+    fabric: Fabric, step: nn.Module, batches: Iterable[B], optimiser: Any
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Learn from one batch after the other: its number, size and loss, which stays where it is."""
     for number, batch in enumerate(batches):
         if not len(batch):  # it asks for nothing, so it teaches nothing
             continue
         share = fabric.to_device(batch.part(fabric.global_rank, fabric.world_size))
         # Gradients are averaged over processes: scaled like this, the average is that of the
         # mean over the whole batch, however unequal the shares.
-        loss = step(lambda share=share: share).sum() * (fabric.world_size / len(batch))
+        loss = step([share].copy).sum() * (fabric.world_size / len(batch))
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         optimiser.step()
-        count += len(batch)
-        waiting.append((number, len(batch), loss.detach()))
-        if len(waiting) == STEPS:
-            total, waiting = total + _fetched(fabric, waiting, epoch), []
-    total = (total + _fetched(fabric, waiting, epoch) if waiting else total) / max(count, 1)
-    if fabric.is_global_zero and LOG.isEnabledFor(logging.INFO):
-        speed, memory = count / (time.monotonic() - begun), _memory(fabric.device)
-        LOG.info("epoch %d: loss %.5f, %.0f examples/s, %s", epoch + 1, total, speed, memory)
-    return total
+        yield number, len(batch), loss.detach()
 
 
-def _fetched(fabric: Fabric, waiting: list[tuple[int, int, Tensor]], epoch: int) -> float:
-    """The sum of the losses of some steps over all processes. Raises ValueError: not finite."""
-    means = torch.stack([loss for _, _, loss in waiting])
-    values = cast(Tensor, fabric.all_reduce(means, reduce_op="mean")).tolist()
-    for (number, _, _), value in zip(waiting, values, strict=True):
-        told = "lower learning_rate, or look for inf or nan in the inputs"
-        require(math.isfinite(value), f"loss is {value} in epoch {epoch}, batch {number}: {told}")
-    return sum(value * size for (_, size, _), value in zip(waiting, values, strict=True))
-
-
-def _memory(device: torch.device) -> str:
+def _memory(fabric: Fabric) -> str:
     """The most memory that the GPU, or else this process, has held so far."""
-    if device.type == "cuda" or sys.platform == "win32":
-        return f"{torch.cuda.max_memory_allocated(device) / 1e6:.0f} MB on the GPU"
+    if fabric.device.type == "cuda" or sys.platform == "win32":
+        return f"{torch.cuda.max_memory_allocated() / 1e6:.0f} MB of the GPU"
     from resource import RUSAGE_SELF, getrusage
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -300,19 +297,10 @@ def _groups(model: nn.Module, optimisation: Optimisation) -> Iterator[dict[str, 
 # --------------------------------------------------------------------------- checkpoints
 
 
-def _key(
-    model: nn.Module, batches: Callable[[int], Iterable[B]], optimisation: Optimisation
-) -> str:
+def _key(model: nn.Module, batches: Iterable[B], optimisation: Optimisation) -> str:
     """Changes with the settings, the model's parts and the first batch: data, size and seed."""
-
-    def sums(part: Any) -> Iterator[int]:
-        if isinstance(part, Tensor):
-            yield crc32(part.cpu().numpy().tobytes())
-        for each in vars(part).values() if isinstance(part, Tensors) else ():
-            yield from sums(each)
-
     shapes = {name: [*part.shape] for name, part in model.state_dict().items()}
-    first = [each for batch in islice(batches(0), 1) for each in sums(batch.part(0, 1))]
+    first = [repr(batch.part(0, 1)) for batch in islice(batches, 1)]
     return content_key(how=asdict(optimisation), shapes=shapes, first=first)
 
 
@@ -340,7 +328,7 @@ def _loaded(path: Path, content: bytes | None) -> dict[str, Any]:
 
 def _resumed(fabric: Fabric, path: Path, key: str, run: Mapping[str, Any]) -> History:
     """Go on from a checkpoint if there is one: the first process reads it for all."""
-    found = (path.exists(), unsealed(path)) if fabric.is_global_zero else None
+    found = (path.exists(), unsealed(path)) if fabric.is_global_zero else (False, None)
     there, content = fabric.broadcast(found)
     if not there:
         return History()

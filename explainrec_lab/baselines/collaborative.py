@@ -15,13 +15,11 @@ Sources: RecoNet, §5.1 (what it compares with); Sarwar et al. 2001 (neighbours)
 Volinsky 2008 (iALS; the paper's wALS, Pan et al. 2008, is its sibling); Steck 2019 (EASE).
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -56,7 +54,6 @@ class Hyperparameters:
 # --------------------------------------------------------------------------- best-sellers
 
 
-@dataclass(frozen=True)
 class Popularity(Hyperparameters):
     """The same best-sellers for everybody: the number of users who took the item.
 
@@ -336,8 +333,6 @@ class _Vectors(nn.Module):
             nothing was learned on.
     """
 
-    has: Tensor
-
     def __init__(
         self, features: Features, d: int, known: Bool[Tensor, " owner"], generator: torch.Generator
     ) -> None:
@@ -346,7 +341,7 @@ class _Vectors(nn.Module):
         own = scale * torch.randn(len(known), d, generator=generator)
         self.own = nn.Parameter(own * known[:, None])
         self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
-        self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
+        self.has = nn.Buffer(torch.from_numpy(features.matrix.toarray()).float())
 
     def forward(self, owners: Int[Tensor, " n"] | slice) -> Float[Tensor, "n d"]:
         return self.own[owners] + self.has[owners] @ self.shared
@@ -417,10 +412,10 @@ class Draws(Batch):
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
 
-    def part(self, index: int, count: int) -> Draws:
+    def part(self, index: int, count: int) -> Self:
         """The share of process `index` of `count`."""
         users, *pairs = vars(self).values()
-        return Draws(users, *(field[index::count] for field in pairs))
+        return type(self)(users, *(field[index::count] for field in pairs))
 
     def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
         """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus

@@ -10,8 +10,6 @@ what an attribute that a picture lacks is taught; the class for it, and weights 
 questions count as much as common ones, are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,7 +26,7 @@ from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
 from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
 from explainrec_lab.settings import Network, fabric
-from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, timed
+from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, summed, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, held, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
@@ -103,6 +101,7 @@ class Naming(nn.Module):
 
     Attributes:
         n_classes: classes of each question, without 'does not apply'.
+        n_attributes: how many questions come first and may not apply.
         seconds: CPU seconds of training, once trained.
     """
 
@@ -116,13 +115,9 @@ class Naming(nn.Module):
         super().__init__()
         self.network, self.questions = network, tuple(questions)
         self.n_classes = [len(each.classes) for each in self.questions]
+        self.n_attributes = sum(each.optional for each in self.questions)
         self.head = _head(head, network, hidden, sum(each.size for each in self.questions))
         self.seconds = 0.0
-
-    @property
-    def n_attributes(self) -> int:
-        """The questions that come first and may not apply."""
-        return sum(each.optional for each in self.questions)
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Maps:
         """F, the last feature map."""
@@ -230,9 +225,11 @@ def naming_losses(
     losses = torch.zeros(len(labels), device=labels.device, dtype=scores[0].dtype)
     for number, (own, truth, question) in enumerate(zip(scores, labels.T, questions, strict=True)):
         there, absent = truth >= 0, truth == DOES_NOT_APPLY
-        rarity = torch.where(there, len(truth) / there.sum().clamp(min=1), 0.0)
+        counts = torch.stack([torch.ones_like(there).sum(), there.sum(), absent.sum()])
+        items, of_there, of_absent = summed(counts).clamp(min=1)
+        rarity = torch.where(there, items / of_there, 0.0)
         if question.optional:
-            rarity[absent] = ABSENT * len(truth) / absent.sum().clamp(min=1)
+            rarity[absent] = ABSENT * items / of_absent
         counting = None
         if weights is not None:
             counting = F.pad(weights[number].to(own), (0, int(question.optional)), value=1.0)

@@ -32,7 +32,7 @@ STARTS = {
     "itself": [sys.executable, SCRIPT],
     "torchrun": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", SCRIPT],
     "fabric run": [
-        *(sys.executable, "-m", "lightning_fabric.cli", "run"),
+        *(sys.executable, "-c", "from lightning_fabric.cli import _main; _main()", "run"),
         *("--accelerator=cpu", "--devices=2", SCRIPT),
     ],
 }
@@ -65,7 +65,7 @@ def started(by: str, to: Path, *more: str, devices: int = 2) -> subprocess.Popen
 
 
 def ended(run: subprocess.Popen[str]) -> str:
-    told, _ = run.communicate(timeout=240)
+    told, _ = run.communicate(timeout=500)
     assert run.returncode == 0, told[-3000:]
     return told
 
@@ -84,7 +84,7 @@ def broken_off(run: subprocess.Popen[str], when: Path, victim: int) -> None:
         assert run.poll() is None, run.stdout.read()[-3000:]
         time.sleep(0.002)
     os.kill(chosen, signal.SIGKILL)
-    run.communicate(timeout=240)
+    run.communicate(timeout=500)
     assert run.returncode != 0
 
 
@@ -97,7 +97,7 @@ def assert_same(found: dict[str, Any], one: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("by", ["torchrun", "fabric run"])
 def test_two_processes_learn_what_one_learns(by: str, tmp_path: Path) -> None:
     """All chapters, fifty steps each; and a network that is kept is trained by both, once."""
@@ -111,7 +111,7 @@ def test_two_processes_learn_what_one_learns(by: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("devices", "victim"), [(1, 0), (2, 1)])
 def test_a_killed_run_goes_on_where_it_was(devices: int, victim: int, tmp_path: Path) -> None:
     """Killed in the third of five trainings; the same command then reads two and ends the third."""

@@ -226,11 +226,14 @@ def test_an_epoch_brings_up_every_relation_once_or_twice() -> None:
     assert known <= sum(map(len, batches()(0))) <= 2 * known
 
 
-def test_a_batch_is_for_one_process() -> None:
+def test_the_parts_of_a_batch_hold_each_picture_once_and_all_relations() -> None:
     batch = next(iter(batches()(0)))
-    assert batch.part(0, 1) is batch
-    with pytest.raises(ValueError, match="devices: 3 processes; the relation model trains in one"):
-        batch.part(0, 3)
+    parts = [batch.part(index, 3) for index in range(3)]
+    assert sorted(torch.cat([part.mine for part in parts]).tolist()) == [*range(len(batch.items))]
+    for part in parts:
+        assert torch.equal(part.pictures, batch.pictures[part.mine])
+        assert torch.equal(part.other, batch.other)
+        assert len(part) == len(batch)
 
 
 @pytest.mark.parametrize(("size", "message"), [(1, "size: 1 must be at least 2")])

@@ -319,7 +319,7 @@ def _improved(F: Rows, G: Columns, taken: _Pairs, regularisation: float) -> Rows
 # Sources: Rendle 2010, Eq. 1, trained by the comparison of Rendle et al. 2009 (BPR); Hsieh et al.
 # 2017, Eq. 2 and 3, without its regularisation of covariances. RecoNet, §5.1.
 
-Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
+Losses = Callable[[nn.Module, "_Draws"], Float[Tensor, " pair"]]
 
 # All items, or all users.
 EVERYTHING = slice(None)
@@ -398,7 +398,7 @@ def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 @dataclass(frozen=True)
-class Draws(Batch):
+class _Draws(Batch):
     """Some users, all they took, and items drawn for each of these pairs.
 
     Attributes:
@@ -426,7 +426,7 @@ class Draws(Batch):
 
 def _comparisons(
     matrix: sparse.csr_array, negatives: int, batch_size: int, seed: int, epoch: int
-) -> Iterator[Draws]:
+) -> Iterator[_Draws]:
     """Batches of users in random order; every pair gets `negatives` items of its own."""
     rng = np.random.default_rng([seed, epoch])
     users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
@@ -436,10 +436,10 @@ def _comparisons(
         rows, items = taken.nonzero()
         drawn = rng.integers(taken.shape[1], size=(len(rows), negatives))
         arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
-        yield Draws(*(torch.from_numpy(array) for array in arrays))
+        yield _Draws(*(torch.from_numpy(array) for array in arrays))
 
 
-def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
+def _against_all_draws(model: nn.Module, draws: _Draws) -> Float[Tensor, " pair"]:
     """log(1 + sum over the draws of exp(y_drawn - y_taken)).
 
     With one draw this is BPR, -log sigma(y_taken - y_drawn); with many it is a sampled softmax,
@@ -451,7 +451,7 @@ def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]
     return nn.functional.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def _weighted_hinge(model: nn.Module, draws: Draws, margin: float) -> Float[Tensor, " pair"]:
+def _weighted_hinge(model: nn.Module, draws: _Draws, margin: float) -> Float[Tensor, " pair"]:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the

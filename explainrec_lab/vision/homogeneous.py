@@ -77,8 +77,7 @@ class ScaleNorm(nn.Module):
             count = torch.full_like(squares, x.numel() / x.shape[1])
             squares, count = summed(torch.stack([squares, count]))
             rms = (squares / count).add(1e-10).sqrt()
-            with torch.no_grad():
-                self.rms.lerp_(rms, self.momentum)
+            self.rms.lerp_(rms.detach(), self.momentum)
         return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))
 
 

@@ -1,7 +1,6 @@
 """RecoNet for users without a history: §5.2 and Figure 4 on MovieLens 1M."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +16,6 @@ KS = (1, 5, 10, 20, 30, 40, 50)
 TOLD = (0, 1, 2, 4, 8, 16)
 
 
-@dataclass(frozen=True)
 class Newcomers(Version):
     """Some users stand in each batch once more, as if they had no history."""
 
@@ -26,7 +24,6 @@ class Newcomers(Version):
         return reconet.WithNewcomers(usual, 0.2, 0.2, labels=20)
 
 
-@dataclass(frozen=True)
 class ThePapers(Version):
     """The examples of RecoNet, §4.2."""
 

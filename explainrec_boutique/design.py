@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from numpy import ndarray
 from numpy.random import Generator, default_rng
 
 from . import vocabulary as words
-from .dials import MAX_ITEM, MAX_SEED, Dials, check_number
+from .dials import DRAWING, MAX_ITEM, MAX_SEED, Dials, check_number
 from .vocabulary import APPLIES, CATEGORIES, DOES_NOT_APPLY, FAMILIES, NECK, ODDS, SCHEMA, display
 
 GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every machine
@@ -28,8 +29,7 @@ GRID = 2**10  # real-valued choices are multiples of 1/GRID: the same on every m
 # ------------------------------------------------------------------ one item
 
 
-@dataclass(frozen=True)
-class Pose:
+class Pose(NamedTuple):
     """Where the item lies in its frame. None of it depends on a class.
 
     Attributes:
@@ -46,8 +46,7 @@ class Pose:
     flip: bool
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """Light and surroundings.
 
     Attributes:
@@ -191,10 +190,8 @@ _KIND_OF = {"top": _top_words, "bottom": _bottom_words, "shoes": _shoe_words}
 
 # ------------------------------------------------------------------ sampling
 
-USUAL = Dials()
 
-
-def sample(seed: int, item: int, dials: Dials = USUAL) -> Design:
+def sample(seed: int, item: int, dials: Dials = DRAWING) -> Design:
     """Draw one item's design.
 
     Args:

@@ -117,3 +117,6 @@ class RelationDials(_Checked):
     pairs: int = _dial(800, 0, 1_000_000)
     noise: float = _dial(0.06, 0.0, 0.5)
     distractors: float = _dial(0.06, 0.0, 0.5)
+
+
+DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()  # as they stand by default

@@ -77,11 +77,10 @@ def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarr
     """
     picture, own = render(design, size), design.attributes.get(attribute)
     classes = SCHEMA.classes[SCHEMA.attributes[SCHEMA.attribute(attribute)]]
-    others = [design.switched(attribute, value) for value in classes if value != own]
     if attribute == "heel_height":
         return picture.parts[attribute]
     changed = np.zeros((size, size), dtype=bool)
-    for other in others:
+    for other in (design.switched(attribute, value) for value in classes if value != own):
         difference = np.abs(picture.image - render(other, size).image.astype(np.int16))
         changed |= difference.max(axis=0) >= CHANGED
     return changed

@@ -7,25 +7,22 @@ and each relation happened.
     shop = explainrec_boutique.load(items=300, shoppers=100, size=64, seed=0)
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .design import Design, ItemFacts, sample
-from .dials import Dials, RelationDials, ShopperDials, check_number
+from .dials import DRAWING, RELATING, SHOPPING, Dials, RelationDials, ShopperDials, check_number
 from .gallery import Gallery
 from .groups import GROUPS
 from .relations import draw_relations
 from .shoppers import Purchases, Shoppers, draw_popularity, draw_purchases, draw_shoppers
 from .vocabulary import FAMILIES
 
-DRAWING, SHOPPING, RELATING = Dials(), ShopperDials(), RelationDials()  # as they stand by default
 
-
-@dataclass(frozen=True)
-class Shop:
+class Shop(NamedTuple):
     """All there is to know about a boutique. Ids count from 0.
 
     Attributes:

@@ -88,8 +88,7 @@ class Page(NamedTuple):
 
 
 def _equation(latex: str, label: str) -> str:
-    tag = f" \\tag{{{_name(label)}}}" if label else ""
-    return f"$$\n{latex.strip()}{tag}\n$$"
+    return f"$$\n{latex.strip()}" + f" \\tag{{{_name(label)}}}" * bool(label) + "\n$$"
 
 
 def _name(label: str) -> str:

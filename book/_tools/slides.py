@@ -121,5 +121,4 @@ def decks(_: str, tree: Path, ready: Path) -> None:
             named = [(each, each if kind == "pages" else each[0]) for each in session[kind]]
             session[kind] = [each for each, page in named if not f"book/{page}".startswith(out)]
         if session["pages"]:
-            made = deck(number, session, tree)
-            (ready / f"{number}.html").write_text(made, encoding="utf-8")
+            (ready / f"{number}.html").write_text(deck(number, session, tree), encoding="utf-8")

@@ -139,9 +139,8 @@ class Canvas:
 
     def paint(self, cover: Cover, colour: ndarray, opacity: float = 1.0) -> None:
         """Lay a colour, or one a pixel, over the picture; what hides the wall is the item."""
-        alpha = (cover.alpha * np.float32(opacity))[..., None]
         part = self.image[cover.window]
-        part += (colour - part) * alpha
+        part += (colour - part) * (cover.alpha * np.float32(opacity))[..., None]
         if opacity >= OPAQUE:
             here = self.silhouette[cover.window]
             np.maximum(here, cover.alpha, out=here)
@@ -174,9 +173,7 @@ class Canvas:
         cover, finish = self.clipped(self.cover(outline), clip), MATERIALS[material]
         base = self.fabric.woven(cover.window, grain) if colour is None else colour
         light, shine = self._light_on(cover, finish)
-        lit = base * light[..., None]
-        if finish.gloss:
-            lit = lit + shine[..., None]
+        lit = base * light[..., None] + shine[..., None]
         self.paint(cover, np.clip(lit, 0, 1.05))
         return cover
 
@@ -187,11 +184,9 @@ class Canvas:
         rim = 1 - np.clip(2 * soft - 1, 0, 1)
         contrast = np.float32(finish.contrast)
         light = 1 - contrast * (np.float32(0.34) * rim * rim + np.float32(0.55) * slope)
-        if finish.folds:
-            light += np.float32(finish.folds) * self.fabric.folds[cover.window]
-        if finish.edge:
-            border = 1 - np.abs(self.blurred(cover, 0.9) - np.float32(0.62)) * np.float32(3.2)
-            light *= 1 - np.float32(0.75 * finish.edge) * np.clip(border, 0, 1)
+        light += np.float32(finish.folds) * self.fabric.folds[cover.window]
+        border = 1 - np.abs(self.blurred(cover, 0.9) - np.float32(0.62)) * np.float32(3.2)
+        light *= 1 - np.float32(0.75 * finish.edge) * np.clip(border, 0, 1)
         return light, np.float32(finish.gloss) * np.clip(-2 * slope, 0, 1)
 
     def _slope(self, soft: ndarray, depth: float) -> Float[ndarray, "height width"]:
@@ -246,12 +241,11 @@ class Canvas:
         scene = self.design.scene
         warmth = np.array([scene.warmth, 0, -scene.warmth], dtype=np.float32)
         picture = self.image * np.float32(scene.brightness) + warmth
-        if scene.noise:
-            # Bell-shaped, of unit variance: the sum of three bytes, exact on every machine.
-            shape = (3, *picture.shape)
-            dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
-            total = dice[0].astype(np.float32) + dice[1] + dice[2]
-            picture += (total - np.float32(382.5)) / np.float32(128) * np.float32(scene.noise)
+        # Bell-shaped, of unit variance: the sum of three bytes, exact on every machine.
+        shape = (3, *picture.shape)
+        dice = self.fabric.stream(NOISE).integers(0, 256, size=shape, dtype=np.uint8)
+        total = dice[0].astype(np.float32) + dice[1] + dice[2]
+        picture += (total - np.float32(382.5)) / np.float32(128) * np.float32(scene.noise)
         pixels = np.clip(picture, 0, 1) * np.float32(255) + np.float32(0.5)
         return np.ascontiguousarray(pixels.astype(np.uint8).transpose(2, 0, 1))
 

@@ -75,9 +75,8 @@ class Fabric:
     def woven(self, window: Window, turn: Point = STRAIGHT) -> Float[ndarray, "height width 3"]:
         """Colours of the patterned main cloth, its grain turned by (cosine, sine)."""
         x, y = self.x[window], self.y[window]
-        if turn != STRAIGHT:
-            c, s = np.float32(turn[0]), np.float32(turn[1])
-            x, y = c * x - s * y, s * x + c * y
+        c, s = np.float32(turn[0]), np.float32(turn[1])
+        x, y = c * x - s * y, s * x + c * y
         pattern = self.design.pattern
         if pattern == "plain":
             return np.broadcast_to(self.main, (*x.shape, 3))

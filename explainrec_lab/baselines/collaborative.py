@@ -15,13 +15,11 @@ Sources: RecoNet, §5.1 (what it compares with); Sarwar et al. 2001 (neighbours)
 Volinsky 2008 (iALS; the paper's wALS, Pan et al. 2008, is its sibling); Steck 2019 (EASE).
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -56,7 +54,6 @@ class Hyperparameters:
 # --------------------------------------------------------------------------- best-sellers
 
 
-@dataclass(frozen=True)
 class Popularity(Hyperparameters):
     """The same best-sellers for everybody: the number of users who took the item.
 
@@ -322,7 +319,7 @@ def _improved(F: Rows, G: Columns, taken: _Pairs, regularisation: float) -> Rows
 # Sources: Rendle 2010, Eq. 1, trained by the comparison of Rendle et al. 2009 (BPR); Hsieh et al.
 # 2017, Eq. 2 and 3, without its regularisation of covariances. RecoNet, §5.1.
 
-Losses = Callable[[nn.Module, "Draws"], Float[Tensor, " pair"]]
+Losses = Callable[[nn.Module, "_Draws"], Float[Tensor, " pair"]]
 
 # All items, or all users.
 EVERYTHING = slice(None)
@@ -336,8 +333,6 @@ class _Vectors(nn.Module):
             nothing was learned on.
     """
 
-    has: Tensor
-
     def __init__(
         self, features: Features, d: int, known: Bool[Tensor, " owner"], generator: torch.Generator
     ) -> None:
@@ -346,7 +341,7 @@ class _Vectors(nn.Module):
         own = scale * torch.randn(len(known), d, generator=generator)
         self.own = nn.Parameter(own * known[:, None])
         self.shared = nn.Parameter(scale * torch.randn(len(features), d, generator=generator))
-        self.register_buffer("has", torch.from_numpy(features.matrix.toarray()).float())
+        self.has = nn.Buffer(torch.from_numpy(features.matrix.toarray()).float())
 
     def forward(self, owners: Int[Tensor, " n"] | slice) -> Float[Tensor, "n d"]:
         return self.own[owners] + self.has[owners] @ self.shared
@@ -403,7 +398,7 @@ def _inside_ball(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 @dataclass(frozen=True)
-class Draws(Batch):
+class _Draws(Batch):
     """Some users, all they took, and items drawn for each of these pairs.
 
     Attributes:
@@ -417,10 +412,10 @@ class Draws(Batch):
     drawn: Int[Tensor, "pair draw"]
     usable: Bool[Tensor, "pair draw"]
 
-    def part(self, index: int, count: int) -> Draws:
+    def part(self, index: int, count: int) -> Self:
         """The share of process `index` of `count`."""
         users, *pairs = vars(self).values()
-        return Draws(users, *(field[index::count] for field in pairs))
+        return type(self)(users, *(field[index::count] for field in pairs))
 
     def of(self, y: Float[Tensor, "user item"]) -> tuple[Tensor, Tensor]:
         """Scores of what was taken, `[pair]`, and of what was drawn, `[pair, draw]`; minus
@@ -431,7 +426,7 @@ class Draws(Batch):
 
 def _comparisons(
     matrix: sparse.csr_array, negatives: int, batch_size: int, seed: int, epoch: int
-) -> Iterator[Draws]:
+) -> Iterator[_Draws]:
     """Batches of users in random order; every pair gets `negatives` items of its own."""
     rng = np.random.default_rng([seed, epoch])
     users = rng.permutation(np.flatnonzero(np.diff(matrix.indptr)))
@@ -441,10 +436,10 @@ def _comparisons(
         rows, items = taken.nonzero()
         drawn = rng.integers(taken.shape[1], size=(len(rows), negatives))
         arrays = (some, rows, items, drawn, ~taken[rows[:, None], drawn])
-        yield Draws(*(torch.from_numpy(array) for array in arrays))
+        yield _Draws(*(torch.from_numpy(array) for array in arrays))
 
 
-def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]:
+def _against_all_draws(model: nn.Module, draws: _Draws) -> Float[Tensor, " pair"]:
     """log(1 + sum over the draws of exp(y_drawn - y_taken)).
 
     With one draw this is BPR, -log sigma(y_taken - y_drawn); with many it is a sampled softmax,
@@ -456,7 +451,7 @@ def _against_all_draws(model: nn.Module, draws: Draws) -> Float[Tensor, " pair"]
     return nn.functional.softplus(drawn.logsumexp(dim=1) - taken)
 
 
-def _weighted_hinge(model: nn.Module, draws: Draws, margin: float) -> Float[Tensor, " pair"]:
+def _weighted_hinge(model: nn.Module, draws: _Draws, margin: float) -> Float[Tensor, " pair"]:
     """log(1 + rank) [margin + d_taken - d_nearest]_+, with squared distances.
 
     d_nearest is that of the nearest drawn item; the rank of what was taken is estimated from the

@@ -26,19 +26,14 @@ OfItems = tuple[Tensor, Tensor | float]
 class Ranker(nn.Module):
     """What all rankers share: ids that are checked at the door, and scores of everything.
 
-    A ranker computes `forward`; those whose training needs a second loss compute `auxiliary` too.
+    A ranker computes `forward`, from users `[n]` and items `[n, c]` to scores `[n, c]`; those whose
+    training needs a second loss compute `auxiliary` too.
     """
-
-    everything: Tensor
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
         self.n_users, self.n_items = n_users, n_items
-        self.register_buffer("everything", torch.arange(n_items), persistent=False)
-
-    def forward(self, users: Int[Tensor, " n"], items: Int[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-        """Scores of c items for each of n users."""
-        raise NotImplementedError
+        self.everything = nn.Buffer(torch.arange(n_items), persistent=False)
 
     def auxiliary(self, items: Int[Tensor, "n c"]) -> Float[Tensor, " n"] | float:
         """A second loss of each training example; none by default."""
@@ -63,11 +58,9 @@ class Ranker(nn.Module):
 class Untrained(Ranker):
     """Scores that are known from the start, `[user, item]`."""
 
-    known: Tensor
-
     def __init__(self, known: Float[Tensor, "user item"]) -> None:
         super().__init__(*known.shape)
-        self.register_buffer("known", known)
+        self.known = nn.Buffer(known)
 
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.known[users].gather(1, items)
@@ -127,11 +120,9 @@ class BPRMF(Factored):
 class Seeing(Factored):
     """A ranker with one picture vector an item, which is not trained."""
 
-    features: Tensor
-
     def __init__(self, n_users: int, features: Vectors, d: int, rng: torch.Generator) -> None:
         super().__init__(n_users, len(check_features(features)), d, rng)
-        self.register_buffer("features", features)
+        self.features = nn.Buffer(features)
 
 
 class VBPR(Seeing):
@@ -166,8 +157,6 @@ class DeepStyle(Seeing):
         category: int64 `[item]`, 0..categories-1.
     """
 
-    category: Tensor
-
     def __init__(
         self, n_users: int, features: Vectors, category: Tensor, d: int, seed: int = 0
     ) -> None:
@@ -175,7 +164,7 @@ class DeepStyle(Seeing):
         super().__init__(n_users, features, d, rng)
         shape, one_each = tuple(category.shape), (self.n_items,)
         require(shape == one_each, f"category: shape {shape}; needs one a picture, {one_each}")
-        self.register_buffer("category", category)
+        self.category = nn.Buffer(category)
         self.of_category = table(int(category.max()) + 1, d, rng)
         self.E = projection(d, features.shape[1], rng)
 

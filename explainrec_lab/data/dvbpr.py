@@ -70,10 +70,8 @@ def load(name: str, size: int = 224, min_purchases: int = 5) -> Dataset:
     table, none = pd.DataFrame({"original_id": users}), map(Features.none, (len(users), len(items)))
     ones = np.ones(len(user), np.float32)
     purchases = Interactions(user, chosen[1], chosen[2], ones, table, len(items), *none)
-    sizes = (
-        f"{np.count_nonzero(counts):,} users, {len(items):,} items, {records.shape[1]:,} records"
-    )
-    told = f"the file has {sizes}; users with fewer than {min_purchases} records are left out"
+    told = "the file has {:,} users, {:,} items, {:,} records; users with fewer than {} are out"
+    told = told.format(np.count_nonzero(counts), len(items), records.shape[1], min_purchases)
     photos = PhotosInFile(file, places, size)
     return Dataset(name, Catalogue(items, photos), purchases, notes=(told, about["note"]))
 
@@ -85,7 +83,7 @@ class _Kept:
     """The records and the items of a file, gathered as they pass by: `tables` counts the parts."""
 
     def __init__(self) -> None:
-        self.tables, self.ids = 0, list[str]()
+        self.tables, self.ids = 0, bytearray()
         self.records, self.items = array("i"), array("q")
 
     def record(self, table: int, user: Any, found: list[dict[str, Any]]) -> None:
@@ -99,7 +97,7 @@ class _Kept:
         require("imgs" in found, f"an item has no imgs, but {', '.join(found):.99}")
         where = found["imgs"] if isinstance(found["imgs"], tuple) else (0, 0)
         self.items.extend((_number(number), *where, _place_of_one(found.get("c"))))
-        self.ids.append(str(found.get("asin", number)))
+        self.ids += f"{found.get('asin', number)}".replace("\n", " ").encode() + b"\n"
 
 
 class _Entries(dict[Any, Any]):
@@ -127,10 +125,11 @@ def _rows(file: Path) -> tuple[Int[ndarray, "3 record"], pd.DataFrame, Int[ndarr
         again = _asked_again(opened)
         opened.seek(start)
         parts = _Data(opened, again, kept).load().state[4]
+    ids = pd.Series(kept.ids.decode().split("\n")[:-1], dtype=str)
     number, offset, length, kind = np.frombuffer(kept.items, np.int64).reshape(-1, 4).T
     order = number.argsort()
     names = np.array([*(f"category {n}" for n in range(kind.max() + 1)), "-"], object)
-    ids = pd.Series(kept.ids, dtype=str)[order].reset_index(drop=True)
+    ids = ids.take(order).reset_index(drop=True)
     items = pd.DataFrame({"original_id": ids, "title": ids, "category": names[kind[order]]})
     records = np.frombuffer(kept.records, np.int32).reshape(-1, 3).T
     place = np.searchsorted(number[order], records[2]).clip(max=len(order) - 1)
@@ -184,9 +183,9 @@ def _array(dtype: _Made, raw: str) -> ndarray:
 
 def _start(file: BinaryIO) -> int:
     """Where the pickle begins. Raises ValueError for another file."""
-    form = np.lib.format
-    old = form.read_magic(file) == (1, 0)
-    shape, _, dtype = (form.read_array_header_1_0 if old else form.read_array_header_2_0)(file)
+    version = np.lib.format.read_magic(file)
+    require(version == (1, 0), f"a NumPy file of the version {version}, not of 1.0")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     right = dtype.hasobject and shape == (6,)
     require(right, f"it holds {dtype} of the shape {shape}, not six parts")
     return file.tell()

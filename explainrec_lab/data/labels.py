@@ -10,7 +10,6 @@ Source: SAERS, §3.1 and Table 1; Yu and Grauman 2014; FashionAI 2018; Fashionpe
 """
 
 import json
-import math
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,16 +25,9 @@ import pandas as pd
 from jaxtyping import Bool, Int, UInt8
 from numpy import ndarray
 
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY
 from explainrec_lab.data.archives import AS_TEXT, MEGABYTE, contents, opened, table
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    Dataset,
-    Images,
-    Schema,
-    present,
-    require,
-)
+from explainrec_lab.data.contracts import Catalogue, Dataset, Images, Schema, present, require
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos, PhotosInFile
 from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
@@ -61,28 +53,24 @@ def path(name: str, what: str = "photos") -> Path:
 
 
 def _dataset(
-    name: str, items: pd.DataFrame, images: Images, codes: Codes, notes: Sequence[str]
+    name: str, items: pd.DataFrame, images: Images, codes: Codes, notes: Sequence[str], **more: Any
 ) -> Dataset:
     """Labelled photos without purchases; `UNKNOWN` codes are not labelled."""
     found = from_frames(pd.DataFrame(columns=["user", "item"]), items=items, name=name)
-    known = codes != UNKNOWN
-    labels = np.where(known, codes, DOES_NOT_APPLY)
-    shown = Catalogue(found.catalogue.items, images, labels, SCHEMA, labelled=known)
+    known, labels = codes != UNKNOWN, codes.clip(DOES_NOT_APPLY)
+    what = {"labelled": known, **more}
+    shown = Catalogue(found.catalogue.items, images, labels, SCHEMA, **what)
     return replace(found, catalogue=shown, notes=tuple(notes))
 
 
 def _steps(name: str) -> str:
-    files = " and ".join(
-        LABELS[name][what] for what in ("photos", "labels") if what in LABELS[name]
-    )
-    where = f"put it, as it is, into {path(name).parent}"
-    return f"{name}: download {files} from {LABELS[name]['page']}; {where}"
+    return f"{name}: {LABELS[name]['steps']}; put them, as they are, into {path(name).parent}"
 
 
 # --------------------------------------------------------------------------- UT-Zap50K
 
 
-def zappos(size: int = 136) -> Dataset:
+def ut_zap50k(size: int = 136) -> Dataset:
     """50,025 photos of shoes with heel, height of boots, closure and toe style, where given.
 
     A photo belongs to the row with its number, not to the one of its place. Several words in one
@@ -127,12 +115,8 @@ def _coded(
     code = {key: SCHEMA.code(name, value) for key, value in about["classes"].items()}
     code = dict(zip(_plain(pd.Series(list(code))), code.values(), strict=True))
     found = words.map(code).astype("Float64").fillna(UNKNOWN).to_numpy(int)
-    other = (
-        _plain(rows["Category"]).ne(of.casefold()).to_numpy(bool)
-        if of
-        else np.zeros(len(rows), bool)
-    )
-    found[other] = DOES_NOT_APPLY
+    if of:
+        found[(_plain(rows["Category"]) != of.casefold()).to_numpy(bool)] = DOES_NOT_APPLY
     rest = words[(found == UNKNOWN) & words.notna().to_numpy()]
     several = rest.str.contains(";", regex=False).to_numpy(bool)
     strange = rest[~several].value_counts()
@@ -179,6 +163,7 @@ def fashionai(size: int = 224) -> Dataset:
     codes = np.full((len(found), len(SCHEMA.attributes)), UNKNOWN)
     codes[found.index, found["attribute"]] = found["code"]
     lost = f"{len(rows) - len(found)} of {len(rows)} labelled photos are in no archive: left out"
+    found["item"] = found.index.astype(str)  # a photo in two tables is two items
     return _dataset("fashionai", found, _Together(pictures), codes, [lost])
 
 
@@ -231,9 +216,8 @@ def _letters(name: str, raw: bytes) -> pd.DataFrame:
         told = f"{letters!r:.40} for {key!r:.40}; needs a letter a class, y once and n or m"
         require(right, f"{name}: row {row} has {told}")
     attribute = [SCHEMA.attribute(KEYS[key][0]) for key in rows["category"]]
-    return rows.assign(
-        item=rows["tail"], attribute=attribute, code=rows["letters"].str.find("y") - 1
-    )
+    code = rows["letters"].str.find("y") - 1  # the first letter is 'invisible'
+    return rows.assign(attribute=attribute, code=code)
 
 
 class _Together:
@@ -260,9 +244,9 @@ def both(size: int = 224) -> Dataset:
     """UT-Zap50K, then FashionAI: what the third paper's network learns from.
 
     Raises:
-        DataNotFound, ValueError: see `zappos` and `fashionai`.
+        DataNotFound, ValueError: see `ut_zap50k` and `fashionai`.
     """
-    parts = [zappos(size), fashionai(size)]
+    parts = [ut_zap50k(size), fashionai(size)]
     shown = [part.catalogue for part in parts]
     items = pd.concat([each.items.rename(columns={"original_id": "item"}) for each in shown])
     labels, known = ([getattr(each, name) for each in shown] for name in ("attributes", "labelled"))
@@ -292,47 +276,29 @@ def fashionpedia(size: int = 224) -> Dataset:
         inside = {Path(name).name: name for name in file.namelist()}
     try:
         boxes, photos = _boxes(json.loads(labels.read_bytes()), size)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ) as error:
-        raise ValueError(
-            f"{labels} is not Fashionpedia's ({error!r:.99}): fetch it again"
-        ) from None
+    except Exception as error:  # another file breaks in any way
+        raise ValueError(f"{labels} is not Fashionpedia's ({error!r:.99}): fetch it") from error
     here = [photo for photo in boxes if photos[photo][0] in inside]
     require(here, f"{path('fashionpedia')} has none of the {len(boxes)} photos of {labels.name}")
     names = [photos[photo][0] for photo in here]
     items = pd.DataFrame({"item": here, "title": names, "category": "-"})
     pictures = Photos([inside[name] for name in names], size, archive=path("fashionpedia"))
     own = [boxes[photo] for photo in here]
-    codes = np.array(
-        [[UNKNOWN if name in each else -1 for name in SCHEMA.attributes] for each in own]
-    )
+    there = np.array([[name in each for name in SCHEMA.attributes] for each in own])
     lost = f"{len(boxes) - len(here)} of {len(boxes)} photos are not in the archive: left out"
-    found = _dataset("fashionpedia", items, pictures, codes, [lost])
-    shown = replace(
-        found.catalogue,
-        attributes=np.where(codes == UNKNOWN, 0, codes),
-        labelled=np.zeros_like(codes, bool),
-        masks=partial(_mask, own, size),
-    )
-    return replace(found, catalogue=shown)
+    more = {"labelled": np.zeros_like(there), "masks": partial(_mask, own, size)}
+    return _dataset("fashionpedia", items, pictures, there.astype(np.int64) - 1, [lost], **more)
 
 
-Box = tuple[int, int, int, int]
+# Photo -> attribute -> where it is: the rows and columns of each box, in pixels.
+Boxes = dict[Any, dict[str, list[tuple[slice, slice]]]]
 
 
-def _boxes(told: Any, size: int) -> tuple[dict[Any, dict[str, list[Box]]], dict[Any, Any]]:
-    """Photo -> attribute -> boxes (y0, x0, y1, x1) in pixels of its square; photo -> its file."""
+def _boxes(told: Any, size: int) -> tuple[Boxes, dict[Any, Any]]:
+    """The boxes, and photo -> its file, width and height."""
     names = {each["id"]: LABELS["regions"].get(each["name"]) for each in told["categories"]}
-    photos = {
-        each["id"]: (each["file_name"], each["width"], each["height"]) for each in told["images"]
-    }
-    found: dict[Any, dict[str, list[Box]]] = {}
+    keys, found = ("file_name", "width", "height"), Boxes()
+    photos = {each["id"]: tuple(each[key] for key in keys) for each in told["images"]}
     for each in told["annotations"]:
         if name := names[each["category_id"]]:
             box = _on_square(each["bbox"], photos[each["image_id"]][1:], size)
@@ -340,25 +306,25 @@ def _boxes(told: Any, size: int) -> tuple[dict[Any, dict[str, list[Box]]], dict[
     return found, photos
 
 
-def _on_square(box: Sequence[float], shape: tuple[int, int], size: int) -> Box:
+def _on_square(box: Sequence[float], shape: tuple[int, int], size: int) -> tuple[slice, slice]:
     """A box (x, y, width, height) of a photo of (width, height), as `Photos` pads and scales it."""
     scale = size / max(shape)
     margins = [round((size - max(1, round(side * scale))) / 2) for side in shape]
-    start = [int(margin + low * scale) for margin, low in zip(margins, box[:2], strict=True)]
-    ends = zip(margins, box[:2], box[2:], start, strict=True)
-    x1, y1 = (max(s + 1, math.ceil(m + (low + side) * scale)) for m, low, side, s in ends)
-    return start[1], start[0], y1, x1
+    start = np.add(margins, np.multiply(box[:2], scale))
+    first = start.astype(int).clip(0, size - 1)
+    last = np.ceil(start + np.multiply(box[2:], scale)).astype(int).clip(first + 1)
+    return slice(first[1], last[1]), slice(first[0], last[0])
 
 
 def _mask(
-    boxes: list[dict[str, list[Box]]], size: int, item: int, attribute: str, kind: str
+    boxes: list[Any], size: int, item: int, attribute: str, kind: str
 ) -> Bool[ndarray, "height width"]:
     require(kind == "part", f"kind: {kind!r} is not known of Fashionpedia; it has 'part'")
     mask = np.zeros((size, size), bool)
-    for y0, x0, y1, x1 in boxes[item].get(attribute, ()):
-        mask[y0:y1, x0:x1] = True
+    for box in boxes[item].get(attribute, ()):
+        mask[box] = True
     return mask
 
 
 # Source -> what loads it.
-LOADERS = {"ut-zap50k": zappos, "fashionai": fashionai, "fashionpedia": fashionpedia}
+LOADERS = {"ut-zap50k": ut_zap50k, "fashionai": fashionai, "fashionpedia": fashionpedia}

@@ -21,10 +21,9 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "hm": (hm.load, hm.path, TABLE["hm"]),
     "amazon": (amazon.load, amazon.path, TABLE["amazon"]),
-    **{
-        name: (load_it, partial(labels.path, name), TABLE[name])
-        for name, load_it in labels.LOADERS.items()
-    },
+}
+SOURCES |= {
+    name: (it, partial(labels.path, name), TABLE[name]) for name, it in labels.LOADERS.items()
 }
 for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (

@@ -14,11 +14,9 @@ Source: the LRP paper, §2.3, Eq. 3 and 4; Bach et al. (2015) for alpha-beta and
 et al. (2017, 2019) for w², z-box, z+ and gamma, here for inputs of either sign.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -58,14 +56,14 @@ class Layer:
     groups: int = 1
     names: Callable[[], Sequence[str]] | None = None
 
-    def steeper(self, slope: Tensor) -> Layer:
+    def steeper(self, slope: Tensor) -> Self:
         """With each output's weights times a number; not its bias."""
         groups = self.weight.unflatten(0, (self.groups, -1))  # [group, ...], outputs at `out` + 1
         shape = [self.groups] + [1] * self.weight.dim()
         shape[(self.out or 0) + 1] = -1
         return replace(self, weight=(groups * slope.view(shape)).flatten(0, 1))
 
-    def to(self, dtype: torch.dtype) -> Layer:
+    def to(self, dtype: torch.dtype) -> Self:
         """With weight and bias dense and in another precision."""
         given = self.weight, self.bias
         weight, bias = (None if v is None else v.to_dense().to(dtype) for v in given)
@@ -157,7 +155,6 @@ def ZPlus(epsilon: float = 1e-6) -> AlphaBeta:
     return AlphaBeta(1.0, 0.0, epsilon=epsilon)
 
 
-@dataclass(frozen=True)
 class WSquare(Rule):
     """Every input gets in proportion to its squared weight: c' = w²."""
 

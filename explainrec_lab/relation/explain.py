@@ -321,8 +321,7 @@ def _program(
         return _Program(model, lambda i, j: model.distance(i, j, *asked))
     if of == "logit":
         return _Program(model, lambda i, j: model.logit(i, j, *asked))
-    with torch.no_grad():
-        factor = model.factor(*asked, pairs)
+    factor = model.factor(*asked, pairs).detach()
     if of == "closeness" and references is not None:
         close = Closeness(model, references)
         return _Program(model, lambda a, b: _twice_product(a, b, factor), close)

@@ -150,9 +150,6 @@ class Explanation:
     predicted: Int[np.ndarray, " k"]
     how: str
 
-    def __len__(self) -> int:
-        return len(self.attribute)
-
     def table(self, schema: Schema) -> pd.DataFrame:
         """One row an attribute, under its name: its class, the weight and the box."""
         names = [schema.attributes[a] for a in self.attribute]
@@ -168,7 +165,7 @@ def explain(
     """The three parts: where on the picture, which attribute and class, and how much.
 
     Attributes that weigh the same stand in an order drawn by lot. An item without attributes has an
-    explanation of length 0.
+    empty explanation.
 
     Args:
         found: what the network saw in the catalogue's pictures.

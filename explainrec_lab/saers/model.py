@@ -101,12 +101,10 @@ def bpr(
 class LinearFeature(nn.Module):
     """f_g(i) = W g_i with one vector an item, g_i, that stays as it is."""
 
-    vectors: Tensor
-
     def __init__(self, vectors: Float[Tensor, "item m"], d: int, seed: int = 0) -> None:
         super().__init__()
         check_least(d=d)
-        self.register_buffer("vectors", visual.check_features(vectors))
+        self.vectors = nn.Buffer(visual.check_features(vectors))
         self.W = visual.projection(d, vectors.shape[1], visual.generator(seed))
 
     def __len__(self) -> int:
@@ -129,9 +127,6 @@ class SiameseFeature(nn.Module):
     Source: SAERS, §3.2 (Eq. 7) and §3.3.
     """
 
-    centre: Tensor
-    spread: Tensor
-
     def __init__(self, images: Images, network: Backbone, d: int, seed: int = 0) -> None:
         super().__init__()
         check_least(d=d)
@@ -143,8 +138,8 @@ class SiameseFeature(nn.Module):
             network.eval()
             seen = torch.cat([self._vectors(part) for part in torch.from_numpy(some).split(BATCH)])
         network.train(was_training)
-        self.register_buffer("centre", seen.mean(dim=0))
-        self.register_buffer("spread", spread(seen))
+        self.centre = nn.Buffer(seen.mean(dim=0))
+        self.spread = nn.Buffer(spread(seen))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -195,9 +190,6 @@ class SAERS(visual.Ranker):
         ValueError: shapes that do not agree, features that are not finite, an unknown fusion.
     """
 
-    features: Tensor
-    applies: Tensor
-
     def __init__(
         self,
         n_users: int,
@@ -225,8 +217,8 @@ class SAERS(visual.Ranker):
         super().__init__(n_users, len(features))
         self.d, self.fusion, self.whole = d, fusion, whole
         self.n_attributes, m = features.shape[1:]
-        self.register_buffer("features", features * applies[..., None])
-        self.register_buffer("applies", applies)
+        self.features = nn.Buffer(features * applies[..., None])
+        self.applies = nn.Buffer(applies)
         rng = visual.generator(seed)
         self.user = visual.table(n_users, d, rng)
         self.b = nn.Parameter(torch.zeros(self.n_items)) if bias else None

@@ -92,28 +92,19 @@ class Backbone(nn.Module):
 
     Attributes:
         convolutions: torchvision's own modules.
-        channels: of the last feature map.
+        channels: of the last feature map; size: length of the flat vector.
         origin: 'scratch' or 'imagenet', whichever weights it really has.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, convolutions: nn.Module, grid: int = 4) -> None:
         super().__init__()
         require(grid >= 1, f"grid: {grid} must be at least 1")
         self.convolutions = convolutions.to(memory_format=torch.channels_last)  # faster on CPUs
-        self.grid = grid
-        self.origin = "scratch"
-        self.channels = _tried(convolutions).shape[1]
+        self.channels, self.origin = _tried(convolutions).shape[1], "scratch"
+        self.grid, self.size = grid, self.channels * grid**2
         self.pool: nn.Module = nn.AdaptiveAvgPool2d(grid)
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(STD)[:, None, None])
-
-    @property
-    def size(self) -> int:
-        """Length of the flat vector."""
-        return self.channels * self.grid**2
+        self.mean = nn.Buffer(torch.tensor(MEAN)[:, None, None])
+        self.std = nn.Buffer(torch.tensor(STD)[:, None, None])
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Float[Tensor, "item channel g g"]:
         """The pooled feature maps."""

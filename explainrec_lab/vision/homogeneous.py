@@ -37,14 +37,12 @@ class ScaledConv2d(nn.Conv2d):
     Source: scaled weight standardisation, Brock et al. (2021).
     """
 
-    centred: Tensor
-
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, free: int = 0
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, (kernel - stride) // 2, bias=False)
         self.gain = nn.Parameter(torch.ones(outputs))
-        self.register_buffer("centred", (torch.arange(outputs) >= free).float().view(-1, 1, 1, 1))
+        self.centred = nn.Buffer((torch.arange(outputs) >= free).float().view(-1, 1, 1, 1))
 
     def standardised(self) -> Tensor:
         """The filters that are used."""
@@ -62,36 +60,32 @@ class ScaleNorm(nn.Module):
     The root mean square is that of the batch in training, and a running mean of those afterwards.
     """
 
-    rms: Tensor
-
     def __init__(self, channels: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.gain, self.momentum = nn.Parameter(torch.ones(channels)), momentum
-        self.register_buffer("rms", torch.ones(channels))
+        self.rms = nn.Buffer(torch.ones(channels))
 
     def factor(self, rms: Tensor) -> Tensor:
         """What each channel is multiplied by."""
         return self.gain / (rms + 1e-5)
 
     def forward(self, x: Tensor) -> Tensor:
-        rms = self.rms
+        rms: Tensor = self.rms
         if self.training:
             others = [axis for axis in range(x.ndim) if axis != 1]
             squares = x.to(self.gain.dtype).square().sum(others)
             count = torch.full_like(squares, x.numel() / x.shape[1])
             squares, count = summed(torch.stack([squares, count]))
             rms = (squares / count).add(1e-10).sqrt()
-            with torch.no_grad():
-                self.rms.lerp_(rms, self.momentum)
+            self.rms.lerp_(rms.detach(), self.momentum)
         return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))
 
 
 def has_additive_terms(model: nn.Module) -> bool:
     """Whether anything in it adds a number that its inputs do not carry."""
     norms = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
-    parts = list(model.modules())
-    biased = any(getattr(part, "bias", None) is not None for part in parts)
-    return biased or any(isinstance(part, norms) for part in parts)
+    parts = model.modules()
+    return any(isinstance(part, norms) or getattr(part, "bias", None) is not None for part in parts)
 
 
 @torch.no_grad()

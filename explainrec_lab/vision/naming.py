@@ -10,8 +10,6 @@ what an attribute that a picture lacks is taught; the class for it, and weights 
 questions count as much as common ones, are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,6 +101,7 @@ class Naming(nn.Module):
 
     Attributes:
         n_classes: classes of each question, without 'does not apply'.
+        n_attributes: how many questions come first and may not apply.
         seconds: CPU seconds of training, once trained.
     """
 
@@ -116,13 +115,9 @@ class Naming(nn.Module):
         super().__init__()
         self.network, self.questions = network, tuple(questions)
         self.n_classes = [len(each.classes) for each in self.questions]
+        self.n_attributes = sum(each.optional for each in self.questions)
         self.head = _head(head, network, hidden, sum(each.size for each in self.questions))
         self.seconds = 0.0
-
-    @property
-    def n_attributes(self) -> int:
-        """The questions that come first and may not apply."""
-        return sum(each.optional for each in self.questions)
 
     def maps(self, images: Float[Tensor, "item 3 h w"]) -> Maps:
         """F, the last feature map."""

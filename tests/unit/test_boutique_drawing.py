@@ -257,7 +257,7 @@ def test_a_part_lies_where_its_name_says(wearers, attribute, where):
 def test_heel_and_toe_lie_at_opposite_ends_whichever_way_a_shoe_points(wearers):
     for design in wearers["heel_height"]:
         for flip in (False, True):
-            turned = replace(design, pose=replace(design.pose, flip=flip))
+            turned = replace(design, pose=design.pose._replace(flip=flip))
             parts = render(turned, 64).parts
             gap = _centre(parts["heel_height"])[1] - _centre(parts["toe_style"])[1]
             assert gap < -0.3 if flip else gap > 0.3

@@ -84,7 +84,7 @@ def test_photos_are_found_by_number_and_rows_without_one_are_counted(folder: Pat
 
 
 def test_another_or_a_damaged_archive_of_shoes_is_named(folder: Path) -> None:
-    with pytest.raises(DataNotFound, match=r"ut-zap50k: download .*utzap50k/; put it"):
+    with pytest.raises(DataNotFound, match=r"ut-zap50k: download .*utzap50k/ .no account"):
         data.load("ut-zap50k")
     label_files.zappos(folder, SHOES)
     home = labels.path("ut-zap50k", "labels")

@@ -249,7 +249,7 @@ def test_an_item_without_attributes_has_only_its_whole_picture() -> None:
         expected = (model.user @ whole).detach()
         torch.testing.assert_close(model.scores()[:, WITHOUT], expected)
         assert np.isnan(answers(model, [0], [WITHOUT], "contribution")).all()
-        assert len(explain(model, 0, WITHOUT, toy_extracted())) == 0
+        assert not len(explain(model, 0, WITHOUT, toy_extracted()).attribute)
         assert float(model_of(whole=False, **options).scores()[0, WITHOUT]) == 0
 
 
@@ -367,7 +367,7 @@ def test_a_shopper_with_hardly_any_purchases_has_scores_and_reasons(purchases: i
     train(model, purchases, epochs=3, learning_rate=0.01, regularizer=1e-4)
     assert torch.isfinite(model.scores([1])).all()
     told = explain(model, 1, 2, toy_extracted())
-    assert len(told) == toy_extracted().applies[2].sum()
+    assert len(told.attribute) == toy_extracted().applies[2].sum()
     assert np.isfinite(told.weight).all()
 
 

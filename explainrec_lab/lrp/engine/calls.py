@@ -1,7 +1,5 @@
 """One call of the running program: its plain name, its arguments, and the line that made it."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import traceback
@@ -9,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -40,7 +38,7 @@ class Call:
     alone: tuple[int, dict[str, Any]] = (-1, {})
 
     @classmethod
-    def of(cls, func: Any, args: Any, kwargs: Any) -> Call:
+    def of(cls, func: Any, args: Any, kwargs: Any) -> Self:
         name, in_place = _name_of(func)
         call = cls(name, func, list(args), dict(kwargs), in_place)
         call.in_place |= bool(call.argument("inplace", -1))
@@ -84,12 +82,12 @@ class Call:
         """Its first arguments, called so in this order."""
         return [self.argument(name, place) for place, name in enumerate(order.split())]
 
-    def mapped(self, change: Callable[[Tensor], Any]) -> Call:
+    def mapped(self, change: Callable[[Tensor], Any]) -> Self:
         """The same call with each of its tensors changed."""
         args, kwargs = tree_map_only(Tensor, change, (self.args, self.kwargs))
         return replace(self, args=args, kwargs=kwargs)
 
-    def with_(self, old: Tensor, new: Tensor) -> Call:
+    def with_(self, old: Tensor, new: Tensor) -> Self:
         """The same call with another tensor in place of `old`, wherever it stands."""
         return self.mapped(lambda tensor: new if tensor is old else tensor)
 

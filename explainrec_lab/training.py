@@ -148,7 +148,7 @@ def fit(
             history.notes.append(fabric.broadcast(note))
         if checkpoint is not None and fabric.is_global_zero:
             _save(checkpoint, {"key": key, **vars(history)}, run)
-    model.cpu()
+    model.cpu().eval()  # also where a checkpoint left nothing to learn
     return history
 
 

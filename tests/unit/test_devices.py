@@ -164,6 +164,9 @@ def test_a_checkpoint_ends_as_an_unbroken_run(tmp_path: Path) -> None:
         assert history.loss == pytest.approx(one[name]["loss"], abs=1e-6)
         for part, weight in model.state_dict().items():
             torch.testing.assert_close(weight, one[name]["weights"][part], rtol=0, atol=1e-6)
+        again, told = learner(checkpoint=file)  # nothing is left to learn
+        assert told.loss == history.loss
+        assert not again.training
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
         print(*next(steps))
         with whole_file(weights := file.with_suffix(".safetensors")) as part:
             part.write_bytes(
-                save({name: each.clone() for name, each in model.state_dict().items()})
+                save({name: each.contiguous() for name, each in model.state_dict().items()})
             )
         print("weights written to", weights)
 

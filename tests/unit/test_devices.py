@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,13 +28,21 @@ TESTS = Path(__file__).resolve().parents[1]
 SCRIPT = str(TESTS / "learners.py")
 OURS = ("EXPLAINREC_", "SLURM_", "LT_", "TORCHELASTIC", "LOCAL_", "WORLD_SIZE", "MASTER_", "RANK")
 
+
+def free_port() -> int:
+    """A port that nobody listens on: the usual one may be another run's."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
+
+
 # How to start two processes.
 STARTS = {
     "itself": [sys.executable, SCRIPT],
     "torchrun": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", SCRIPT],
     "fabric run": [
         *(sys.executable, "-c", "from lightning_fabric.cli import _main; _main()", "run"),
-        *("--accelerator=cpu", "--devices=2", SCRIPT),
+        *("--accelerator=cpu", "--devices=2", f"--main-port={free_port()}", SCRIPT),
     ],
 }
 

@@ -1,12 +1,14 @@
-"""One card, eight minutes: what each chapter trains and explains a second there, in one record.
+"""What each chapter trains and explains a second on a card.
 
-    EXPLAINREC_SETTINGS=gpu python -m experiments gpu-check
-
-The networks are those of the settings `gpu`; pictures and purchases are as many as a few steps
-need. Speeds stand beside what the card can do: its fastest product of matrices in bfloat16, and its
-fastest copy. Without a card nothing is recorded; a test runs the same steps on the CPU, small.
+`EXPLAINREC_SETTINGS=gpu python -m experiments gpu-check` runs this at the size of a card, in some
+eight minutes, and records it. The networks are those of the settings `gpu`; pictures and purchases
+are as many as a few steps need. Speeds stand beside what the card can do: its fastest product of
+matrices in bfloat16, and its fastest copy. Otherwise the same steps run on the CPU, small.
 """
 
+from __future__ import annotations
+
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -21,11 +23,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
-from experiments.record import Columns, Result, results
+from experiments.record import Columns, row
 from explainrec_lab import data, lrp, reconet, relation
+from explainrec_lab.baselines.attribution import gradient_x_input
 from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.data.contracts import present
-from explainrec_lab.settings import SIZES, fabric
+from explainrec_lab.settings import SIZES, Network, fabric
 from explainrec_lab.training import fit
 from explainrec_lab.vision import naming
 
@@ -76,13 +79,17 @@ class Check:
         yield from self._network("attributes", names.network, learn)
 
     def _network(self, name: str, network: Any, learn: Callable[[], Any]) -> Iterator[Columns]:
-        side = self.chosen["relation"].network.size
         with FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, 3, side, side))
+            network(self.pictures(1).cpu())
         rate = self.items / seconds(learn, 1)
         row = {"method": f"{name}, training"}
         yield row | {"measure": "pictures a second", "value": rate}
         yield row | {"measure": "FLOP a second", "value": 3 * counter.get_total_flops() * rate}
+
+    def pictures(self, count: int) -> torch.Tensor:
+        """Some noise, of the size of chapter 1's pictures."""
+        side = self.chosen["relation"].network.size
+        return torch.rand(count, 3, side, side, device=device())
 
     def reconet(self) -> Iterator[Columns]:
         """Chapter 2: an epoch, and explanations in bulk. An explanation need only read the vectors
@@ -107,40 +114,14 @@ class Check:
 
     def relevance(self) -> Iterator[Columns]:
         """LRP beside gradient x input, for a whole VGG-16 and ResNet-50."""
-        side = self.chosen["relation"].network.size
-        pictures = torch.rand(self.together, 3, side, side, device=device())
-
-        def gradient(model: Any) -> None:
-            x = pictures.clone().requires_grad_()
-            torch.autograd.grad(model(x)[:, 0].sum(), x)[0].mul_(x.detach())
-
+        x = self.pictures(self.together)
         for name in ("vgg16", "resnet50"):
             model = models.get_model(name, weights=None).eval().to(device())
-            took = seconds(partial(lrp.relevance, model, pictures, 0))
+            took = seconds(partial(lrp.relevance, model, x, 0))
             row = {"method": "LRP, epsilon", "variant": name}
             yield row | {"measure": "pictures a second", "value": self.together / took}
-            times = took / seconds(partial(gradient, model))
+            times = took / seconds(partial(gradient_x_input, model, x, 0))
             yield row | {"measure": "times gradient x input", "value": times}
-
-
-def gpu_check(seeds: int = 1) -> Iterator[Result]:
-    """What each chapter does a second on this machine's GPU, and whether the tests marked `gpu`
-    pass there (0 if all do).
-
-    Raises:
-        ValueError: the settings in force are not `gpu`, or torch finds none.
-    """
-    if device().type != "cuda":
-        raise ValueError("gpu-check: it needs a GPU; set EXPLAINREC_SETTINGS=gpu where one is")
-    check = Check({name: sizes["gpu"] for name, sizes in SIZES.items()})
-    shared = {"data": "boutique", "seed": 0}
-    settings = {name: asdict(each) for name, each in check.chosen.items()}
-    for part in (check.machine, check.networks, check.reconet, check.relevance):
-        yield from results(part(), **shared, settings=settings)
-    most = torch.cuda.max_memory_allocated()
-    yield shared | {"method": "all of it", "measure": "bytes of memory", "value": most}
-    failed = pytest.main(["-q", "-m", "gpu", "tests"])
-    yield shared | {"method": "tests", "measure": "exit code", "value": failed}
 
 
 def device() -> torch.device:
@@ -158,3 +139,47 @@ def seconds(action: Callable[[], Any], times: int = 5) -> float:
             torch.cuda.synchronize()
         found.append(time.perf_counter() - start)
     return median(found[1:])
+
+
+SMALL = Network(size=64, backbone="vgg16", norm=None, stride=16, epochs=1, batch_size=8)
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch) -> Check:
+    """At a card's size where one is asked for, else small."""
+    chosen = {name: sizes["gpu"] for name, sizes in SIZES.items()}
+    if os.environ.get("EXPLAINREC_SPEED") == "1":
+        return Check(chosen)
+    monkeypatch.setenv("EXPLAINREC_SETTINGS", "ci")
+    chosen["relation"] = replace(chosen["relation"], network=SMALL, D=10, batch_size=8)
+    other = replace(SMALL, backbone="resnet50", stride=32, head="pooled")
+    chosen["saers"] = replace(chosen["saers"], network=other)
+    small = {"items": 40, "together": 2, "users": 300, "products": 50, "explained": 64}
+    return Check(chosen, **small, side=64, copied=2**12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["machine", "networks", "reconet", "relevance"])
+def test_every_step_runs_and_takes_time(
+    part: str, check: Check, record_property: Callable[[str, Any], None]
+) -> None:
+    said = {"data": "boutique", "seed": 0, "settings": asdict(check.chosen["relation"])}
+    found = [row(said | each) for each in getattr(check, part)()]
+    if device().type == "cuda":
+        most = torch.cuda.max_memory_allocated()
+        told = {"method": f"{part}, so far", "measure": "bytes of memory", "value": most}
+        found.append(row(said | told))
+    for each in found:
+        record_property("row", each)
+    assert len(found) >= 2
+    assert all(each["value"] > 0 for each in found)
+
+
+def test_the_gpu_settings_are_the_papers() -> None:
+    chosen: Any = {name: sizes["gpu"] for name, sizes in SIZES.items()}
+    relation, saers = chosen["relation"], chosen["saers"]
+    assert (relation.network.backbone, saers.network.backbone) == ("vgg16", "resnet50")
+    assert relation.size == relation.network.size == saers.size == saers.network.size == 224
+    assert relation.network.weights == saers.network.weights == "imagenet"
+    assert (relation.features, relation.metric, relation.D) == ("projection", "full", 100)
+    assert relation.end_to_end and saers.d == 100

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy import ndarray
 from scipy.stats import mannwhitneyu, norm, spearmanr
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from experiments import limes
 from experiments.reconet import EXPLAINED, likes
 from experiments.record import Columns, Result, results, rows_by, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
+from explainrec_lab.baselines.surrogate import RIDGE, BlackBox, weighted_ridge
 from explainrec_lab.evaluate.ranking import top_k
 from explainrec_lab.reconet import RecoNet, Sets, removal
 
@@ -115,12 +117,91 @@ def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Iterator[Col
 
 # --------------------------------------------------------------------------- §5.5
 
+# Other people's LIMEs, to be compared with `surrogate.lime`: captum's, and the package `lime`
+# (extra `benchmark`) on a table row and on a text. All return one slope a feature, `[n]`.
+#
+# Source: RecoNet, §5.5; Ribeiro et al. 2016.
+
+
+class WeightedRidge:
+    """The linear model of LIME, in the form that captum asks for; its own default, the lasso,
+    would need scikit-learn."""
+
+    slopes: Tensor
+
+    def fit(self, samples: DataLoader) -> None:
+        """Fit to the (masks, scores, weights) of all batches."""
+        masks, scores, weights = (torch.cat(part) for part in zip(*samples, strict=True))
+        self.slopes, _ = weighted_ridge(masks, scores, weights, RIDGE)
+
+    def representation(self) -> Tensor:
+        return self.slopes[None].float()
+
+
+def captum(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> Tensor:
+    """captum's LIME on the same masks, with the same kernel and linear model as the package's."""
+    from captum.attr import Lime
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def coin_tosses(original: Tensor, **_: object) -> Iterator[Tensor]:
+        yield from torch.randint(0, 2, (samples, 1, n), generator=generator)
+
+    explainer = Lime(black_box, interpretable_model=WeightedRidge(), perturb_func=coin_tosses)
+    return explainer.attribute(torch.ones(1, n), n_samples=samples, perturbations_per_eval=500)[0]
+
+
+def tabular(
+    black_box: BlackBox, n: int, *, row: ndarray | None = None, table: ndarray | None = None
+) -> Tensor:
+    """The package `lime` on one row of a table with n binary columns.
+
+    Args:
+        row: what is explained, `[n]`; by default a row of ones.
+        table: `[rows, n]`; each column is drawn as often 1 as it is there; by default in half of
+            the rows.
+    """
+    from lime.lime_tabular import LimeTabularExplainer
+
+    table = np.repeat([[0.0], [1.0]], n, axis=1) if table is None else table
+    how = {"mode": "regression", "discretize_continuous": False, "random_state": 0}
+    explainer = LimeTabularExplainer(table, categorical_features=[*range(n)], **how)
+    row, ask = np.ones(n) if row is None else row, lambda masks: _scored(black_box, masks)
+    # on 5,000 samples, as it likes
+    return _in_order(explainer.explain_instance(row, ask, num_features=n).as_map()[1])
+
+
+def text(black_box: BlackBox, n: int) -> Tensor:
+    """The package `lime` on a text of n words, one a feature; how many go is drawn evenly."""
+    from lime.lime_text import LimeTextExplainer
+
+    def of_texts(texts: list[str]) -> ndarray:
+        masks = np.zeros((len(texts), n))
+        for mask, words in zip(masks, texts, strict=True):
+            mask[[int(word) for word in words.split()]] = 1
+        return _scored(black_box, masks)[:, None]
+
+    numbers = " ".join(map(str, range(n)))
+    explainer = LimeTextExplainer(random_state=0)
+    found = explainer.explain_instance(numbers, of_texts, labels=(0,), num_features=n)
+    # words are numbered by their first appearance, which is our order
+    return _in_order(found.as_map()[0])
+
+
+def _scored(black_box: BlackBox, masks: ndarray) -> ndarray:
+    return black_box(torch.from_numpy(masks)).double().numpy()
+
+
+def _in_order(pairs: list[tuple[int, float]]) -> Tensor:
+    return torch.tensor([slope for _, slope in sorted(pairs)], dtype=torch.float32)
+
+
 # Black-box explainers at their defaults: 5,000 samples for LIME, 25 orders for Shapley.
 EXPLAINERS: dict[str, Callable[[surrogate.BlackBox, int], Tensor]] = {
-    "LIME, captum": limes.captum,
+    "LIME, captum": captum,
     "LIME, all masks at once": surrogate.lime,
-    "LIME, lime tabular": limes.tabular,
-    "LIME, lime text": limes.text,
+    "LIME, lime tabular": tabular,
+    "LIME, lime text": text,
     "Shapley sampling, captum": surrogate.shapley_sampling,
     "leave one out": surrogate.leave_one_out,
 }
@@ -163,7 +244,7 @@ def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> 
     yield from rows_by("variant", costs, method="RecoNet", measure="CPU seconds")
     yield from results(_judged(Z, Z, black_box), method="RecoNet")
     explainers = {(name, ""): partial(each, black_box, n) for name, each in EXPLAINERS.items()}
-    explainers["LIME, captum", "probability"] = partial(limes.captum, of_p, n)
+    explainers["LIME, captum", "probability"] = partial(captum, of_p, n)
     if everybody is not None:
         whole = partial(_lime_on_the_whole_row, model, one, item, everybody)
         explainers["LIME, lime tabular", "all columns"] = whole
@@ -180,7 +261,7 @@ def _lime_on_the_whole_row(model: RecoNet, one: Sets, item: int, everybody: Sets
     some = everybody.of_users(np.arange(0, len(everybody), 10))
     row, table = ((sets.shares(m) > 0).double().numpy() for sets in (one, some))
     black_box = removal.score_of_masks(model, Sets.of(range(m)), item)
-    return limes.tabular(black_box, m, row=row[0], table=table)[one.ids]
+    return tabular(black_box, m, row=row[0], table=table)[one.ids]
 
 
 def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:

@@ -20,8 +20,7 @@ from itertools import product
 from typing import Any
 
 from experiments.record import Columns, Result, results
-from experiments.saers import CPU, SETTINGS, health_of, scores_of, trained
-from experiments.saers_models import Shop, open_shop
+from experiments.saers import CPU, SETTINGS, Shop, health_of, open_shop, scores_of, trained
 from explainrec_lab.evaluate.ranking import NEGATIVES, contests
 
 # Hyperparameter -> the values to try.

@@ -25,7 +25,7 @@ from safetensors.torch import save
 
 from experiments.reconet import likes, masks
 from experiments.relation import shop_of
-from experiments.saers_models import TUNED, make, shop_with
+from experiments.saers import TUNED, make, shop_with
 from explainrec_lab import data, reconet, relation, saers
 from explainrec_lab.data.contracts import check_least, present
 from explainrec_lab.data.store import cache_dir, table_beside, whole_file

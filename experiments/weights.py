@@ -16,7 +16,7 @@ from importlib.metadata import version
 from safetensors.torch import save
 
 from experiments.relation import CPU, shop_of
-from experiments.saers_boxes import accuracy
+from experiments.saers import accuracy
 from explainrec_lab import __version__, data, relation
 from explainrec_lab.data.contracts import Dataset, present, require
 from explainrec_lab.data.store import whole_file

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments import saers_boxes
-from experiments.saers_boxes import accuracy
+from experiments import saers as saers_boxes
+from experiments.saers import accuracy
 from explainrec_lab import vision
 from explainrec_lab.data import Catalogue, DataNotFound, Schema, labels
 from explainrec_lab.settings import Network

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import saers_boxes
-from experiments.saers_boxes import accuracy
+from experiments import saers as saers_boxes
+from experiments.saers import accuracy
 from explainrec_lab import data, saers, vision
 from explainrec_lab.data.contracts import Dataset
 from explainrec_lab.evaluate import localisation

@@ -13,20 +13,18 @@ from experiments import saers as experiments
 from experiments import saers_search
 from experiments.saers import (
     EXPLAINED,
-    SETTINGS,
-    longer,
-    shuffled,
-    trained,
-)
-from experiments.saers_models import (
     MODELS,
+    SETTINGS,
     TUNED,
     UNTRAINED,
     Shop,
     learn,
+    longer,
     make,
     open_shop,
     pooled_vectors,
+    shuffled,
+    trained,
 )
 from explainrec_lab import data, saers, vision
 from explainrec_lab.data.store import DataNotFound

@@ -52,6 +52,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked for, and 32 bits everywhere: halves round otherwise in other batches."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+    # a worker of pytest-xdist has no file, as a console has none
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     monkeypatch.setenv("EXPLAINREC_SETTINGS", "ci")
     monkeypatch.setenv("EXPLAINREC_PRECISION", "32-true")
 

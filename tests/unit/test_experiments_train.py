@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ WISHES = ("SETTINGS", "DEVICES", "NODES", "PRECISION")
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own wishes, and none left behind."""
+    """Its own wishes, and none left behind; as a script, which a worker of pytest-xdist is not."""
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     for name in WISHES:
         monkeypatch.setenv(f"EXPLAINREC_{name}", "")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.relation_photos import relations_of
+from experiments.relation_real import relations_of
 from explainrec_lab import data
 from explainrec_lab.data import amazon, movielens
 from explainrec_lab.data.completejourney import _readable

@@ -20,7 +20,7 @@ from hypothesis import strategies as some
 from machine import NIGHTLY, ROOT
 from PIL import Image
 
-from experiments import relation_mirrors
+from experiments import relation_real
 from experiments.__main__ import main
 from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, amazon
@@ -381,8 +381,8 @@ def test_mirrors_are_measured_from_the_file_to_the_accuracy(
         for n in range(150)
     ]
     packed(home / "meta_Digital_Music.json.gz", rows)
-    monkeypatch.setitem(relation_mirrors.HOW, "epochs", 3)
-    found = pd.DataFrame(relation_mirrors.relation_mirrors(1))
+    monkeypatch.setitem(relation_real.HOW, "epochs", 3)
+    found = pd.DataFrame(relation_real.relation_mirrors(1))
     assert set(found["kind"]) == {"also_bought"}
     bought = found.set_index(["how", "method", "measure"])
     value = bought["value"].to_dict()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import relation_feedback as feedback
+from experiments import relation as feedback
 from experiments.relation import shop_of
 from explainrec_boutique.gallery import Gallery
 from explainrec_lab import lrp, relation

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from experiments.relation_photos import VARIANTS, relations_of
+from experiments.relation_real import VARIANTS, relations_of
 from explainrec_lab import relation
 from explainrec_lab.data import RELATION_KINDS, Dataset, Relations, from_frames
 from explainrec_lab.relation import RelationModel

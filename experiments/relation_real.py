@@ -25,6 +25,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
+from explainrec_lab.data.amazon import RECORD, ImageFeatures
 from numpy import ndarray
 from scipy.stats import mannwhitneyu
 from torch import Tensor
@@ -33,7 +34,6 @@ from torch.nn.functional import adaptive_avg_pool2d
 from experiments.record import Columns, Result, results, rows_by, timed
 from experiments.relation import CPU, closeness
 from explainrec_lab import data, relation
-from explainrec_lab.data.amazon import RECORD, ImageFeatures
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Images, Relations, present
 from explainrec_lab.data.store import table_beside
 from explainrec_lab.evaluate import faithfulness

@@ -142,31 +142,6 @@ class Photos:
             self._told = True
 
 
-class PhotosInFile(Photos):
-    """Photos that lie as they are inside one large file: a tar archive, or an array of photos.
-
-    Args:
-        file: what holds them.
-        places: int64 `[item, 2]`, where each begins and its length, in bytes.
-    """
-
-    def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
-        super().__init__([file], size, archive=file)
-        self.paths = places  # type: ignore[assignment]
-        self._tried = np.zeros(len(places), bool)
-
-    def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
-        pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        with contracts.present("file", self.archive).open("rb") as file:
-
-            def read(row: int, place: Any) -> None:
-                file.seek(int(place[0]))
-                pictures[row] = _decoded(BytesIO(file.read(int(place[1]))), self.size)
-
-            self.each(items, read)
-        return pictures
-
-
 def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
     """The file of a path, or the member of an archive: as written, else in another spelling."""
     if archive is not None:

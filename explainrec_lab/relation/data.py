@@ -23,7 +23,7 @@ from torch import Tensor
 
 from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import training
-from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, check_choice, require
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)
@@ -200,51 +200,6 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
     """One number for each (user, kind, pair of items), whichever comes first."""
     n_items = of.recorded.n_items
     return ((user * N_KINDS + kind) * n_items + np.minimum(s, t)) * n_items + np.maximum(s, t)
-
-
-# --------------------------------------------------------------------------- pair split
-
-
-@dataclass(frozen=True)
-class PairSplit:
-    """Pairs in three parts, whatever their items: an item may be in all of them."""
-
-    train: Part
-    development: Pairs
-    test: Pairs
-
-
-def mcauley_split(
-    relations: Relations, seed: int = 0, mirrors: str = "together", most: int = 2_000_000
-) -> PairSplit:
-    """Divide the relations, and as many unrelated pairs of any items, 80 / 10 / 10.
-
-    A distance is the same both ways. So whoever trained on (a, b) knows the answer to (b, a), and
-    with mirrors apart a test asks for memory as well. The paper does not say which it did.
-
-    Args:
-        mirrors: 'together', both in one part; or 'apart', each where chance puts it.
-        most: pairs of a kind that training takes, half of them relations. The other half is not in
-            the result: `BatchLoss` draws its own.
-
-    Raises:
-        ValueError: another word for mirrors, no relations, or too few items for unrelated pairs.
-
-    Source: McAuley et al., 2015, §4.1.
-    """
-    check_choice("mirrors", mirrors, ("together", "apart"))
-    require(len(relations), "relations: there are none to divide")
-    rng, unit = np.random.default_rng([seed, 3]), np.arange(len(relations))
-    whole = _of(relations, np.arange(relations.n_items), unit)
-    pairs, kind = test_pairs(whole, seed), relations.kind
-    if mirrors == "together":
-        codes = _codes(relations.group, kind, relations.source, relations.target, whole)
-        unit = np.unique(codes, return_inverse=True)[1]
-    place = rng.permutation(unit.max() + 1)[unit] / (unit.max() + 1)
-    chosen = rng.permutation(np.flatnonzero(place < 0.8))
-    rows = np.concatenate([chosen[kind[chosen] == k][: most // 2] for k in range(N_KINDS)])
-    parts = (pairs[np.tile((low <= place) & (place < low + 0.1), 2)] for low in (0.8, 0.9))
-    return PairSplit(_of(relations, whole.items, np.sort(rows)), *parts)
 
 
 # --------------------------------------------------------------------------- batches

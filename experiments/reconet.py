@@ -3,7 +3,7 @@
 her buy?
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from numpy import ndarray
 from scipy import sparse
 
-from experiments.record import Columns, Result, results, rows_by, timed
+from experiments.record import Columns, Rows, results, rows_by, timed
 from explainrec_lab import data, reconet, training
 from explainrec_lab.baselines import collaborative, taste
 from explainrec_lab.data.boutique import ShopperDials
@@ -105,7 +105,7 @@ EXPLAINED = {
 }
 
 
-def reconet_table_1(seeds: int = 3) -> Iterator[Result]:
+def reconet_table_1(seeds: int = 3) -> Rows:
     """Recall@50 on MovieLens 1M: rating >= 3, random 60/20/20, the training history as input,
     training and development items out of the ranking, averaged over users.
 
@@ -164,12 +164,13 @@ class ThePapers(Version):
         return reconet.SingleLabel(train, space, seed=seed)
 
 
+Method = collaborative.Recommender | Version
 # (method, variant) -> settings. RecoNet beside the two simplest answers and the methods of Figure
 # 4; FM and CML with the settings of Table 1, which were tuned for users with a history. RecoNet's
 # decay of attributes is that of Table 1, or that of the items. A few shares, numbers of labels and
 # decays of newcomers were tried by hand on development likes of other splits and other draws (seeds
 # 100..102), and hardly differed; there is no recorded search.
-METHODS: dict[tuple[str, str], collaborative.Recommender | Version] = {
+METHODS: dict[tuple[str, str], Method] = {
     ("popularity", ""): collaborative.Popularity(),
     ("demographic popularity", ""): collaborative.DemographicPopularity(),
     ("OCuLaR", ""): collaborative.OCuLaR(),
@@ -186,7 +187,7 @@ METHODS: dict[tuple[str, str], collaborative.Recommender | Version] = {
 FEW = {"the paper's examples": 1, "attributes decay, newcomers": 1, "FM": 2, "CML": 2}
 
 
-def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
+def reconet_cold_start(seeds: int = 5) -> Rows:
     """Recall of users whose history was taken out of training, and what their comfort costs all
     others; a tenth of the test users, another split and another tenth for each seed.
 
@@ -202,9 +203,7 @@ def reconet_cold_start(seeds: int = 5) -> Iterator[Result]:
                 yield from results(found, data="movielens-1m", seed=seed, **row)
 
 
-def _measured(
-    chosen: collaborative.Recommender | Version, whole: data.Split, parts: data.Split, seed: int
-) -> Iterator[Columns]:
+def _measured(chosen: Method, whole: data.Split, parts: data.Split, seed: int) -> Rows:
     """Recall of the cold and of the warm users, whose training and development items are left out;
     for RecoNet also when cold users tell."""
     if isinstance(chosen, Version):
@@ -223,9 +222,7 @@ def _measured(
             yield row | {"group": "cold users"} | told
 
 
-def _told(
-    model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: int
-) -> Iterator[Columns]:
+def _told(model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: int) -> Rows:
     """Cold users tell some of their likes: recall@50 with those in the profile, nothing trained.
     With none told, also the mean -log p of their test likes."""
     cold, rng = parts.cold_users, np.random.default_rng(seed)
@@ -254,7 +251,7 @@ SHOP = {"items": 600, "shoppers": 1500}
 MODEL = Version(64, epochs=40, weight_decay=0.1, attribute_decay=0.1, attribute_share=0.5)
 
 
-def reconet_truth(seeds: int = 3) -> Iterator[Result]:
+def reconet_truth(seeds: int = 3) -> Rows:
     """How often each explanation names the true reason of a held-out purchase.
 
     No setting was tuned on these shops: the model and its training are the chapter's.
@@ -269,7 +266,7 @@ def reconet_truth(seeds: int = 3) -> Iterator[Result]:
             yield from results(_scored(shop, parts, seed), data="boutique", **shared)
 
 
-def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Iterator[Columns]:
+def _scored(shop: data.Dataset, parts: data.Split, seed: int) -> Rows:
     """The hit rates for one shop, and how alike the answers for two shoppers are."""
     model, cost = MODEL.trained(parts.train, seed)
     blank = reconet.RecoNet(model.space, MODEL.d, seed=seed + 100)

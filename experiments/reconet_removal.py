@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from experiments.reconet import EXPLAINED, likes
-from experiments.record import Columns, Result, results, rows_by, timed
+from experiments.record import Rows, results, rows_by, timed
 from explainrec_lab import reconet
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.baselines.surrogate import RIDGE, BlackBox, weighted_ridge
@@ -33,7 +33,7 @@ SMALL = 16
 # --------------------------------------------------------------------------- §5.4
 
 
-def reconet_removal(seeds: int = 3) -> Iterator[Result]:
+def reconet_removal(seeds: int = 3) -> Rows:
     """Change of the score when the most relevant features go, and when random ones do.
 
     Mean change by number of removals: users with more than 50 features. Effect sizes: the users
@@ -62,7 +62,7 @@ def recommended(name: tuple[str, str], seed: int) -> tuple[RecoNet, Sets, Tensor
     return model, sets, torch.as_tensor(first), cost
 
 
-def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Iterator[Columns]:
+def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Rows:
     """Means and effect sizes, both conventions."""
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
@@ -75,7 +75,7 @@ def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Iterator[C
         yield from results(_measures({o: removed(t) for o, t in order.items()}), how=way)
 
 
-def _measures(curves: dict[str, removal.Removal]) -> Iterator[Columns]:
+def _measures(curves: dict[str, removal.Removal]) -> Rows:
     most, random = curves["most"], curves["random"]
     both = most.long_enough & random.long_enough
     yield {"measure": "users", "value": both.sum()}
@@ -97,7 +97,7 @@ def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
 
 
-def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Iterator[Columns]:
+def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Rows:
     """Short profiles: the k most relevant, greedy search and the best k features of all."""
     changes, k = [], 3
     Z = reconet.relevance(model, sets, items)
@@ -207,7 +207,7 @@ EXPLAINERS: dict[str, Callable[[surrogate.BlackBox, int], Tensor]] = {
 }
 
 
-def reconet_lime(seeds: int = 3, users: int = 10) -> Iterator[Result]:
+def reconet_lime(seeds: int = 3, users: int = 10) -> Rows:
     """What black-box explainers say of `users` users, beside the relevances; and what it costs.
 
     The users are spread over the lengths of profiles. Agreement: Spearman correlation with Z and
@@ -229,7 +229,7 @@ def reconet_lime(seeds: int = 3, users: int = 10) -> Iterator[Result]:
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
 
-def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> Iterator[Columns]:
+def _explained(model: RecoNet, one: Sets, item: int, everybody: Sets | None) -> Rows:
     """What explainers say of one user, and how long they take.
 
     Args:
@@ -264,7 +264,7 @@ def _lime_on_the_whole_row(model: RecoNet, one: Sets, item: int, everybody: Sets
     return tabular(black_box, m, row=row[0], table=table)[one.ids]
 
 
-def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Iterator[Columns]:
+def _judged(found: Tensor, Z: Tensor, black_box: surrogate.BlackBox) -> Rows:
     """Agreement with Z, and the change after removing what the explainer puts first."""
     yield {"measure": "Spearman", "value": spearmanr(found, Z).statistic}
     first, ours = (set(x.topk(5).indices.tolist()) for x in (found, Z))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
-from experiments.record import Columns, Result, results, timed
+from experiments.record import Columns, Rows, results, timed
 from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import data, lrp, relation
 from explainrec_lab.data.boutique import RelationDials
@@ -70,7 +70,7 @@ def shop_of(settings: Relation) -> Dataset:
     return data.load("boutique", items=settings.items, size=settings.size, relating=dials)
 
 
-def relation_table_1(seeds: int = 3) -> Iterator[Result]:
+def relation_table_1(seeds: int = 3) -> Rows:
     """Accuracy on relations of unseen boutique items, balanced pairs, by kind and category.
 
     Four numbers for each kind: against what was recorded (label noise on), against the rule on
@@ -89,7 +89,7 @@ def relation_table_1(seeds: int = 3) -> Iterator[Result]:
             yield from results(_accuracies(model, dataset, split, seed), data="boutique", **shared)
 
 
-def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Iterator[Columns]:
+def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Rows:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     images = present("images", shop.catalogue.images)
     own = shop.catalogue.items["category"].to_numpy()
@@ -108,7 +108,7 @@ def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) ->
                 yield from _by_kind(pairs, right, inside, group=name, labels="recorded")
 
 
-def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -> Iterator[Columns]:
+def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -> Rows:
     """Accuracy on the counted pairs; none where a kind has no such pair."""
     shares = relation.accuracy(right[counted], np.ones(counted.sum(), bool), pairs.kind[counted])
     for kind, value in shares.items():
@@ -116,7 +116,7 @@ def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -
             yield {"measure": "accuracy", "kind": kind, "value": value, **row}
 
 
-def relation_recommendation(seeds: int = 3) -> Iterator[Result]:
+def relation_recommendation(seeds: int = 3) -> Rows:
     """The three most probable test items for 200 tops, beside three at random, means over groups.
 
     Substitutes are tops, complements shoes. `probability` is what the model says, `obeys the rule`
@@ -358,7 +358,7 @@ def train_with_feedback(
             losses = PullingLoss(len(part.items), close, weight)
 
 
-def relation_feedback(seeds: int = 3) -> Iterator[Result]:
+def relation_feedback(seeds: int = 3) -> Rows:
     """Relevance fed back into training in two forms, with controls, at equal training.
 
     Accuracy against the rule, mean over kinds; relevance mass over area and pointing in the true

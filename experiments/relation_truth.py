@@ -9,7 +9,7 @@ whose rule asks for colour as well, or those of one kind.
 Source: LRP paper, §3.3, which judges heatmaps by eye; the truth is the boutique's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from experiments.record import Columns, Result, results, rows_by
+from experiments.record import Rows, results, rows_by
 from experiments.relation import CPU, PAPER, closeness, shop_of
 from explainrec_lab import lrp, relation
 from explainrec_lab.data.contracts import Dataset, present
@@ -58,7 +58,7 @@ def tested(settings: Relation, dataset: Dataset, seed: int, each: int) -> Tested
     return Tested(model, closeness(model, dataset, split.train.items[:1000]), right, pairs, split)
 
 
-def relation_truth(seeds: int = 3) -> Iterator[Result]:
+def relation_truth(seeds: int = 3) -> Rows:
     """Explainers against the truth, for two networks, and for two that deserve no explanation.
 
     100 related test pairs of each kind that a network gets right. Ours also with random weights,
@@ -85,9 +85,7 @@ def relation_truth(seeds: int = 3) -> Iterator[Result]:
                 yield from results(rows, **shared | {"variant": name})
 
 
-def _maps(
-    close: Closeness, dataset: Dataset, pairs: Pairs, references: bool = True
-) -> Iterator[Columns]:
+def _maps(close: Closeness, dataset: Dataset, pairs: Pairs, references: bool = True) -> Rows:
     """Scores of all explainers that a model allows, or of propagation alone without references."""
     unfit = () if hasattr(close.model.head, "questions") else CONDITIONAL
     chosen = [name for name in METHODS if name not in unfit and (references or "LRP" in name)]
@@ -102,7 +100,7 @@ def _maps(
 
 def _means(
     table: pd.DataFrame, measures: Sequence[str], groups: bool = True, **columns: Any
-) -> Iterator[Columns]:
+) -> Rows:
     """A row a method and measure, over all pairs and by what the rule of their kind asks for."""
     for group, own in [("all kinds", table), *(table.groupby("rule") if groups else ())]:
         means = truth_table.summary(own.drop(columns="truth", errors="ignore"))
@@ -111,7 +109,7 @@ def _means(
             yield from rows_by("measure", row[list(measures)].dropna(), **told)
 
 
-def _units(found: Tested, dataset: Dataset) -> Iterator[Columns]:
+def _units(found: Tested, dataset: Dataset) -> Rows:
     """What the units name, of the closeness and of the logit; guessing, and the ceiling."""
     few = truth_table.right_pairs(dataset, found.right, np.ones(len(found.right)), each=15)
     nothing = np.zeros((len(found.right), 2, truth_table.COLOUR + 1))
@@ -133,7 +131,7 @@ def explained(found: Tested, dataset: Dataset, pairs: Pairs, of: str, **how: Any
     return relation.explain(found.model, i, j, pairs.user, pairs.kind, of=of, **how)
 
 
-def _books(found: Tested, dataset: Dataset) -> Iterator[Columns]:
+def _books(found: Tested, dataset: Dataset) -> Rows:
     """Where the distance of any 200 test pairs goes, in shares of it."""
     some = found.every[np.random.default_rng(0).permutation(len(found.every))[:200]]
     for name, rule in RULES.items():
@@ -155,7 +153,7 @@ CHOSEN: dict[str, Explainer] = STABILISERS | {name: METHODS[name] for name in RI
 PATCHES = 16  # along the side of a picture
 
 
-def relation_perturbation(seeds: int = 3) -> Iterator[Result]:
+def relation_perturbation(seeds: int = 3) -> Rows:
     """Areas over the curve on 50 right pairs of each kind, in units of the logit.
 
     The target of each pair is spoiled patch by patch, the most relevant first, and the logit
@@ -183,7 +181,7 @@ def _targets(found: Tested, dataset: Dataset) -> dict[str, Tensor]:
     return maps
 
 
-def _areas(found: Tested, dataset: Dataset) -> Iterator[Columns]:
+def _areas(found: Tested, dataset: Dataset) -> Rows:
     """Mass over area of all maps, the areas over their curves, and how the two agree."""
     truth = torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
     maps = _targets(found, dataset) | {"true region": truth.float()}

@@ -2,6 +2,8 @@
 explanations on trial.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -300,8 +302,8 @@ def validated(close: Closeness, images: data.Images, pairs: Pairs) -> tuple[Tens
 
 def targets(shop: Dataset, items: Tensor, lay: Cells) -> dict[str, Cells]:
     """Where relevance shall lie on each picture, from where it lay: `TARGETS`."""
-    garment = localisation.reference_maps(shop, items.numpy())["silhouette"]
-    garment = shares(adaptive_avg_pool2d(torch.from_numpy(garment).to(lay), lay.shape[-1]))
+    shape = torch.from_numpy(localisation.reference_maps(shop, items.numpy())["silhouette"])
+    garment = shares(adaptive_avg_pool2d(shape.to(lay), lay.shape[-1]))
     return dict(zip(TARGETS, (lay, lay.roll(1, 0), garment), strict=True))
 
 

@@ -38,9 +38,10 @@ from explainrec_lab.data.contracts import require
 from explainrec_lab.data.store import COLUMNS, whole_file
 from explainrec_lab.training import timed as timed
 
-# Some columns of a result, and all of them.
+# Some columns of a result, and all of them; some results, or parts of them, one after the other.
 Columns = dict[str, Any]
 Result = Columns
+Rows = Iterator[Columns]
 
 # What every result says.
 NEEDED = {"data", "method", "measure", "value", "seed"}
@@ -51,7 +52,7 @@ def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
     return (shared | columns for columns in found)
 
 
-def rows_by(column: str, values: Mapping[Any, float] | pd.Series, **said: Any) -> Iterator[Columns]:
+def rows_by(column: str, values: Mapping[Any, float] | pd.Series, **said: Any) -> Rows:
     """One row for each of some values, whose names stand in a column of their own."""
     return ({**said, column: name, "value": value} for name, value in values.items())
 

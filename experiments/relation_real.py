@@ -31,7 +31,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from experiments.record import Columns, Result, results, rows_by, timed
+from experiments.record import Columns, Rows, results, rows_by, timed
 from experiments.relation import CPU, closeness
 from explainrec_lab import data, relation
 from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Images, Relations, present
@@ -64,7 +64,7 @@ GROUPS = ("any articles", "same type, as popular")
 Logits = Callable[[Pairs], ndarray]
 
 
-def relation_photos(seeds: int = 3) -> Iterator[Result]:
+def relation_photos(seeds: int = 3) -> Rows:
     """Accuracy on pairs of unseen articles by kind, D and split, frozen and end to end.
 
     Beside them what looks at no photo: how often two types are bought together, and how often an
@@ -164,7 +164,7 @@ def _parts(split: Split, seed: int) -> dict[str, Part]:
     return parts if seed else {"training": split.train, **parts}
 
 
-def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Iterator[Columns]:
+def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Rows:
     """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs."""
     category = found.catalogue.items["category"].to_numpy()
     for how, part in _parts(split, seed).items():
@@ -181,7 +181,7 @@ def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Iterator
 # ------------------------------------------------------------------------------ heatmaps
 
 
-def _areas(found: Dataset, split: Split, count: int = 30) -> Iterator[Columns]:
+def _areas(found: Dataset, split: Split, count: int = 30) -> Rows:
     """Areas over the curve in units of the logit, both pictures spoiled, on related test pairs that
     the model of D = 100 gets right; and for how many pairs they exceed those of a random order.
     """
@@ -229,7 +229,7 @@ MOST = 2_000_000  # pairs of training, as in the paper
 SIZE = RECORD["x"].shape[0]
 
 
-def relation_mirrors(seeds: int = 3) -> Iterator[Result]:
+def relation_mirrors(seeds: int = 3) -> Rows:
     """Accuracy by division and kind, and the share of related test pairs with a trained mirror."""
     shop = data.load("amazon", category="Digital_Music", photos=False)
     with TemporaryDirectory(ignore_cleanup_errors=True) as home:
@@ -265,7 +265,7 @@ def divisions(recorded: Relations, seed: int) -> Iterator[tuple[str, Part, Pairs
         yield f"by pairs, mirrors {mirrors}{fewer}", pairs.train, pairs.test
 
 
-def answers(train: Part, test: Pairs, x: ImageFeatures, seed: int) -> Iterator[Columns]:
+def answers(train: Part, test: Pairs, x: ImageFeatures, seed: int) -> Rows:
     """What mirror memory and the model say of the test pairs, by kind."""
     of = [(part.kind, part.source, part.target) for part in (train.relations, test)]
     known, asked = ([*zip(*map(np.ndarray.tolist, each), strict=True)] for each in of)

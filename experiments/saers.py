@@ -14,7 +14,7 @@ What is compared, by name; a shop as rankers see it (`Shop`):
 Source: SAERS, §4.2 and §4.4.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import product
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from experiments.record import Columns, Result, results, rows_by, timed
+from experiments.record import Columns, Rows, results, rows_by, timed
 from experiments.relation import PAPER
 from explainrec_lab import data, saers
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
@@ -173,7 +173,7 @@ PURCHASES = (4, 8, 32)
 USUAL = 8
 
 
-def saers_auc(seeds: int = 3) -> Iterator[Result]:
+def saers_auc(seeds: int = 3) -> Rows:
     """AUC and NDCG@N with sampled negatives, All Items and Cold Items, for four sizes d.
 
     Source: SAERS, §4.3 and Figures 4 to 6.
@@ -181,12 +181,12 @@ def saers_auc(seeds: int = 3) -> Iterator[Result]:
     return _table(seeds, DIMENSIONS, COMPARED, CUTS)
 
 
-def saers_ablation(seeds: int = 3) -> Iterator[Result]:
+def saers_ablation(seeds: int = 3) -> Rows:
     """Table 2's five models. Source: SAERS, §4.4."""
     return _table(seeds, (CPU.d,), ABLATION)
 
 
-def _table(seeds: int, sizes: Ints, names: Iterable[str], cuts: Ints = ()) -> Iterator[Result]:
+def _table(seeds: int, sizes: Ints, names: Iterable[str], cuts: Ints = ()) -> Rows:
     """Scores of each model, on one division of the purchases after the other."""
     for seed in range(seeds):
         shop = open_shop(CPU, seed)
@@ -205,7 +205,7 @@ def scenarios(shop: Shop, seed: int) -> dict[str, Contests]:
     }
 
 
-def scores_of(model: Ranker, drawn: dict[str, Contests], cuts: Ints = ()) -> Iterator[Columns]:
+def scores_of(model: Ranker, drawn: dict[str, Contests], cuts: Ints = ()) -> Rows:
     """AUC, and NDCG@N for each cut N, averaged over contests, for each scenario."""
     scores = model.scores()
     for scenario, some in drawn.items():
@@ -267,7 +267,7 @@ NETWORK_RATE = 3e-3
 FUSION_OF = {"SAERS - SAF": "none", "SAERS": "attention"}
 
 
-def saers_siamese(seeds: int = 1) -> Iterator[Result]:
+def saers_siamese(seeds: int = 1) -> Rows:
     """AUC of two models with three kinds of f_g: as the paper trains it, a siamese AlexNet that
     learns with the preferences, end to end; the same AlexNet kept as ImageNet left it; and the
     attribute network kept as it is, which the pages use.
@@ -308,7 +308,7 @@ def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.Si
 # --------------------------------------------------------------------------- the reason
 
 
-def saers_truth(seeds: int = 3) -> Iterator[Result]:
+def saers_truth(seeds: int = 3) -> Rows:
     """How often each answer names the true reason of a held-out purchase.
 
     References: a blind guess, the most frequent reason, and our model trained on features that
@@ -330,14 +330,14 @@ def saers_truth(seeds: int = 3) -> Iterator[Result]:
             yield from results(rates, data="boutique", purchases=purchases, seed=seed)
 
 
-def rates_of(model: SAERS, shop: Shop) -> Iterator[Columns]:
+def rates_of(model: SAERS, shop: Shop) -> Rows:
     """How often each way names the true reason."""
     for how in saers.EXPLAINERS if model.fusion == "attention" else ("contribution", "swap"):
         rate = saers.hit_rate(model, shop.dataset, shop.parts.test, how)
         yield {"measure": "hit rate", "how": how, "value": rate}
 
 
-def health_of(model: Ranker, events: Interactions) -> Iterator[Columns]:
+def health_of(model: Ranker, events: Interactions) -> Rows:
     """Whether a model's attention lives; nothing of a model without one."""
     if isinstance(model, SAERS) and model.fusion == "attention":
         yield from rows_by("measure", saers.health(model, events))
@@ -386,7 +386,7 @@ NETWORKS = {
 FEW = {name: boxes.MAPS[name] for name in ("Grad-AAM", "HiResCAM", "LRP, mirrored")}
 
 
-def saers_boxes(seeds: int = 3) -> Iterator[Result]:
+def saers_boxes(seeds: int = 3) -> Rows:
     """Accuracy of each network by attribute; IoU and pointing of each map, frame and attribute.
 
     Boxes are scored against part masks (their bounding boxes), for the predicted class, where the
@@ -424,9 +424,8 @@ def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
     labels, images = present("attributes", labels), present("images", catalogue.images)
     parts = [look(network, images[n : n + BATCH]).predicted for n in range(0, len(images), BATCH)]
     right = torch.cat(parts).cpu().numpy() == labels
-    asked = (labels != DOES_NOT_APPLY) & (
-        catalogue.labelled if catalogue.labelled is not None else True
-    )
+    judged = True if catalogue.labelled is None else catalogue.labelled
+    asked = (labels != DOES_NOT_APPLY) & judged
     share = {name: right[asked[:, k], k] for k, name in enumerate(schema.attributes)}
     return pd.Series({name: each.mean() for name, each in share.items() if len(each)})
 
@@ -435,7 +434,7 @@ def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
 REAL = cast(Saers, SIZES["saers"]["gpu"]).network
 
 
-def saers_fashionpedia(seeds: int = 1) -> Iterator[Result]:
+def saers_fashionpedia(seeds: int = 1) -> Rows:
     """Boxes on real photos, against those that people drew: collar, lapel, neckline and sleeves.
 
     The network learns from UT-Zap50K and FashionAI, as the paper's did. Beside its maps stand the
@@ -468,7 +467,7 @@ def _elsewhere(seen: Seen) -> Maps:
     return torch.stack(moved)
 
 
-def _boxes(table: pd.DataFrame, variant: str) -> Iterator[Columns]:
+def _boxes(table: pd.DataFrame, variant: str) -> Rows:
     for (name, frame), rows in table.groupby(["map", "frame"], sort=False):
         row = {"method": name, "variant": variant if name in boxes.MAPS else "", "how": frame}
         for measure in ("iou", "pointing"):

@@ -10,8 +10,6 @@ That is half of float32, and small enough an error that recommendations keep the
 page is being made (`EXPLAINREC_STATIC` is set), no widget is frozen into it.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -37,6 +35,8 @@ SCRIPTS = (
     "model.js", "names.js", "questions.js", "pieces.js", "flow.js", "speech.js", "search.js",
     "asking.js", "controls.js",
 )  # fmt: skip
+# Someone to start from -> the names of what is known: products, attributes.
+Households: TypeAlias = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,10 @@ class Live:
     compact: bool = False
 
     def _repr_html_(self) -> str:
-        parts = {
-            "size": "lab-live compact" if self.compact else "lab-live",
-            "style": source("live.css"),
-            "numbers": written(self.model),
-            "code": "\n".join(source(name) for name in SCRIPTS),
-        }
-        return Template(source("live.html")).substitute(parts)
+        size = "lab-live compact" if self.compact else "lab-live"
+        code = "\n".join(source(name) for name in SCRIPTS)
+        own = {"style": source("live.css"), "numbers": written(self.model), "code": code}
+        return Template(source("live.html")).substitute(own, size=size)
 
 
 def source(name: str) -> str:
@@ -111,10 +108,6 @@ LARGEST = 600_000
 
 # Largest 16-bit whole number that a row uses.
 TOP = 2**15 - 1
-
-
-# Someone to start from -> the names of what is known: products, attributes.
-Households: TypeAlias = Mapping[str, Sequence[str]]
 
 
 def pack(

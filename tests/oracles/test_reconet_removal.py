@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 from toys import model_of, profiles_of, shop
 
-from experiments.reconet_removal import compare
+from experiments.reconet import compare
 from explainrec_lab.reconet import FeatureSpace, RecoNet, Sets, closed_form, relevance, removal
 from explainrec_lab.reconet.explain import three_steps
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from experiments import reconet_removal as limes
+from experiments import reconet as limes
 from explainrec_lab.baselines import surrogate
 from explainrec_lab.baselines.attribution import integrated_gradients
 

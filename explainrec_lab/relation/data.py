@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -169,25 +168,6 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
         related=np.repeat([True, False], len(positive)),
         rows=np.concatenate([part.rows, np.full(len(positive), -1)]),
     )
-
-
-def exchanged_pairs(part: Part, category: ndarray, seed: int = 0) -> Pairs:
-    """The relations of a part and, for each, an unrelated pair: its source, another's target.
-
-    The other target is of the same user, kind and category. So neither the categories nor how often
-    an item is in a relation tells related from unrelated. Where the exchange gives a recorded
-    relation or one item twice, both pairs are left out.
-
-    Args:
-        category: `[item]`.
-    """
-    found, true = test_pairs(part, seed), part.relations
-    alike = pd.Series(true.target).groupby([true.group, true.kind, category[true.target]])
-    target = alike.transform(np.random.default_rng([seed, 5]).permutation).to_numpy()
-    codes = _codes(true.group, true.kind, true.source, target, part)
-    new = (true.source != target) & ~np.isin(codes, _known(part))
-    ends = np.tile(true.source, 2), np.concatenate([true.target, target])
-    return replace(found, source=ends[0], target=ends[1])[np.tile(new, 2)]
 
 
 def _known(part: Part) -> ndarray:

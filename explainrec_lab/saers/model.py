@@ -310,8 +310,7 @@ def class_features(found: Extracted) -> Float[Tensor, "item A class"]:
 def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     """The same features, of which those that are not zero have length 1 on average."""
     lengths = features.norm(dim=-1)
-    there = lengths > 0
-    return features / lengths[there].mean() if bool(there.any()) else features
+    return features / lengths[lengths > 0].mean().nan_to_num(1.0)
 
 
 # --------------------------------------------------------------------------- the best items

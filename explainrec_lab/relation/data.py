@@ -268,8 +268,7 @@ class Batch(training.Batch):
 
     def part(self, index: int, count: int) -> Batch:
         """The share of process `index` of `count`: some of the pictures, and all relations."""
-        own = {name: getattr(self, name)[index::count] for name in ("mine", "pictures")}
-        return replace(self, **own)
+        return replace(self, mine=self.mine[index::count], pictures=self.pictures[index::count])
 
 
 class Batches:

@@ -290,9 +290,7 @@ def saers(
     if isinstance(features, str):
         own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
         features = own[features]
-    f_g = None if isinstance(whole, bool) else whole
-    if whole is True:
-        f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
+    f_g = LinearFeature(torch.from_numpy(found.whole), d, seed) if whole is True else whole or None
     applies = torch.from_numpy(found.applies)
     return SAERS(n_users, _scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 

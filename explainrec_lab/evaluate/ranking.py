@@ -215,8 +215,7 @@ class Contests:
     negatives: Int[ndarray, "contest negative"]
 
     def __post_init__(self) -> None:
-        items = np.column_stack([self.positive, self.negatives])
-        _check_different("contests", "contest", items)
+        _check_different("contests", "contest", np.column_stack([self.positive, self.negatives]))
 
     def __len__(self) -> int:
         return len(self.user)
@@ -301,9 +300,7 @@ def sampled_ndcg(scores: Scores, drawn: Contests, N: int) -> Float[ndarray, "con
     return (gains[last] - gains[first]) / (tied + 1)[:, None]
 
 
-def _beaten_by(
-    scores: Scores, drawn: Contests
-) -> tuple[Int[ndarray, " contest"], Int[ndarray, " contest"]]:
+def _beaten_by(scores: Scores, drawn: Contests) -> tuple[Int[ndarray, " contest"], ...]:
     """How many negatives score higher than the held-out item, and how many the same."""
     values = _open(scores).cpu()
     check_ids("contests.user", drawn.user, values.shape[0], "user")

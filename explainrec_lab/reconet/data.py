@@ -27,7 +27,6 @@ from explainrec_lab.data.splits import random_rank
 from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
-Rng: TypeAlias = np.random.Generator
 # Where each user's entries begin and end (`indptr`) -> a number in [0, 1) for each entry.
 Lots: TypeAlias = Callable[[ndarray], ndarray]
 
@@ -142,13 +141,12 @@ class FeatureSpace:
 
     def attributes(self, history: Matrix, told: Matrix) -> Matrix:
         """Phi^V(V(u)) and Phi^U(u), as columns of their own."""
-        return sparse.csr_array(sparse.hstack([history @ self.item_features.matrix, told], "csr"))
+        return sparse.hstack([history @ self.item_features.matrix, told], "csr")
 
     def profiles(self, interactions: Interactions) -> Sets:
         """FS_u of every user. A user without history and features gets the empty set."""
         history, told = interactions.matrix, interactions.user_features.matrix
-        known = sparse.hstack([history, self.attributes(history, told)], "csr")
-        return Sets.from_matrix(sparse.csr_array(known))
+        return Sets.from_matrix(sparse.hstack([history, self.attributes(history, told)], "csr"))
 
     def profile(self, items: Sequence[int] = (), user_features: Sequence[str] = ()) -> Sets:
         """FS_u of one user, known or new: her items, their attributes and her own features.
@@ -343,10 +341,10 @@ class _Hiding:
         """The examples of these users."""
         history, told = self.interactions.matrix, self.interactions.user_features.matrix
         kept, attributes, *asked = self.hide(history[users], told[users], lots)
-        inputs = sparse.csr_array(sparse.hstack([kept, attributes], "csr"))
+        inputs = sparse.hstack([kept, attributes], "csr")
         return Examples(*(Sets.from_matrix(each) for each in (inputs, *asked)))
 
-    def _crowds(self, rng: Rng) -> Iterator[Int[ndarray, " user"]]:
+    def _crowds(self, rng: np.random.Generator) -> Iterator[Int[ndarray, " user"]]:
         """The users of each batch: blocks in random order, `CROWD` users at a time shuffled."""
         n_users, indptr = self.interactions.n_users, self.interactions.matrix.indptr
         starts, left = rng.permutation(np.arange(0, n_users, BLOCK)), np.empty(0, np.int64)
@@ -376,7 +374,7 @@ class SingleLabel(_Hiding):
         kept, removed = self._thin(history, lots)
         attributes, _ = self._thin(self.space.attributes(kept, told), lots)
         _, label = _divide(removed, _rank_in_row(removed, lots) == 0)
-        return kept, attributes, label, _nothing(kept)
+        return kept, attributes, label, sparse.csr_array(kept.shape)
 
     def _thin(self, matrix: Matrix, lots: Lots) -> tuple[Matrix, Matrix]:
         """(kept, removed) after diminishing removal from every row."""
@@ -457,7 +455,7 @@ class WithNewcomers:
             count = int(self.share * batch.n_users + rng.random())
             yield batch.joined(self._copies(rng.choice(self._able, count), rng))
 
-    def _copies(self, users: Int[ndarray, " copy"], rng: Rng) -> Examples:
+    def _copies(self, users: Int[ndarray, " copy"], rng: np.random.Generator) -> Examples:
         """These users without their history."""
         events = self.examples.interactions
         told, took = events.user_features.matrix[users], events.matrix[users]
@@ -465,7 +463,8 @@ class WithNewcomers:
         _, few = _divide(took, _rank_in_row(took, lambda ends: rng.random(ends[-1])) < self.labels)
         inputs = Sets.from_matrix(told)
         inputs = Sets(inputs.ids + self.examples.space.first_told, inputs.offsets)
-        return Examples(inputs, Sets.from_matrix(few), Sets.from_matrix(_nothing(took)))
+        silenced = Sets.from_matrix(sparse.csr_array(took.shape))
+        return Examples(inputs, Sets.from_matrix(few), silenced)
 
 
 def _divide(matrix: Matrix, chosen: Bool[ndarray, " entry"]) -> tuple[Matrix, Matrix]:
@@ -478,12 +477,6 @@ def _divide(matrix: Matrix, chosen: Bool[ndarray, " entry"]) -> tuple[Matrix, Ma
     return those(~chosen), those(chosen)
 
 
-def _nothing(like: Matrix) -> Matrix:
-    return sparse.csr_array(like.shape, dtype=np.int8)
-
-
 def _rank_in_row(matrix: Matrix, lots: Lots) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
-    sizes = np.diff(matrix.indptr)
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    return random_rank(owner, lots(matrix.indptr))
+    return random_rank(matrix.tocoo(copy=False).row, lots(matrix.indptr))

@@ -89,8 +89,7 @@ def train(
     if negatives:
         check_least(negatives=negatives)
         losses = partial(sampled_cross_entropy, negatives=negatives)
-    how, here = settings.optimisation(), fabric()
-    return training.fit(model, examples, losses, how, fabric=here, **more)
+    return training.fit(model, examples, losses, settings.optimisation(), fabric=fabric(), **more)
 
 
 def trained(

@@ -80,13 +80,12 @@ def split(
     order = np.random.default_rng([seed, 0]).permutation(np.unique(names))
     ends = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
     inside = (np.isin(names, some) for some in np.split(order, ends))
-    return Split(*(_part(relations, np.flatnonzero(each)) for each in inside))
+    return Split(*(_part(relations, each) for each in inside))
 
 
-def _part(recorded: Relations, items: Int[ndarray, " item"]) -> Part:
-    member = np.zeros(recorded.n_items, bool)
-    member[items] = True
-    return _of(recorded, items, np.flatnonzero(member[recorded.source] & member[recorded.target]))
+def _part(recorded: Relations, inside: Bool[ndarray, " item"]) -> Part:
+    rows = np.flatnonzero(inside[recorded.source] & inside[recorded.target])
+    return _of(recorded, np.flatnonzero(inside), rows)
 
 
 def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " pair"]) -> Part:
@@ -147,27 +146,23 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
     """
     positive = part.relations
     rng = np.random.default_rng([seed, 1])
-    source, target = np.empty_like(positive.source), np.empty_like(positive.target)
-    known = _known(part)
-    open_ = np.arange(len(positive))
+    true = np.stack([positive.source, positive.target])
+    ends, known, open_ = true.copy(), _known(part), np.arange(len(positive))
     for _ in range(200):
         if not len(open_):
             break
-        source[open_], target[open_] = (rng.choice(part.items, len(open_)) for _ in range(2))
-        s, t, kind = source[open_], target[open_], positive.kind[open_]
+        ends[:, open_] = s, t = rng.choice(part.items, (2, len(open_)))
+        kind = positive.kind[open_]
         bad = (s == t) | np.isin(_codes(positive.group[open_], kind, s, t, part), known)
         if category is not None:
             bad |= (category[s] == category[t]) != (kind < len(SUBSTITUTES))
         open_ = open_[bad]
     require(not len(open_), f"part: {len(part.items)} items have too few unrelated pairs to sample")
-    return Pairs(
-        user=np.tile(positive.group, 2),
-        source=np.concatenate([positive.source, source]),
-        target=np.concatenate([positive.target, target]),
-        kind=np.tile(positive.kind, 2),
-        related=np.repeat([True, False], len(positive)),
-        rows=np.concatenate([part.rows, np.full(len(positive), -1)]),
-    )
+    user, kind = np.tile([positive.group, positive.kind], 2)
+    source, target = np.hstack([true, ends])
+    related = np.repeat([True, False], len(positive))
+    rows = np.append(part.rows, np.full(len(positive), -1))
+    return Pairs(user, source, target, kind, related, rows)
 
 
 def _known(part: Part) -> ndarray:
@@ -208,8 +203,7 @@ class Batch(training.Batch):
 
     def part(self, index: int, count: int) -> Batch:
         """The share of process `index` of `count`: some of the pictures, and all relations."""
-        own = {name: getattr(self, name)[index::count] for name in ("mine", "pictures")}
-        return replace(self, **own)
+        return replace(self, mine=self.mine[index::count], pictures=self.pictures[index::count])
 
 
 class Batches:

@@ -43,10 +43,9 @@ class Triples:
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, f"batch_size: {self.batch_size} must be at least 1")
         require(self.train.matrix.nnz, "train: no purchases, so there is nothing to sample")
-        most = int(self._sizes.max())
-        if most >= self.train.n_items:
-            user = int(self._sizes.argmax())
-            raise ValueError(f"train: user {user} bought all {most} items; none is left to draw")
+        user, n_items = int(self._sizes.argmax()), self.train.n_items
+        told = f"train: user {user} bought all {n_items} items; none is left to draw"
+        require(self._sizes[user] < n_items, told)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch."""

@@ -290,9 +290,7 @@ def saers(
     if isinstance(features, str):
         own = {"regions": torch.from_numpy(found.features), "classes": class_features(found)}
         features = own[features]
-    f_g = None if isinstance(whole, bool) else whole
-    if whole is True:
-        f_g = LinearFeature(torch.from_numpy(found.whole), d, seed)
+    f_g = LinearFeature(torch.from_numpy(found.whole), d, seed) if whole is True else whole or None
     applies = torch.from_numpy(found.applies)
     return SAERS(n_users, _scaled(features), applies, f_g, d, fusion=fusion, bias=bias, seed=seed)
 
@@ -310,8 +308,7 @@ def class_features(found: Extracted) -> Float[Tensor, "item A class"]:
 def _scaled(features: Float[Tensor, "item A m"]) -> Float[Tensor, "item A m"]:
     """The same features, of which those that are not zero have length 1 on average."""
     lengths = features.norm(dim=-1)
-    there = lengths > 0
-    return features / lengths[there].mean() if bool(there.any()) else features
+    return features / lengths[lengths > 0].mean().nan_to_num(1.0)
 
 
 # --------------------------------------------------------------------------- the best items

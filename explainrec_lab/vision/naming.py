@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
 from explainrec_boutique.design import ItemFacts
-from explainrec_boutique.vocabulary import CATEGORIES, FAMILIES, SCHEMA
+from explainrec_boutique.vocabulary import CATEGORIES, DOES_NOT_APPLY, FAMILIES, SCHEMA
 from explainrec_lab import data, weights
-from explainrec_lab.data.contracts import DOES_NOT_APPLY, Catalogue, Schema, check_choice, present
+from explainrec_lab.data.contracts import Catalogue, Schema, check_choice, present, require
 from explainrec_lab.settings import Network, fabric
 from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit, summed, timed
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, held, pixels
@@ -251,19 +251,6 @@ def _class_weights(
     return weights
 
 
-class _Lesson(nn.Module):
-    """The network as training asks it: uint8 pictures in, the scores of all answers out."""
-
-    def __init__(self, naming: Naming) -> None:
-        super().__init__()
-        self.naming = naming
-
-    def forward(self, pictures: UInt8[Tensor, "item 3 h w"]) -> tuple[Answers, ...]:
-        with fast_half(pictures.device):
-            scores = self.naming.scores(self.naming.maps(pixels(pictures)))
-        return tuple(each.float() for each in scores)
-
-
 def train(
     naming: Naming, catalogue: Catalogue, settings: Network, seed: int = 0, balanced: bool = False
 ) -> History:
@@ -288,11 +275,14 @@ def train(
 
     counting = _class_weights(labels, naming.n_classes) if balanced else None
 
-    def losses(lesson: nn.Module, batch: _Labelled) -> Float[Tensor, " item"]:
-        return naming_losses(lesson(batch.pictures), batch.labels, naming.questions, counting)
+    def losses(_: nn.Module, batch: _Labelled) -> Float[Tensor, " item"]:
+        with fast_half(batch.pictures.device):
+            scores = naming.scores(naming.maps(pixels(batch.pictures)))
+        full = [each.float() for each in scores]
+        return naming_losses(full, batch.labels, naming.questions, counting)
 
     optimisation = Optimisation(settings.epochs, settings.learning_rate)
-    return fit(_Lesson(naming), batches, losses, optimisation, fabric=fabric())
+    return fit(naming, batches, losses, optimisation, fabric=fabric())
 
 
 def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item question"]:
@@ -303,14 +293,13 @@ def _labels_of(catalogue: Catalogue, questions: Questions) -> Int[ndarray, "item
         ValueError: attributes of another number than questions.
     """
     labels = present("attributes of the catalogue", catalogue.attributes)
-    known = True if catalogue.labelled is None else catalogue.labelled
-    if len(questions) == len(QUESTIONS) and labels.shape[1] == len(SCHEMA.attributes):
+    known, given = catalogue.labelled, labels.shape[1]
+    answers = labels if known is None else np.where(known, labels, NOT_LABELLED)
+    if len(questions) == len(QUESTIONS) and given == len(SCHEMA.attributes):
         facts = ItemFacts.of(catalogue.items, labels)
-        more = np.stack([facts.category, facts.colour_family], axis=1)
-        return np.hstack([np.where(known, labels, NOT_LABELLED), more])
-    if labels.shape[1] != len(questions):
-        raise ValueError(f"catalogue: {labels.shape[1]} labels for {len(questions)} questions")
-    return np.where(known, labels, NOT_LABELLED)
+        return np.column_stack([answers, facts.category, facts.colour_family])
+    require(given == len(questions), f"catalogue: {given} labels for {len(questions)} questions")
+    return answers
 
 
 # --------------------------------------------------------------------------- trained once

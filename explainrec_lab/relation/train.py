@@ -233,12 +233,8 @@ def untrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
 
 def pretrained(settings: Relation, n_users: int, seed: int = 0) -> RelationModel:
     """The model as training on relations finds it: under `start="named"`, able to name."""
-    if settings.start != "named":
-        return untrained(settings, n_users, seed)
-    begun = naming.trained(settings.network, seed)
-    model = _upon(begun, settings, n_users, seed)
-    model.seconds = begun.seconds
-    return model
+    begin = naming.trained if settings.start == "named" else naming.untrained
+    return _upon(begin(settings.network, seed), settings, n_users, seed)
 
 
 def _upon(begun: naming.Naming, settings: Relation, n_users: int, seed: int) -> RelationModel:
@@ -249,4 +245,6 @@ def _upon(begun: naming.Naming, settings: Relation, n_users: int, seed: int) -> 
     if settings.features == "projection":
         head = Projection(network.size, settings.D, has_additive_terms(network), seed)
     form: dict[str, Any] = {"metric": settings.metric, "rank": settings.rank, "seed": seed}
-    return RelationModel(network, head, n_users, **form)
+    model = RelationModel(network, head, n_users, **form)
+    model.seconds = begun.seconds
+    return model

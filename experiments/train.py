@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import save_model
 
 from experiments.reconet import likes, masks
 from experiments.relation import shop_of
@@ -54,9 +54,7 @@ def main(arguments: list[str]) -> None:
     if first:
         print(*next(steps))
         with whole_file(weights := file.with_suffix(".safetensors")) as part:
-            part.write_bytes(
-                save({name: each.contiguous() for name, each in model.state_dict().items()})
-            )
+            save_model(model, str(part))
         print("weights written to", weights)
 
 
@@ -64,8 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     how: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser("python -m experiments train", description=__doc__, **how)
     for name, told in table_beside(__file__).items():
-        number: dict[str, Any] = {"type": int} if "default" in told else {}
-        parser.add_argument(name, **number, **told)
+        parser.add_argument(name, type=type(told.get("default", "")), **told)
     return parser
 
 
@@ -88,10 +85,8 @@ def _reconet(name: str, sizes: Any, seed: int, more: Any, checkpoint: Path) -> I
 def _relation(name: str, sizes: Any, seed: int, more: Any, checkpoint: Path) -> Iterator[Any]:
     sizes = replace(sizes, **more)
     shop = shop_of(sizes) if name == "boutique" else data.load(name)
-    recorded, images = (
-        present("relations", shop.relations),
-        present("images", shop.catalogue.images),
-    )
+    recorded = present("relations", shop.relations)
+    images = present("images", shop.catalogue.images)
     split = relation.split(recorded, seed)
     model = relation.pretrained(sizes, recorded.n_groups, seed)
     relation.train(model, split.train, images, sizes, seed, checkpoint=checkpoint)

@@ -127,8 +127,7 @@ def fit(
     fabric = fabric or processes()
     told = f"fabric: it has 1 process, but {started()} were started, and each would train alone"
     require(fabric.world_size > 1 or started() == 1, f"{told}: pass settings.fabric()")
-    groups = list(_groups(model, optimisation))
-    optimiser = torch.optim.AdamW(groups, lr=optimisation.learning_rate, fused=True)
+    optimiser = torch.optim.AdamW(_groups(model, optimisation), fused=True)
     half_turn = torch.pi / optimisation.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
@@ -383,7 +382,8 @@ def cached(
 ) -> float:
     """Fill `model` with the weights in `path`; where there are none, learn them and keep them.
 
-    Of several processes the first looks, writes, and tells the others; they learn together.
+    Of several processes the first looks and writes. It tells the others the weights, or first None:
+    then they learn together.
 
     Args:
         path: a file in the cache, see `data.store.kept`.
@@ -397,22 +397,18 @@ def cached(
         ValueError: the file holds a network of other parts or shapes.
     """
     tell: Callable[[Any], Any] = (lambda told: told) if fabric is None else fabric.broadcast
-    learned = []
 
     def made() -> dict[str, ndarray]:
-        tell(True)
-        learned.append(np.array(learn()))
+        tell(None)
+        seconds = np.array(learn())
         own = {name: part.cpu().numpy() for name, part in model.state_dict().items()}
-        return {SECONDS: learned[0]} | own
+        return {SECONDS: seconds} | own
 
-    arrays: dict[str, ndarray] = {}
-    if fabric is None or fabric.is_global_zero:
-        arrays = kept(path, made)
-        if not learned:
-            tell(False)
-    elif tell(None):
+    first = fabric is None or fabric.is_global_zero
+    arrays = tell(kept(path, made) if first else None)
+    if arrays is None:  # which the first process never finds
         learn()
-    arrays = tell(arrays)
+        arrays = tell(None)
     seconds = float(arrays.pop(SECONDS))
     try:
         model.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})

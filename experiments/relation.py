@@ -26,7 +26,7 @@ from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice,
 from explainrec_lab.evaluate import faithfulness, localisation
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split, truth_table
-from explainrec_lab.relation.data import N_KINDS, Batch
+from explainrec_lab.relation.data import N_KINDS, Batch, Images
 from explainrec_lab.relation.explain import Explanation
 from explainrec_lab.relation.model import placed
 from explainrec_lab.relation.train import BatchLoss, fixed_features
@@ -280,7 +280,7 @@ class PullingLoss(BatchLoss):
         return losses + self.strength * far[batch.inside]
 
 
-def validated(close: Closeness, images: data.Images, pairs: Pairs) -> tuple[Tensor, Maps, Cells]:
+def validated(close: Closeness, images: Images, pairs: Pairs) -> tuple[Tensor, Maps, Cells]:
     """The pictures of the related pairs predicted right: items, maps, and shares of relevance.
 
     Args:

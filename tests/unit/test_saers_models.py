@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from experiments import saers as experiments
-from experiments import saers_search
 from experiments.saers import (
     EXPLAINED,
     MODELS,
@@ -339,23 +338,3 @@ def test_contests_are_about_test_purchases_and_cold_ones_about_items_never_train
     cold = drawn["cold items"]
     assert not trained[cold.positive].any()
     assert not trained[cold.negatives].any()
-
-
-def test_the_search_looks_at_development_purchases(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def spy(held_out: Any, known: Any, **options: Any) -> ranking.Contests:
-        asked.append(held_out)
-        return smaller(held_out, known, **options)
-
-    monkeypatch.setattr(saers_search, "contests", spy)
-    monkeypatch.setattr(saers_search, "NEGATIVES", 20)
-    monkeypatch.setattr(saers_search, "open_shop", lambda *_: shop)
-    monkeypatch.setattr(saers_search, "SETTINGS", {"BPR-MF": TUNED["BPR-MF"]})
-    monkeypatch.setattr(saers_search, "GRID", {"epochs": (1, 2)})
-    found = list(saers_search.saers_search())
-    assert [each["settings"]["epochs"] for each in found] == [1, 2]
-    assert len(asked) == 1
-    assert asked[0] is shop.parts.development

@@ -318,7 +318,7 @@ def test_nothing_outlives_a_call(program: Program, name: str) -> None:
     with contextlib.suppress(KeyboardInterrupt, lrp.UnsupportedOperation):
         lrp.relevance(breaks, given_, 0, rule)
     gc.collect()
-    assert model.made
+    assume(model.made)  # a program may be refused at its first step
     assert [ref() for ref in model.made if ref() is not None] == []
 
 

@@ -257,7 +257,9 @@ def relevance_of(program: Program, number: int, output: Any, rule: Any, split: s
             assert_kept(model, before)
         assert all(torch.equal(a, b) for a, b in zip(given_, program.given(), strict=True))
         with torch.no_grad():
-            torch.testing.assert_close(model(*program.given()), plain)
+            # an embedding with a largest norm is renormed in place, by each call anew
+            slack = {"rtol": 0.05, "atol": 0.05} if plain.dtype == torch.bfloat16 else {}
+            torch.testing.assert_close(model(*program.given()), plain, **slack)
 
 
 def may_refuse(model: Written, message: str) -> bool:

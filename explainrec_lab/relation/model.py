@@ -312,7 +312,7 @@ def mean_features(
     if len(items) != len(group) or not len(items):
         raise ValueError(f"group: {len(group)} for {len(items)} items; needs one each, and items")
     x = features_of(model, images, items)
-    each = (torch.from_numpy(np.asarray(group == name)).to(x.device) for name in np.unique(group))
+    each = (torch.from_numpy(np.asarray(group) == name).to(x.device) for name in np.unique(group))
     return torch.stack([x[members].mean(dim=0) for members in each])
 
 

@@ -8,19 +8,19 @@ python -m experiments shards     a raw log of very many users as histories on di
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import torch
 
 from experiments import shards, train, weights
-from experiments.record import Result, record
+from experiments.record import Rows, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
 from explainrec_lab.data.store import FOLDER, table_beside
 
-EXPERIMENTS: dict[str, Callable[[int], Iterator[Result]]] = {
+EXPERIMENTS: dict[str, Callable[[int], Rows]] = {
     name: getattr(import_module(f"experiments.{module}"), name.replace("-", "_"))
     for name, module in table_beside(Path(__file__).with_name("names")).items()
 }

@@ -57,8 +57,7 @@ class Version:
 
     def trained(self, train: data.Interactions, seed: int) -> tuple[reconet.RecoNet, float]:
         """A RecoNet and the CPU seconds of its training."""
-        titles = tuple(map(str, range(train.n_items)))
-        space = reconet.FeatureSpace(titles, train.item_features, train.user_features.names)
+        space = space_of(train)
         model = reconet.RecoNet(space, self.d, self.hidden, seed)
         decay = {"Q_attributes": self.attribute_decay}
         how = Optimisation(self.epochs, self.learning_rate, self.weight_decay, decay)
@@ -68,6 +67,12 @@ class Version:
     def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
         """What it learns from."""
         return reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
+
+
+def space_of(train: data.Interactions) -> reconet.FeatureSpace:
+    """The features of these events; items are called by their numbers."""
+    titles = tuple(map(str, range(train.n_items)))
+    return reconet.FeatureSpace(titles, train.item_features, train.user_features.names)
 
 
 @torch.no_grad()

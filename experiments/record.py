@@ -40,14 +40,13 @@ from explainrec_lab.training import timed as timed
 
 # Some columns of a result, and all of them; some results, or parts of them, one after the other.
 Columns = dict[str, Any]
-Result = Columns
 Rows = Iterator[Columns]
 
 # What every result says.
 NEEDED = {"data", "method", "measure", "value", "seed"}
 
 
-def results(found: Iterable[Columns], **shared: Any) -> Iterator[Result]:
+def results(found: Iterable[Columns], **shared: Any) -> Rows:
     """Results that share columns; what a row says itself comes first."""
     return (shared | columns for columns in found)
 
@@ -57,7 +56,7 @@ def rows_by(column: str, values: Mapping[Any, float] | pd.Series, **said: Any) -
     return ({**said, column: name, "value": value} for name, value in values.items())
 
 
-def row(result: Result) -> Columns:
+def row(result: Columns) -> Columns:
     """The columns that say something, in their order; six digits of the value.
 
     Raises:
@@ -70,7 +69,7 @@ def row(result: Result) -> Columns:
     return {name: found[name] for name in COLUMNS if found.get(name) not in ("", None)}
 
 
-def record(name: str, found: Iterator[Result], folder: Path) -> Path:
+def record(name: str, found: Rows, folder: Path) -> Path:
     """Write each result as it comes, to a file that takes the record's place when all are there."""
     rows, part = [], folder / f"{name}.part.json"
     for result in found:

@@ -8,24 +8,23 @@ Among all other tests the same steps run small. Here: how their numbers become r
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.record import Result
+from experiments.record import Columns, Rows
 from explainrec_lab.settings import fabric
 
 TESTS = Path(__file__).parents[1] / "tests"
 
 
-class _Rows(list[Result]):
+class _Rows(list[Columns]):
     """A plugin of pytest: what tests recorded."""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.extend(row for _, row in report.user_properties if report.when == "call")
 
 
-def measured(*paths: Path) -> Iterator[Result]:
+def measured(*paths: Path) -> Rows:
     """What these tests record at full size, and whether they passed: 0 if all did."""
     import pytest
 
@@ -37,12 +36,12 @@ def measured(*paths: Path) -> Iterator[Result]:
     yield row | {"value": failed}
 
 
-def scale(seeds: int = 1) -> Iterator[Result]:
+def scale(seeds: int = 1) -> Rows:
     """CPU seconds for each size, their exponents, and the peak of memory of RecoNet's examples."""
     return measured(TESTS / "speed" / "test_scale.py")
 
 
-def gpu_check(seeds: int = 1) -> Iterator[Result]:
+def gpu_check(seeds: int = 1) -> Rows:
     """What each chapter does a second on this machine's GPU, and that it says there what it says
     on a CPU.
 

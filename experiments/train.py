@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_model
 
-from experiments.reconet import likes, masks
+from experiments.reconet import likes, masks, space_of
 from experiments.relation import shop_of
 from experiments.saers import TUNED, make, shop_with
 from explainrec_lab import data, reconet, relation, saers
@@ -71,8 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _reconet(name: str, sizes: Any, seed: int, more: Any, checkpoint: Path) -> Iterator[Any]:
     parts = likes(seed, attributes=True, source=name)
-    titles, features = map(str, range(parts.train.n_items)), parts.train.item_features
-    space = reconet.FeatureSpace(tuple(titles), features, parts.train.user_features.names)
+    space = space_of(parts.train)
     model = reconet.RecoNet(space, sizes.d, seed=seed)
     examples = reconet.RemovedItems(parts.train, space, batch_size=sizes.batch_size, seed=seed)
     reconet.train(model, examples, replace(sizes, **more), checkpoint=checkpoint)

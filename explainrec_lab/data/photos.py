@@ -28,13 +28,7 @@ from PIL import Image
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.archives import AS_TEXT, contents, opened
-from explainrec_lab.data.contracts import (
-    Dataset,
-    Schema,
-    check_columns,
-    check_filled,
-    require,
-)
+from explainrec_lab.data.contracts import Dataset, Schema, check_columns, check_filled, require
 from explainrec_lab.data.frames import from_frames
 
 Where = str | Path

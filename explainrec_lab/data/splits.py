@@ -74,8 +74,7 @@ def split(
 
     Source: RecoNet, §5.1 (by chance).
     """
-    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
-        raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
+    check_fractions(fractions)
     _check(interactions, by, ("chance", "time", "user time"))
     shares, rng, count = np.cumsum(fractions[:2]), np.random.default_rng(seed), len(interactions)
     if by == "user time":
@@ -180,6 +179,12 @@ def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray
     """0, 1, 2, ... from each user's first event on; events of one time in random order."""
     order = np.lexsort((rng.random(len(events)), events.time, events.user))
     return rank_in_order(events.user, order)
+
+
+def check_fractions(fractions: tuple[float, ...]) -> None:
+    """Raise a ValueError unless these are three shares of a whole."""
+    right = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9
+    require(right, f"fractions: {fractions} must be three, non-negative, and sum to 1")
 
 
 def _check(events: Interactions, by: str, known: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import training
 from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
+from explainrec_lab.data.splits import check_fractions
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
 N_KINDS = len(RELATION_KINDS)
@@ -74,8 +75,7 @@ def split(
 
     Source: §3.1.
     """
-    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-9):
-        raise ValueError(f"fractions: {fractions} must be three, non-negative, and sum to 1")
+    check_fractions(fractions)
     names = np.arange(relations.n_items) if alike is None else alike
     order = np.random.default_rng([seed, 0]).permutation(np.unique(names))
     ends = np.round(np.cumsum(fractions[:2]) * len(order)).astype(int)
@@ -85,13 +85,9 @@ def split(
 
 def _part(recorded: Relations, inside: Bool[ndarray, " item"]) -> Part:
     rows = np.flatnonzero(inside[recorded.source] & inside[recorded.target])
-    return _of(recorded, np.flatnonzero(inside), rows)
-
-
-def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " pair"]) -> Part:
     columns = ("group", "source", "target", "kind")
-    inside = replace(recorded, **{name: getattr(recorded, name)[rows] for name in columns})
-    return Part(items, inside, rows, recorded)
+    own = replace(recorded, **{name: getattr(recorded, name)[rows] for name in columns})
+    return Part(np.flatnonzero(inside), own, rows, recorded)
 
 
 # --------------------------------------------------------------------------- test pairs
@@ -144,10 +140,11 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
     Raises:
         ValueError: too few items to find unrelated pairs.
     """
-    positive = part.relations
+    positive, recorded = part.relations, part.recorded
     rng = np.random.default_rng([seed, 1])
     true = np.stack([positive.source, positive.target])
-    ends, known, open_ = true.copy(), _known(part), np.arange(len(positive))
+    known = _codes(recorded.group, recorded.kind, recorded.source, recorded.target, part)
+    ends, open_ = true.copy(), np.arange(len(positive))
     for _ in range(200):
         if not len(open_):
             break
@@ -163,12 +160,6 @@ def test_pairs(part: Part, seed: int = 0, *, category: ndarray | None = None) ->
     related = np.repeat([True, False], len(positive))
     rows = np.append(part.rows, np.full(len(positive), -1))
     return Pairs(user, source, target, kind, related, rows)
-
-
-def _known(part: Part) -> ndarray:
-    """`_codes` of all recorded relations."""
-    all_ = part.recorded
-    return _codes(all_.group, all_.kind, all_.source, all_.target, part)
 
 
 def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> ndarray:

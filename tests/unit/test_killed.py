@@ -26,7 +26,7 @@ import pytest
 import torch
 from machine import NIGHTLY
 
-from experiments.record import Result, record
+from experiments.record import Columns, record
 from explainrec_boutique import gallery
 from explainrec_boutique.design import sample
 from explainrec_boutique.render import render
@@ -175,9 +175,9 @@ def test_a_training_that_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_recording(tmp_path: Path) -> None:
-    def rows(run: int) -> Iterator[Result]:
+    def rows(run: int) -> Iterator[Columns]:
         for n in range(8):
-            yield Result(data="toy", method="a", measure="auc", value=run + n, seed=n)
+            yield Columns(data="toy", method="a", measure="auc", value=run + n, seed=n)
 
     def work() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # its lines

@@ -23,7 +23,7 @@ import torch
 from machine import NIGHTLY
 from safetensors.torch import save, save_file
 
-from experiments.record import Result, record
+from experiments.record import Columns, record
 from explainrec_boutique.design import sample
 from explainrec_boutique.gallery import Gallery
 from explainrec_lab import training, weights
@@ -143,7 +143,9 @@ def card(folder: Path) -> Reader:
 
 def records(folder: Path) -> Reader:
     """Text without a checksum (git has it): other numbers may come of it, but a whole table."""
-    rows = [Result(data="toy", method="a", measure="auc", value=0.5, seed=n, k=n) for n in range(3)]
+    rows = [
+        Columns(data="toy", method="a", measure="auc", value=0.5, seed=n, k=n) for n in range(3)
+    ]
     record("toy", iter(rows), folder)
 
     def read() -> Any:

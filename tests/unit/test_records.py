@@ -16,7 +16,7 @@ import pytest
 import experiments
 from experiments.__main__ import COMMANDS, EXPERIMENTS, main
 from experiments.reconet import EXPLAINED
-from experiments.record import Result, record, row
+from experiments.record import Columns, record, row
 from explainrec_lab.data import DataNotFound, results, store
 from explainrec_lab.data.store import COLUMNS, FOLDER, NUMBERS
 
@@ -77,10 +77,12 @@ def test_data_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 # --------------------------------------------------------------------------- the file
 
-ONE = Result(
+ONE = Columns(
     data="toy", method="a", variant="b", measure="AUC", value=1 / 3, seed=0, k=0, cost=0.12
 )
-TWO = Result(data="toy", method="c", measure="recall", value=1.0, seed=1, d=4, settings={"x": None})
+TWO = Columns(
+    data="toy", method="c", measure="recall", value=1.0, seed=1, d=4, settings={"x": None}
+)
 
 
 def test_a_row_holds_what_says_something() -> None:
@@ -127,7 +129,7 @@ def test_a_result_is_a_line(tmp_path: Path) -> None:
 def test_a_run_that_ends_early_leaves_the_record_and_what_it_had(tmp_path: Path) -> None:
     before = record("toy", iter([ONE, TWO]), tmp_path).read_bytes()
 
-    def cut_short() -> Iterator[Result]:
+    def cut_short() -> Iterator[Columns]:
         yield TWO
         raise KeyboardInterrupt
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from explainrec_boutique.vocabulary import DOES_NOT_APPLY
@@ -184,10 +184,8 @@ def _letters(name: str, raw: bytes) -> pd.DataFrame:
     needed = key.map({about["key"]: len(about["classes"]) + 1 for about in LETTERS.values()})
     right = (letters.str.len() == needed) & letters.str.fullmatch("[nm]*y[nm]*")
     for row in np.flatnonzero(~right):
-        told = (
-            f"{letters[row]!r:.40} for {key[row]!r:.40}; needs a letter a class, y once and n or m"
-        )
-        raise ValueError(f"{name}: row {row} has {told}")
+        told = f"{name}: row {row} has {letters[row]!r:.40} for {key[row]!r:.40}"
+        raise ValueError(f"{told}; needs a letter a class, y once and n or m")
     for attribute, about in LETTERS.items():  # the first letter is 'invisible'
         rows[attribute] = (letters.str.find("y") - 1).where(key == about["key"])
     return rows.assign(file=[_tail(each, 3) for each in rows["title"]])
@@ -245,17 +243,24 @@ def _boxes(told: dict[str, Any], size: int) -> pd.DataFrame:
     photos.columns = ["item", "file", "width", "height"]
     boxes = pd.DataFrame(told["annotations"]).rename(columns={"image_id": "item"})
     boxes["attribute"] = [regions[each] for each in boxes["category_id"]]
-    boxes = boxes[["item", "attribute", "bbox"]].dropna()
+    boxes = boxes[["item", "attribute", "bbox"]].dropna(subset="attribute")
     found = boxes.merge(photos, how="left", on="item", validate="many_to_one")
-    sides = found[["width", "height"]].to_numpy(float)
     bbox = pd.DataFrame(found["bbox"].tolist(), columns=range(4)).to_numpy(float)
+    corners = _on_square(bbox, found[["width", "height"]].to_numpy(float), size)
+    # An error where one is no number.
+    return found.join(pd.DataFrame(corners, columns=CORNERS).astype(int))
+
+
+def _on_square(
+    bbox: Float[ndarray, "box 4"], sides: Float[ndarray, "box 2"], size: int
+) -> Float[ndarray, "box 4"]:
+    """Boxes (x, y, width, height) of photos of `sides` (width, height) as `CORNERS`."""
     scale = size / sides.max(axis=1, keepdims=True)
     margins = np.rint((size - np.rint(sides * scale).clip(1)) / 2)
     start = margins + bbox[:, :2] * scale
     first = np.floor(start).clip(0, size - 1)
-    last = np.ceil(start + bbox[:, 2:] * scale).clip(first + 1)
-    corners = pd.DataFrame(np.hstack([first, last]), columns=CORNERS)
-    return found.join(corners.astype(int))  # an error where one is no number
+    last = np.ceil(start + bbox[:, 2:] * scale).clip(first + 1, size)
+    return np.hstack([first, last])
 
 
 def _mask(

@@ -254,9 +254,6 @@ def _told(model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: in
 # After how many removals the change is recorded.
 REMOVED = (1, 2, 5, 10, 20, 50)
 
-# Longest profile on which every removal is tried.
-SMALL = 16
-
 
 # --------------------------------------------------------------------------- §5.4
 
@@ -274,8 +271,6 @@ def reconet_removal(seeds: int = 3) -> Rows:
             model, sets, items, cost = recommended((method, variant), seed)
             found, seconds = timed(partial(list, _changes(model, sets, items, seed)))
             found.append({"measure": "CPU seconds of the curves", "value": seconds})
-            if chosen.hidden:
-                found += _against_the_best(model, sets, items)
             shared = {"method": method, "variant": variant, "settings": asdict(chosen)}
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
@@ -294,13 +289,9 @@ def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Rows:
     """Means and effect sizes, both conventions."""
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
-    ways = {average: (turn, average) for average in removal.AVERAGES}
-    if len(model.space.item_features):
-        following = {o: removal.attributes_follow(model.space, sets, t) for o, t in turn.items()}
-        ways["items, attributes follow"] = (following, "renormalised")
-    for way, (order, average) in ways.items():
+    for average in removal.AVERAGES:
         removed = partial(removal.remove, model, sets, items, average=average)
-        yield from results(_measures({o: removed(t) for o, t in order.items()}), how=way)
+        yield from results(_measures({o: removed(t) for o, t in turn.items()}), how=average)
 
 
 def _measures(curves: dict[str, removal.Removal]) -> Rows:
@@ -323,24 +314,6 @@ def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     U = mannwhitneyu(higher, lower).statistic
     z = (U - pairs / 2) / np.sqrt(pairs * (len(lower) + len(higher) + 1) / 12)
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
-
-
-def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Rows:
-    """Short profiles: the k most relevant, greedy search and the best k features of all."""
-    changes, k = [], 3
-    Z = reconet.relevance(model, sets, items)
-    for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
-        own = Z[u, sets[u]]
-        black_box = removal.score_of_masks(model, sets.rows(u, u + 1), int(items[u]))
-        top = removal.change_of_output(black_box, len(own), own.topk(k).indices)
-        greedy = removal.greedy_removal(black_box, len(own), k)[1]
-        best = removal.best_removal(black_box, len(own), k)[1]
-        changes.append([top, greedy, best])
-    top, greedy, best = np.array(changes).T
-    share = {"most": top.sum() / best.sum(), "greedy": greedy.sum() / best.sum()}
-    yield {"measure": "short profiles", "n": SMALL, "value": len(best)}
-    yield from rows_by("order", share, measure="share of the best change", k=k)
-    yield {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()}
 
 
 # ----------------------------------------------------------------------------------------- reasons

@@ -26,7 +26,7 @@ from numpy import ndarray
 
 from .design import Design
 from .dials import SIZES, check_number
-from .render import counterfactual_mask, render
+from .render import DRAWING_VERSION, counterfactual_mask, render
 
 # Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
 SLOTS = 5
@@ -189,7 +189,7 @@ def _warn(what: str) -> None:
 
 def _key(designs: Sequence[Design], size: int) -> str:
     """Changes with any design, the size, this package's code and words, or Pillow's release."""
-    key = hashlib.sha256(repr((size, PIL.__version__)).encode())
+    key = hashlib.sha256(repr((size, DRAWING_VERSION, PIL.__version__)).encode())
     here = Path(__file__).parent
     for path in sorted([*here.rglob("*.py"), *here.rglob("*.toml")]):
         key.update(path.read_bytes())

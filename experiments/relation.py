@@ -86,10 +86,10 @@ def relation_table_1(seeds: int = 3) -> Rows:
             model = relation.trained(settings, dataset, split, seed)
             shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
             shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
-            yield from results(_accuracies(model, dataset, split, seed), data="boutique", **shared)
+            yield from results(accuracies(model, dataset, split, seed), data="boutique", **shared)
 
 
-def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Rows:
+def accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Rows:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     images = present("images", shop.catalogue.images)
     own = shop.catalogue.items["category"].to_numpy()

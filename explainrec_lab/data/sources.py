@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, hm, movielens
+from explainrec_lab.data import boutique, completejourney, dvbpr, hm, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -25,6 +25,11 @@ for _release, _about in movielens.RELEASES.items():
     SOURCES[f"movielens-{_release}"] = (
         partial(movielens.load, _release), partial(movielens.path, _release),
         {word: told.format(**_about) for word, told in TABLE["movielens"].items()},
+    )  # fmt: skip
+for _name, _about in dvbpr.DVBPR["files"].items():
+    SOURCES[_name] = (
+        partial(dvbpr.load, _name), partial(dvbpr.path, _name),
+        {word: told.format(**_about) for word, told in TABLE["dvbpr"].items()},
     )  # fmt: skip
 
 

@@ -16,7 +16,6 @@ import pickle
 import pickletools
 import re
 from array import array
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -25,7 +24,7 @@ import pandas as pd
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import Dataset, require
-from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.frames import from_frames, with_enough
 from explainrec_lab.data.photos import PhotosInFile
 from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
 
@@ -64,17 +63,16 @@ def load(name: str, size: int = 224, min_purchases: int = 5) -> Dataset:
     except Exception as error:  # a damaged pickle breaks in any way
         told = f"cannot be read ({error or 'it is cut off'}; it has {file.stat().st_size} bytes)"
         raise ValueError(f"{file} {told}; {get} again") from error
-    count = records.groupby("user")["item"].transform("size")
-    chosen, most = records[count >= min_purchases], count.max()
-    require(len(chosen), f"min_purchases: {min_purchases} leaves no user; the most is {most}")
-    users = records["user"].nunique()
-    told = f"the file has {users:,} users, {len(items):,} items, {len(records):,} records"
+    told = f"the file has {records['user'].nunique():,} users, {len(items):,} items"
+    told = f"{told}, {len(records):,} records; users with fewer than {min_purchases} are out"
     photos = PhotosInFile(file, items[["offset", "length"]].to_numpy(), size)
-    items = items.drop(columns=["offset", "length"])
-    found = from_frames(chosen, items=items, name=name)
-    found = replace(found, catalogue=replace(found.catalogue, images=photos))
-    notes = f"{told}; users with fewer than {min_purchases} are out", about["note"]
-    return replace(found, notes=(*notes, *found.notes))
+    return from_frames(
+        with_enough(records, min_purchases),
+        items=items.drop(columns=["offset", "length"]),
+        name=name,
+        notes=(told, about["note"]),
+        images=photos,
+    )
 
 
 # --------------------------------------------------------------------------- what is kept

@@ -21,7 +21,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -148,7 +148,8 @@ class PhotosInFile(Photos):
 
     def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
         super().__init__([], size)
-        self.file, self.paths, self._tried = file, places, np.zeros(len(places), bool)
+        self.file, self._tried = file, np.zeros(len(places), bool)
+        self.paths = places  # type: ignore[assignment]
 
     def _source(self, place: Int[ndarray, " 2"], archive: ZipFile | None) -> BytesIO:
         with self.file.open("rb", buffering=0) as file:

@@ -144,9 +144,7 @@ def tables() -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(0)
     steps = np.arange(6)
     return {
-        name: Curve(
-            1 - fall * steps[:, None] + rng.normal(size=30), steps * 4, steps / 5, "most"
-        ).table()
+        name: Curve(1 - fall * steps[:, None] + rng.normal(size=30), steps * 4).table()
         for name, fall in {"LRP": 0.6, "random order": 0.1}.items()
     }
 

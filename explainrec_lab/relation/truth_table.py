@@ -91,7 +91,7 @@ def _conditional(only: str) -> Explainer:
 
 def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
     """An explainer of `baselines.attribution`."""
-    return lambda model, *asked: method(model, asked, **options)[:2]
+    return lambda m, i, j, *ids: method(lambda *images: m(*images, *ids), (i, j), **options)
 
 
 def network(model: nn.Module) -> Backbone:
@@ -133,7 +133,7 @@ METHODS: dict[str, Explainer] = {
     "gradient x input": _attributed(attribution.gradient_x_input),
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
     # at the end of all convolutions
-    "Grad-CAM": lambda m, *a: attribution.grad_cam(m, a, layer=network(m).convolutions)[:2],
+    "Grad-CAM": lambda *a: _attributed(attribution.grad_cam, layer=network(a[0]).convolutions)(*a),
     "random": _attributed(attribution.random_map),
     **CONDITIONAL,
 }

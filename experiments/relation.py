@@ -566,7 +566,8 @@ def _areas(found: Tested, dataset: Dataset) -> Rows:
     """Mass over area of all maps, the areas over their curves, and how the two agree."""
     truth = torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
     maps = _targets(found, dataset) | {"true region": truth.float()}
-    mass = {name: np.nanmean(localisation.mass_ratio(each, truth)) for name, each in maps.items()}
+    scored = {name: localisation.scores(each, truth) for name, each in maps.items()}
+    mass = {name: each["mass_ratio"].mean() for name, each in scored.items()}
     source, target = found.right.pictures(present("images", dataset.catalogue.images))
     with torch.no_grad():
         x, n = found.model.features(source), len(found.right)

@@ -187,18 +187,13 @@ def test_a_dollar_in_a_name_begins_no_formula(title: str) -> None:
     image, flat = np.zeros((1, 3, 8, 8), np.uint8), np.zeros((1, 8, 8))
     bars = pd.DataFrame({"RecoNet": [1.0]}, index=[title])
     reason = plots.Reason(image[0][None], [None], image[0], (0, 0, 4, 4), title, [title])
-    curve = pd.DataFrame({name: [0.5, 0.6] for name in ("accuracy", "change", "low", "high")})
     figures = [
         plots.contact_sheet(image, [title]),
         plots.pair_figure([image] * 2, [flat] * 2, [title], names=[title] * 2, ends=(title, title)),
         plots.box_figure(image, {title: flat}, {title: [(0, 0, 4, 4)]}, [title]),
         plots.reasons_sheet([reason]),
-        plots.explanations_abreast(bars, title=title)[0].figure,
-        plots.explanations_abreast(bars.T)[0].figure,
         plots.curves(bars.T.set_axis([1]), x=title, y=title, title=title).figure,
-        plots.perturbation_curves({title: curve}, title=title).figure,
-        plots.removal_curves({title: curve}, title=title).figure,
-        plots.change_distributions({title: np.arange(9.0)}, title=title).figure,
+        plots.curves(bars.T.set_axis([1]), x="x", y="y", reference={title: 0.5}).figure,
     ]
     for figure in figures:
         figure.canvas.draw()  # matplotlib reads mathematics when it draws

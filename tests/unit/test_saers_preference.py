@@ -21,13 +21,12 @@ from saers_toys import (
 )
 from toys import shop
 
+from explainrec_lab.baselines.collaborative import Popularity
 from explainrec_lab.baselines.visual import (
     BPRMF,
     JRL,
     VBPR,
     DeepStyle,
-    PopRank,
-    Random,
     Ranker,
     Untrained,
 )
@@ -75,7 +74,7 @@ def test_a_list_holds_no_item_that_she_has_whatever_the_scores() -> None:
 
 def test_lists_that_nothing_is_known_for_are_refused() -> None:
     split = parts([(user, 0) for user in range(N_USERS)], [])
-    model = PopRank(split.train)
+    model = Untrained(Popularity().scores(split.train))
     with pytest.raises(ValueError, match=r"k: 11 is outside 1\.\.10, the items left in row 0"):
         recommend(model, split, k=11)
     everything = parts([(user, item) for user in range(N_USERS) for item in range(N_ITEMS)], [])
@@ -149,8 +148,7 @@ def test_what_cannot_be_sampled_is_named() -> None:
 
 VECTORS = torch.randn(N_ITEMS, M, generator=torch.Generator().manual_seed(0))
 RANKERS = {
-    "random": lambda: Random(N_USERS, N_ITEMS),
-    "popular": lambda: PopRank(bought([(0, 1), (1, 1), (2, 4)])),
+    "popular": lambda: Untrained(Popularity().scores(bought([(0, 1), (1, 1), (2, 4)]))),
     "BPR-MF": lambda: BPRMF(N_USERS, N_ITEMS, D),
     "VBPR": lambda: VBPR(N_USERS, VECTORS, D),
     "DeepStyle": lambda: DeepStyle(N_USERS, VECTORS, torch.arange(N_ITEMS) % 3, D),
@@ -200,8 +198,7 @@ def test_the_same_seed_trains_the_same_model() -> None:
     assert torch.equal(*runs)
 
 
-def test_random_and_popularity_are_what_they_say() -> None:
-    assert not torch.equal(*Random(2, 50).scores().unbind())
+def test_popularity_is_what_it_says() -> None:
     popular = RANKERS["popular"]().scores()
     assert popular[0].tolist() == [0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     assert torch.equal(popular[0], popular[5])

@@ -143,9 +143,7 @@ def test_bad_rows_are_named(change, message: str) -> None:
 def test_every_curve_is_drawn_and_named_at_its_end_in_its_band() -> None:
     rng, steps = np.random.default_rng(0), np.arange(6)
     tables = {
-        name: Curve(
-            1 - fall * steps[:, None] + rng.normal(size=30), steps * 4, steps / 5, "most"
-        ).table()
+        name: Curve(1 - fall * steps[:, None] + rng.normal(size=30), steps * 4).table()
         for name, fall in {"LRP": 0.6, "random order": 0.1}.items()
     }
     wide = pd.concat(tables, axis=1).swaplevel(axis=1)

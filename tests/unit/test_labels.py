@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import label_files
 import numpy as np
 import pytest
 from label_files import archive, jpeg
+from PIL import Image
 
 from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, labels
@@ -238,6 +240,26 @@ def test_boxes_are_masks_of_the_square_that_photos_are_padded_to(folder: Path) -
     assert catalogue.labelled is not None and not catalogue.labelled.any()
     with pytest.raises(ValueError, match="kind: 'counterfactual' is not known of Fashionpedia"):
         catalogue.mask(0, "collar", "counterfactual")
+
+
+def test_masks_lie_where_the_photos_show_it(folder: Path) -> None:
+    """Against what is seen: a dark box on white, in photos of many shapes."""
+    shapes = [(61, 200), (200, 61), (97, 103), (31, 17), (200, 1)]
+    boxes = [(w // 4, h // 5, max(1, w // 2), max(1, h // 3)) for w, h in shapes]
+    photos = []
+    for size, (x, y, w, h) in zip(shapes, boxes, strict=True):
+        picture = Image.new("L", size, "white")
+        picture.paste(0, (x, y, x + w, y + h))
+        picture.save(buffer := io.BytesIO(), "PNG")
+        photos.append(buffer.getvalue())
+    label_files.fashionpedia(folder, [{"collar": [box]} for box in boxes], photos)
+    catalogue = data.load("fashionpedia", size=64).catalogue
+    assert catalogue.images is not None
+    for item, picture in enumerate(catalogue.images[:]):
+        for axis in (0, 1):
+            ends = [np.flatnonzero(mask.any(axis=axis))[[0, -1]] for mask in
+                    (picture[0] < 128, catalogue.mask(item, "collar"))]  # fmt: skip
+            np.testing.assert_allclose(*ends, atol=1)
 
 
 def test_other_labels_than_fashionpedia_s_are_named(folder: Path) -> None:

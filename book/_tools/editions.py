@@ -81,7 +81,7 @@ def pages(name: str, tree: Path, ready: Path) -> None:
         without_answers(tree, ready / "notebooks")
     else:
         with_rubrics(tree)
-    build.record(tree.name, times, tree)
+    build.record(times, tree)
     build.make_pages(tree, ready.with_name("made")).rename(ready / "html")
 
 

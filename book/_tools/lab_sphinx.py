@@ -24,7 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import lessons
 import without
-from build import SETTINGS, copy, executed, left_out
+from build import copy, executed, left_out
 from colab import BRANCH
 from equation_index import Equation, code, index, papers
 from identity import toml
@@ -81,21 +81,17 @@ def duration(seconds: float) -> str:
 
 
 class RunTimes(SphinxDirective):
-    """A table: one row a notebook and settings, and a total for each settings."""
+    """A table: one row a notebook, and the total."""
 
     def run(self) -> list[nodes.Node]:
-        srcdir = Path(self.env.srcdir)
-        rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
-        for settings in SETTINGS:
-            times = recorded(srcdir.with_name(settings)).items()
-            there = {name.removesuffix(".ipynb"): time for name, time in times}
-            there = {page: there[page] for page in there if page in self.env.found_docs}
-            for page, time in there.items():
-                took = f"{duration(time['seconds'])} | {hardware(time)}"
-                rows += [f"| {{doc}}`/{page}` | {settings} | {took} |"]
-            total = duration(sum(time["seconds"] for time in there.values()))
-            rows += [f"| **Together** | {settings} | **{total}** | |"] * bool(there)
-        return self.parse_text_to_nodes("\n".join(rows))
+        times = recorded(Path(self.env.srcdir)).items()
+        pages = {name.removesuffix(".ipynb"): time for name, time in times}
+        there = {page: time for page, time in pages.items() if page in self.env.found_docs}
+        rows = ["| Notebook | Time | Hardware |", "|---|---:|---|"]
+        for page, time in there.items():
+            rows += [f"| {{doc}}`/{page}` | {duration(time['seconds'])} | {hardware(time)} |"]
+        total = duration(sum(time["seconds"] for time in there.values()))
+        return self.parse_text_to_nodes("\n".join([*rows, f"| **Together** | **{total}** | |"]))
 
 
 def say_times(app: Sphinx, doctree: nodes.document) -> None:

@@ -124,7 +124,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "book" / "instructor" / "rubric.md").write_text("# Two points for four\n")
         (folder / "_config.yml").write_text("sphinx: {config: {}}")
         (folder / "_toc.yml").write_text("root: book/one\nparts: []\n")
-    build.record("ci", {"book/one.ipynb": {"seconds": 3.0}}, tmp_path / ".executed" / "ci")
+    build.record({"book/one.ipynb": {"seconds": 3.0}}, tmp_path / ".executed" / "ci")
     for name in ("student", "instructor"):
         (tmp_path / "_build" / name).mkdir(parents=True)
         (tmp_path / "_build" / name / "old").touch()

@@ -25,9 +25,8 @@ from pybtex.database import parse_file
 from sphinx.directives.code import LiteralIncludeReader
 
 import lessons
-import without
 from build import ROOT, alone, left_out, notebooks, take_place
-from identity import course, toml
+from identity import course, toml, without
 from parts import parts
 
 BRANCH = "colab"  # `make colab` writes what belongs on it
@@ -158,7 +157,7 @@ def copy_of(name: str, url: str, address: str) -> NotebookNode:
 def opened(cell: NotebookNode, page: Page, solution: bool) -> NotebookNode:
     """The cell as Colab shows it: of a solution, and of what the page hides, only a title."""
     if cell.cell_type == "markdown":
-        text = page.plain(without.prose(cell.source, page.name, left_out(ROOT)))
+        text = page.plain(without(cell.source, page.name, left_out(ROOT)))
         cell.source = SAID["solution"].format(text=text) if solution else text
     elif solution or lessons.UNSEEN - {"answer"} & set(cell.metadata.get("tags", ())):
         cell.source = SAID["solution-code" if solution else "hidden-code"] + cell.source

@@ -19,8 +19,8 @@ from nbformat import NotebookNode as Cell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 import build
-import without
 from colab import Page, page_address
+from identity import rewrite_without
 from parts import Part, Task, claim, parts, sheet
 from slides import decks
 
@@ -162,7 +162,7 @@ def edition(name: str, settings: str, final: Path) -> None:
     with build.alone(final) as work:
         tree = work / "tree" / settings
         shutil.copytree(build.EXECUTED / settings, tree, ignore=build.CLUTTER)
-        without.rewrite(tree, build.left_out(tree))
+        rewrite_without(tree, build.left_out(tree))
         make = {"student": pages, "instructor": pages, "slides": decks}.get(name, course)
         make(name, tree, work / name)
         build.take_place(work / name, final)

@@ -23,11 +23,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import lessons
-import without
 from build import copy, executed, left_out
 from colab import BRANCH
 from equation_index import Equation, code, index, papers
-from identity import toml
+from identity import file_without, toml
 
 MATHJAX = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
 INDEXED = Template(Path(__file__).with_name("equation.md.jinja").read_text(encoding="utf-8"))
@@ -114,7 +113,7 @@ def say_times(app: Sphinx, doctree: nodes.document) -> None:
 def leave_out(app: Sphinx, page: str, source: list[str]) -> None:
     """Read each page without what leads to chapters that `course.toml` leaves out."""
     name = Path(app.env.doc2path(page)).relative_to(app.srcdir).as_posix()
-    source[0] = without.file(source[0], name, left_out(Path(app.srcdir)))
+    source[0] = file_without(source[0], name, left_out(Path(app.srcdir)))
 
 
 def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) -> Any:

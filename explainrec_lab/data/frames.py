@@ -104,6 +104,16 @@ def from_frames(
     return Dataset(name, Catalogue(item_table, **catalogue), interactions, notes=tuple(notes))
 
 
+def with_enough(events: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
+    """The events of users who have at least so many. Raises a ValueError where nobody has."""
+    count = events.groupby("user")["item"].transform("size")
+    enough, most = count >= min_purchases, count.max() if len(count) else 0
+    contracts.require(
+        enough.any(), f"min_purchases: {min_purchases} leaves no user; the most is {most}"
+    )
+    return events[enough].reset_index(drop=True)
+
+
 def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str, Hashable]:
     """Role -> the column of `events` that plays it, for those that have one."""
     found = {role: _column("events", events, role, given) for role, given in asked.items()}

@@ -22,7 +22,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
@@ -93,11 +93,14 @@ class Photos:
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
         archive = self._archive()
 
-        def read(row: int, path: Path) -> None:
-            pictures[row] = _decoded(_source(path, archive), self.size)
+        def read(row: int, path: Any) -> None:
+            pictures[row] = _decoded(self._source(path, archive), self.size)
 
         self.each(items, read)
         return pictures
+
+    def _source(self, path: Any, archive: ZipFile | None) -> Path | BytesIO:
+        return _source(path, archive)
 
     def _archive(self) -> ZipFile | None:
         """The archive, open in this process: two that share a handle would share its place."""
@@ -133,6 +136,25 @@ class Photos:
         if bad and not self._told:
             warnings.warn(f"{told}: blank here; `unreadable` names all", stacklevel=4)
             self._told = True
+
+
+class PhotosInFile(Photos):
+    """Photos that lie as they are inside one large file.
+
+    Args:
+        file: what holds them.
+        places: int64 `[item, 2]`, where each begins and its length, in bytes.
+    """
+
+    def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
+        super().__init__([], size)
+        self.file, self._tried = file, np.zeros(len(places), bool)
+        self.paths = places  # type: ignore[assignment]
+
+    def _source(self, place: Int[ndarray, " 2"], archive: ZipFile | None) -> BytesIO:
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(place[0])
+            return BytesIO(file.read(place[1]))
 
 
 def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:

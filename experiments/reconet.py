@@ -20,7 +20,7 @@ from explainrec_lab import data, reconet, training
 from explainrec_lab.baselines import collaborative, taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import present
-from explainrec_lab.data.splits import rank_in_order
+from explainrec_lab.data.splits import rank_within
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import mean_recall, top_k
 from explainrec_lab.reconet import RecoNet, Sets, removal
@@ -236,7 +236,7 @@ def _told(model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: in
     cold, rng = parts.cold_users, np.random.default_rng(seed)
     events = whole.train.select(np.isin(whole.train.user, cold))
     events = events.select(rng.permutation(len(events)))
-    rank = rank_in_order(events.user, np.argsort(events.user, kind="stable"))
+    rank = rank_within(events.user)
     for n in TOLD:
         known = events.select(rank < n)
         scores = scores_of(model, known)[cold]

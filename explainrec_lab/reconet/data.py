@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -23,7 +24,7 @@ from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
-from explainrec_lab.data.splits import random_rank
+from explainrec_lab.data.splits import rank_within
 from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
@@ -32,8 +33,8 @@ Lots: TypeAlias = Callable[[ndarray], ndarray]
 
 # Users whose examples are made together: an epoch of them takes some ten megabytes.
 CROWD = 2**13
-# The factors of SplitMix64, which makes a number out of a user and a place.
-WEYL, *MIXERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 1], np.uint64)
+# What a user's number and a place are multiplied with, before they are mixed.
+OF_USER, OF_PLACE = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], np.uint64)
 # Consecutive users that stay in one crowd of many: their histories are one read from a disk.
 BLOCK = 2**8
 
@@ -191,22 +192,19 @@ def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
 
 
 def diminishing_removal(
-    sizes: Int[Tensor, " user"], beta: float, generator: torch.Generator
+    sizes: Int[Tensor, " user"], beta: float, draw: Float[Tensor, " user"]
 ) -> Int[Tensor, " user"]:
     """How many entries to remove from each set: one, and each further one with falling chance.
 
     After r removals another follows with probability 1 / (r + 1)^beta; never more than the set
-    holds. One uniform draw against the survival function equals the paper's coin after coin.
+    holds. One uniform draw in 0..1 against the survival function equals the paper's coin after
+    coin.
 
     Source: RecoNet, §4.2.
     """
-    return _removed(sizes, beta, torch.rand(len(sizes), generator=generator, dtype=torch.float64))
-
-
-def _removed(sizes: Tensor, beta: float, draw: Tensor) -> Int[Tensor, " user"]:
     survival = removal_survival(beta, max([1, *sizes.tolist()]))
     # survival falls, so the draws below it are counted from its rising mirror image
-    return torch.searchsorted(-survival, -draw, right=False).clamp(max=sizes)
+    return torch.searchsorted(-survival, -draw.to(survival), right=False).clamp(max=sizes)
 
 
 @dataclass(frozen=True)
@@ -282,18 +280,16 @@ class Drawn(Examples):
 def _apart(users: Int[ndarray, " user"], seed: int, epoch: int) -> Lots:
     """Numbers that a user's id and the place in her row decide, whoever else is drawn with her.
 
-    They are mixed as in SplitMix64 (Steele, Lea, Flood 2014).
+    pandas mixes them as SplitMix64 does (Steele, Lea, Flood 2014).
     """
     turn = count()
 
     def lots(indptr: Int[ndarray, " users_plus_one"]) -> Float[ndarray, " entry"]:
         key = np.random.SeedSequence([seed, epoch, next(turn)]).generate_state(1, np.uint64)
         # the user's number less her row's start, and one more at each of its entries
-        x = key + (users.astype(np.uint64) * WEYL - indptr[:-1].astype(np.uint64) * MIXERS[0])
-        x = x.repeat(np.diff(indptr)) + np.arange(indptr[-1], dtype=np.uint64) * MIXERS[0]
-        for shift, factor in zip((30, 27, 31), MIXERS, strict=True):
-            x = (x ^ (x >> shift)) * factor
-        return (x >> 11) * 2.0**-53
+        x = key + (users.astype(np.uint64) * OF_USER - indptr[:-1].astype(np.uint64) * OF_PLACE)
+        x = x.repeat(np.diff(indptr)) + np.arange(indptr[-1], dtype=np.uint64) * OF_PLACE
+        return (pd.util.hash_array(x) >> 11) * 2.0**-53
 
     return lots
 
@@ -380,7 +376,7 @@ class SingleLabel(_Hiding):
         """(kept, removed) after diminishing removal from every row."""
         sizes = np.diff(matrix.indptr)
         draw = torch.from_numpy(lots(np.arange(len(sizes) + 1)))
-        counts = _removed(torch.from_numpy(sizes), self.beta, draw).numpy()
+        counts = diminishing_removal(torch.from_numpy(sizes), self.beta, draw).numpy()
         return _divide(matrix, _rank_in_row(matrix, lots) < np.repeat(counts, sizes))
 
 
@@ -479,4 +475,4 @@ def _divide(matrix: Matrix, chosen: Bool[ndarray, " entry"]) -> tuple[Matrix, Ma
 
 def _rank_in_row(matrix: Matrix, lots: Lots) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
-    return random_rank(matrix.tocoo(copy=False).row, lots(matrix.indptr))
+    return rank_within(matrix.tocoo(copy=False).row, lots(matrix.indptr))

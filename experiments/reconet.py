@@ -353,7 +353,7 @@ def _named(shop: data.Dataset, parts: data.Split, seed: int) -> Rows:
     for variant, own in ("", answers | from_history(shop, parts)), ("random weights", random):
         rates = {name: truth.hit_rate(shop, parts.test, each) for name, each in own.items()}
         yield from rows_by("method", rates, variant=variant, cost=cost, **row)
-    yield from rows_by("method", truth.references(shop, parts), **row)
+    yield from rows_by("method", truth.references(shop, parts.test, parts.train), **row)
     counted = truth.explainable(reason, applies)
     for method, named in (answers | {"the truth": reason}).items():
         same = truth.agreement(*(each[counted] for each in (parts.test.item, named, applies)))

@@ -2,7 +2,8 @@
 examples by hiding items.
 
 Examples of few users are made together, an epoch at a time. Of more than `CROWD` they are made
-batch by batch, by each process for its own users alone: memory does not grow with the users.
+batch by batch, by each process for its own users alone (with newcomers, for all of the batch):
+memory does not grow with the users.
 
 Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
 """
@@ -249,32 +250,23 @@ class Drawn(Examples):
 
     Args:
         users: whose. make: users -> their examples. targets: how many they will have.
-        newcomers: further examples, made already.
     """
 
-    def __init__(
-        self, users: ndarray, make: Callable[[ndarray], Examples], targets: int, newcomers: Any = ()
-    ) -> None:
-        vars(self).update(users=users, make=make, n_targets=targets, newcomers=newcomers)
+    def __init__(self, users: ndarray, make: Callable[[ndarray], Examples], targets: int) -> None:
+        vars(self).update(users=users, make=make, n_targets=targets)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rows(0, self.n_users), name)  # inputs, targets and silenced
 
     def __len__(self) -> int:
-        return self.n_targets + len(self.newcomers)
+        return self.n_targets
 
     @property
     def n_users(self) -> int:
-        return len(self.users) + (self.newcomers.n_users if self.newcomers else 0)
+        return len(self.users)
 
     def rows(self, start: int, stop: int) -> Examples:
-        own, later = self.make(self.users[start:stop]), len(self.users)
-        if not self.newcomers:
-            return own
-        return own.joined(self.newcomers.rows(max(start - later, 0), max(stop - later, 0)))
-
-    def joined(self, more: Examples) -> Drawn:
-        return Drawn(self.users, self.make, self.n_targets, more)
+        return self.make(self.users[start:stop])
 
 
 def _apart(users: Int[ndarray, " user"], seed: int, epoch: int) -> Lots:
@@ -449,7 +441,8 @@ class WithNewcomers:
         rng = np.random.default_rng([self.examples.seed, epoch, 1])
         for batch in self.examples(epoch):
             count = int(self.share * batch.n_users + rng.random())
-            yield batch.joined(self._copies(rng.choice(self._able, count), rng))
+            whole = batch.rows(0, batch.n_users)
+            yield whole.joined(self._copies(rng.choice(self._able, count), rng))
 
     def _copies(self, users: Int[ndarray, " copy"], rng: np.random.Generator) -> Examples:
         """These users without their history."""

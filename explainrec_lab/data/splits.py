@@ -95,7 +95,7 @@ def split(
     for name, share, part in zip(PARTS, fractions, parts, strict=True):
         if share and not len(part):
             raise ValueError(f"fractions: {fractions} of {count} events leave {name} empty")
-    return Split(*parts)
+    return Split(parts[0], parts[1], parts[2])
 
 
 def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
@@ -148,7 +148,8 @@ def leave_one_out(
         late = mine - 1 - rank_within(interactions.user, lot, interactions.time)
         rank = np.where(late < 2, 1 - late, late)
     rank[mine < least] = 2
-    return Split(*map(interactions.select, (rank >= 2, rank == 0, rank == 1)))
+    train, development, test = map(interactions.select, (rank >= 2, rank == 0, rank == 1))
+    return Split(train, development, test)
 
 
 def cold_items(parts: Split) -> Int[ndarray, " cold"]:

@@ -245,7 +245,7 @@ class Examples(Batch):
         return self.rows(edges[index], edges[index + 1])
 
 
-class Drawn(Examples):
+class _Drawn(Examples):
     """Examples that are made when they are asked for, so that a process makes its own share alone.
 
     Args:
@@ -318,7 +318,7 @@ class _Hiding:
             for users in self._crowds(rng):
                 ends = np.append(0, (indptr[users + 1] - indptr[users]).cumsum())
                 targets = self.n_targets(ends, lots(users))
-                yield Drawn(users, lambda some: self.made(some, lots(some)), targets)
+                yield _Drawn(users, lambda some: self.made(some, lots(some)), targets)
         else:
             users = rng.permutation(np.flatnonzero(np.diff(indptr)))
             whole = self.made(users, lambda ends: rng.random(ends[-1]))

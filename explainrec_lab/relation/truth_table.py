@@ -361,7 +361,7 @@ def switch_effects(model: RelationModel, shop: Dataset, pairs: Pairs) -> OfUnits
     d = model.distance(*x, *map(torch.from_numpy, (pairs.user, pairs.kind)))
     effects = np.zeros((len(pairs), 2, COLOUR + 1))
     for row, side in np.ndindex(len(pairs), 2):
-        for question, designs in _switched(gallery.designs[sides[side][row]]).items():
+        for question, designs in _switched(gallery.designs[int(sides[side][row])]).items():
             images = np.stack([render(each, gallery.size).image for each in designs])
             others = model.features(pixels(images).to(model.q.device))
             partner = x[1 - side][row].expand_as(others)

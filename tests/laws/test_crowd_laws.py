@@ -28,7 +28,7 @@ from explainrec_lab.reconet import (
     cross_entropy,
 )
 from explainrec_lab.reconet import data as module
-from explainrec_lab.reconet.data import _Drawn, Examples
+from explainrec_lab.reconet.data import Examples, _Drawn
 
 few = settings(max_examples=12, deadline=None)
 seeds, counts = st.integers(0, 30), st.integers(1, 5)

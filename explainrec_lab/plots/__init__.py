@@ -8,4 +8,4 @@ Matplotlib draws pictures with relevance, regions and boxes on them (`pictures`)
 from .curves import curves
 from .flow import relevance_flow
 from .pictures import Reason, box_figure, contact_sheet, pair_figure, picture, reasons_sheet
-from .style import OPPOSES, SUPPORTS, overlay, use_style
+from .style import OPPOSES, SUPPORTS, use_style

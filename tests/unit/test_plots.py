@@ -19,7 +19,6 @@ from toys import model_of, profiles_of, shop
 
 from explainrec_lab import plots
 from explainrec_lab.plots import flow
-from explainrec_lab.plots.style import MASK_COLOUR
 from explainrec_lab.reconet import explain
 
 matplotlib.use("Agg")
@@ -146,24 +145,6 @@ def test_a_notebook_shows_the_drawing() -> None:
     assert ET.tostring(parsed(drawing)) and "<svg" in drawing._repr_html_()
     assert "<script" not in drawing._repr_html_()
     assert drawing.data.count("&lt;script&gt;total") == 3  # caption, words for the ear, sum
-
-
-def test_an_overlay_tints_its_mask_and_nothing_else() -> None:
-    image = np.full((3, 4, 4), 100, np.uint8)
-    mask = np.zeros((4, 4), bool)
-    mask[1:3, 2] = True
-    tinted = plots.overlay(image, mask)
-    assert tinted.dtype == np.uint8
-    assert (tinted[:, ~mask] == 100).all()
-    colour = [int(MASK_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
-    expected = np.round(0.45 * 100 + 0.55 * np.array(colour))
-    assert (tinted[:, mask] == expected[:, None]).all()
-    assert (image == 100).all()
-
-
-def test_an_overlay_of_nothing_is_the_picture() -> None:
-    image = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
-    assert (plots.overlay(image, np.zeros((4, 4), bool)) == image).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7])

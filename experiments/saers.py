@@ -264,7 +264,7 @@ def saers_truth(seeds: int = 3) -> Rows:
                 found = [*scores_of(model, drawn), *rates_of(model, shop)]
                 found += health_of(model, shop.parts.test)
                 yield from results(found, data="boutique", purchases=purchases, **columns)
-            known = truth.references(shop.dataset, shop.parts)
+            known = truth.references(shop.dataset, shop.parts.test, shop.parts.train)
             rates = rows_by("method", known, measure="hit rate")
             yield from results(rates, data="boutique", purchases=purchases, seed=seed)
 

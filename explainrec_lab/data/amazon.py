@@ -1,0 +1,251 @@
+"""Amazon's product data of 2014: related products, reviews, image features and your own photos.
+
+Files as their maker gives them lie in `amazon-2014/` below the data folder; nothing is downloaded.
+A line of `meta_X.json.gz` is a Python literal, not JSON. It is never evaluated: a pattern that
+knows where strings and brackets end finds the pairs at the top, and only wanted ones are read. A
+line beyond the pattern goes to `ast.literal_eval`, and one beyond that is left out and counted.
+Files are read a line at a time, so the memory of reading does not grow with them.
+
+Source: McAuley et al., 2015, §1.1 and §2.3; LRP for explainable recommendations, §3.1.
+"""
+
+import ast
+import gzip
+import json
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, Relations, check_choice, require
+from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.photos import Photos
+from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
+
+T = TypeVar("T")
+
+TABLE = table_beside(__file__)
+FIELDS, ASIN = frozenset(TABLE["fields"]), re.compile(r"[0-9A-Za-z]{10}")
+# Bytes of the longest line that is read, some hundred times what products need.
+LONGEST = 2**20
+# A record of `image_features_X.b`: FC7 of the Caffe reference network, little-endian.
+RECORD = np.dtype([("asin", "S10"), ("x", "<f4", 4096)])
+
+
+def path(category: str = "*", what: str = "meta_{}.json.gz") -> Path:
+    """A file of a category, or the first such that is here. Photos lie in `images/` beside it."""
+    home, name = data_dir() / "amazon-2014", what.format(category)
+    return next(iter(sorted(home.glob(name))), home / name)
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        put = f"put it, as it is, into {file.parent}; EXPLAINREC_DATA names the folder above that"
+        raise DataNotFound(f"amazon: download {file.name} (listed at {TABLE['page']}) and {put}")
+    return file
+
+
+def load(category: str | None = None, photos: bool | None = None, size: int = 224) -> Dataset:
+    """Reviewers x products of one category, with the relations that have both ends in it.
+
+    `value` is the number of stars, `time` in seconds since 1970; without a file of reviews there
+    are no interactions. Items have the columns `path`, their first category path, whose second
+    step is `category` (the first is a department), and `url`, of their photo at Amazon.
+
+    Args:
+        category: as the files are named, such as 'Clothing_Shoes_and_Jewelry'; default: the first
+            that is here.
+        photos: keep only the products whose photo is here; default: if there is a folder of them.
+        size: pixels of a picture's side.
+
+    Raises:
+        DataNotFound: the metadata are not here; the message is the steps that bring them.
+        ValueError: an unknown category, a damaged file, or one that is mostly unreadable.
+    """
+    here = [file.name[5:-8] for file in path().parent.glob("meta_*.json.gz")]
+    check_choice("category", category, [*TABLE["categories"], *here, None])
+    file, notes = _there(path(category or "*")), list[str]()
+    items, pairs = _products(file, notes)
+    home, images = file.parent / "images", None
+    if home.is_dir() if photos is None else photos:
+        items = _with_photos(items, home, notes)
+        images = Photos([home / f"{asin}.jpg" for asin in items["item"]], size)
+    events, columns = _reviews(file.name[5:-8], items["item"], notes), {"category": "category"}
+    found = from_frames(events, items=items, item_columns=columns, name="amazon")
+    shown, notes = replace(found.catalogue, images=images), [*notes, *found.notes]
+    inside = _inside(pd.Index(items["item"]), pairs)
+    return replace(found, catalogue=shown, relations=inside, notes=tuple(notes))
+
+
+# --------------------------------------------------------------------------- lines
+
+
+def _lines(file: Path, read: Callable[[str], T], notes: list[str]) -> Iterator[T]:
+    """What `read` makes of each line of a packed file; `notes` gets what was left out.
+
+    Raises:
+        ValueError: a file that is damaged, cut off or empty, or has a line longer than `LONGEST`,
+            or most of whose lines cannot be read.
+    """
+    bad, number, first, told = 0, 0, list[str](), f"{file}: delete it and fetch it again"
+    try:
+        with gzip.open(file) as packed:
+            while line := packed.readline(LONGEST + 1):
+                number += 1
+                require(len(line) <= LONGEST, f"{told}; line {number} is over {LONGEST:,} bytes")
+                try:
+                    yield read(line.decode())
+                except Exception as error:  # of damaged lines Python raises anything
+                    bad += 1
+                    first = [*first, f"{number} ({type(error).__name__})"][:3]
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{told}; it breaks off after line {number} ({error})") from error
+    skipped = f"{bad} of {number} lines cannot be read, first {', '.join(first)}"
+    require(2 * bad < number, f"{told}; {skipped}")
+    notes.extend([f"{file.name}: left out {skipped}"] * (bad > 0))
+
+
+# A string, with no further one beside it; what is in brackets, with others inside. No part is
+# tried twice, so that a long line takes no longer than its length.
+STRING = r"""(?:'(?:[^'\\\r\n\0]++|\\.)*+'|"(?:[^"\\\r\n\0]++|\\.)*+")(?![\w'"])"""
+NESTED = r"(?!)"
+for _ in range(4):
+    NESTED = rf"[\[{{(](?:{STRING}|[\s.,:+-]++|\w++(?!['\"])|{NESTED})*+[\]}})]"
+VALUE = rf"{STRING}|-?\w[\w.+-]*+(?!['\"])|{NESTED}"
+# What begins a pair, 'key': value, and what follows; or all the rest, where that does not fit.
+PAIR = rf"(?:\A\{{|(?!\A),)\s*+'(\w++)'\s*+:\s*+({VALUE})\s*+(?:(?=,)|\}}\s*+\Z)|.++"
+PAIRS = re.compile(PAIR, re.DOTALL)
+# Without a backslash or a double quote, Python's strings are JSON's, but for the quotes.
+PLAIN = re.compile(r"[ !#-\[\]-~]*+")
+
+
+def _fields(line: str) -> dict[str, Any]:
+    """The wanted fields of a product's line, as `ast.literal_eval` gives them.
+
+    Raises:
+        ValueError, SyntaxError, ...: for what is no product, whatever Python raises.
+    """
+    pairs = PAIRS.findall(line)
+    if all(name for name, _ in pairs):
+        return {name: _value(text) for name, text in pairs if name in FIELDS}
+    whole = ast.literal_eval(line)
+    return {name: whole[name] for name in FIELDS & whole.keys()}
+
+
+def _value(text: str) -> Any:
+    if PLAIN.fullmatch(text):
+        with suppress(ValueError):  # of None, a tuple, a comma at the end
+            return json.loads(text.replace("'", '"'))
+    return ast.literal_eval(text)
+
+
+# --------------------------------------------------------------------------- tables
+
+
+def _product(line: str) -> tuple[list[str], list[list[str]]]:
+    """[asin, title, category, path, url], and the related asins of each kind.
+
+    Raises:
+        ValueError, KeyError, ...: for a line without an asin, or with what is no text.
+    """
+    found = _fields(line)
+    steps = next(iter(found.get("categories", [])), [])
+    title, url, category = found.get("title", ""), found.get("imUrl", ""), ["", *steps[:2]][-1]
+    words = [found["asin"], title, category, " / ".join(steps), url]
+    related = [found.get("related", {}).get(kind, []) for kind in RELATION_KINDS]
+    require({*map(type, chain(words, *related))} == {str}, "no texts")
+    require({*map(type, related)} == {list} and ASIN.fullmatch(words[0]), "no lists, or no asin")
+    return words, [[*map(sys.intern, asins)] for asins in related]
+
+
+def _products(file: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Items, each once; and the relations of all lines: kind, source, target (asins)."""
+    read = [*_lines(file, _product, notes)]
+    items = pd.DataFrame([words for words, _ in read], columns=TABLE["columns"])
+    lists = [(k, words[0], each) for words, related in read for k, each in enumerate(related)]
+    once = items.drop_duplicates("item", ignore_index=True)
+    bare = int(once["url"].str.contains(TABLE["no_photo"], regex=False).sum())
+    twice = f"{len(items) - len(once)} lines repeat one, and only add relations"
+    notes.append(f"{file.name}: {len(once)} products, {bare} without a photo at Amazon; {twice}")
+    return once, pd.DataFrame(lists, columns=["kind", "source", "target"]).explode("target")
+
+
+def _inside(ids: pd.Index, pairs: pd.DataFrame) -> Relations:
+    """The relations with two different ends among these items, each once."""
+    ends = {end: ids.get_indexer(pairs[end]) for end in ("source", "target")}
+    known = pairs.assign(**ends).query("source >= 0 and target >= 0 and source != target")
+    once = known.drop_duplicates().sort_values([*known])
+    kind, source, target = once.to_numpy(np.int64).T
+    return Relations(np.zeros_like(kind), source, target, kind, len(ids), 1)
+
+
+def _with_photos(items: pd.DataFrame, home: Path, notes: list[str]) -> pd.DataFrame:
+    """Those whose photo is here. Raises DataNotFound where none is."""
+    here = items["item"].isin({photo.stem for photo in home.glob("*.jpg")})
+    if not here.any():
+        raise DataNotFound(f"photos: none of a product in {home}; put them there as <asin>.jpg")
+    notes.append(f"images: left out {(~here).sum()} of {len(items)} products, without a photo")
+    return items[here].reset_index(drop=True)
+
+
+def _reviews(category: str, asins: pd.Series, notes: list[str]) -> pd.DataFrame:
+    """One row a review of a known product, from all reviews, else from the 5-core."""
+    files = [path(category, what) for what in TABLE["reviews"]]
+    file = next((each for each in files if each.is_file()), None)
+    rows = _lines(file, _review, notes) if file else []
+    events = pd.DataFrame(rows, columns=["user", "item", "value", "time"])
+    known, read = events["item"].isin(asins), file.name if file else f"no {files[0].name}"
+    notes.append(f"{read}: {len(events)} reviews, of which {(~known).sum()} of no product here")
+    return events[known]
+
+
+def _review(line: str) -> tuple[str, str, float, int]:
+    row = json.loads(line)
+    user, item, stars, second = (row[name] for name in TABLE["review"])
+    require({type(user), type(item)} == {str} and 0 < stars <= 5, "no review")
+    return sys.intern(user), sys.intern(item), float(stars), int(second)
+
+
+class ImageFeatures:
+    """The published features of products by item id, in the file until they are asked for.
+
+    `relation.data.Batches` takes them in place of pictures.
+
+    Args:
+        file: `image_features_X.b`.
+        asins: original ids of the items, in id order.
+
+    Attributes:
+        rows: the record of each item, -1 where it has none.
+
+    Raises:
+        DataNotFound: the file is not here; the message is the steps that bring it.
+        ValueError: a file that is no whole number of records, or an item without features.
+    """
+
+    def __init__(self, file: Path, asins: Sequence[str]) -> None:
+        size, each = _there(file).stat().st_size, RECORD.itemsize
+        told = f"{file}: {size:,} bytes are no whole records of {each:,}; fetch it again"
+        require(size and size % each == 0, told)
+        self._x = np.memmap(file, RECORD, "r")["x"]
+        with file.open("rb", buffering=0) as raw:  # mapped, each asin brings a page into memory
+            known = {(raw.seek(at), raw.read(10))[1]: at // each for at in range(0, size, each)}
+        self.rows: Int[ndarray, " item"] = np.array([known.get(a.encode(), -1) for a in asins])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, items: Any) -> Float[ndarray, "*item 4096"]:
+        rows = self.rows[items]
+        require(np.all(rows >= 0), f"items: {np.sum(rows < 0)} have no features; see `rows`")
+        return np.array(self._x[rows], np.float32)

@@ -116,18 +116,13 @@ def learn(name: str, shop: Shop, d: int, *, seed: int = 0, **how: Any) -> tuple[
 
 
 @torch.no_grad()
-def pooled_vectors(network: Naming | Backbone, images: Images, size: int | None = None) -> Tensor:
-    """Every picture's last feature map, averaged over its cells and standardised over the items:
-    `[item, m]`.
-
-    Args:
-        size: pixels of a side to which pictures are brought first, such as the network is used to.
-    """
+def pooled_vectors(network: Naming | Backbone, images: Images, size: int) -> Tensor:
+    """Every picture, brought to `size` pixels a side: its last feature map, averaged over the cells
+    and standardised over the items, `[item, m]`."""
     parts = []
     for start in range(0, len(images), BATCH):
         some = pixels(images[start : start + BATCH])
-        if size is not None:
-            some = F.interpolate(some, size=(size, size), mode="bilinear", antialias=True)
+        some = F.interpolate(some, size=(size, size), mode="bilinear", antialias=True)
         parts.append(network.maps(some).mean(dim=(2, 3)))
     return standardised(torch.cat(parts))
 
@@ -235,71 +230,16 @@ def seen_by(variant: str, shop: Shop, seed: int) -> Shop:
 
 @cache
 def imagenet_vectors(settings: Saers) -> torch.Tensor:
-    """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique."""
-    network = of_imagenet("resnet18").eval()
-    images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
-    return pooled_vectors(network, present("images", images), size=IMAGENET_SIDE)
-
-
-def of_imagenet(name: str, **options: Any) -> Backbone:
-    """A network with ImageNet's weights; `options` of `vision.backbone`.
+    """What a ResNet-18 that knows only ImageNet sees in the pictures of the settings' boutique.
 
     Raises:
-        DataNotFound: they are not here and could not be downloaded.
+        DataNotFound: its weights are not here and could not be downloaded.
     """
-    network = backbone(name, weights="imagenet", **options)
+    network = backbone("resnet18", weights="imagenet").eval()
     if network.origin != "imagenet":
         raise DataNotFound("weights: connect, or let EXPLAINREC_WEIGHTS name a folder with them")
-    return network
-
-
-# --------------------------------------------------------------------------- the whole picture
-
-EPOCHS = 5
-
-# AlexNet's share of the learning rate: it has learned before.
-NETWORK_RATE = 3e-3
-
-# Table 2's name -> how attributes are joined.
-FUSION_OF = {"SAERS - SAF": "none", "SAERS": "attention"}
-
-
-def saers_siamese(seeds: int = 1) -> Rows:
-    """AUC of two models with three kinds of f_g: as the paper trains it, a siamese AlexNet that
-    learns with the preferences, end to end; the same AlexNet kept as ImageNet left it; and the
-    attribute network kept as it is, which the pages use.
-
-    All have the same rates and epochs. An epoch passes every picture of every batch through
-    AlexNet and back, so there are fewer epochs than in the other experiments, one division, and
-    pictures of 64 pixels, of which AlexNet's last map is a single cell; AlexNet's share of the
-    rate was set once, not searched.
-
-    Source: SAERS, §3.2 and §3.3; Table 2 for the two models.
-    """
-    for seed in range(seeds):
-        shop = open_shop(CPU, seed)
-        drawn = scenarios(shop, seed)
-        kinds = ("attribute network", "AlexNet, kept", "AlexNet, end to end")
-        for (name, fusion), kind in product(FUSION_OF.items(), kinds):
-            whole, users = whole_of(kind, shop, seed), shop.dataset.interactions.n_users
-            model = saers.saers(users, shop.found, CPU.d, fusion=fusion, whole=whole, seed=seed)
-            how = TUNED[name] | {"epochs": EPOCHS}
-            own: dict[str, Any] = {"own_rate": {"whole.network": NETWORK_RATE}, "seed": seed}
-            _, cost = timed(partial(saers.train, model, shop.parts.train, **own, **how))
-            row = {"method": name, "variant": kind, "d": CPU.d, "seed": seed, "cost": cost}
-            row |= {"data": "boutique", "settings": {"network rate": NETWORK_RATE, **how}}
-            yield from results(scores_of(model, drawn), **row)
-
-
-def whole_of(kind: str, shop: Shop, seed: int) -> saers.LinearFeature | saers.SiameseFeature:
-    """f_g by its name in the record."""
-    if kind == "attribute network":
-        return saers.LinearFeature(torch.from_numpy(shop.found.whole), CPU.d, seed)
-    network = of_imagenet("alexnet", grid=1)
-    images = present("images", shop.dataset.catalogue.images)
-    if kind == "AlexNet, end to end":
-        return saers.SiameseFeature(images, network, CPU.d, seed)
-    return saers.LinearFeature(pooled_vectors(network.eval(), images), CPU.d, seed)
+    images = data.load("boutique", items=settings.items, size=settings.size).catalogue.images
+    return pooled_vectors(network, present("images", images), IMAGENET_SIDE)
 
 
 # --------------------------------------------------------------------------- the reason

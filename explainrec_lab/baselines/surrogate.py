@@ -2,8 +2,8 @@
 
 Source: RecoNet, §5.5 (LIME, Ribeiro et al. 2016); Shapley values as a second school. A black box
 takes masks `[sample, n]`, 1 = the feature is there, and gives one score a sample. All functions
-return one number a feature. Other LIMEs, and what they cost, are in `experiments.reconet`.
-Explainers that look inside are in `attribution.py`.
+return one number a feature. What other LIMEs cost is in the record `reconet-lime`. Explainers that
+look inside are in `attribution.py`.
 
     lime(black_box, n=40, samples=5000, seed=0)
 """

@@ -7,7 +7,8 @@ it is not clear; nothing is dropped, merged or rounded on the way.
 
 import re
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,8 @@ def from_frames(
     user_columns: dict[str, str] | None = None,
     item_sets: dict[str, str] | None = None,
     name: str = "frames",
+    notes: Sequence[str] = (),
+    **catalogue: Any,
 ) -> Dataset:
     """A `Dataset` from tables with original ids: text or whole numbers.
 
@@ -56,6 +59,9 @@ def from_frames(
         item_columns, user_columns: table column -> word in the name of its binary features: see
             `Features.from_columns`.
         item_sets: the same for columns that hold several values: see `Features.from_sets`.
+        notes: what else the dataset shall say of how it was read; comes first.
+        catalogue: what else is known of the items, in the order of `items`: `images`, `attributes`
+            with `schema`, `masks`, `labelled`, as in `Catalogue`.
 
     Raises:
         ValueError: a missing or ambiguous column, a missing or repeated id, ids of several types
@@ -87,14 +93,15 @@ def from_frames(
     said += [f"no {role}, so {why}" for role, why in ABSENT.items() if role not in taken]
     unused = [str(column) for column in events if column not in taken.values()]
     said += [f"not used: {', '.join(unused)}"] if unused else []
-    notes = [f"events: {'; '.join(filter(None, said))}"] if any(said) and len(events) else []
-    if unused and notes:
-        warnings.warn(notes[0], stacklevel=2)
+    taken_as = [f"events: {'; '.join(filter(None, said))}"] if any(said) and len(events) else []
+    if unused and taken_as:
+        warnings.warn(taken_as[0], stacklevel=2)
+    notes = [*notes, *taken_as]
     for word, table in (("items", item_table), ("users", user_table)):
         known = ["original_id", "title", "category", *(key for each in sets for key in each)]
         if rest := [str(column) for column in table if column not in known]:
             notes.append(f"{word}: no features from {', '.join(rest)}")
-    return Dataset(name, Catalogue(item_table), interactions, notes=tuple(notes))
+    return Dataset(name, Catalogue(item_table, **catalogue), interactions, notes=tuple(notes))
 
 
 def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str, Hashable]:

@@ -6,14 +6,13 @@ there, so nothing is downloaded here. Names of columns stand in `hm.toml`.
 Source: H&M Personalized Fashion Recommendations, 2022; terms: non-commercial.
 """
 
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from explainrec_lab.data.archives import opened, table
-from explainrec_lab.data.contracts import Catalogue, Dataset, check_filled
+from explainrec_lab.data.contracts import Dataset, check_filled
 from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import data_dir, table_beside
@@ -49,15 +48,14 @@ def load(size: int = 224, min_purchases: int = 5) -> Dataset:
         purchases = table(file, "transactions_train.csv", list(HM["purchases"]))
     check_filled("articles.csv", articles[["item"]], "fetch it again")
     articles = articles.assign(item=_ten_digits(articles.item))
-    found = from_frames(
+    names = [f"images/{item[:3]}/{item}.jpg" for item in articles.item]
+    return from_frames(
         _events(purchases.rename(columns=HM["purchases"]), min_purchases),
         items=articles,
         item_columns={"group": "group", "colour": "colour"},
         name="hm",
+        images=Photos(names, size, archive=path()),
     )
-    names = [f"images/{item[:3]}/{item}.jpg" for item in articles.item]
-    photos = Photos(names, size, archive=path())
-    return replace(found, catalogue=Catalogue(found.catalogue.items, photos))
 
 
 def _ten_digits(numbers: pd.Series) -> pd.Series:

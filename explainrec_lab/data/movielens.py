@@ -10,7 +10,6 @@ Source: Harper & Konstan, 2015; terms: research use, no redistribution.
 import hashlib
 import io
 import warnings
-from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -89,11 +88,9 @@ def _dataset(
     if users is not None:
         told = {column: column for column in ("gender", "age", "occupation")}
         own |= {"users": _people(users), "user_columns": told}
-    found = from_frames(ratings, items=items, **own)
-    if len(ratings) == (whole := RELEASES[release]["ratings"]):
-        return found
-    note = f"{len(ratings):,} ratings are here, the release had {whole:,}"
-    return replace(found, notes=(*found.notes, note))
+    here, whole = len(ratings), RELEASES[release]["ratings"]
+    notes = [f"{here:,} ratings are here, the release had {whole:,}"] * (here != whole)
+    return from_frames(ratings, items=items, notes=notes, **own)
 
 
 def _people(users: pd.DataFrame) -> pd.DataFrame:

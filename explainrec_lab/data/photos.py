@@ -14,7 +14,6 @@ a data set of a folder or a table of one's own pictures.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -240,15 +239,14 @@ def from_pictures(
     require(len(table), "pictures: the table has no rows")
     check_columns("pictures", table, [path, *columns])
     check_filled("pictures", table[[path]], "write the file's path, or drop the row")
-    schema, labels = _in_codes(table, columns)
+    seen = _in_codes(table, columns)
     photos = Photos([Path(home, each) for each in table[path]], size)
     photos.each(np.arange(len(photos)), lambda row, path: _source(path))
     usual = {"item": table[path], "title": [each.stem for each in photos.paths], "category": "-"}
     items = table.assign(**{c: x for c, x in usual.items() if c not in table})
     nothing = pd.DataFrame(columns=["user", "item"])
-    found = from_frames(nothing if events is None else events, items=items, name="pictures")
-    shown = contracts.Catalogue(found.catalogue.items, photos, labels, schema)
-    return replace(found, catalogue=shown)
+    given = nothing if events is None else events
+    return from_frames(given, items=items, name="pictures", images=photos, **seen)
 
 
 def _listed(pictures: Any, folder: Where | None, path: str) -> tuple[pd.DataFrame, Path]:
@@ -269,10 +267,8 @@ def _listed(pictures: Any, folder: Where | None, path: str) -> tuple[pd.DataFram
     return pd.DataFrame(rows, columns=[path, "category"]), home
 
 
-def _in_codes(
-    table: pd.DataFrame, attributes: Any
-) -> tuple[Schema | None, Int[ndarray, "item attribute"] | None]:
-    """Words as codes, and the schema that says which is which; nothing without attributes."""
+def _in_codes(table: pd.DataFrame, attributes: Any) -> dict[str, Any]:
+    """Words as `attributes`, with the `schema` that says which is which; empty without any."""
     classes, labels = {}, {}
     for name in attributes:
         words = table[name].astype("string").str.strip().replace("", None)
@@ -286,6 +282,8 @@ def _in_codes(
         for row in np.flatnonzero(labels[name].isna()):
             raise ValueError(f"pictures: row {row} has {name} {words[row]!r}; {choose}")
         classes[name] = tuple(first.values())
+    if not classes:
+        return {}
     # -1 where there is no label
     codes = [pd.Index(classes[name]).get_indexer(labels[name]) for name in classes]
-    return (Schema(classes), np.stack(codes, 1).astype(np.int64)) if classes else (None, None)
+    return {"schema": Schema(classes), "attributes": np.stack(codes, 1).astype(np.int64)}

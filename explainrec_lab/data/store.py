@@ -193,7 +193,7 @@ def results(name: str) -> pd.DataFrame:
     """The results of one experiment, a row a measured number; blank where a column says nothing.
 
     Beside `COLUMNS` there is `name`, method and variant together. `attrs` tells with which version,
-    when and on what hardware they were measured.
+    when and on what hardware they were measured, and at which commit their code is if it is gone.
 
     Raises:
         DataNotFound: no such record.

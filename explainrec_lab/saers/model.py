@@ -156,8 +156,6 @@ class SiameseFeature(nn.Module):
         return flat_vectors(self.network, pictures)
 
 
-WholeFeature = LinearFeature | SiameseFeature
-
 # --------------------------------------------------------------------------- the model
 
 
@@ -195,7 +193,7 @@ class SAERS(visual.Ranker):
         n_users: int,
         features: Float[Tensor, "item A m"],
         applies: Bool[Tensor, "item A"],
-        whole: WholeFeature | None = None,
+        whole: LinearFeature | SiameseFeature | None = None,
         d: int = 32,
         *,
         fusion: str = "attention",
@@ -275,7 +273,7 @@ def saers(
     d: int = 32,
     *,
     features: Float[Tensor, "item A m"] | str = "regions",
-    whole: WholeFeature | bool = True,
+    whole: LinearFeature | SiameseFeature | bool = True,
     fusion: str = "attention",
     bias: bool = False,
     seed: int = 0,

@@ -409,3 +409,11 @@ def test_a_flag_has_a_feature_for_its_ones_however_it_is_spelled(words: tuple[st
     features = data.from_frames(events, items=items, item_columns={"vegan": "vegan"}).interactions
     assert features.item_features.names == ("vegan",)
     assert features.item_features.of(1) == ["vegan"] and not features.item_features.of(0)
+
+
+def test_what_else_is_known_of_the_items_goes_to_the_catalogue() -> None:
+    found = data.from_frames(one(), images=np.zeros((2, 3, 2, 2), np.uint8), notes=["a day"])
+    assert found.catalogue.images is not None and found.catalogue.images[0].shape == (3, 2, 2)
+    assert found.notes[0] == "a day" and found.notes[1].startswith("events:")
+    with pytest.raises(ValueError, match="images: 3 pictures for 2 items"):
+        data.from_frames(one(), images=np.zeros((3, 3, 2, 2), np.uint8))

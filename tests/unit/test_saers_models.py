@@ -239,7 +239,7 @@ def test_without_imagenet_weights_the_rivals_are_refused(monkeypatch: pytest.Mon
         experiments, "backbone", lambda *_, **__: vision.naming.untrained(TINY.network).network
     )
     with pytest.raises(DataNotFound, match="EXPLAINREC_WEIGHTS"):
-        experiments.of_imagenet("resnet18")
+        experiments.imagenet_vectors(TINY)
 
 
 def test_pictures_are_brought_to_the_size_that_a_network_is_used_to(shop: Shop) -> None:

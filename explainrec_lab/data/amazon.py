@@ -80,11 +80,10 @@ def load(category: str | None = None, photos: bool | None = None, size: int = 22
     if home.is_dir() if photos is None else photos:
         items = _with_photos(items, home, notes)
         images = Photos([home / f"{asin}.jpg" for asin in items["item"]], size)
-    events, columns = _reviews(file.name[5:-8], items["item"], notes), {"category": "category"}
-    found = from_frames(events, items=items, item_columns=columns, name="amazon")
-    shown, notes = replace(found.catalogue, images=images), [*notes, *found.notes]
-    inside = _inside(pd.Index(items["item"]), pairs)
-    return replace(found, catalogue=shown, relations=inside, notes=tuple(notes))
+    events = _reviews(file.name[5:-8], items["item"], notes)
+    more: dict[str, Any] = {"item_columns": {"category": "category"}, "images": images}
+    found = from_frames(events, items=items, name="amazon", notes=notes, **more)
+    return replace(found, relations=_inside(pd.Index(items["item"]), pairs))
 
 
 # --------------------------------------------------------------------------- lines
@@ -121,12 +120,9 @@ STRING = r"""(?:'(?:[^'\\\r\n\0]++|\\.)*+'|"(?:[^"\\\r\n\0]++|\\.)*+")(?![\w'"])
 NESTED = r"(?!)"
 for _ in range(4):
     NESTED = rf"[\[{{(](?:{STRING}|[\s.,:+-]++|\w++(?!['\"])|{NESTED})*+[\]}})]"
-VALUE = rf"{STRING}|-?\w[\w.+-]*+(?!['\"])|{NESTED}"
-# What begins a pair, 'key': value, and what follows; or all the rest, where that does not fit.
-PAIR = rf"(?:\A\{{|(?!\A),)\s*+'(\w++)'\s*+:\s*+({VALUE})\s*+(?:(?=,)|\}}\s*+\Z)|.++"
-PAIRS = re.compile(PAIR, re.DOTALL)
-# Without a backslash or a double quote, Python's strings are JSON's, but for the quotes.
-PLAIN = re.compile(r"[ !#-\[\]-~]*+")
+PAIR = rf"'(\w++)'\s*+:\s*+({STRING}|-?\w[\w.+-]*+(?!['\"])|{NESTED})"
+# What begins a pair, the pair, and what follows; or all the rest, where that does not fit.
+PAIRS = re.compile(rf"(?s)(?:\A\{{|(?!\A),)\s*+{PAIR}\s*+(?:(?=,)|\}}\s*+\Z)|.++")
 
 
 def _fields(line: str) -> dict[str, Any]:
@@ -143,7 +139,7 @@ def _fields(line: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    if PLAIN.fullmatch(text):
+    if '"' not in text and "\\" not in text:  # Python's strings are JSON's, but for the quotes
         with suppress(ValueError):  # of None, a tuple, a comma at the end
             return json.loads(text.replace("'", '"'))
     return ast.literal_eval(text)
@@ -184,8 +180,7 @@ def _inside(ids: pd.Index, pairs: pd.DataFrame) -> Relations:
     """The relations with two different ends among these items, each once."""
     ends = {end: ids.get_indexer(pairs[end]) for end in ("source", "target")}
     known = pairs.assign(**ends).query("source >= 0 and target >= 0 and source != target")
-    once = known.drop_duplicates().sort_values([*known])
-    kind, source, target = once.to_numpy(np.int64).T
+    kind, source, target = known.sort_values([*known]).drop_duplicates().to_numpy(np.int64).T
     return Relations(np.zeros_like(kind), source, target, kind, len(ids), 1)
 
 

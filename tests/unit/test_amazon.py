@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from machine import NIGHTLY, ROOT
 from PIL import Image
 
-from experiments import relation_real
-from experiments.__main__ import main
 from explainrec_lab import data
 from explainrec_lab.data import DataNotFound, amazon
 
@@ -355,40 +352,3 @@ def test_a_line_without_end_is_refused_and_not_held(tmp_path: Path) -> None:
     count, grown, _, error = read_apart(file)
     assert count == 1 and grown < 20
     assert "fetch it again; line 2 is over 1,048,576 bytes" in error
-
-
-# --------------------------------------------------------------------------- the experiment
-
-
-def test_the_experiment_needs_the_data_and_says_how_to_get_them(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["relation-mirrors", "--results", str(tmp_path)]) == 2
-    assert "download meta_Digital_Music.json.gz" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-def test_mirrors_are_measured_from_the_file_to_the_accuracy(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A ring of products, each related to the next two, which are related back."""
-    rows = [
-        product(
-            n,
-            related=related(also_bought=[(n + step) % 150 for step in (-2, -1, 1, 2)]),
-            categories=[["Music", f"Kind {n // 15}", f"Sort {n // 5}"]],
-        )
-        for n in range(150)
-    ]
-    packed(home / "meta_Digital_Music.json.gz", rows)
-    monkeypatch.setitem(relation_real.HOW, "epochs", 3)
-    found = pd.DataFrame(relation_real.relation_mirrors(1))
-    assert set(found["kind"]) == {"also_bought"}
-    bought = found.set_index(["how", "method", "measure"])
-    value = bought["value"].to_dict()
-    memory = "mirror memory"
-    share = {how: value[how, memory, "mirror in training"] for how, _, _ in value}
-    assert {how for how, each in share.items() if each > 0} == {"by pairs, mirrors apart"}
-    for how, each in share.items():
-        assert value[how, memory, "accuracy"] == pytest.approx(0.5 + each / 2, abs=1e-9)
-        assert 0.5 < value[how, "relation model", "accuracy"] <= 1

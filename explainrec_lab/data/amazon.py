@@ -15,12 +15,13 @@ import json
 import re
 import sys
 import zlib
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,10 +33,9 @@ from explainrec_lab.data.frames import from_frames
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import DataNotFound, data_dir, table_beside
 
-T = TypeVar("T")
-
 TABLE = table_beside(__file__)
-FIELDS, ASIN = frozenset(TABLE["fields"]), re.compile(r"[0-9A-Za-z]{10}")
+# Asins, each a number of ten digits of base 36.
+ASINS = re.compile(r"[0-9A-Z]{10}(?: [0-9A-Z]{10})*+")
 # Bytes of the longest line that is read, some hundred times what products need.
 LONGEST = 2**20
 # A record of `image_features_X.b`: FC7 of the Caffe reference network, little-endian.
@@ -50,8 +50,7 @@ def path(category: str = "*", what: str = "meta_{}.json.gz") -> Path:
 
 def _there(file: Path) -> Path:
     if not file.is_file():
-        put = f"put it, as it is, into {file.parent}; EXPLAINREC_DATA names the folder above that"
-        raise DataNotFound(f"amazon: download {file.name} (listed at {TABLE['page']}) and {put}")
+        raise DataNotFound(TABLE["steps"].format(file=file, page=TABLE["page"]))
     return file
 
 
@@ -75,7 +74,7 @@ def load(category: str | None = None, photos: bool | None = None, size: int = 22
     here = [file.name[5:-8] for file in path().parent.glob("meta_*.json.gz")]
     check_choice("category", category, [*TABLE["categories"], *here, None])
     file, notes = _there(path(category or "*")), list[str]()
-    items, pairs = _products(file, notes)
+    items, *lines = _products(file, notes)
     home, images = file.parent / "images", None
     if home.is_dir() if photos is None else photos:
         items = _with_photos(items, home, notes)
@@ -83,13 +82,13 @@ def load(category: str | None = None, photos: bool | None = None, size: int = 22
     events = _reviews(file.name[5:-8], items["item"], notes)
     more: dict[str, Any] = {"item_columns": {"category": "category"}, "images": images}
     found = from_frames(events, items=items, name="amazon", notes=notes, **more)
-    return replace(found, relations=_inside(pd.Index(items["item"]), pairs))
+    return replace(found, relations=_inside(items["item"], *lines))
 
 
 # --------------------------------------------------------------------------- lines
 
 
-def _lines(file: Path, read: Callable[[str], T], notes: list[str]) -> Iterator[T]:
+def _lines(file: Path, read: Callable[[str], Any], notes: list[str]) -> Iterator[Any]:
     """What `read` makes of each line of a packed file; `notes` gets what was left out.
 
     Raises:
@@ -99,8 +98,7 @@ def _lines(file: Path, read: Callable[[str], T], notes: list[str]) -> Iterator[T
     bad, number, first, told = 0, 0, list[str](), f"{file}: delete it and fetch it again"
     try:
         with gzip.open(file) as packed:
-            while line := packed.readline(LONGEST + 1):
-                number += 1
+            for number, line in enumerate(iter(lambda: packed.readline(LONGEST + 1), b""), 1):
                 require(len(line) <= LONGEST, f"{told}; line {number} is over {LONGEST:,} bytes")
                 try:
                     yield read(line.decode())
@@ -133,9 +131,9 @@ def _fields(line: str) -> dict[str, Any]:
     """
     pairs = PAIRS.findall(line)
     if all(name for name, _ in pairs):
-        return {name: _value(text) for name, text in pairs if name in FIELDS}
+        return {name: _value(text) for name, text in pairs if name in TABLE["fields"]}
     whole = ast.literal_eval(line)
-    return {name: whole[name] for name in FIELDS & whole.keys()}
+    return {name: whole[name] for name in TABLE["fields"] if name in whole}
 
 
 def _value(text: str) -> Any:
@@ -148,40 +146,44 @@ def _value(text: str) -> Any:
 # --------------------------------------------------------------------------- tables
 
 
-def _product(line: str) -> tuple[list[str], list[list[str]]]:
-    """[asin, title, category, path, url], and the related asins of each kind.
+def _product(line: str) -> tuple[list[str], list[list[int]]]:
+    """[asin, title, url, category, path], and the related asins of each kind, as numbers.
 
     Raises:
         ValueError, KeyError, ...: for a line without an asin, or with what is no text.
     """
     found = _fields(line)
-    steps = next(iter(found.get("categories", [])), [])
-    title, url, category = found.get("title", ""), found.get("imUrl", ""), ["", *steps[:2]][-1]
-    words = [found["asin"], title, category, " / ".join(steps), url]
+    words = [found.get(name, "") for name in ("asin", "title", "imUrl")]
+    steps: list[str] = next(iter(found.get("categories", [])), [])
+    words += ["", *steps[:2]][-1], " / ".join(steps)
     related = [found.get("related", {}).get(kind, []) for kind in RELATION_KINDS]
-    require({*map(type, chain(words, *related))} == {str}, "no texts")
-    require({*map(type, related)} == {list} and ASIN.fullmatch(words[0]), "no lists, or no asin")
-    return words, [[*map(sys.intern, asins)] for asins in related]
+    every = " ".join([words[0], *chain(*related)])
+    require({*map(type, words)} == {str} and ASINS.fullmatch(every), "no asins, or no texts")
+    return words, [[int(asin, 36) for asin in asins] for asins in related]
 
 
-def _products(file: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Items, each once; and the relations of all lines: kind, source, target (asins)."""
-    read = [*_lines(file, _product, notes)]
-    items = pd.DataFrame([words for words, _ in read], columns=TABLE["columns"])
-    lists = [(k, words[0], each) for words, related in read for k, each in enumerate(related)]
-    once = items.drop_duplicates("item", ignore_index=True)
-    bare = int(once["url"].str.contains(TABLE["no_photo"], regex=False).sum())
-    twice = f"{len(items) - len(once)} lines repeat one, and only add relations"
-    notes.append(f"{file.name}: {len(once)} products, {bare} without a photo at Amazon; {twice}")
-    return once, pd.DataFrame(lists, columns=["kind", "source", "target"]).explode("target")
+def _products(file: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.Series, array, array]:
+    """Items, each once; and of all lines the asins, lengths of their lists, and asins in these."""
+    rows, lengths, targets = list[list[str]](), array("i"), array("q")
+    for words, related in _lines(file, _product, notes):
+        rows.append(words)
+        lengths.extend(map(len, related))
+        targets.extend(chain(*related))
+    lines = pd.DataFrame(rows, columns=["item", "title", "url", "category", "path"])
+    items = lines.drop_duplicates("item", ignore_index=True)
+    bare = items["url"].str.contains(TABLE["no_photo"], regex=False).sum()
+    notes.append(f"{file.name}: {len(items)} products in {len(lines)} lines, {bare} without photo")
+    return items, lines["item"], lengths, targets
 
 
-def _inside(ids: pd.Index, pairs: pd.DataFrame) -> Relations:
+def _inside(items: pd.Series, sources: pd.Series, lengths: array, targets: array) -> Relations:
     """The relations with two different ends among these items, each once."""
-    ends = {end: ids.get_indexer(pairs[end]) for end in ("source", "target")}
-    known = pairs.assign(**ends).query("source >= 0 and target >= 0 and source != target")
-    kind, source, target = known.sort_values([*known]).drop_duplicates().to_numpy(np.int64).T
-    return Relations(np.zeros_like(kind), source, target, kind, len(ids), 1)
+    line, kind = divmod(np.repeat(np.arange(len(lengths)), lengths), len(RELATION_KINDS))
+    target = pd.Index([int(asin, 36) for asin in items]).get_indexer(np.array(targets))
+    pairs = np.stack([kind, pd.Index(items).get_indexer(sources)[line], target])
+    kept = (pairs >= 0).all(axis=0) & (pairs[1] != pairs[2])
+    kind, source, target = np.unique(pairs[:, kept], axis=1)
+    return Relations(np.zeros_like(kind), source, target, kind, len(items), 1)
 
 
 def _with_photos(items: pd.DataFrame, home: Path, notes: list[str]) -> pd.DataFrame:
@@ -195,12 +197,11 @@ def _with_photos(items: pd.DataFrame, home: Path, notes: list[str]) -> pd.DataFr
 
 def _reviews(category: str, asins: pd.Series, notes: list[str]) -> pd.DataFrame:
     """One row a review of a known product, from all reviews, else from the 5-core."""
-    files = [path(category, what) for what in TABLE["reviews"]]
-    file = next((each for each in files if each.is_file()), None)
-    rows = _lines(file, _review, notes) if file else []
+    there = [*filter(Path.is_file, (path(category, what) for what in TABLE["reviews"]))][:1]
+    rows = [row for file in there for row in _lines(file, _review, notes)]
     events = pd.DataFrame(rows, columns=["user", "item", "value", "time"])
-    known, read = events["item"].isin(asins), file.name if file else f"no {files[0].name}"
-    notes.append(f"{read}: {len(events)} reviews, of which {(~known).sum()} of no product here")
+    known, read = events["item"].isin(asins), there[0].name if there else "no file of them"
+    notes.append(f"reviews ({read}): {len(events)}, of which {(~known).sum()} of no product here")
     return events[known]
 
 

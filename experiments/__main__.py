@@ -3,7 +3,7 @@
 python -m experiments data       what data there is, and whether it is here
 python -m experiments weights    train the networks that the pages load
 python -m experiments train      train a chapter's model on one device, several, or a cluster
-python -m experiments shards     a raw log of very many users as histories on disk; see its --help
+python -m experiments histories  a raw log of very many users as histories on disk; see its --help
 """
 
 import argparse
@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 
-from experiments import shards, train, weights
+from experiments import histories, train, weights
 from experiments.record import Rows, record
 from explainrec_lab import data
 from explainrec_lab.data.contracts import check_least
@@ -30,30 +32,31 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "weights": weights.write,
 }
 # What has arguments of its own.
-PARSED: dict[str, Callable[[list[str]], None]] = {"train": train.main, "shards": shards.main}
+PARSED = {"train": train, "histories": histories}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; bad input ends with one line on stderr and exit code 2."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        own = PARSED.get(given[0]) if given else None
-        own(given[1:]) if own else _run(_parser().parse_args(given))
+        if given and (own := PARSED.get(given[0])):
+            own.main(_asked(f" {given[0]}", own, given[1:]))
+        else:
+            names = {"name": {"choices": [*COMMANDS, *EXPERIMENTS]}}
+            _run(_asked("", sys.modules[__name__], given, **names))
     except (ValueError, data.DataNotFound) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    told = "Record our results. To train a model: python -m experiments train --help"
-    parser = argparse.ArgumentParser("python -m experiments", description=told)
-    parser.add_argument("name", choices=[*COMMANDS, *EXPERIMENTS])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", choices=["highest", "medium"], default="highest")
-    parser.add_argument("--results", type=Path, default=FOLDER)
-    return parser
+def _asked(command: str, module: ModuleType, given: list[str], **more: Any) -> argparse.Namespace:
+    """What a command line asks for; its arguments stand in the TOML beside the command's module."""
+    parser = argparse.ArgumentParser(f"python -m experiments{command}", description=module.__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    for word, about in (more | table_beside(str(module.__file__))).items():
+        parser.add_argument(word, type=type(about.get("default", "")), **about)
+    return parser.parse_args(given)
 
 
 def _run(asked: argparse.Namespace) -> None:
@@ -62,7 +65,8 @@ def _run(asked: argparse.Namespace) -> None:
         return COMMANDS[asked.name]()
     torch.set_num_threads(asked.threads)
     torch.set_float32_matmul_precision(asked.precision)
-    print("written to", record(asked.name, EXPERIMENTS[asked.name](asked.seeds), asked.results))
+    found, folder = EXPERIMENTS[asked.name](asked.seeds), Path(asked.results or FOLDER)
+    print("written to", record(asked.name, found, folder))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from explainrec_lab.baselines import collaborative, taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import present
 from explainrec_lab.data.splits import rank_in_order
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import mean_recall, top_k
 from explainrec_lab.reconet import RecoNet, Sets, removal
@@ -79,38 +80,39 @@ def scores_of(model: reconet.RecoNet, events: data.Interactions) -> torch.Tensor
     return model(model.space.profiles(events))
 
 
-# method -> the best trial of `python -m experiments reconet-search`.
-TUNED: dict[str, Any] = {
-    "popularity": collaborative.Popularity(),
-    "popularity, attributes": collaborative.DemographicPopularity(),
-    "item-to-item": collaborative.ItemNeighbours(),
-    "user-to-user": collaborative.UserNeighbours(),
-    "OCuLaR": collaborative.OCuLaR(iterations=100),
-    "factorization machine": collaborative.FM(120, 20, 0.0235, weight_decay=0.689, negatives=26),
-    "CML": collaborative.CML(epochs=15),
-    "RecoNet": Version(),
-    "RecoNet + Layer": Version(hidden=128, epochs=60),
-    "iALS": collaborative.IALS(),
-    "EASE": collaborative.EASE(regularisation=596.0),
-}
+class Newcomers(Version):
+    """Some users stand in each batch once more, as if they had no history."""
 
+    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
+        usual = reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
+        return reconet.WithNewcomers(usual, 0.2, 0.2, labels=20)
+
+
+class ThePapers(Version):
+    """The examples of RecoNet, §4.2."""
+
+    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
+        return reconet.SingleLabel(train, space, seed=seed)
+
+
+Method = collaborative.Recommender | Version
+KINDS = vars(collaborative) | {kind.__name__: kind for kind in (Version, Newcomers, ThePapers)}
+
+
+def _methods(table: str) -> dict[tuple[str, str], Any]:
+    """Method and variant -> the recommender, for a table of the TOML beside this file."""
+    found = {}
+    for name, how in table_beside(__file__)[table].items():
+        method, _, variant = name.partition(", ")
+        found[method, variant] = KINDS[how.pop("kind")](**how)
+    return found
+
+
+TUNED = _methods("tuned")
 ADMIT_ATTRIBUTES = ("OCuLaR", "factorization machine", "CML", "RecoNet", "RecoNet + Layer")
-
-# The rows of the table, without and with attributes. The search went without attributes, and with
-# them the settings stay: RecoNet's two for attributes (`attribute_decay`, `attribute_share`) come
-# from earlier work.
-TABLE: dict[tuple[str, str], Any] = {
-    **{(method, ""): each for method, each in TUNED.items() if method != "popularity, attributes"},
-    ("popularity", "attributes"): TUNED["popularity, attributes"],
-    **{(method, "attributes"): TUNED[method] for method in ADMIT_ATTRIBUTES},
-}
-
-# The models whose explanations are measured; Table 1's were tuned anew, later.
-EXPLAINED = {
-    ("RecoNet", ""): Version(),
-    ("RecoNet", "attributes"): Version(epochs=100, weight_decay=0.13),
-    ("RecoNet + Layer", ""): Version(hidden=128),
-}
+# The rows of the table, without and with attributes.
+TABLE = TUNED | {(method, "attributes"): TUNED[method, ""] for method in ADMIT_ATTRIBUTES}
+EXPLAINED = _methods("explained")
 
 
 def reconet_table_1(seeds: int = 3) -> Rows:
@@ -157,39 +159,8 @@ KS = (1, 5, 10, 20, 30, 40, 50)
 TOLD = (0, 1, 2, 4, 8, 16)
 
 
-class Newcomers(Version):
-    """Some users stand in each batch once more, as if they had no history."""
-
-    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
-        usual = reconet.RemovedItems(train, space, self.share, self.attribute_share, seed=seed)
-        return reconet.WithNewcomers(usual, 0.2, 0.2, labels=20)
-
-
-class ThePapers(Version):
-    """The examples of RecoNet, §4.2."""
-
-    def examples(self, train: data.Interactions, space: reconet.FeatureSpace, seed: int) -> Batches:
-        return reconet.SingleLabel(train, space, seed=seed)
-
-
-Method = collaborative.Recommender | Version
-# (method, variant) -> settings. RecoNet beside the two simplest answers and the methods of Figure
-# 4; FM and CML with the settings of Table 1, which were tuned for users with a history. RecoNet's
-# decay of attributes is that of Table 1, or that of the items. A few shares, numbers of labels and
-# decays of newcomers were tried by hand on development likes of other splits and other draws (seeds
-# 100..102), and hardly differed; there is no recorded search.
-METHODS: dict[tuple[str, str], Method] = {
-    ("popularity", ""): collaborative.Popularity(),
-    ("demographic popularity", ""): collaborative.DemographicPopularity(),
-    ("OCuLaR", ""): collaborative.OCuLaR(),
-    ("FM", ""): TUNED["factorization machine"],
-    ("CML", ""): TUNED["CML"],
-    ("RecoNet", ""): Version(64, epochs=40, attribute_decay=0.12),
-    ("RecoNet", "attributes decay"): Version(64, epochs=40),
-    ("RecoNet", "newcomers"): Newcomers(64, epochs=40, attribute_decay=0.12),
-    ("RecoNet", "attributes decay, newcomers"): Newcomers(64, epochs=40),
-    ("RecoNet", "the paper's examples"): ThePapers(64, None, 100, 1e-2, 0.03, 0.03),
-}
+COLD = _methods("cold-start")
+COLD |= {("FM", ""): TUNED["factorization machine", ""], ("CML", ""): TUNED["CML", ""]}
 
 # How many draws a variant or method gets, to keep the experiment short; all others get every draw.
 FEW = {"the paper's examples": 1, "attributes decay, newcomers": 1, "FM": 2, "CML": 2}
@@ -204,7 +175,7 @@ def reconet_cold_start(seeds: int = 5) -> Rows:
     for seed in range(seeds):
         whole = likes(seed, attributes=True)
         parts = data.cold_start(whole, fraction=0.1, seed=seed)
-        for (method, variant), chosen in METHODS.items():
+        for (method, variant), chosen in COLD.items():
             if seed < FEW.get(variant or method, seeds):
                 row = {"method": method, "variant": variant, "settings": vars(chosen)}
                 found = _measured(chosen, whole, parts, seed)
@@ -254,9 +225,6 @@ def _told(model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: in
 # After how many removals the change is recorded.
 REMOVED = (1, 2, 5, 10, 20, 50)
 
-# Longest profile on which every removal is tried.
-SMALL = 16
-
 
 # --------------------------------------------------------------------------- §5.4
 
@@ -274,8 +242,6 @@ def reconet_removal(seeds: int = 3) -> Rows:
             model, sets, items, cost = recommended((method, variant), seed)
             found, seconds = timed(partial(list, _changes(model, sets, items, seed)))
             found.append({"measure": "CPU seconds of the curves", "value": seconds})
-            if chosen.hidden:
-                found += _against_the_best(model, sets, items)
             shared = {"method": method, "variant": variant, "settings": asdict(chosen)}
             yield from results(found, data="movielens-1m", seed=seed, cost=cost, **shared)
 
@@ -294,13 +260,9 @@ def _changes(model: RecoNet, sets: Sets, items: Tensor, seed: int) -> Rows:
     """Means and effect sizes, both conventions."""
     Z = reconet.relevance(model, sets, items)
     turn = {"most": removal.turns(sets, Z, seed), "random": removal.turns(sets, seed=seed)}
-    ways = {average: (turn, average) for average in removal.AVERAGES}
-    if len(model.space.item_features):
-        following = {o: removal.attributes_follow(model.space, sets, t) for o, t in turn.items()}
-        ways["items, attributes follow"] = (following, "renormalised")
-    for way, (order, average) in ways.items():
+    for average in removal.AVERAGES:
         removed = partial(removal.remove, model, sets, items, average=average)
-        yield from results(_measures({o: removed(t) for o, t in order.items()}), how=way)
+        yield from results(_measures({o: removed(t) for o, t in turn.items()}), how=average)
 
 
 def _measures(curves: dict[str, removal.Removal]) -> Rows:
@@ -323,24 +285,6 @@ def compare(lower: np.ndarray, higher: np.ndarray) -> tuple[float, float]:
     U = mannwhitneyu(higher, lower).statistic
     z = (U - pairs / 2) / np.sqrt(pairs * (len(lower) + len(higher) + 1) / 12)
     return float(U / pairs), float((np.log(2) + norm.logsf(abs(z))) / np.log(10))
-
-
-def _against_the_best(model: RecoNet, sets: Sets, items: Tensor) -> Rows:
-    """Short profiles: the k most relevant, greedy search and the best k features of all."""
-    changes, k = [], 3
-    Z = reconet.relevance(model, sets, items)
-    for u in ((sets.sizes > k) & (sets.sizes <= SMALL)).nonzero()[:, 0].tolist():
-        own = Z[u, sets[u]]
-        black_box = removal.score_of_masks(model, sets.rows(u, u + 1), int(items[u]))
-        top = removal.change_of_output(black_box, len(own), own.topk(k).indices)
-        greedy = removal.greedy_removal(black_box, len(own), k)[1]
-        best = removal.best_removal(black_box, len(own), k)[1]
-        changes.append([top, greedy, best])
-    top, greedy, best = np.array(changes).T
-    share = {"most": top.sum() / best.sum(), "greedy": greedy.sum() / best.sum()}
-    yield {"measure": "short profiles", "n": SMALL, "value": len(best)}
-    yield from rows_by("order", share, measure="share of the best change", k=k)
-    yield {"measure": "most relevant is best", "k": k, "value": (top <= best + 1e-6).mean()}
 
 
 # ----------------------------------------------------------------------------------------- reasons

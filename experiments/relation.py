@@ -86,10 +86,10 @@ def relation_table_1(seeds: int = 3) -> Rows:
             model = relation.trained(settings, dataset, split, seed)
             shared = {"variant": variant, "d": model.dimensions, "settings": asdict(settings)}
             shared |= {"method": "relation model", "seed": seed, "cost": model.seconds}
-            yield from results(_accuracies(model, dataset, split, seed), data="boutique", **shared)
+            yield from results(accuracies(model, dataset, split, seed), data="boutique", **shared)
 
 
-def _accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Rows:
+def accuracies(model: RelationModel, shop: Dataset, split: Split, seed: int) -> Rows:
     """By kind: over all pairs, what the rule itself reaches, and by category of the source."""
     images = present("images", shop.catalogue.images)
     own = shop.catalogue.items["category"].to_numpy()
@@ -566,7 +566,8 @@ def _areas(found: Tested, dataset: Dataset) -> Rows:
     """Mass over area of all maps, the areas over their curves, and how the two agree."""
     truth = torch.from_numpy(localisation.relation_masks(dataset, found.right.rows)[:, 1])
     maps = _targets(found, dataset) | {"true region": truth.float()}
-    mass = {name: np.nanmean(localisation.mass_ratio(each, truth)) for name, each in maps.items()}
+    scored = {name: localisation.scores(each, truth) for name, each in maps.items()}
+    mass = {name: each["mass_ratio"].mean() for name, each in scored.items()}
     source, target = found.right.pictures(present("images", dataset.catalogue.images))
     with torch.no_grad():
         x, n = found.model.features(source), len(found.right)

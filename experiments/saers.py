@@ -29,7 +29,8 @@ from torch.nn import functional as F
 from experiments.record import Columns, Rows, results, rows_by, timed
 from experiments.relation import PAPER
 from explainrec_lab import data, saers
-from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, PopRank, Random, Ranker
+from explainrec_lab.baselines.collaborative import Popularity
+from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, Ranker, Untrained
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import (
     DOES_NOT_APPLY,
@@ -94,9 +95,10 @@ def make(name: str, shop: Shop, d: int, seed: int = 0) -> Ranker:
         return saers.saers(n_users, shop.found, d, seed=seed, **VERSIONS[name])
     mean = torch.from_numpy(shop.found.features).mean(dim=1)
     category = torch.from_numpy(shop.dataset.catalogue.items["category"].factorize()[0])
+    rng = torch.Generator().manual_seed(seed)
     others: dict[str, Callable[[], Ranker]] = {
-        "Random": lambda: Random(n_users, len(whole), seed),
-        "PopRank": lambda: PopRank(shop.parts.train),
+        "Random": lambda: Untrained(torch.rand(n_users, len(whole), generator=rng)),
+        "PopRank": lambda: Untrained(Popularity().scores(shop.parts.train)),
         "BPR-MF": lambda: BPRMF(n_users, len(whole), d, seed),
         "VBPR": lambda: VBPR(n_users, whole, d, seed),
         "VBPR + SAF": lambda: VBPR(n_users, torch.cat([whole, standardised(mean)], 1), d, seed),

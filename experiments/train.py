@@ -12,9 +12,9 @@ epoch: give the same command again, on as many devices as you like. At the end t
 scores the model on what training never saw, and writes its weights beside the checkpoint.
 """
 
-import argparse
 import logging
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +28,15 @@ from experiments.relation import shop_of
 from experiments.saers import TUNED, make, shop_with
 from explainrec_lab import data, reconet, relation, saers
 from explainrec_lab.data.contracts import check_least, present
-from explainrec_lab.data.store import cache_dir, table_beside, whole_file
+from explainrec_lab.data.store import cache_dir, whole_file
 from explainrec_lab.evaluate.ranking import contests, mean_recall, sampled_auc
 from explainrec_lab.settings import fabric, settings
 
 WISHES = ("settings", "devices", "nodes", "precision")
 
 
-def main(arguments: list[str]) -> None:
+def main(asked: Namespace) -> None:
     """Run one training."""
-    asked = _parser().parse_args(arguments)
     check_least(**{"--threads": asked.threads, "--epochs": asked.epochs or 1})
     wishes = {f"EXPLAINREC_{name.upper()}": getattr(asked, name) for name in WISHES}
     os.environ |= {name: told for name, told in wishes.items() if told}
@@ -56,14 +55,6 @@ def main(arguments: list[str]) -> None:
         with whole_file(weights := file.with_suffix(".safetensors")) as part:
             save_model(model, str(part))
         print("weights written to", weights)
-
-
-def _parser() -> argparse.ArgumentParser:
-    how: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = argparse.ArgumentParser("python -m experiments train", description=__doc__, **how)
-    for name, told in table_beside(__file__).items():
-        parser.add_argument(name, type=type(told.get("default", "")), **told)
-    return parser
 
 
 # ------------------- each: a trained model, then what its score on held-out data is, and the score

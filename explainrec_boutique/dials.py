@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
 
-from .groups import GROUPS
-from .vocabulary import SCHEMA
+from .vocabulary import GROUPS, SCHEMA
 
 Range = tuple[int, int] | tuple[float, float]
 
@@ -84,7 +83,7 @@ class ShopperDials(_Checked):
         popularity: weight of an item's standard-normal popularity.
         colour: what the favourite colour family adds.
         strong: number of strong preferences, (attribute, class) pairs.
-        groups: number of groups, the first of `groups.GROUPS`.
+        groups: number of groups, the first of `vocabulary.GROUPS`.
         group_pull: log-odds by which a group's favourites are likelier to be strong preferences.
         feature_signal: chance that a shopper ticks her group's typical value of a feature; else
             any value, all equally likely.

@@ -1,6 +1,6 @@
 """Relations between items as a shop records them, group by group, with the reason of each.
 
-Each group of shoppers compares items by its *keys* (`groups.py`): an item's key is its class of
+Each group of shoppers compares items by its *keys* (`groups.toml`): an item's key is its class of
 the first key attribute that it has. Two tables over keys, and the colour, tell the kinds apart:
 
 | kind | categories | keys | colour families |
@@ -17,7 +17,6 @@ label noise make it hard, both with reason -1: *distractors*, whose colour famil
 whose keys do not, and *noise*, whose keys do not match either.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -29,20 +28,17 @@ from numpy.random import Generator, default_rng
 
 from .design import ItemFacts
 from .dials import MAX_ITEM, RelationDials
-from .groups import GROUPS, Group
-from .vocabulary import CATEGORIES, DOES_NOT_APPLY, RELATION_KINDS, SCHEMA, SUBSTITUTES
+from .vocabulary import CATEGORIES, DOES_NOT_APPLY, GROUPS, RELATION_KINDS, SCHEMA, SUBSTITUTES
 
 # Streams of randomness: what goes with what, and which pairs the shop saw.
 GOES_WITH, PAIRS = (MAX_ITEM + number for number in (4, 5))
 COLOUR_KINDS = ("buy_after_viewing", "bought_together")  # the colour families must agree too
 # An item without a key, a relation that none explains, a source that no target fits.
 NO_KEY = NO_REASON = NOBODY = -1
-CHUNK = 256  # sources looked at in one go: memory is a few times chunk x items x 8 bytes
 # A key is a class of any attribute; those of attribute a are FIRST_KEY[a] to FIRST_KEY[a + 1].
 FIRST_KEY = np.cumsum([0, *(len(classes) for classes in SCHEMA.classes.values())])
 
 Ids = Int[ndarray, " item"]
-Rule = Callable[[str, ndarray, ndarray], ndarray]
 
 
 class GroupRule(NamedTuple):
@@ -72,11 +68,6 @@ class GroupRule(NamedTuple):
             return (self.key[source] == self.key[target]) & (self.key[source] != NO_KEY)
         return self.goes_with[self.key[source], self.key[target]]
 
-    def categories_fit(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
-        """Whether two different items are of one category (substitutes) or of two."""
-        equal = self.facts.category[source] == self.facts.category[target]
-        return (equal if kind in SUBSTITUTES else ~equal) & (source != target)
-
     def colours_agree(self, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
         """Whether the colour families of two items are equal."""
         return self.facts.colour_family[source] == self.facts.colour_family[target]
@@ -86,31 +77,33 @@ class GroupRule(NamedTuple):
         return self.unexplained(kind, source, target) & self.colours_agree(source, target)
 
     def unexplained(self, kind: str, source: ndarray, target: ndarray) -> Bool[ndarray, "*pair"]:
-        """Whether pairs are of the right categories but their keys do not match."""
-        return self.categories_fit(kind, source, target) & ~self.keys_match(kind, source, target)
+        """Whether pairs are of the right categories (one or two) but their keys do not match."""
+        equal = self.facts.category[source] == self.facts.category[target]
+        fits = (equal if kind in SUBSTITUTES else ~equal) & (source != target)
+        return fits & ~self.keys_match(kind, source, target)
 
 
 def group_rule(position: int, facts: ItemFacts, seed: int) -> GroupRule:
-    """What is related in the eyes of the group at `position` in `groups.GROUPS`."""
-    group = GROUPS[position]
-    attribute = _key_attributes(group, facts)
+    """What is related in the eyes of the group at `position` in `vocabulary.GROUPS`."""
+    keys = GROUPS[position].keys
+    attribute = _key_attributes(keys, facts)
     code = facts.attributes[np.arange(len(facts)), attribute]
     key = np.where(attribute == DOES_NOT_APPLY, NO_KEY, FIRST_KEY[attribute] + code)
     rng = default_rng([seed, GOES_WITH, position])
-    return GroupRule(facts, key, attribute, _goes_with(group, rng))
+    return GroupRule(facts, key, attribute, _goes_with(keys, rng))
 
 
-def _key_attributes(group: Group, facts: ItemFacts) -> Int[ndarray, " item"]:
+def _key_attributes(keys: dict[str, list[str]], facts: ItemFacts) -> Int[ndarray, " item"]:
     """The first key attribute that applies to each item, -1 where none does."""
     chosen = np.full(len(facts), DOES_NOT_APPLY)
-    for category, names in group.keys.items():
+    for category, names in keys.items():
         inside = facts.category == CATEGORIES.index(category)
         for attribute in map(SCHEMA.attribute, reversed(names)):
             chosen[inside & (facts.attributes[:, attribute] != DOES_NOT_APPLY)] = attribute
     return chosen
 
 
-def _goes_with(group: Group, rng: Generator) -> Bool[ndarray, "key key"]:
+def _goes_with(keys: dict[str, list[str]], rng: Generator) -> Bool[ndarray, "key key"]:
     """What goes with what across categories: every key gets at least one mate in every other.
 
     The keys of two categories are shuffled and laid side by side, the shorter list again and
@@ -118,7 +111,7 @@ def _goes_with(group: Group, rng: Generator) -> Bool[ndarray, "key key"]:
     """
     table = np.zeros((FIRST_KEY[-1] + 1,) * 2, dtype=bool)
     for pair in combinations(CATEGORIES, 2):
-        ours, theirs = (rng.permutation(_keys_in(group.keys[category])) for category in pair)
+        ours, theirs = (rng.permutation(_keys_in(keys[category])) for category in pair)
         longer = max(len(ours), len(theirs))
         ours, theirs = np.resize(ours, longer), np.resize(theirs, longer)
         table[ours, theirs] = table[theirs, ours] = True
@@ -153,37 +146,27 @@ def draw_relations(facts: ItemFacts, groups: int, seed: int, dials: RelationDial
 
 def _draw_pairs(rule: GroupRule, kind: str, rng: Generator, dials: RelationDials) -> pd.DataFrame:
     """Different pairs of one group and kind: source, target and the reason in each."""
-    n_items = len(rule.facts)
-    source = rng.integers(n_items, size=dials.pairs)
+    source = rng.integers(len(rule.facts), size=dials.pairs)
     place, lot = rng.random(dials.pairs), rng.random(dials.pairs)
-    sorts = (rule.distracts, rule.unexplained, rule.related)  # related: the rest of the lots
-    sort_of = np.searchsorted(np.cumsum([dials.distractors, dials.noise]), lot, side="right")
-    target = np.full(dials.pairs, NOBODY)
-    for number, allows in enumerate(sorts):
-        rows = np.flatnonzero(sort_of == number)
-        target[rows] = _draw_targets(allows, kind, source[rows], place[rows], n_items)
-    explained = sort_of == len(sorts) - 1
+    sort = np.searchsorted(np.cumsum([dials.distractors, dials.noise]), lot, side="right")
+    target = _draw_targets(rule, kind, sort, source, place)
     pairs = pd.DataFrame({"source": source, "target": target})
     for end in ("source", "target"):
-        pairs[f"{end}_reason"] = np.where(explained, rule.key_attribute[pairs[end]], NO_REASON)
+        pairs[f"{end}_reason"] = np.where(sort == 2, rule.key_attribute[pairs[end]], NO_REASON)
     return pairs[target != NOBODY].drop_duplicates(["source", "target"])
 
 
-def _draw_targets(allows: Rule, kind: str, source: Ids, place: ndarray, n_items: int) -> Ids:
+def _draw_targets(rule: GroupRule, kind: str, sort: Ids, source: Ids, place: ndarray) -> Ids:
     """For each source one of the targets that are allowed, all equally likely; NOBODY if none.
 
     Args:
-        allows: kind, sources, targets -> which of the pairs it allows.
+        sort: `[pair]`, 0 a distractor, 1 noise, 2 truly related.
         place: `[pair]`, uniform in 0..1, where in the list of allowed targets to stop.
     """
-    items = np.arange(n_items)
-    target = np.full(len(source), NOBODY)
-    for start in range(0, len(source), CHUNK):
-        rows = slice(start, start + CHUNK)
-        allowed = allows(kind, source[rows, None], items)
-        count = allowed.sum(axis=1)
-        before = np.cumsum(count) - count  # allowed targets of the sources above
-        every = np.append(allowed.nonzero()[1], NOBODY)
-        nth = np.floor(place[rows] * count).astype(int)
-        target[rows] = np.where(count > 0, every[before + nth], NOBODY)
+    items, target = np.arange(len(rule.facts)), np.full(len(source), NOBODY)
+    for row, number in enumerate(sort):
+        allows = (rule.distracts, rule.unexplained, rule.related)[number]
+        (allowed,) = allows(kind, source[row], items).nonzero()
+        if len(allowed):
+            target[row] = allowed[int(place[row] * len(allowed))]
     return target

@@ -16,10 +16,9 @@ import pandas as pd
 from .design import Design, ItemFacts, sample
 from .dials import DRAWING, RELATING, SHOPPING, Dials, RelationDials, ShopperDials, check_number
 from .gallery import Gallery
-from .groups import GROUPS
 from .relations import draw_relations
 from .shoppers import Purchases, Shoppers, draw_popularity, draw_purchases, draw_shoppers
-from .vocabulary import FAMILIES
+from .vocabulary import FAMILIES, GROUPS
 
 
 class Shop(NamedTuple):
@@ -100,7 +99,7 @@ def _item_table(designs: list[Design], popularity: np.ndarray) -> pd.DataFrame:
 
 def _user_table(people: Shoppers) -> pd.DataFrame:
     users = people.features.astype(str)
-    users.insert(0, "user_id", [f"shopper-{user:06d}" for user in range(len(people))])
+    users.insert(0, "user_id", [f"shopper-{user:06d}" for user in range(len(users))])
     colours = [FAMILIES[family] for family in people.colour_family]
     return users.assign(group=[GROUPS[g].name for g in people.group], favourite_colour=colours)
 

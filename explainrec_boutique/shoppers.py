@@ -15,8 +15,7 @@ probability proportional to exp(U - e), the second likewise among the items left
 (the Plackett-Luce model). One draw of noise an item therefore gives the whole ordered history.
 
 Every shopper is drawn from two generators of her own, one for her taste and one for her choices:
-who she is depends neither on the catalogue nor on how many others there are, and nothing depends
-on the size of the chunks that bound the memory.
+who she is depends neither on the catalogue nor on how many others there are.
 """
 
 from __future__ import annotations
@@ -32,20 +31,18 @@ from numpy.random import Generator, default_rng
 
 from .design import ItemFacts
 from .dials import MAX_ITEM, ShopperDials
-from .groups import FEATURES, GROUPS, Group
-from .vocabulary import FAMILIES, SCHEMA
+from .vocabulary import DOES_NOT_APPLY, FAMILIES, FEATURES, GROUPS, SCHEMA, Group
 
 # Streams of randomness under one seed, apart from each other and from the items' own.
 TASTE, CHOICE, POPULARITY = (MAX_ITEM + number for number in (1, 2, 3))
 STRONG_RANGE = (0.7, 1.2)  # strength of a strong preference before centring
-CHUNK = 256  # shoppers valued at a time: memory is a few times chunk x items x 4 bytes
 
 N_CLASSES = np.array([len(classes) for classes in SCHEMA.classes.values()])
 # Which cells of a padded `[attribute, class]` table are classes of the schema.
 CLASS_EXISTS = np.arange(N_CLASSES.max()) < N_CLASSES[:, None]
 
 Table = Float[ndarray, "attribute class"]
-Chosen = Int[ndarray, "user purchase"]
+Chosen = Int[ndarray, "*user purchase"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,10 @@ class Shoppers:
     """Who the shoppers are.
 
     Attributes:
-        group: int64 `[user]`, position in `groups.GROUPS`.
+        group: int64 `[user]`, position in `vocabulary.GROUPS`.
         preference: theta, float32 `[user, attribute, class]`; 0 beyond an attribute's classes.
         colour_family: int64 `[user]`, the favourite colour family.
-        features: one row a user, one column a feature of `groups.FEATURES`.
+        features: one row a user, one column a feature of `vocabulary.FEATURES`.
     """
 
     group: Int[ndarray, " user"]
@@ -64,17 +61,9 @@ class Shoppers:
     colour_family: Int[ndarray, " user"]
     features: pd.DataFrame
 
-    def __len__(self) -> int:
-        return len(self.group)
-
-    def __getitem__(self, users: slice | Int[ndarray, " chosen"]) -> Shoppers:
-        """Some of the shoppers."""
-        rest = (self.group[users], self.preference[users], self.colour_family[users])
-        return Shoppers(*rest, self.features.iloc[users])
-
 
 class Purchases(NamedTuple):
-    """What they took: int64 `[user, purchase]`, in the order drawn; reason -1 = no single one."""
+    """What was taken: int64 `[(user,) purchase]`, in the order drawn; reason -1 = no single one."""
 
     item: Chosen
     reason: Chosen
@@ -140,72 +129,47 @@ def _tick_features(rng: Generator, group: Group, dials: ShopperDials) -> list[in
     ]
 
 
-# --- utility -----------------------------------------------------------------------------------
-
-
-def _utility(people: Shoppers, facts: ItemFacts, dials: ShopperDials) -> ndarray:
-    """What each item is worth to each shopper before the Gumbel noise: U - e, `[user, item]`,
-    float32.
-
-    This is the best score that any recommender could give: the ceiling of the data set.
-    """
-    values = np.zeros((len(people), len(facts)), np.float32)
-    padded = _with_nothing(people.preference)
-    for k, codes in enumerate(facts.attributes.T):
-        values += np.take(padded[:, k], codes, axis=1)
-    values *= np.float32(dials.strength)
-    values += np.float32(dials.popularity) * facts.popularity
-    likes = people.colour_family[:, None] == facts.colour_family
-    return values + np.float32(dials.colour) * likes
-
-
-def _contributions(
-    people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials
-) -> Float[ndarray, "user purchase attribute"]:
-    """What each attribute adds to the utility of the items beside each shopper; 0 if it's absent.
-
-    Args:
-        items: for each shopper, the items to explain.
-    """
-    user = np.arange(len(people))[:, None, None]
-    attribute = np.arange(facts.attributes.shape[1])
-    theta = _with_nothing(people.preference)[user, attribute, facts.attributes[items]]
-    return np.float32(dials.strength) * theta
-
-
-def _with_nothing(preference: ndarray) -> Float[ndarray, "user attribute class_and_nothing"]:
-    """Theta with a zero behind the last class, where code -1 (does not apply) points."""
-    return np.pad(preference, ((0, 0), (0, 0), (0, 1)))
-
-
 # --- choice ------------------------------------------------------------------------------------
 
 
 def draw_purchases(people: Shoppers, facts: ItemFacts, seed: int, dials: ShopperDials) -> Purchases:
     """Let every shopper choose, and note why she chose what."""
-    chunks = []
-    for start in range(0, len(people), CHUNK):
-        some = people[start : start + CHUNK]
-        items = _choose(some, facts, seed, start, dials)
-        chunks.append(Purchases(items, _reasons(some, items, facts, dials)))
-    return Purchases(*map(np.concatenate, zip(*chunks, strict=True)))
+    drawn = []
+    for user, taste in enumerate(zip(people.preference, people.colour_family, strict=True)):
+        drawn.append(_draw_history(*taste, facts, default_rng([seed, CHOICE, user]), dials))
+    return Purchases(*map(np.stack, zip(*drawn, strict=True)))
 
 
-def _choose(
-    people: Shoppers, facts: ItemFacts, seed: int, first: int, dials: ShopperDials
-) -> Chosen:
-    """The `purchases` best items of each shopper of a chunk that starts at user `first`."""
-    values = _utility(people, facts, dials)
-    for row in range(len(people)):
-        rng = default_rng([seed, CHOICE, first + row])
-        values[row] -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
-    best = np.argpartition(-values, dials.purchases - 1, axis=1)[:, : dials.purchases]
-    order = np.argsort(-np.take_along_axis(values, best, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1)
+def _draw_history(
+    theta: Table, family: int, facts: ItemFacts, rng: Generator, dials: ShopperDials
+) -> Purchases:
+    """One shopper's purchases: the items of the highest utility, each with its reason.
+
+    The reason is the attribute with the largest contribution if that is large enough, else -1.
+    """
+    liking = _liking(theta, facts)
+    values = _utility(liking, family, facts, dials)
+    values -= np.log(rng.standard_exponential(len(facts)))  # -log(Exp(1)) is Gumbel
+    best = np.argpartition(-values, dials.purchases - 1)[: dials.purchases]
+    items = best[np.argsort(-values[best], kind="stable")]
+    share = np.float32(dials.strength) * liking[:, items]
+    enough = share.max(axis=0) > dials.strength * dials.reason_above
+    return Purchases(items, np.where(enough, share.argmax(axis=0), -1))
 
 
-def _reasons(people: Shoppers, items: Chosen, facts: ItemFacts, dials: ShopperDials) -> Chosen:
-    """The attribute with the largest contribution if that is large enough, else -1."""
-    share = _contributions(people, items, facts, dials)
-    enough = share.max(axis=-1) > dials.strength * dials.reason_above
-    return np.where(enough, share.argmax(axis=-1), -1)
+def _liking(theta: Table, facts: ItemFacts) -> Float[ndarray, "attribute item"]:
+    """Theta of each item's classes; 0 where an attribute does not apply."""
+    codes = facts.attributes.T
+    return np.take_along_axis(theta, codes, axis=1) * (codes != DOES_NOT_APPLY)
+
+
+def _utility(
+    liking: ndarray, family: int, facts: ItemFacts, dials: ShopperDials
+) -> Float[ndarray, " item"]:
+    """What each item is worth to a shopper before the Gumbel noise: U - e, float32.
+
+    This is the best score that any recommender could give: the ceiling of the data set.
+    """
+    values = np.float32(dials.strength) * liking.sum(axis=0)
+    values += np.float32(dials.popularity) * facts.popularity
+    return values + np.float32(dials.colour) * (facts.colour_family == family)

@@ -1,7 +1,13 @@
-"""The words of the boutique: attributes and classes, colours, patterns, marks, kinds of relations.
+"""The words of the boutique: attributes and classes, colours, patterns, marks, kinds of relations;
+and its groups of shoppers.
 
 The twelve attributes are those of SAERS's Table 1. The words stand in `words.toml`; their
 order is fixed: the position of an attribute, and of a class within it, is its code everywhere.
+
+A group shares three things (`groups.toml`). Its *keys* decide which attribute relates two items in
+its eyes (`relations.py`). Its *favourites* are likelier than other classes to be among a member's
+strong preferences (`shoppers.py`). Its *typical* features are what a member most often ticks about
+herself, which is all that a cold-start model knows.
 
 Source: SAERS, Table 1. Nothing is drawn here.
 """
@@ -9,7 +15,7 @@ Source: SAERS, Table 1. Nothing is drawn here.
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 DOES_NOT_APPLY = -1  # code of an attribute that an item does not have (a shoe has no neckline)
 
@@ -88,3 +94,27 @@ def display(name: str) -> str:
     """
     hyphen = "-" if name in _WORDS["hyphenated"] else " "
     return _WORDS["spelling"].get(name, name.replace("_", hyphen))
+
+
+_GROUPS = read_table("groups.toml")
+# What shoppers say about themselves: feature -> its values.
+FEATURES = {feature: tuple(values) for feature, values in _GROUPS["features"].items()}
+
+
+class Group(NamedTuple):
+    """One group of shoppers.
+
+    Attributes:
+        keys: category -> the attributes that the group compares items by; an item's key is the
+            first of them that applies to it.
+        favourites: attribute -> the class that the group leans towards.
+        typical: feature -> the value that its members mostly tick.
+    """
+
+    name: str
+    keys: dict[str, list[str]]
+    favourites: dict[str, str]
+    typical: dict[str, str]
+
+
+GROUPS = tuple(Group(name, **told) for name, told in _GROUPS["groups"].items())

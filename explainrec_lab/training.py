@@ -128,10 +128,7 @@ def fit(
     told = f"fabric: it has 1 process, but {started()} were started, and each would train alone"
     require(fabric.world_size > 1 or started() == 1, f"{told}: pass settings.fabric()")
     optimiser = torch.optim.AdamW(_groups(model, optimisation), fused=True)
-    half_turn = torch.pi / optimisation.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda epoch: 0.5 * (1 + float(torch.cos(torch.tensor(epoch * half_turn))))
-    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, optimisation.epochs)
     step, wrapped = fabric.setup(_Losses(model, losses), optimiser)
     parts = {"model": model, "optimiser": optimiser, "schedule": schedule, "losses": losses}
     run = {name: part for name, part in parts.items() if hasattr(part, "load_state_dict")}

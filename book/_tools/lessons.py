@@ -5,19 +5,19 @@ their own time. Words are explained once, in `book/reference/glossary.md`; a pag
 a word first appears.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import nbformat
 from explainrec_lab.exercises import questions
+
+from parts import parts
 
 WORDS_A_MINUTE = 180
 GLOSSARY = "book/reference/glossary"
 TERM = re.compile(r"^## (.+)\n\n(.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"\*\((\d+) minutes?\b")
-SOLUTION = re.compile(r"\{solution-(start|end)\}")
 # Not read as words: exercises (they say their time), code, mathematics, addresses, roles.
 SILENT = re.compile(
     r"`{3,}\{exercise-start\}.*?\{exercise-end\}|^(`{3,}).*?^\1$|\$\$.*?\$\$|\$[^$\n]+\$"
@@ -33,13 +33,9 @@ def cells(page: Path) -> Iterator[tuple[str, str, set[str]]]:
     if page.suffix == ".md":
         yield "markdown", page.read_text(encoding="utf-8"), set()
         return
-    solved = False
-    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        ends: Any = [found[1] for found in SOLUTION.finditer(source)]
-        solved = ends[-1] == "start" if ends else solved
-        if not (solved or ends):
-            yield cell["cell_type"], source, set(cell["metadata"].get("tags", ()))
+    for kind, _, _, cell in parts(page.name, nbformat.read(page, as_version=4).cells):
+        if kind != "solution":
+            yield cell.cell_type, cell.source, set(cell.metadata.get("tags", ()))
 
 
 def words(page: Path) -> int:

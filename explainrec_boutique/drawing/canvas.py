@@ -18,8 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from ..design import Design, Scene
 from .fabric import BLACK, NOISE, STRAIGHT, TABLES, TONES, Fabric, Tone, Window, luminance
-from .geometry import Frame, Point, Points, closed, dashes, ellipse, on_grid, ribbon
-from .marks import SHAPES
+from .geometry import Frame, Point, Points, box, curve, dashes, ellipse, join, on_grid, ribbon, star
 
 OVERSAMPLE = 4
 MARK = "mark"  # name of the brand mark's pixels among a canvas's masks
@@ -59,6 +58,19 @@ class _Finish(NamedTuple):
     edge: float = 0.35
 
 
+# Brand marks, which say nothing about an item (unless a dial ties them): round the origin, of
+# radius 1. All but the ring, which is a line.
+SHAPES: dict[str, list[Points]] = {
+    "bars": [box(-1, -0.8, 1, -0.2), box(-1, 0.2, 0.4, 0.8)],
+    "dot": [ellipse((0, 0), 0.85, 0.85)],
+    "triangle": [join((0, -1), (1, 0.8), (-1, 0.8))],
+    "star": [star(1.15, 0.47)],
+    "swoosh": [
+        join(curve((-1.2, 0), (-0.4, 1.6), (1.4, -0.8)), curve((1.4, -0.8), (-0.2, 0.4), (-1.2, 0)))
+    ],
+    "square": [box(-0.8, -0.8, 0.8, 0.8)],
+    "cross": [box(-1, -0.3, 1, 0.3), box(-0.3, -1, 0.3, 1)],
+}
 MATERIALS = {name: _Finish(**how) for name, how in TABLES["materials"].items()}
 
 
@@ -215,8 +227,8 @@ class Canvas:
         if not self.design.mark:
             return
         if self.design.mark == "ring":
-            ring = closed(ellipse(centre, 0.78 * radius, 0.78 * radius))
-            cover = self.stroke(ring, width=0.42 * radius)
+            ring = ellipse(centre, 0.78 * radius, 0.78 * radius)
+            cover = self.stroke(join(ring, ring[0]), width=0.42 * radius)
         else:
             cover = self.cover(*(part * radius + centre for part in SHAPES[self.design.mark]))
         self.paint(cover, TONES["ink" if self.lightness > 0.45 else "white"], 0.95)

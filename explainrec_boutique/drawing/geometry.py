@@ -88,11 +88,6 @@ def both(path: Points) -> tuple[Points, Points]:
     return path, mirror(path)
 
 
-def closed(path: Points) -> Points:
-    """The path with its first point repeated at the end."""
-    return np.concatenate([path, path[:1]])
-
-
 def box(left: float, top: float, right: float, bottom: float) -> Points:
     return join((left, top), (right, top), (right, bottom), (left, bottom))
 

@@ -3,16 +3,15 @@
 Everything hangs on the *last*, the foot-shaped form a shoe is built on: `Last.at(share, height)`
 is the point at a share of the foot's length (0 toe, 1 heel) and a height above the foot's sole. A
 higher heel lifts the back of the last, and whatever is attached goes with it. A boot's height
-only says where its shaft is cut. Toes and closures are in `fastenings.py`.
+only says where its shaft is cut. The last, toes and closures are in `fastenings.py`.
 """
 
 import numpy as np
 
 from .canvas import Canvas, Cover
 from .fabric import TONES, Tone, colour, darker
-from .fastenings import draw_closure, draw_toe, draw_tongue, toe_outline
+from .fastenings import Last, Upper, draw_closure, draw_toe, draw_tongue, toe_outline
 from .geometry import Points, curve, ellipse, join, smooth, x_at
-from .last import Last, Upper
 
 BOOTS_ROOM = join((-86, 190), (-14, 17), (82, 17), (84, 240), (-86, 240))
 SHOES_ROOM = join((-112, 158), (-30, 100), (0, 72), (104, 72), (108, 198), (-112, 198))

@@ -8,23 +8,19 @@ look inside are in `attribution.py`.
     lime(black_box, n=40, samples=5000, seed=0)
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explainrec_lab.data.contracts import check_least, require
+from explainrec_lab.data.contracts import check_least
 
 # Masks of features -> scores.
 BlackBox = Callable[[Float[Tensor, "sample n"]], Float[Tensor, " sample"]]
 
 # Penalty on the squared slopes of LIME's linear model.
 RIDGE = 1e-3
-
-# Exact Shapley values need 2^n scores.
-MOST_FEATURES = 20
 
 
 def lime(black_box: BlackBox, n: int, *, samples: int = 5000, seed: int = 0) -> Float[Tensor, " n"]:
@@ -76,7 +72,8 @@ def leave_one_out(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
 def shapley_sampling(
     black_box: BlackBox, n: int, *, permutations: int = 25, seed: int = 0
 ) -> Float[Tensor, " n"]:
-    """Mean gain of each feature over random orders of arrival; captum's.
+    """Mean gain of each feature over random orders of arrival; captum's. Over all orders, for a
+    few features: `captum.attr.ShapleyValues`.
 
     Raises:
         ValueError: fewer than one feature or permutation.
@@ -90,23 +87,6 @@ def shapley_sampling(
         torch.manual_seed(seed)
         how = {"n_samples": permutations, "perturbations_per_eval": 500}
         return ShapleyValueSampling(black_box).attribute(torch.ones(1, n), **how)[0]
-
-
-def shapley_exact(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:
-    """Shapley values by their definition: the gain in every coalition, weighed.
-
-    Raises:
-        ValueError: more than `MOST_FEATURES` features.
-
-    Source: Shapley 1953.
-    """
-    check_least(n=n)
-    require(n <= MOST_FEATURES, f"n: {n} features make 2^{n} coalitions; at most {MOST_FEATURES}")
-    masks = all_masks(n)
-    scores, sizes = black_box(masks).double(), masks.sum(dim=1).long()
-    weights = torch.tensor([1 / (n * math.comb(n - 1, s)) for s in range(n)], dtype=torch.float64)
-    arriving, missing = weights[(sizes - 1).clamp(min=0)], weights[sizes.clamp(max=n - 1)]
-    return masks.T @ (arriving * scores) - (1 - masks).T @ (missing * scores)
 
 
 def all_masks(n: int) -> Float[Tensor, "mask n"]:

@@ -1,4 +1,4 @@
-"""Rankers that SAERS is compared with: by chance, by popularity, by purchases, by pictures.
+"""Rankers that SAERS is compared with: known from the start, by purchases, by pictures.
 
 Every ranker scores users and items (higher = recommended earlier) and is trained by the same loop
 on the same triples as SAERS. Pictures come in as one vector an item, from a network that is not
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from explainrec_lab.data.contracts import Interactions, check_ids, check_least, require
+from explainrec_lab.data.contracts import check_ids, check_least, require
 
 Vectors = Float[Tensor, "item m"]
 # v and b of items: `[*n, d]`, and `[*n]` or a number.
@@ -56,7 +56,8 @@ class Ranker(nn.Module):
 
 
 class Untrained(Ranker):
-    """Scores that are known from the start, `[user, item]`."""
+    """Scores that are known from the start, `[user, item]`: drawn at random, for example, or of
+    `collaborative.Popularity`."""
 
     def __init__(self, known: Float[Tensor, "user item"]) -> None:
         super().__init__(*known.shape)
@@ -64,21 +65,6 @@ class Untrained(Ranker):
 
     def forward(self, users: Tensor, items: Tensor) -> Tensor:
         return self.known[users].gather(1, items)
-
-
-class Random(Untrained):
-    """A fixed random order for each user. Its AUC is 0.5 by definition."""
-
-    def __init__(self, n_users: int, n_items: int, seed: int = 0) -> None:
-        super().__init__(torch.rand(n_users, n_items, generator=generator(seed)))
-
-
-class PopRank(Untrained):
-    """The same order for everybody: by the number of purchases in the training data."""
-
-    def __init__(self, train: Interactions) -> None:
-        bought = np.bincount(train.item, minlength=train.n_items)
-        super().__init__(torch.from_numpy(bought).float().expand(train.n_users, -1))
 
 
 class Factored(Ranker):

@@ -11,11 +11,10 @@ from typing import Any
 import pandas as pd
 
 from explainrec_boutique.dials import Dials, RelationDials, ShopperDials
-from explainrec_boutique.groups import FEATURES
 from explainrec_boutique.relations import COLOUR_KINDS, NO_REASON
 from explainrec_boutique.shop import DRAWING, RELATING, SHOPPING, Shop
 from explainrec_boutique.shop import load as open_shop
-from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS, SCHEMA
+from explainrec_boutique.vocabulary import DOES_NOT_APPLY, FEATURES, RELATION_KINDS, SCHEMA
 from explainrec_lab.data import contracts
 from explainrec_lab.data.contracts import Catalogue, Dataset, Features, Interactions
 from explainrec_lab.data.store import cache_dir

@@ -266,11 +266,10 @@ class Features:
             told = f"{odd[0]!r:.60} has no {between!r}, which other cells have between members"
             raise ValueError(f"{column.name}: {told}; give lists, as .str.split({between!r}) does")
         lists = [cell.split(between) if isinstance(cell, str) else cell for cell in cells]
-        pairs = [(row, worded(each)) for row, members in enumerate(lists) for each in members]
-        known = sorted((f"{word}: {name}", row) for row, name in pairs if name is not None)
-        rows, shape = np.array([row for _, row in known], int), (len(cells), len(known))
-        each_one = _ones(rows, np.arange(len(known)), shape, np.int8)
-        return cls.joined([cls(tuple(name for name, _ in known), each_one)])
+        members = pd.Series(lists, dtype=object).explode().map(worded).dropna()
+        codes, names = pd.factorize(members, sort=True)
+        ones = _ones(members.index.to_numpy(), codes, (len(cells), len(names)), np.int8)
+        return cls(tuple(f"{word}: {name}" for name in names), ones)
 
     @classmethod
     def joined(cls, parts: Sequence[Features]) -> Features:

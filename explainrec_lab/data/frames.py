@@ -104,6 +104,16 @@ def from_frames(
     return Dataset(name, Catalogue(item_table, **catalogue), interactions, notes=tuple(notes))
 
 
+def with_enough(events: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
+    """The events of users who have at least so many. Raises a ValueError where nobody has."""
+    count = events.groupby("user")["item"].transform("size")
+    enough, most = count >= min_purchases, count.max() if len(count) else 0
+    contracts.require(
+        enough.any(), f"min_purchases: {min_purchases} leaves no user; the most is {most}"
+    )
+    return events[enough].reset_index(drop=True)
+
+
 def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str, Hashable]:
     """Role -> the column of `events` that plays it, for those that have one."""
     found = {role: _column("events", events, role, given) for role, given in asked.items()}
@@ -189,19 +199,17 @@ def _times(column: pd.Series) -> tuple[Int[ndarray, " event"], str]:
         return contracts.numbers("events", column, whole=True), ""
     text = column.astype(str)
     zoned = text.str.contains(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d(?::?\d\d)?)$")
-    how = {"format": "ISO8601"} if kind == "string" else {}
-    dates = pd.to_datetime(column, utc=True, errors="coerce", **how).dt.tz_convert(None)
+    form = "ISO8601" if kind == "string" else None
+    dates = pd.to_datetime(column, utc=True, errors="coerce", format=form).dt.tz_convert(None)
     bad = dates.isna() | ~text.str.match(r"\s*\d{4}-\d\d") | (zoned != zoned.head(1).any())
     if bad.any():
         row, told = int(bad.to_numpy().argmax()), f"events: column {column.name!r}"
         needs = "ISO dates such as 2024-03-31, all with a time zone or all without"
         way = "pandas.to_datetime reads many other spellings"
         raise ValueError(f"{told} must hold {needs}; row {row} is {text.iloc[row]!r:.60}: {way}")
-    for unit in ("s", "ms", "us", "ns"):
-        cut = dates.astype(f"datetime64[{unit}]")
-        if (cut == dates).all():
-            break
-    return cut.astype(np.int64).to_numpy(), f"time in {unit} since 1970"
+    kinds = {unit: dates.astype(f"datetime64[{unit}]") for unit in ("s", "ms", "us", "ns")}
+    unit = next(unit for unit, cut in kinds.items() if (cut == dates).all())
+    return kinds[unit].astype(np.int64).to_numpy(), f"time in {unit} since 1970"
 
 
 def _positions(role: str, ids: pd.Series, table: pd.Series) -> Int[ndarray, " event"]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from explainrec_lab.data.archives import opened, table
 from explainrec_lab.data.contracts import Dataset, check_filled
-from explainrec_lab.data.frames import from_frames
+from explainrec_lab.data.frames import from_frames, with_enough
 from explainrec_lab.data.photos import Photos
 from explainrec_lab.data.store import data_dir, table_beside
 
@@ -79,8 +79,4 @@ def _events(purchases: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     said = {"time": purchases.day.map(days).astype("int64"), "item": _ten_digits(purchases.item)}
     grouped = purchases.assign(**said).groupby(["user", "item"])["time"]
     events = grouped.agg(time="min", value="size").reset_index()
-    count = events.groupby("user")["item"].transform("size")
-    if not (count >= min_purchases).any():
-        most = 0 if count.empty else int(count.max())
-        raise ValueError(f"min_purchases: {min_purchases} leaves no customer; the most is {most}")
-    return events[count >= min_purchases].reset_index(drop=True)
+    return with_enough(events, min_purchases)

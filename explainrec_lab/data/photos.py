@@ -14,6 +14,7 @@ a data set of a folder or a table of one's own pictures.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from numpy import ndarray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from explainrec_lab.data import contracts
 from explainrec_lab.data.archives import AS_TEXT, contents, opened
@@ -40,9 +41,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF"
 MOST_PIXELS = 2**26
 # Why a share of pictures is judged: so many were tried, or all.
 ENOUGH = 100
-# Tags of TIFF and EXIF; orientation -> which `Image.Transpose` brings it upright.
-BITS, WHITE_IS_0, ORIENTATION = 0x0102, 0x0106, 0x0112
-UPRIGHT: dict[Any, int] = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+# Tags of TIFF.
+BITS, WHITE_IS_0 = 0x0102, 0x0106
 
 
 class Photos:
@@ -93,11 +93,14 @@ class Photos:
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
         archive = self._archive()
 
-        def read(row: int, path: Path) -> None:
-            pictures[row] = _decoded(_source(path, archive), self.size)
+        def read(row: int, path: Any) -> None:
+            pictures[row] = _decoded(self._source(path, archive), self.size)
 
         self.each(items, read)
         return pictures
+
+    def _source(self, path: Any, archive: ZipFile | None) -> Path | BytesIO:
+        return _source(path, archive)
 
     def _archive(self) -> ZipFile | None:
         """The archive, open in this process: two that share a handle would share its place."""
@@ -135,6 +138,25 @@ class Photos:
             self._told = True
 
 
+class PhotosInFile(Photos):
+    """Photos that lie as they are inside one large file.
+
+    Args:
+        file: what holds them.
+        places: int64 `[item, 2]`, where each begins and its length, in bytes.
+    """
+
+    def __init__(self, file: Path, places: Int[ndarray, "item 2"], size: int = 224) -> None:
+        super().__init__([], size)
+        self.file, self._tried = file, np.zeros(len(places), bool)
+        self.paths = places  # type: ignore[assignment]
+
+    def _source(self, place: Int[ndarray, " 2"], archive: ZipFile | None) -> BytesIO:
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(place[0])
+            return BytesIO(file.read(place[1]))
+
+
 def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
     """The file of a path, or the member of an archive: as written, else in another spelling."""
     if archive is not None:
@@ -163,15 +185,14 @@ def _decoded(source: Path | BytesIO, size: int) -> UInt8[ndarray, "3 size size"]
             told = f"{(pixels := photo.width * photo.height)} pixels, more than {MOST_PIXELS}"
             require(pixels <= MOST_PIXELS, f"{told}: make it smaller")
             photo.load()
-            shown = _upright(_eight_bits(photo), photo)
-    if shown.has_transparency_data:
-        shown = shown.convert("RGBA")
-        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+            with suppress(Exception):  # turned, though of damaged entries it raises anything
+                ImageOps.exif_transpose(photo, in_place=True)
+            shown = _eight_bits(photo).convert("RGBA")
     scale = size / max(shown.size)
     width, height = (max(1, round(side * scale)) for side in shown.size)
     square = Image.new("RGB", (size, size), (BLANK,) * 3)
-    shown = shown.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-    square.paste(shown, (round((size - width) / 2), round((size - height) / 2)))
+    shown = shown.resize((width, height), Image.Resampling.BICUBIC)
+    square.paste(shown, (round((size - width) / 2), round((size - height) / 2)), shown)
     return np.asarray(square).transpose(2, 0, 1)
 
 
@@ -195,15 +216,6 @@ def _eight_bits(photo: Image.Image) -> Image.Image:
     require(0 <= low <= high <= white, told)
     grey = (grey if tags.get(WHITE_IS_0) != 0 else white - grey) * (255 / white)
     return Image.fromarray(grey.round().astype(np.uint8))
-
-
-def _upright(shown: Image.Image, photo: Image.Image) -> Image.Image:
-    """Turned as the photo's EXIF says, as far as it can be read."""
-    try:
-        turn = UPRIGHT.get(photo.getexif().get(ORIENTATION))
-    except Exception:  # of damaged entries Pillow raises anything
-        turn = None
-    return shown if turn is None else shown.transpose(Image.Transpose(turn))
 
 
 # ------------------------------------------------------------------------- one's own pictures

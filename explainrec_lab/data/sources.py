@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import amazon, boutique, completejourney, hm, movielens
+from explainrec_lab.data import amazon, boutique, completejourney, dvbpr, hm, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -22,11 +22,15 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "hm": (hm.load, hm.path, TABLE["hm"]),
     "amazon": (amazon.load, amazon.path, TABLE["amazon"]),
 }
-for _release, _about in movielens.RELEASES.items():
-    SOURCES[f"movielens-{_release}"] = (
-        partial(movielens.load, _release), partial(movielens.path, _release),
-        {word: told.format(**_about) for word, told in TABLE["movielens"].items()},
-    )  # fmt: skip
+# Loaders of several data sets each: how their names begin, and what is known of each.
+for _loader, _begins, _card, _known in (
+    (movielens, "movielens-", "movielens", movielens.RELEASES),
+    (dvbpr, "", "dvbpr", dvbpr.DVBPR["files"]),
+):
+    for _name, _about in _known.items():
+        _told = {word: text.format(**_about) for word, text in TABLE[_card].items()}
+        _of = partial(_loader.load, _name), partial(_loader.path, _name)
+        SOURCES[_begins + _name] = (*_of, _told)
 
 
 def load(name: str, **size: Any) -> Dataset:

@@ -126,13 +126,11 @@ def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, nda
     is told and made again. Several processes may ask: one makes, the others wait and read. Where
     nothing can be written, a warning says so, and what was made is not lost.
     """
-    from safetensors.numpy import save
+    from safetensors.numpy import load, save
 
-    if (found := _read(path)) is not None:
-        return found
     with _one_at_a_time(path):
-        if (found := _read(path)) is not None:
-            return found
+        if (content := unsealed(path)) is not None:
+            return load(content)
         with suppress(OSError):
             path.stat()
             warnings.warn(f"{path} is damaged: it is made again", stacklevel=2)
@@ -143,18 +141,6 @@ def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, nda
             told = "free some space there, or name another folder in EXPLAINREC_CACHE"
             warnings.warn(f"{path} could not be kept ({error.strerror}): {told}", stacklevel=2)
         return made
-
-
-def _read(path: Path) -> dict[str, ndarray] | None:
-    """What is kept there; None if there is nothing, or nothing whole."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        content = unsealed(path)
-        return None if content is None else load(content)
-    except (SafetensorError, KeyError, ValueError):
-        return None
 
 
 def seal(path: Path, content: bytes) -> None:

@@ -46,20 +46,16 @@ class Curve:
     Attributes:
         scores: the score of each pair after each step; step 0 is the untouched pair.
         replaced: how many patches of each pair are noise after each step.
-        share: which share of a pair's pixels that is, in 0..1.
-        order: one of `ORDERS`.
     """
 
     scores: Float[ndarray, "step pair"]
     replaced: Int[ndarray, " step"]
-    share: Float[ndarray, " step"]
-    order: str
 
     def table(self, related: Bool[ndarray, " pair"] | None = None) -> pd.DataFrame:
         """Accuracy of the predicted relation (Figure 3), one row a step, by `replaced`.
 
         Columns: `accuracy` of the pairs that were right at the start, its band `low` and `high`
-        (`band`), `score` (mean of all pairs) and `share`.
+        (`band`), and `score` (mean of all pairs).
 
         Args:
             related: whether each pair is truly related; by default all are, as in the paper.
@@ -76,8 +72,7 @@ class Curve:
         low, high = band(kept.astype(np.float64))
         accuracy, score = (pd.DataFrame(each).mean(axis=1) for each in (kept, self.scores))
         columns = {"accuracy": accuracy, "low": low, "high": high, "score": score}
-        found = pd.DataFrame(columns | {"share": self.share})
-        return found.set_index(pd.Index(self.replaced, name="replaced"))
+        return pd.DataFrame(columns).set_index(pd.Index(self.replaced, name="replaced"))
 
 
 # Pairs scored at a time; changes memory and time only.
@@ -136,9 +131,7 @@ def perturb(
     turns = _turns(maps, order, patch, source)
     budget = per_step * np.arange(steps + 1)
     scores = [_scored(score, pictures, new, turns, int(n), context) for n in budget]
-    everywhere = torch.cat([turn.flatten() for turn in turns])
-    share = np.array([float((everywhere < int(n)).double().mean()) for n in budget])
-    return Curve(torch.stack(scores).double().cpu().numpy(), budget, share, order)
+    return Curve(torch.stack(scores).double().cpu().numpy(), budget)
 
 
 def background(images: Float[Tensor, "pair 3 h w"]) -> Float[Tensor, "pair 3 h w"]:

@@ -8,10 +8,10 @@ the *silhouette* (all pixels of the item; they carry its colour). *Counterfactua
 (`Catalogue.mask`) are scored nowhere here.
 
 Maps are `[event, height, width]`, arrays or tensors, channels summed away. One rule for all
- scores: only one sign counts. `sign="positive"` (the default) takes the positive part,
-'negative' what speaks against (as a positive number), 'absolute' both. And one rule for ties:
-pixels of equal relevance share their places, so a map without an opinion (uniform, or zero all
-over) gets exactly what a blind guess would get. An event with an empty mask has no truth: nan.
+scores: only what is positive counts (turn a map round to score what speaks against). And one rule
+for ties: pixels of equal relevance share their places, so a map without an opinion (uniform, or
+zero all over) gets exactly what a blind guess would get. An event with an empty mask has no truth:
+nan.
 
 A pair has two images, and their relevance can be ranked in each image or over both (`pair_scores`
 reports all). Whether spoiling the relevant pixels moves the *model* is asked in `faithfulness.py`.
@@ -30,7 +30,6 @@ from torch import Tensor
 from explainrec_lab.data.contracts import Dataset, check_choice, check_ids, present, require
 from explainrec_lab.evaluate.truth import NO_REASON
 
-SIGNS = ("positive", "negative", "absolute")
 # What a relation's relevance is scored against -> the mask that stands for it.
 TRUTHS = {"attribute": "part mask", "colour": "silhouette", "together": "part mask + silhouette"}
 # Where a pair's relevance is ranked: in its first image, its second, or in both together.
@@ -44,49 +43,38 @@ Ends = Bool[ndarray, "pair 2 height width"]
 # --------------------------------------------------------------------------- scores of one image
 
 
-def _relevance_mass(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
-    """Share of the relevance that lies inside the mask, in 0..1."""
-    weights, inside = _checked(relevance, mask, sign)
-    weights = np.where(weights.any(axis=1, keepdims=True), weights, 1.0)
-    share = (weights * inside).sum(axis=1) / weights.sum(axis=1)
-    return np.where(inside.any(axis=1), share, np.nan)
+def scores(relevance: Map, mask: Map, tolerance: float = 0) -> pd.DataFrame:
+    """All scores of some maps, one row an event; nan where the mask is empty.
 
-
-def mass_ratio(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
-    """Relevance mass over the mask's share of the image: 1 = as a uniform map, higher = denser."""
-    _, inside = _checked(relevance, mask, sign)
-    area = inside.mean(axis=1)
-    return _relevance_mass(relevance, mask, sign) / np.where(area > 0, area, np.nan)
-
-
-def _rank_accuracy(relevance: Map, mask: Map, sign: str = "positive") -> Float[ndarray, " event"]:
-    """Share of the K most relevant pixels that lie inside the mask of K pixels, in 0..1."""
-    weights, inside = _checked(relevance, mask, sign)
-    return _first_inside(weights, inside, inside.sum(axis=1))
-
-
-def pointing_game(
-    relevance: Map, mask: Map, sign: str = "positive", tolerance: float = 0
-) -> Float[ndarray, " event"]:
-    """Whether the most relevant pixel lies in the mask or within `tolerance` pixels of it.
-
-    Of several pixels at the top, the share that does.
+    - `area`: share of the pixels that are true.
+    - `mass`: share of the relevance that lies inside the mask, in 0..1.
+    - `mass_ratio`: mass over area; 1 = as a uniform map, higher = denser.
+    - `rank_accuracy`: share of the K most relevant pixels that lie inside the mask of K pixels.
+    - `pointing`: whether the most relevant pixel lies in the mask or within `tolerance` pixels of
+      it; of several pixels at the top, the share that does.
 
     Raises:
-        ValueError: a negative tolerance, beside what all scores check.
+        ValueError: shapes that do not agree, relevance that is not finite, a negative tolerance.
     """
-    weights, _ = _checked(relevance, mask, sign)
-    near = _widened(mask, tolerance).reshape(weights.shape)
-    return _first_inside(weights, near, near.any(axis=1).astype(int))
+    weights, inside = _checked(relevance, mask)
+    near = _widened(mask, tolerance).reshape(inside.shape)
+    equal = np.where(weights.any(axis=1, keepdims=True), weights, 1.0)
+    mass = (equal * inside).sum(axis=1) / equal.sum(axis=1)
+    found = pd.DataFrame({"area": inside.mean(axis=1), "mass": mass})
+    found["mass_ratio"] = found["mass"] / found["area"]
+    found["rank_accuracy"] = _first_inside(weights, inside, inside.sum(axis=1))
+    found["pointing"] = _first_inside(weights, near, near.any(axis=1).astype(int))
+    found[~inside.any(axis=1)] = np.nan
+    return found
 
 
 def _first_inside(weights: ndarray, inside: ndarray, count: ndarray) -> Float[ndarray, " event"]:
-    """Share of the first `count` pixels, one number an event, that lie inside; nan of none."""
+    """Share of the first `count` pixels, one number an event, that lie inside."""
     ordered = -np.sort(-weights, axis=1)
     last = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, None], axis=1)
     above, level = weights > last, weights == last
     shared = (count - above.sum(axis=1)) * (level & inside).sum(axis=1) / level.sum(axis=1)
-    return ((above & inside).sum(axis=1) + shared) / np.where(count > 0, count, np.nan)
+    return ((above & inside).sum(axis=1) + shared) / np.maximum(count, 1)
 
 
 def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]:
@@ -99,9 +87,7 @@ def _widened(mask: Map, tolerance: float) -> Bool[ndarray, "event height width"]
     return masks
 
 
-def densest_attribute(
-    relevance: Map, masks: Map, sign: str = "positive"
-) -> Float[ndarray, "event attribute"]:
+def densest_attribute(relevance: Map, masks: Map) -> Float[ndarray, "event attribute"]:
     """Mean relevance a pixel in each attribute's part mask: scores for `truth.reason_hit_rate`.
 
     An attribute without pixels scores 0, the least there is.
@@ -110,7 +96,7 @@ def densest_attribute(
         masks: bool `[event, attribute, height, width]`, part masks (`attribute_masks`).
     """
     regions = _array(masks).astype(bool)
-    weights, _ = _checked(relevance, np.ones_like(regions.any(axis=1)), sign)
+    weights, _ = _checked(relevance, np.ones_like(regions.any(axis=1)))
     inside = regions.reshape(*regions.shape[:2], -1).astype(np.float64)
     count = inside.sum(axis=2)
     return np.einsum("ep,eap->ea", weights, inside) / np.maximum(count, 1)
@@ -119,7 +105,7 @@ def densest_attribute(
 # --------------------------------------------------------------------------- scores of pairs
 
 
-def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -> pd.DataFrame:
+def pair_scores(relevance: Sequence[Map], masks: Ends) -> pd.DataFrame:
     """All scores of both images of each pair, and of the two together.
 
     In the view 'pooled' the pixels of both images compete: an explanation that puts all relevance
@@ -130,11 +116,10 @@ def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -
         masks: the true region in both images, part masks or silhouettes (`relation_masks`).
 
     Returns:
-        One row a view and pair, indexed by `pair`: `view` (one of `VIEWS`), `area` (share of the
-        pixels that are true), `mass`, `mass_ratio`, `rank_accuracy`, `pointing`. nan where the
-        mask is empty, so that `.groupby("view", sort=False).mean()` leaves label noise out. Its
-        `mass_ratio` is a mean of ratios, where small regions weigh much; mean `mass` over mean
-        `area` is the steadier ratio of means.
+        One row a view and pair, indexed by `pair`: `scores`, and `view` (one of `VIEWS`). nan
+        where the mask is empty, so that `.groupby("view", sort=False).mean()` leaves label noise
+        out. Its `mass_ratio` is a mean of ratios, where small regions weigh much; mean `mass` over
+        mean `area` is the steadier ratio of means.
     """
     truth = _array(masks).astype(bool)
     maps = [_array(each) for each in relevance]
@@ -147,20 +132,8 @@ def pair_scores(relevance: Sequence[Map], masks: Ends, sign: str = "positive") -
     for sides in (maps, regions):
         sides.append(np.concatenate(sides, axis=-1))  # pooled: both images side by side, as one
     views = zip(maps, regions, VIEWS, strict=True)
-    tables = [_all_scores(each, region, sign).assign(view=view) for each, region, view in views]
+    tables = [scores(each, region).assign(view=view) for each, region, view in views]
     return pd.concat(tables).rename_axis("pair")
-
-
-def _all_scores(relevance: ndarray, mask: ndarray, sign: str) -> pd.DataFrame:
-    area = mask.mean(axis=(-2, -1))
-    scores = {
-        "area": np.where(area > 0, area, np.nan),
-        "mass": _relevance_mass(relevance, mask, sign),
-        "mass_ratio": mass_ratio(relevance, mask, sign),
-        "rank_accuracy": _rank_accuracy(relevance, mask, sign),
-        "pointing": pointing_game(relevance, mask, sign),
-    }
-    return pd.DataFrame(scores)
 
 
 # --------------------------------------------------------------------------- the truth, gathered
@@ -250,7 +223,7 @@ def _array(values: Map) -> ndarray:
 
 
 def _checked(
-    relevance: Map, mask: Map, sign: str
+    relevance: Map, mask: Map
 ) -> tuple[Float[ndarray, "event pixel"], Bool[ndarray, "event pixel"]]:
     """The part of the relevance that counts (never negative) and the mask, both flat."""
     values, inside = _array(relevance), _array(mask).astype(bool)
@@ -258,7 +231,5 @@ def _checked(
     right = values.ndim == 3 and values.shape == inside.shape
     require(right, f"relevance and mask: shapes {shapes}, channels summed away")
     require(np.isfinite(values).all(), "relevance: nan or infinite values among the pixels")
-    check_choice("sign", sign, SIGNS)
-    signed = {"positive": values, "negative": -values, "absolute": np.abs(values)}
     flat = len(values), -1
-    return np.maximum(signed[sign], 0).reshape(flat), inside.reshape(flat)
+    return np.maximum(values, 0).reshape(flat), inside.reshape(flat)

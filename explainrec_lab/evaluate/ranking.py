@@ -44,15 +44,14 @@ def top_k(scores: Scores, k: int, exclude: Binary | None = None, seed: int = 0) 
             1..items that are not excluded, of any user: all lists have the same length.
     """
     scores = _open(scores, exclude)
-    values, items, cut = _best(scores, k)
-    if not cut.any() and not (values[:, 1:] == values[:, :-1]).any():
-        return items  # no ties
+    _check_left(scores, k)
+    values, items = scores.topk(min(k + 1, scores.shape[1]))
+    tied = (values[:, 1:] == values[:, :-1]).any(dim=1)
     lot = torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed))
-    lot, own, last = lot.to(scores.device), scores[cut], values[cut, -1:]
-    level = torch.where(own == last, lot, -1)
-    items[cut] = torch.where(own > last, len(lot), level).topk(k).indices
-    items = items.gather(1, lot[items].argsort(dim=1, descending=True))
-    return items.gather(1, scores.gather(1, items).argsort(dim=1, descending=True, stable=True))
+    order = lot.argsort(descending=True).to(scores.device)
+    place = scores[tied][:, order].argsort(dim=1, descending=True, stable=True)
+    items[tied] = order[place[:, : items.shape[1]]]
+    return items[:, :k]
 
 
 # Scores of so many users and items lie in memory together, in single precision: 256 MB.
@@ -91,21 +90,12 @@ def _open(scores: Scores, exclude: Binary | None = None, relevant: Binary | None
     return scores
 
 
-def _best(scores: Scores, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Values and places of the k best; and whose last one ties with one that is left out."""
+def _check_left(scores: Scores, k: int) -> None:
+    """Raise a ValueError unless k items are left for everybody."""
     left = np.count_nonzero((scores > -torch.inf).cpu().numpy(), axis=1)
     if not 1 <= k <= left.min(initial=scores.shape[1]):
         most = f"1..{left.min()}, the items left in row {left.argmin()}"
         raise ValueError(f"k: {k} is outside {most}; ask for fewer or exclude fewer")
-    values, items = scores.topk(min(k + 1, scores.shape[1]))
-    cut = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
-    return values[:, :k], items[:, :k], cut
-
-
-def _check_different(name: str, what: str, lists: Int[ndarray, "row n"]) -> None:
-    twice = (np.diff(np.sort(lists, axis=1)) == 0).any(axis=1)
-    bad = f"{what} {twice.argmax() if len(twice) else 0}"
-    require(not twice.any(), f"{name}: {bad} has an item twice; give each once")
 
 
 def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
@@ -124,7 +114,8 @@ def recall_at_k(ranked: Lists, relevant: Binary) -> Float[ndarray, "user k"]:
     wanted = f"needs a list for each of {users} users, [user, k]"
     require(len(shape) == 2 and shape[0] == users, f"ranked: shape {shape}; {wanted}")
     items = check_ids("ranked", ranked.cpu().numpy(), n_items, "item")
-    _check_different("ranked", "user", items)
+    for user in np.flatnonzero((np.diff(np.sort(items, axis=1)) == 0).any(axis=1)):
+        raise ValueError(f"ranked: user {user} has an item twice; give each once")
     hits = np.take_along_axis(relevant.toarray(), items, axis=1) != 0
     return _recall(hits, np.asarray((relevant != 0).sum(axis=1)))
 
@@ -149,17 +140,18 @@ def mean_recall(
     """
     scores = _open(scores, exclude, relevant)
     good = torch.from_numpy(relevant.toarray() != 0).to(scores.device) & (scores > -torch.inf)
-    values, items, cut = _best(scores, k)
+    _check_left(scores, k)
+    values, items = scores.topk(k)
     # A place holds a share of the relevant items: their share among all that have its score.
     group = F.pad(values[:, 1:] < values[:, :-1], (1, 0)).cumsum(dim=1)
     hits, ones = good.gather(1, items).double(), torch.ones_like(values, dtype=torch.float64)
     found, size = (torch.zeros_like(ones).scatter_add(1, group, each) for each in (hits, ones))
     hits = (found / size).gather(1, group)
     # The last score may go on behind the list.
-    last = values[cut, -1:]
-    level = scores[cut] == last
-    share = (level & good[cut]).sum(dim=1, keepdim=True) / level.sum(dim=1, keepdim=True)
-    hits[cut] = torch.where(values[cut] == last, share.double(), hits[cut])
+    last = values[:, -1:]
+    level = scores == last
+    share = (level & good).sum(dim=1, keepdim=True).double() / level.sum(dim=1, keepdim=True)
+    hits = torch.where(values == last, share, hits)
     count = np.count_nonzero(good.cpu().numpy(), axis=1)
     require(count.any(), "relevant: no user has an item to find; hold some out")
     return np.nanmean(_recall(hits.cpu().numpy(), count), axis=0)
@@ -213,9 +205,6 @@ class Contests:
     user: Int[ndarray, " contest"]
     positive: Int[ndarray, " contest"]
     negatives: Int[ndarray, "contest negative"]
-
-    def __post_init__(self) -> None:
-        _check_different("contests", "contest", np.column_stack([self.positive, self.negatives]))
 
     def __len__(self) -> int:
         return len(self.user)

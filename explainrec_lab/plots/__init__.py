@@ -5,13 +5,7 @@ Matplotlib draws pictures with relevance, regions and boxes on them (`pictures`)
 """
 
 # ruff: noqa: F401 - what a page draws with
-from .curves import (
-    change_distributions,
-    curves,
-    explanations_abreast,
-    perturbation_curves,
-    removal_curves,
-)
+from .curves import curves
 from .flow import relevance_flow
 from .pictures import Reason, box_figure, contact_sheet, pair_figure, picture, reasons_sheet
-from .style import OPPOSES, SUPPORTS, overlay, use_style
+from .style import OPPOSES, SUPPORTS, use_style

@@ -7,8 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
-from matplotlib.colors import to_rgb
+from jaxtyping import Float
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy import ndarray
 
@@ -17,8 +16,8 @@ from explainrec_lab.data.store import table_beside
 TABLE = table_beside(__file__)
 # Positive and negative relevance.
 SUPPORTS, OPPOSES = TABLE["supports"], TABLE["opposes"]
-# Lines that only help; masks.
-QUIET, MASK_COLOUR = "#5b6470", "#e4572e"
+# Lines that only help.
+QUIET = "#5b6470"
 # One colour a method in the whole book.
 COLOURS = {word: TABLE.get(colour, colour) for word, colour in TABLE["methods"].items()}
 
@@ -52,16 +51,6 @@ def rgb(image: ndarray) -> Float[ndarray, "height width 3"]:
     """A picture `[3, height, width]`, uint8 or in 0..1, with channels last and in 0..1."""
     scaled = image / 255 if image.dtype == np.uint8 else image
     return scaled.transpose(1, 2, 0).astype(np.float64).clip(0, 1)
-
-
-def overlay(
-    image: UInt8[ndarray, "3 height width"], mask: Bool[ndarray, "height width"]
-) -> UInt8[ndarray, "3 height width"]:
-    """The picture with a mask (part, counterfactual or silhouette) tinted."""
-    colour = np.array(to_rgb(MASK_COLOUR))[:, None] * 255
-    tinted = image.astype(np.float64)
-    tinted[:, mask] = 0.45 * tinted[:, mask] + 0.55 * colour
-    return tinted.round().astype(np.uint8)
 
 
 def plain(text: object) -> str:

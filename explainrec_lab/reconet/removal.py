@@ -8,10 +8,9 @@ here, always named.
 For the one-layer model the effect of removing k of n features follows from the sum of their
 relevances alone, -sum Z_S (held) or (k y - n sum Z_S) / (n - k) (renormalised), and falls as it
 grows: so the k features with the most relevance are the best k to remove. Item attributes stay when
-their items go, unless one asks for it.
+their items go.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,18 +21,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
-from explainrec_lab.data.contracts import check_choice, check_ids, require
+from explainrec_lab.data.contracts import check_choice, check_ids
 from explainrec_lab.data.splits import rank_in_order
 from explainrec_lab.evaluate.faithfulness import band
-from explainrec_lab.reconet.data import FeatureSpace, Sets
+from explainrec_lab.reconet.data import Sets
 from explainrec_lab.reconet.explain import items_of
 from explainrec_lab.reconet.model import RecoNet
 
 # Over what the average is taken after a removal: the features left, or as many as before.
 AVERAGES = ("renormalised", "held")
-
-# How many removals `best_removal` is ready to try.
-MOST_SETS = 2_000_000
 
 # When each feature of each profile goes, in the order of `Sets.ids`.
 Turns = Int[np.ndarray, " total"]
@@ -82,43 +78,6 @@ def score_of_masks(
         return model.head(x) @ model.W[item].detach()
 
     return score
-
-
-@torch.no_grad()
-def best_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]:
-    """The k of n features whose removal lowers the score most, by trying all; and the change.
-    Ties are broken by lot.
-
-    Raises:
-        ValueError: k outside 1..n-1, or more than `MOST_SETS` sets to try.
-    """
-    _check_count(n, k)
-    if math.comb(n, k) > MOST_SETS:
-        raise ValueError(f"k: {math.comb(n, k):,} sets of {k} out of {n}; at most {MOST_SETS:,}")
-    places = torch.combinations(torch.arange(n), k)
-    places = places[np.random.default_rng(0).permutation(len(places))]
-    masks = torch.ones(len(places), n, dtype=torch.float64).scatter_(1, places, 0.0)
-    best = places[black_box(masks).argmin()].tolist()
-    return best, change_of_output(black_box, n, best)
-
-
-@torch.no_grad()
-def greedy_removal(black_box: BlackBox, n: int, k: int) -> tuple[list[int], float]:
-    """k features, each the one whose removal lowers the score most at its turn; and the change.
-    Ties are broken by lot.
-
-    Raises:
-        ValueError: k outside 1..n-1.
-    """
-    _check_count(n, k)
-    mask, gone = torch.ones(n, dtype=torch.float64), []
-    lot = np.random.default_rng(0).permutation(n)
-    for _ in range(k):
-        left = torch.from_numpy(lot[mask.numpy()[lot] > 0])
-        tried = mask.repeat(len(left), 1).scatter_(1, left[:, None], 0.0)
-        gone.append(int(left[black_box(tried).argmin()]))
-        mask[gone[-1]] = 0
-    return gone, change_of_output(black_box, n, gone)
 
 
 # --------------------------------------------------------------------------- many profiles
@@ -172,25 +131,6 @@ def turns(profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed
     return rank_in_order(owners, np.lexsort(keys))
 
 
-def attributes_follow(space: FeatureSpace, profiles: Sets, turn: Turns) -> Turns:
-    """Turns of a removal of items alone, in which an item attribute goes with the last item that
-    carries it. What the user told stays to the end.
-
-    Args:
-        turn: any order; the items keep theirs among themselves.
-    """
-    ids, owners = profiles.ids.numpy(), profiles.owners.numpy()
-    items = np.flatnonzero(ids < space.n_items)
-    result = np.full(len(ids), np.iinfo(np.int64).max)
-    result[items] = rank_in_order(owners[items], np.lexsort([turn[items], owners[items]]))
-    carries = space.item_features.matrix[ids[items]]
-    holder = np.repeat(items, np.diff(carries.indptr))
-    last = np.full((len(profiles), space.m), -1)
-    np.maximum.at(last, (owners[holder], carries.indices + space.n_items), result[holder])
-    last = last[owners, ids]
-    return np.where(last >= 0, last, result)
-
-
 @torch.no_grad()
 def remove(
     model: RecoNet,
@@ -230,7 +170,3 @@ def remove(
         gone = owners.bincount(minlength=len(profiles))
         left, may_go = left - gone[:, None], gone > 0
     return Removal((scores - scores[0]).numpy())
-
-
-def _check_count(n: int, k: int) -> None:
-    require(1 <= k < n, f"k: {k} is outside 1..{n - 1}; a profile must keep a feature")

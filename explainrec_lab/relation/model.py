@@ -324,7 +324,7 @@ def recommend(
     model: RelationModel,
     x: Features,
     query: Ids,
-    user: Ids,
+    user: int,
     kind: int | str,
     candidates: Ids,
     k: int = 10,
@@ -337,7 +337,7 @@ def recommend(
     Args:
         x: features of all items, `[item, D]` (`features_of`).
         query: one item id, or many. A query never recommends itself.
-        user: one for all queries or one a query; `NEW_USER` has the average metric.
+        user: one for all queries; `NEW_USER` has the average metric.
         candidates: item ids of a category, each once.
         k: at most the number of candidates, less one where a query is among them.
 
@@ -356,18 +356,11 @@ def recommend(
     require(len(candidates), "candidates: the category is empty")
     once = len(candidates.unique()) == len(candidates)
     require(once, "candidates: some item stands there twice; give each once")
-    users, kinds = model.users(user).reshape(-1), model.kinds(kind).reshape(1)
-    n = len(queries)
-    require(len(users) in (1, n), f"user: {len(users)} of them for {n} queries; give one or {n}")
-    users = users.expand(n)
-    d = x.new_empty(n, len(candidates))
-    for one in users.unique():
-        rows = users == one
-        factor = model.metric.factor(one.reshape(1), kinds)[0]
-        d[rows] = squared_distances(x[queries[rows]] @ factor, x[candidates] @ factor)
+    factor = model.factor(user, kind, 1)
+    d = squared_distances(x[queries] @ factor, x[candidates] @ factor)
     place = top_k(-d, k, sparse.csr_array((candidates == queries[:, None]).cpu().numpy()))
-    items, probability = candidates[place], (model.q[kinds] - d.gather(1, place)).sigmoid()
-    return items.reshape(*shape, k), probability.reshape(*shape, k)
+    logit = model.q[model.kinds(kind)] - d.gather(1, place)
+    return candidates[place].reshape(*shape, k), logit.sigmoid().reshape(*shape, k)
 
 
 def _checked(name: str, ids: Ids, x: Tensor) -> Int[Tensor, "*n"]:

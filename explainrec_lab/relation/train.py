@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from explainrec_lab import weights
-from explainrec_lab.data.contracts import Dataset, Images, check_choice, present, require
+from explainrec_lab.data.contracts import Dataset, Images, check_choice, present
 from explainrec_lab.relation.data import N_KINDS, Batch, Batches, Part, Split
 from explainrec_lab.relation.model import Projection, RelationModel, Shares, squared_distances
 from explainrec_lab.settings import Relation, fabric
@@ -37,6 +37,9 @@ from explainrec_lab.vision.homogeneous import folded, has_additive_terms
 NAME = "relation"  # of the network's file in `weights`
 # Part of the recipe: raise it when the same settings give another model.
 RECIPE_VERSION = 4
+# Items sampled for each batch, with which its items are unrelated unless a relation says otherwise;
+# of fewer items, all.
+OTHERS = 256
 
 # --------------------------------------------------------------------------- the loss
 
@@ -58,19 +61,15 @@ class BatchLoss:
 
     Keeps the feature vector of every training item from the last batch that it was in (cross-batch
     memory: Wang et al., CVPR 2020). Instead of one unrelated pair for each related one, the loss
-    takes |R| times the mean over all unrelated pairs of the batch with some sampled items: what
+    takes |R| times the mean over all unrelated pairs of the batch with `OTHERS` sampled items: what
     |S| = |R| gives on average, with less noise.
 
     Args:
         n_items: how many training items there are.
-        others: items sampled for each batch, with which its items are unrelated unless a relation
-            says otherwise; None takes all items.
     """
 
-    def __init__(self, n_items: int, others: int | None = 256, *, seed: int = 0) -> None:
-        right = others is None or others >= 1
-        require(right, f"others: {others} must be at least 1, or None for all items")
-        self.n_items, self.others = n_items, others
+    def __init__(self, n_items: int, seed: int = 0) -> None:
+        self.n_items = n_items
         self.memory: Tensor | None = None
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -122,9 +121,9 @@ class BatchLoss:
         return self.memory
 
     def _sample(self) -> Int[Tensor, " other"]:
-        if self.others is None or self.others >= self.n_items:
+        if self.n_items <= OTHERS:
             return torch.arange(self.n_items)
-        return torch.randint(self.n_items, (self.others,), generator=self._generator)
+        return torch.randint(self.n_items, (OTHERS,), generator=self._generator)
 
     def _unrelated(self, batch: Batch, cell: Tensor, n_cells: int, others: Tensor) -> Tensor:
         """Which pairs of the batch's items and `others` belong to S: `[cell, item, other]`."""

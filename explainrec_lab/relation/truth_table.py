@@ -9,7 +9,7 @@
 An explainer is a function `(model, images_i, images_j, user, kind) -> (map_i, map_j)`; `METHODS`
 is a plain dict of them, so add yours. `model` is any module with one value a pair, such as a
 `Closeness` or the relation model itself (the logit q - d, as in the paper). Relevance must speak
-*for* the relation where it is positive; only that part is scored (`sign`).
+*for* the relation where it is positive; only that part is scored.
 
 Some kinds of relation need equal colour families beside matching attributes. So each map is scored
 against three truths (`localisation.TRUTHS`): the *part mask* of the key attribute, which is the
@@ -91,7 +91,7 @@ def _conditional(only: str) -> Explainer:
 
 def _attributed(method: Callable[..., Any], **options: Any) -> Explainer:
     """An explainer of `baselines.attribution`."""
-    return lambda model, *asked: method(model, asked, **options)[:2]
+    return lambda m, i, j, *ids: method(lambda *images: m(*images, *ids), (i, j), **options)
 
 
 def network(model: nn.Module) -> Backbone:
@@ -133,7 +133,7 @@ METHODS: dict[str, Explainer] = {
     "gradient x input": _attributed(attribution.gradient_x_input),
     "integrated gradients": _attributed(attribution.integrated_gradients, steps=8),
     # at the end of all convolutions
-    "Grad-CAM": lambda m, *a: attribution.grad_cam(m, a, layer=network(m).convolutions)[:2],
+    "Grad-CAM": lambda *a: _attributed(attribution.grad_cam, layer=network(a[0]).convolutions)(*a),
     "random": _attributed(attribution.random_map),
     **CONDITIONAL,
 }
@@ -211,7 +211,6 @@ def truth_table(
     methods: Mapping[str, Explainer] = METHODS,
     *,
     references: bool = True,
-    sign: str = "positive",
 ) -> pd.DataFrame:
     """All scores of all explainers on all pairs.
 
@@ -220,7 +219,6 @@ def truth_table(
         pairs: with a reason (`right_pairs`).
         methods: name -> explainer.
         references: add maps that look at no model: the items' silhouettes and a centre bias.
-        sign: which relevance counts, see `evaluate.localisation`.
 
     Returns:
         One row a method, truth, pair and view ('source', 'target', 'pooled'): `method`, `kind`,
@@ -244,9 +242,9 @@ def truth_table(
     for of, mask in TRUTHS.items():
         true = localisation.relation_masks(shop, pairs.rows, of)
         for name, found in maps.items():
-            table = localisation.pair_scores(list(found), true, sign).reset_index()
+            table = localisation.pair_scores(list(found), true).reset_index()
             if of == "attribute":
-                density = localisation.densest_attribute(np.concatenate(found), regions, sign)
+                density = localisation.densest_attribute(np.concatenate(found), regions)
                 table.loc[: len(items) - 1, "densest"] = _hits_of(density, reasons.T.ravel(), there)
             tables.append(table.assign(method=name, truth=of, mask=mask))
     return pd.concat(tables, ignore_index=True).dropna(subset="area").join(asked, on="pair")

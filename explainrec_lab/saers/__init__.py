@@ -16,7 +16,7 @@ Source: SAERS (Hou et al., 2019). The whole way, as the pages walk it:
 | | and its relatives, boxes, ROI pooling; all of it: `extract` |
 | `boxes.py` | are the boxes right? |
 | `model.py` | attention to attributes, the score, the loss (Eq. 4 to 9); the best items |
-| `data.py`, `train.py` | triples, one loop for every model, and how each was tuned |
+| `train.py` | triples, one loop for every model, and how each was tuned |
 | `explain.py` | which attribute did it: attention, contribution, swap |
 """
 

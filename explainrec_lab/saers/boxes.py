@@ -101,7 +101,7 @@ def _scored(
         drawn += [("whole garment", torch.from_numpy(garment)[row], {"its box": boxes_of})]
     for name, found, frames in drawn:
         reach = TOLERANCE * true.shape[-1]
-        pointing = localisation.pointing_game(found.float(), true, tolerance=reach)
+        pointing = localisation.scores(found.float(), true, tolerance=reach)["pointing"]
         for frame, boxer in frames.items():
             scores = {"iou": overlap(boxer(found), boxes_of(true)).numpy(), "pointing": pointing}
             yield pd.DataFrame({"map": name, "frame": frame, **base, **scores})

@@ -13,7 +13,7 @@ explain it. `explain.py` says why. An item without any attribute has only its wh
 At the end, `recommend`: the best items of each user that she has not bought yet (§4.1, top-N).
 
 Source: SAERS, §3.2 and §3.3. Where features come from (`regions.py`) and how triples are drawn
-(`data.py`) is elsewhere.
+(`train.py`) is elsewhere.
 """
 
 from collections.abc import Iterable

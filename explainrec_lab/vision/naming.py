@@ -134,19 +134,16 @@ class Naming(nn.Module):
         this one rather than the others. A question applies where its best class beats the answer
         'does not apply'.
         """
-        scores, applies = self.scores(maps), []
-        for own, count in zip(scores, self.n_classes, strict=True):
+        classes, applies = [], []
+        for own, count in zip(self.scores(maps), self.n_classes, strict=True):
             best = own[:, :count].amax(dim=1)
             applies.append(best - (own[:, count] if own.shape[1] > count else best - 1))
-        return self._classes(scores), torch.stack(applies, dim=1)
+            classes.append(above_mean(own, count)[:, :count])
+        return torch.cat(classes, dim=1), torch.stack(applies, dim=1)
 
     def classes(self, maps: Maps) -> Classes:
         """Scores of all classes, one question after the other, above each question's mean."""
-        return self._classes(self.scores(maps))
-
-    def _classes(self, scores: Sequence[Answers]) -> Tensor:
-        own = zip(scores, self.n_classes, strict=True)
-        return torch.cat([above_mean(each, n)[:, :n] for each, n in own], dim=1)
+        return self.answers(maps)[0]
 
     def forward(self, images: Float[Tensor, "item 3 h w"]) -> Classes:
         """The scores of `classes`."""
@@ -164,12 +161,9 @@ class Naming(nn.Module):
             ValueError: a code that is no class of its question.
         """
         limits = torch.tensor(self.n_classes[: codes.shape[1]], device=codes.device)
-        bad = ((codes < 0) | (codes >= limits)).nonzero()
-        if len(bad):
-            item, question = bad[0].tolist()
-            what = f"{int(codes[item, question])} is no class of question {question}"
-            last = self.n_classes[question] - 1
-            raise ValueError(f"codes: {what} (0..{last}), at item {item}")
+        bad = (codes < 0) | (codes >= limits)
+        where = f"of (item, question) {bad.nonzero().tolist()}, with {limits.tolist()} classes"
+        require(not bad.any(), f"codes: {codes[bad].tolist()} are no classes {where}")
         return codes + (limits.cumsum(0) - limits)
 
 

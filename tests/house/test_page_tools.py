@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import lab_sphinx
 import lessons
+import nbformat
 import pytest
 from docutils import nodes
 from equation_index import index
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 FIGURE = """<?xml version="1.0"?><!DOCTYPE svg>
 <svg width="504pt" viewBox="0 0 504 259" xmlns="http://www.w3.org/2000/svg">
@@ -20,25 +21,32 @@ FIGURE = """<?xml version="1.0"?><!DOCTYPE svg>
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A notebook of 360 words, two cells that are seen, and an exercise with its solution."""
+    """A notebook of 359 words, two cells that are seen, and an exercise with its solution.
 
-    def cell(kind: str, source: str, *tags: str) -> dict:
-        return {"cell_type": kind, "source": source, "metadata": {"tags": tags}}
-
+    Words of the lesson stand before, between and behind the gates, in the same cells.
+    """
+    exercise = "```{exercise-start}\n:label: a\n```\n" + "word " * 99 + "\n```{exercise-end}\n```\n"
     held = [
         cell("markdown", "word " * 180 + "$a + b$\n\n```python\nnot words\n```"),
         cell("code", "x = 1"),
         cell("code", "plot(x)", "hide-input"),
         cell("code", "assert x", "remove-cell"),
-        cell("markdown", "word " * 178 + "*(25 minutes)*"),
+        cell("markdown", "word " * 100 + "*(25 minutes)*"),
         cell("code", "x"),
-        cell("markdown", "```{solution-start} a\n```\n" + "word " * 999),
+        cell("markdown", "word " * 30 + "\n" + exercise),
+        cell("code", "x = ...", "answer"),
+        cell("markdown", "word " * 8 + "\n```{solution-start} a\n```\n" + "word " * 999),
         cell("code", "x = 2"),
-        cell("markdown", "```{solution-end}\n```"),
+        cell("markdown", "word " * 99 + "\n```{solution-end}\n```\n" + "word " * 40),
     ]
     path = tmp_path / "page.ipynb"
-    path.write_text(json.dumps({"cells": held}), encoding="utf-8")
+    path.write_text(nbformat.writes(new_notebook(cells=held)), encoding="utf-8")
     return path
+
+
+def cell(kind: str, source: str, *tags: str) -> nbformat.NotebookNode:
+    make = {"code": new_code_cell, "markdown": new_markdown_cell}[kind]
+    return make(source, metadata={"tags": list(tags)})
 
 
 def test_a_page_takes_its_words_its_cells_and_its_exercises(page: Path) -> None:

@@ -17,7 +17,6 @@ from scipy import sparse
 
 from explainrec_lab.evaluate import ranking as module
 from explainrec_lab.evaluate.ranking import (
-    Contests,
     auc,
     mean_recall,
     recall_at_k,
@@ -330,12 +329,6 @@ def test_bad_rankings_are_named() -> None:
 def test_lists_that_are_none_are_named(ranked: list, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         recall_at_k(torch.tensor(ranked), zeros(2, 3))
-
-
-@pytest.mark.parametrize("negatives", [[1, 2, 1], [1, 2, 0]])
-def test_a_contest_holds_each_item_once(negatives: list[int]) -> None:
-    with pytest.raises(ValueError, match="contests: contest 0 has an item twice"):
-        Contests(np.array([0]), np.array([0]), np.array([negatives]))
 
 
 def zeros(users: int, items: int) -> sparse.csr_array:

@@ -48,7 +48,7 @@ def test_gradients_are_captums(net: nn.Sequential, image: Tensor) -> None:
     torch.testing.assert_close(at.gradient_x_input(net, image, 2), theirs)
 
 
-def test_integrated_gradients_are_captums_with_integer_inputs_too(image: Tensor) -> None:
+def test_integrated_gradients_are_captums_in_a_model_that_closes_over_users(image: Tensor) -> None:
     torch.manual_seed(1)
     table = nn.Embedding(5, 3 * 144).double()
     user = torch.tensor([4, 0, 1])
@@ -57,8 +57,8 @@ def test_integrated_gradients_are_captums_with_integer_inputs_too(image: Tensor)
         return ((image.flatten(1) ** 3) * table(user)).sum(dim=1)
 
     theirs = IntegratedGradients(model).attribute(image, additional_forward_args=user, n_steps=20)
-    found = at.integrated_gradients(model, (image, user), steps=20)
-    torch.testing.assert_close(found[0], theirs)
+    found = at.integrated_gradients(lambda each: model(each, user), image, steps=20)
+    torch.testing.assert_close(found, theirs)
 
 
 @pytest.mark.parametrize("layer", ["0", "4", "5"])

@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu
 from toys import model_of, profiles_of, shop
 
 from experiments.reconet import compare
-from explainrec_lab.reconet import FeatureSpace, RecoNet, Sets, closed_form, relevance, removal
+from explainrec_lab.reconet import RecoNet, Sets, closed_form, relevance, removal
 from explainrec_lab.reconet.explain import three_steps
 
 few = settings(max_examples=10, deadline=None)
@@ -43,14 +43,6 @@ def naive_change(
     left = [k for k in ids if k not in removed]
     divisor = len(left) if average == "renormalised" else len(ids)
     return score(model, left, item, divisor) - score(model, ids, item, len(ids))
-
-
-def test_a_score_that_never_moves_gives_no_feature_a_turn_for_its_place() -> None:
-    for search in (removal.greedy_removal, removal.best_removal):
-        gone, change = search(lambda masks: torch.zeros(len(masks)), 12, 3)
-        assert change == 0
-        assert len(set(gone)) == 3
-        assert sorted(gone) not in ([0, 1, 2], [9, 10, 11])
 
 
 @few
@@ -104,9 +96,6 @@ def test_one_layer_no_k_features_lower_the_score_further_than_the_most_relevant(
             for some in itertools.combinations(ranked, k)
         )
         assert ours <= best + 1e-12
-        black_box = removal.score_of_masks(model, profile, 1, average)
-        for search in (removal.best_removal, removal.greedy_removal):
-            assert search(black_box, len(ranked), k)[1] == pytest.approx(best, abs=1e-12)
 
 
 def test_with_a_hidden_layer_the_most_relevant_can_be_the_wrong_ones() -> None:
@@ -118,12 +107,12 @@ def test_with_a_hidden_layer_the_most_relevant_can_be_the_wrong_ones() -> None:
             model.Q_items *= 8  # far from zero the units switch on and off
         profile = profiles.rows(0, 1)
         Z = three_steps(model, profile, 1).detach()
-        top = set(profile.ids[Z.argsort(descending=True)[:2]].tolist())
-        places, best = removal.best_removal(removal.score_of_masks(model, profile, 1), len(Z), 2)
-        found = set(profile.ids[places].tolist())
-        oracle = naive_change(model, profile, 1, found, "renormalised")
-        assert best == pytest.approx(oracle, abs=1e-12)
-        beaten += best < naive_change(model, profile, 1, top, "renormalised") - 1e-9
+        ranked = profile.ids[Z.argsort(descending=True)].tolist()
+        top, *others = (
+            naive_change(model, profile, 1, set(two), "renormalised")
+            for two in itertools.combinations(ranked, 2)  # the most relevant two come first
+        )
+        beaten += min(others) < top - 1e-9
     assert beaten > 0
 
 
@@ -152,23 +141,6 @@ def test_many_profiles_at_once_change_as_one_at_a_time(
                 continue
             oracle = naive_change(model, one, int(items[user]), gone, average)
             assert curve.changes[k, user] == pytest.approx(oracle, abs=1e-6)
-
-
-@few
-@given(seeds)
-def test_attributes_that_follow_leave_the_profile_of_the_items_that_are_left(seed: int) -> None:
-    dataset = shop(seed)
-    space, events, profiles = FeatureSpace.of(dataset), dataset.interactions, profiles_of(dataset)
-    turn = removal.turns(profiles, seed=seed)
-    following = removal.attributes_follow(space, profiles, turn)
-    owners, ids = profiles.owners.numpy(), profiles.ids.numpy()
-    for user, k in itertools.product(range(len(profiles)), range(5)):
-        own = owners == user
-        left = set(ids[own & (following >= k)].tolist())
-        items = sorted(ids[own & (ids < space.n_items)], key=lambda i: turn[own & (ids == i)][0])
-        told = events.user_features.of(user)
-        rebuilt = space.profile(items[k:], told)
-        assert left == set(rebuilt.ids.tolist())
 
 
 # --------------------------------------------------------------------------- two distributions

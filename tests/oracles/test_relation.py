@@ -73,7 +73,7 @@ def test_a_batch_has_the_losses_of_its_pairs_one_by_one() -> None:
     own, flat = model(), torch.rand(14, 4 * 26, dtype=torch.float64)
     own.head = Projection(flat.shape[1], 6).double().eval()
     everything = relation.split(every, fractions=(1.0, 0.0, 0.0)).train
-    losses, (first, second) = BatchLoss(14, None), Batches(everything, flat, 7)(0)
+    losses, (first, second) = BatchLoss(14), Batches(everything, flat, 7)(0)
     losses(own, first)  # from now on, all items are known
     result = losses(own, second)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import Lime
+from captum.attr import Lime, ShapleyValues
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -88,39 +87,27 @@ def test_lime_is_captum_s_on_the_same_masks_and_comes_near_what_all_masks_say() 
     assert float((ours - exact).abs().max()) < 0.1 * float(exact.abs().max())
 
 
-@few
-@given(st.integers(1, 5), seeds)
-def test_exact_shapley_values_are_mean_gains_over_all_orders(n: int, seed: int) -> None:
-    table = torch.randn(1 << n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-    def game(masks: Tensor) -> Tensor:
-        return table[(masks.long() << torch.arange(n)).sum(dim=1)]
-
-    oracle = torch.zeros(n, dtype=torch.float64)
-    orders = list(itertools.permutations(range(n)))
-    for order in orders:
-        there = 0
-        for k in order:
-            oracle[k] += (table[there + (1 << k)] - table[there]) / len(orders)
-            there += 1 << k
-    torch.testing.assert_close(surrogate.shapley_exact(game, n), oracle)
+def exact_shapley(game: surrogate.BlackBox, n: int) -> Tensor:
+    """Mean gains over all orders."""
+    return ShapleyValues(game).attribute(torch.ones(1, n))[0].double()
 
 
 @few
-@given(sizes, seeds)
+@given(st.integers(2, 5), seeds)
 def test_shapley_values_of_an_average_have_a_closed_form(n: int, seed: int) -> None:
     s = parts_of_an_average(n, seed)
     harmonic = sum(1 / i for i in range(1, n + 1))
     slope = 1 + n / (n - 1) * (harmonic - 1)
     y = s.mean()
     closed = y / n + slope * (s - y) / n
-    torch.testing.assert_close(surrogate.shapley_exact(average_of(s), n), closed)
+    found = exact_shapley(average_of(s), n)
+    torch.testing.assert_close(found, closed, atol=1e-5, rtol=1e-4)  # captum's sums are float32
 
 
 def test_sampled_shapley_values_come_near_the_exact_ones() -> None:
     s = parts_of_an_average(6, 2)
     sampled = surrogate.shapley_sampling(average_of(s), 6, permutations=600)
-    exact = surrogate.shapley_exact(average_of(s), 6)
+    exact = exact_shapley(average_of(s), 6)
     assert float((sampled - exact).abs().max()) < 0.1 * float(exact.abs().max())
     assert float(sampled.sum()) == pytest.approx(float(s.mean()), rel=1e-4)
 
@@ -152,5 +139,3 @@ def test_bad_input_is_named() -> None:
         surrogate.lime(box, 3, samples=0)
     with pytest.raises(ValueError, match="permutations: -1"):
         surrogate.shapley_sampling(box, 3, permutations=-1)
-    with pytest.raises(ValueError, match=r"n: 25 features make 2\^25 coalitions; at most 20"):
-        surrogate.shapley_exact(box, 25)

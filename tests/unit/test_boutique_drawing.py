@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +63,8 @@ def wearers(designs):
 
 @pytest.fixture()
 def cache(tmp_path, monkeypatch):
-    """A folder for pictures, drawn four at a time."""
-    monkeypatch.setattr(gallery_module, "BLOCK", 4)
+    """A folder for pictures, which this process draws alone."""
+    monkeypatch.setattr(gallery_module, "CPUS", 1)
     return tmp_path
 
 
@@ -159,7 +162,6 @@ def test_a_shortcut_ties_the_mark_to_the_class():
         (lambda: Dials(shortcut=("closure", 2)), "shortcut's probability: 2 is not a number in"),
         (lambda: render(sample(0, 0), 8), "size: 8 is not a whole number in 32..512"),
         (lambda: Gallery([], 8, Path()), "size: 8 is not a whole number in 32..512"),
-        (lambda: Gallery([], 64, Path(), 0), "processes: 0 is not a whole number in 1..4096"),
     ],
 )
 def test_bad_input_is_named_at_the_door(bad, message):
@@ -326,10 +328,12 @@ def test_for_heels_the_part_mask_stands_in(wearers):
 # ------------------------------------------------------------------ the gallery
 
 
-def test_one_two_and_three_processes_give_the_same_bytes(designs, cache):
+def test_one_two_and_three_processes_give_the_same_bytes(designs, cache, monkeypatch):
+    monkeypatch.setattr(gallery_module, "FEW", 4)
     files = []
     for processes in (1, 2, 3):
-        drawn = Gallery(designs[:14], 32, cache / str(processes), processes)
+        monkeypatch.setattr(gallery_module, "CPUS", processes)
+        drawn = Gallery(designs[:14], 32, cache / str(processes))
         drawn[:]
         files.append({path.name: path.read_bytes() for path in drawn.path.parent.iterdir()})
     assert files[0] == files[1] == files[2]
@@ -337,7 +341,7 @@ def test_one_two_and_three_processes_give_the_same_bytes(designs, cache):
 
 
 def test_a_gallery_indexes_like_an_array(designs, cache):
-    drawn = Gallery(designs[:11], 32, cache, processes=1)
+    drawn = Gallery(designs[:11], 32, cache)
     array = np.stack([render(design, 32).image for design in designs[:11]])
     assert len(drawn) == 11 and drawn[:].shape == array.shape
     np.testing.assert_array_equal(drawn[3], array[3])
@@ -351,14 +355,14 @@ def test_a_gallery_indexes_like_an_array(designs, cache):
 
 
 def test_pictures_are_copies_that_can_be_written_to(designs, cache):
-    drawn = Gallery(designs[:3], 32, cache, processes=1)
+    drawn = Gallery(designs[:3], 32, cache)
     for items in (1, [1], slice(1, 2)):
         drawn[items][...] = 0
     np.testing.assert_array_equal(drawn[1], render(designs[1], 32).image)
 
 
 def test_a_gallery_keeps_the_masks_that_were_drawn(designs, cache):
-    drawn = Gallery(designs[:6], 33, cache, processes=1)
+    drawn = Gallery(designs[:6], 33, cache)
     for item in range(6):
         picture = render(designs[item], 33)
         for attribute in SCHEMA.attributes:
@@ -374,65 +378,66 @@ def test_a_gallery_keeps_the_masks_that_were_drawn(designs, cache):
 @pytest.fixture()
 def written(monkeypatch):
     """Items whose rows were drawn and written since."""
-    items = []
-    original = gallery_module._draw_rows
+    items, keep = [], Gallery._keep
     monkeypatch.setattr(
-        gallery_module,
-        "_draw_rows",
-        lambda path, size, designs, *parent: (
-            items.extend(designs) or original(path, size, designs, *parent)
-        ),
+        Gallery, "_keep", lambda self, item, row: items.append(item) or keep(self, item, row)
     )
     return items
 
 
 def test_only_what_is_looked_at_is_drawn(designs, cache, written):
-    drawn = Gallery(designs[:12], 32, cache, processes=1)
+    drawn = Gallery(designs[:12], 32, cache)
     assert not list(cache.iterdir())
     drawn[5]
     assert list(cache.iterdir()) == [drawn.path]
-    assert written == [4, 5, 6, 7]
+    assert written == [5]
+    drawn[[7, 5, 7, 4]]
     drawn[4:8]
-    assert written == [4, 5, 6, 7]
+    assert written == [5, 4, 7, 6]
 
 
 def test_a_killed_rendering_goes_on_with_the_missing_rows(designs, cache, written):
-    first = Gallery(designs[:12], 32, cache, processes=1)
+    first = Gallery(designs[:12], 32, cache)
     expected = first[:].copy()
     row = first.path.stat().st_size // 12
-    with first.path.open("r+b") as file:  # as if killed before its third block
-        file.truncate(8 * row)
-        file.truncate(12 * row)
+    with first.path.open("r+b") as file:  # as if killed while it wrote its ninth row
+        file.truncate(9 * row)
+        file.seek(8 * row)
+        file.write(bytes(4))
     written.clear()
-    np.testing.assert_array_equal(Gallery(designs[:12], 32, cache, processes=1)[:], expected)
+    np.testing.assert_array_equal(Gallery(designs[:12], 32, cache)[:], expected)
     assert written == [8, 9, 10, 11]
 
 
-@pytest.mark.parametrize("harm", ["truncated", "flipped", "emptied"])
+@pytest.mark.parametrize("harm", ["truncated", "flipped"])
 def test_damage_is_reported_once_and_drawn_again(designs, cache, harm):
-    first = Gallery(designs[:8], 32, cache, processes=1)
+    first = Gallery(designs[:8], 32, cache)
     expected = first[:].copy()
     content = first.path.read_bytes()
     flipped = content[:500] + bytes([content[500] ^ 1]) + content[501:]
-    harmed = {"truncated": content[:-900], "flipped": flipped, "emptied": b""}[harm]
-    first.path.unlink()
-    first.path.write_bytes(harmed)
-    again = Gallery(designs[:8], 32, cache, processes=1)
-    message = "damaged pictures of items [0]" if harm == "flipped" else "damaged file"
+    first.path.write_bytes({"truncated": content[:-900], "flipped": flipped}[harm])
+    again = Gallery(designs[:8], 32, cache)
+    message = f"damaged pictures of items [{0 if harm == 'flipped' else 7}] in {again.path}"
     with pytest.warns(UserWarning, match=re.escape(message)) as caught:
         np.testing.assert_array_equal(again[:], expected)
     again[:]
     assert len(caught) == 1
+    assert again.path.read_bytes() == content
 
 
-def test_rows_that_a_failed_helper_leaves_are_drawn_here(designs, cache, monkeypatch):
-    monkeypatch.setattr(gallery_module.os, "getppid", lambda: -1)  # helpers give up at once
-    drawn = Gallery(designs[:8], 32, cache, processes=2)[:]
+def test_a_helper_that_fails_is_told_and_the_next_call_goes_on(designs, cache, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(gallery_module, "FEW", 4)
+        patch.setattr(gallery_module, "CPUS", 2)
+        patch.setattr(gallery_module, "_stop_with_parent", partial(os._exit, 1))
+        with pytest.raises(BrokenProcessPool):
+            Gallery(designs[:8], 32, cache)[:]
+    drawn = Gallery(designs[:8], 32, cache)[:]
     np.testing.assert_array_equal(drawn, np.stack([render(d, 32).image for d in designs[:8]]))
 
 
 def test_a_gallery_can_be_read_where_nothing_can_be_written(designs, cache, monkeypatch):
-    expected = Gallery(designs[:4], 32, cache, processes=1)[:]
+    expected = Gallery(designs[:4], 32, cache)[:]
     original = Path.open
     monkeypatch.setattr(
         Path, "open", lambda path, mode="r", **how: (mode == "rb" or 1 / 0) and original(path, mode)
@@ -448,7 +453,7 @@ def test_a_killed_drawing_leaves_no_workers(tmp_path):
         from pathlib import Path
         from explainrec_boutique import gallery
         from explainrec_boutique.design import sample
-        gallery.BLOCK = 4
+        gallery.FEW, gallery.CPUS = 4, 3
         if __name__ == "__main__":
             start = multiprocessing.Process.start
             def noted(process):
@@ -456,7 +461,7 @@ def test_a_killed_drawing_leaves_no_workers(tmp_path):
                 print(process.pid, flush=True)
             multiprocessing.process.BaseProcess.start = noted
             designs = [sample(0, item) for item in range(3000)]
-            gallery.Gallery(designs, 64, Path({str(tmp_path)!r}), 3)[:]
+            gallery.Gallery(designs, 64, Path({str(tmp_path)!r}))[:]
     """
     path = tmp_path / "draw.py"
     path.write_text(textwrap.dedent(script))
@@ -467,7 +472,7 @@ def test_a_killed_drawing_leaves_no_workers(tmp_path):
         text=True,
         env=os.environ | {"PYTHONPATH": str(root)},
     ) as parent:
-        helpers = [int(parent.stdout.readline()) for _ in range(2)]
+        helpers = [int(parent.stdout.readline()) for _ in range(3)]
         parent.kill()
     deadline = time.monotonic() + 20
     while any(_runs(helper) for helper in helpers) and time.monotonic() < deadline:
@@ -486,38 +491,31 @@ def _runs(process):
 
 def test_the_key_of_the_cache_covers_designs_size_and_code(designs, cache, monkeypatch):
     usual = Gallery(designs[:8], 32, cache)
-    assert usual.path == Gallery(designs[:8], 32, cache, processes=3).path
+    assert usual.path == Gallery(designs[:8], 32, cache).path
     others = [
         Gallery(designs[:7], 32, cache),
         Gallery([*designs[:7], sample(0, 7, Dials(noise=0.02))], 32, cache),
         Gallery(designs[:8], 64, cache),
     ]
-    monkeypatch.setattr(gallery_module, "DRAWING_VERSION", -1)
+    copy = cache / "copy"
+    shutil.copytree(Path(gallery_module.__file__).parent, copy)
+    monkeypatch.setattr(gallery_module, "__file__", str(copy / "gallery.py"))
+    assert usual.path == Gallery(designs[:8], 32, cache).path
+    for name in ("drawing/necks.py", "words.toml"):
+        with (copy / name).open("a") as file:
+            file.write("# another")
+        others.append(Gallery(designs[:8], 32, cache))
+    monkeypatch.setattr(gallery_module.PIL, "__version__", "0")
     others.append(Gallery(designs[:8], 32, cache))
-    assert len({usual.path, *(other.path for other in others)}) == 5
-
-
-def test_every_drawing_file_is_in_the_key():
-    here = Path(gallery_module.__file__).parent
-    imported = {
-        name
-        for path in [here / "render.py", *here.glob("drawing/*.py")]
-        for name in re.findall(
-            r"^from \.+(?:drawing\.)?(\w+) import", path.read_text(), re.MULTILINE
-        )
-    }
-    counted = {path.stem for path in gallery_module._drawing_files()}
-    assert imported - {"design", "dials"} <= counted
+    assert len({usual.path, *(other.path for other in others)}) == 7
 
 
 def test_looking_for_an_item_that_is_not_there_says_so(designs, cache):
-    drawn = Gallery(designs[:4], 32, cache, processes=1)
-    with pytest.raises(IndexError, match=re.escape("index 4 is out of bounds")) as caught:
-        drawn[4]
-    assert "this gallery has 0..3" in str(caught.value)
-    with pytest.raises(IndexError, match=re.escape("items: index 9 is out of bounds")):
+    drawn = Gallery(designs[:4], 32, cache)
+    for look in (lambda: drawn[4], lambda: drawn.silhouette(4), lambda: drawn.mask(4, "closure")):
+        with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
+            look()
+    with pytest.raises(IndexError, match="index 9 is out of bounds"):
         drawn[[0, 9]]
-    with pytest.raises(IndexError, match=re.escape("(this gallery has 0..3)")):
-        drawn.silhouette(4)
     with pytest.raises(ValueError, match="kind: 'whole'; choose 'part' or 'counterfactual'"):
         drawn.mask(0, "closure", "whole")

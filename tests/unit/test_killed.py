@@ -109,18 +109,19 @@ def test_a_download(tmp_path: Path, url: str) -> None:
 
 
 def test_a_drawing_of_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery, "BLOCK", 4)
+    monkeypatch.setattr(gallery, "FEW", 4)
+    monkeypatch.setattr(gallery, "CPUS", 3)
     designs = [sample(0, item) for item in range(60)]
     some = [0, 7, 30, 59]
     right = np.stack([render(designs[item], 32).image for item in some])
 
     def work() -> None:
         for number in itertools.count():
-            gallery.Gallery(designs, 32, tmp_path / str(number), 3)[:]
+            gallery.Gallery(designs, 32, tmp_path / str(number))[:]
 
     for moment in moments():
         killed(work, moment)
-        first = gallery.Gallery(designs, 32, tmp_path / "0", 1)
+        first = gallery.Gallery(designs, 32, tmp_path / "0")
         np.testing.assert_array_equal(first[some], right)
         first.path.unlink()
     deadline = time.monotonic() + 10

@@ -25,27 +25,33 @@ LEFT = np.array([[[1, 0, 0], [1, 0, 0]]], dtype=bool)
 NOWHERE = np.zeros_like(LEFT)
 
 
+def scored(name, *given, **how) -> list[float]:
+    """One of the scores, by event."""
+    return lo.scores(*given, **how)[name].tolist()
+
+
 def test_mass_is_the_positive_relevance_inside_over_all():
-    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT), [6 / 10])
-    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT, "absolute"), [6 / 16])
-    np.testing.assert_allclose(lo._relevance_mass(MAP, LEFT, "negative"), [0])
+    assert scored("mass", MAP, LEFT) == pytest.approx([6 / 10])
+    assert scored("mass", abs(MAP), LEFT) == pytest.approx([6 / 16])
+    assert scored("mass", -MAP, LEFT) == [0]
 
 
 def test_mass_ratio_divides_by_the_share_of_the_image():
-    np.testing.assert_allclose(lo.mass_ratio(MAP, LEFT), [(6 / 10) / (2 / 6)])
+    assert scored("area", MAP, LEFT) == pytest.approx([2 / 6])
+    assert scored("mass_ratio", MAP, LEFT) == pytest.approx([(6 / 10) / (2 / 6)])
 
 
 def test_rank_accuracy_counts_the_top_k_pixels():
-    np.testing.assert_allclose(lo._rank_accuracy(MAP, LEFT), [1 / 2])  # 4 and 3; 3 is outside
-    np.testing.assert_allclose(lo._rank_accuracy(MAP, ~LEFT), [2 / 4])  # 4 3 2 1: 3 and 1
-    np.testing.assert_allclose(lo._rank_accuracy(MAP, LEFT, "absolute"), [1 / 2])  # 6 and 4
+    assert scored("rank_accuracy", MAP, LEFT) == [1 / 2]  # 4 and 3; 3 is outside
+    assert scored("rank_accuracy", MAP, ~LEFT) == [2 / 4]  # 4 3 2 1: 3 and 1
+    assert scored("rank_accuracy", abs(MAP), LEFT) == [1 / 2]  # 6 and 4
 
 
 def test_rank_accuracy_shares_the_places_of_equal_pixels():
     flat = np.array([[[5.0, 1.0, 1.0], [1.0, 1.0, 0.0]]])
     mask = np.array([[[1, 1, 0], [0, 0, 1]]], dtype=bool)
     # of three places one goes to the 5 (inside), two to four equal pixels, one of them inside
-    np.testing.assert_allclose(lo._rank_accuracy(flat, mask), [(1 + 2 * 1 / 4) / 3])
+    assert scored("rank_accuracy", flat, mask) == pytest.approx([(1 + 2 * 1 / 4) / 3])
 
 
 def test_pointing_asks_for_the_top_pixel_and_forgives_a_few_pixels():
@@ -53,10 +59,10 @@ def test_pointing_asks_for_the_top_pixel_and_forgives_a_few_pixels():
     far[0, 0, 4] = 1
     mask = np.zeros((1, 5, 5), bool)
     mask[0, 0, 0] = True
-    assert lo.pointing_game(far, mask) == 0
-    assert lo.pointing_game(far, mask, tolerance=3.9) == 0
-    assert lo.pointing_game(far, mask, tolerance=4) == 1
-    assert lo.pointing_game(MAP, LEFT) == 1
+    assert scored("pointing", far, mask) == [0]
+    assert scored("pointing", far, mask, tolerance=3.9) == [0]
+    assert scored("pointing", far, mask, tolerance=4) == [1]
+    assert scored("pointing", MAP, LEFT) == [1]
 
 
 def test_a_widened_mask_is_a_disc_and_empty_stays_empty():
@@ -69,14 +75,13 @@ def test_a_widened_mask_is_a_disc_and_empty_stays_empty():
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
 def test_a_map_without_an_opinion_gets_what_a_blind_guess_gets(value):
     blank = np.full(MAP.shape, value)
-    for score in (lo._relevance_mass, lo._rank_accuracy, lo.pointing_game):
-        np.testing.assert_allclose(score(blank, LEFT), [2 / 6])
-    np.testing.assert_allclose(lo.mass_ratio(blank, LEFT), [1])
+    for name in ("mass", "rank_accuracy", "pointing"):
+        assert scored(name, blank, LEFT) == pytest.approx([2 / 6])
+    assert scored("mass_ratio", blank, LEFT) == pytest.approx([1])
 
 
 def test_an_empty_mask_has_no_truth():
-    for score in (lo._relevance_mass, lo.mass_ratio, lo._rank_accuracy, lo.pointing_game):
-        assert np.isnan(score(MAP, NOWHERE)).all()
+    assert lo.scores(MAP, NOWHERE).isna().all(axis=None)
 
 
 def test_the_densest_attribute_has_the_most_relevance_per_pixel():
@@ -95,9 +100,8 @@ def test_tensors_and_arrays_score_the_same_and_channels_are_summed():
     both = np.stack([LEFT, LEFT], axis=1)
     plain, summed = (lo.pair_scores([each, each], both) for each in (MAP, relevance))
     pd.testing.assert_frame_equal(plain, summed)
-    np.testing.assert_allclose(
-        lo._relevance_mass(torch.tensor(MAP), torch.tensor(LEFT)), lo._relevance_mass(MAP, LEFT)
-    )
+    tensors = lo.scores(torch.tensor(MAP), torch.tensor(LEFT))
+    pd.testing.assert_frame_equal(tensors, lo.scores(MAP, LEFT))
 
 
 def test_pairs_are_scored_in_each_image_and_in_both_together():
@@ -117,18 +121,15 @@ def test_pairs_are_scored_in_each_image_and_in_both_together():
         ((MAP, LEFT[:, :1]), r"shapes \(1, 2, 3\) and \(1, 1, 3\)"),
         ((MAP[0], LEFT[0]), "both need"),
         ((MAP * np.nan, LEFT), "relevance: nan"),
-        ((MAP, LEFT, "both"), "sign: 'both'; choose from positive, negative, absolute"),
+        ((MAP, LEFT, -1), "tolerance: -1"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
-    for score in (lo._relevance_mass, lo.mass_ratio, lo._rank_accuracy, lo.pointing_game):
-        with pytest.raises(ValueError, match=message):
-            score(*arguments)
+    with pytest.raises(ValueError, match=message):
+        lo.scores(*arguments)
 
 
 def test_bad_pairs_and_masks_are_named():
-    with pytest.raises(ValueError, match="tolerance: -1"):
-        lo.pointing_game(MAP, LEFT, tolerance=-1)
     with pytest.raises(ValueError, match="masks: shape"):
         lo.pair_scores([MAP, MAP], LEFT)
     with pytest.raises(ValueError, match="relevance and masks: shapes"):

@@ -87,8 +87,8 @@ def kept_model(folder: Path) -> Reader:
 
 def gallery(folder: Path) -> Reader:
     designs = [sample(0, item) for item in range(2)]
-    file = Gallery(designs, 32, folder, 1).path
-    return Reader(file, lambda: Gallery(designs, 32, folder, 1)[:].tolist())
+    file = Gallery(designs, 32, folder).path
+    return Reader(file, lambda: Gallery(designs, 32, folder)[:].tolist())
 
 
 def kept_arrays(folder: Path) -> Reader:

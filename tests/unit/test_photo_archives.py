@@ -210,7 +210,7 @@ def test_a_customer_with_one_purchase_is_left_out_or_only_learned_from(folder: P
 
 
 def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
-    with pytest.raises(ValueError, match="min_purchases: 4 leaves no customer; the most is 3"):
+    with pytest.raises(ValueError, match="min_purchases: 4 leaves no user; the most is 3"):
         load_purchases(folder, some_purchases(), min_purchases=4)
 
 
@@ -233,7 +233,7 @@ def test_a_bar_that_no_customer_reaches_is_named(folder: Path) -> None:
             {"transactions_train.csv": "t_dat,customer_id,article_id\n2020-01-01,ann,7"},
             "events: item '0000000007' is not in the table of items",
         ),
-        ({"transactions_train.csv": "t_dat,customer_id,article_id\n"}, "leaves no customer"),
+        ({"transactions_train.csv": "t_dat,customer_id,article_id\n"}, "leaves no user"),
         (
             {"transactions_train.csv": "t_dat,customer_id,article_id\n2020-01-01,,0100000001"},
             "row 0 has no user",

@@ -19,7 +19,6 @@ from toys import model_of, profiles_of, shop
 
 from explainrec_lab import plots
 from explainrec_lab.plots import flow
-from explainrec_lab.plots.style import MASK_COLOUR
 from explainrec_lab.reconet import explain
 
 matplotlib.use("Agg")
@@ -148,24 +147,6 @@ def test_a_notebook_shows_the_drawing() -> None:
     assert drawing.data.count("&lt;script&gt;total") == 3  # caption, words for the ear, sum
 
 
-def test_an_overlay_tints_its_mask_and_nothing_else() -> None:
-    image = np.full((3, 4, 4), 100, np.uint8)
-    mask = np.zeros((4, 4), bool)
-    mask[1:3, 2] = True
-    tinted = plots.overlay(image, mask)
-    assert tinted.dtype == np.uint8
-    assert (tinted[:, ~mask] == 100).all()
-    colour = [int(MASK_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
-    expected = np.round(0.45 * 100 + 0.55 * np.array(colour))
-    assert (tinted[:, mask] == expected[:, None]).all()
-    assert (image == 100).all()
-
-
-def test_an_overlay_of_nothing_is_the_picture() -> None:
-    image = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
-    assert (plots.overlay(image, np.zeros((4, 4), bool)) == image).all()
-
-
 @pytest.mark.parametrize("count", [0, 1, 6, 7])
 def test_a_contact_sheet_shows_every_picture_with_its_caption(count: int) -> None:
     pictures = np.zeros((count, 3, 8, 8), np.uint8)
@@ -187,18 +168,13 @@ def test_a_dollar_in_a_name_begins_no_formula(title: str) -> None:
     image, flat = np.zeros((1, 3, 8, 8), np.uint8), np.zeros((1, 8, 8))
     bars = pd.DataFrame({"RecoNet": [1.0]}, index=[title])
     reason = plots.Reason(image[0][None], [None], image[0], (0, 0, 4, 4), title, [title])
-    curve = pd.DataFrame({name: [0.5, 0.6] for name in ("accuracy", "change", "low", "high")})
     figures = [
         plots.contact_sheet(image, [title]),
         plots.pair_figure([image] * 2, [flat] * 2, [title], names=[title] * 2, ends=(title, title)),
         plots.box_figure(image, {title: flat}, {title: [(0, 0, 4, 4)]}, [title]),
         plots.reasons_sheet([reason]),
-        plots.explanations_abreast(bars, title=title)[0].figure,
-        plots.explanations_abreast(bars.T)[0].figure,
         plots.curves(bars.T.set_axis([1]), x=title, y=title, title=title).figure,
-        plots.perturbation_curves({title: curve}, title=title).figure,
-        plots.removal_curves({title: curve}, title=title).figure,
-        plots.change_distributions({title: np.arange(9.0)}, title=title).figure,
+        plots.curves(bars.T.set_axis([1]), x="x", y="y", reference={title: 0.5}).figure,
     ]
     for figure in figures:
         figure.canvas.draw()  # matplotlib reads mathematics when it draws

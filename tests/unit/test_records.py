@@ -41,7 +41,7 @@ def test_an_experiment_is_called_as_its_function() -> None:
 KEPT_AS_THEY_ARE = {
     *("saers-photos", "relation-photos", "relation-mirrors", "reconet-lime"),
     *("reconet-search", "reconet-search-households", "saers-search", "saers-living"),
-    "saers-siamese",
+    *("saers-siamese", "reconet-removal-best"),
 }
 # Not recorded yet: each needs what no machine had on which the records were made.
 WAITING = {"gpu-check": "a GPU"}
@@ -271,6 +271,8 @@ def test_every_value_is_what_it_was(name: str) -> None:
     table = results(name)
     if table.attrs["date"] != date:
         pytest.skip(f"recorded anew on {table.attrs['date']}")
+    if name == "reconet-removal":  # some of its rows stand in a record of their own now
+        table = pd.concat([table, results("reconet-removal-best")])
     assert len(table) == count
     assert digest_of(as_it_was(name, said(each)) for _, each in table.iterrows()) == digest
 

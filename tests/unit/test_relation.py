@@ -18,7 +18,7 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.model import Projection, Shares, _UserMetric
-from explainrec_lab.relation.train import BatchLoss, fixed_features
+from explainrec_lab.relation.train import fixed_features
 from explainrec_lab.settings import SIZES, Network, Relation
 from explainrec_lab.vision import backbone as backbone_of
 from explainrec_lab.vision import folded, naming
@@ -257,7 +257,7 @@ def shelf(items: int = 9) -> Tensor:
         ({"k": 9}, r"k: 9 is outside 1..8"),
         ({"k": 0}, r"k: 0 is outside 1..8"),
         ({"user": 7}, r"user: 7 is not in 0..2"),
-        ({"user": [0, 1, 2]}, "user: 3 of them for 1 queries"),
+        ({"user": [0, 1, 2]}, "user: 3 of them for 1 pairs"),
         ({"candidates": torch.tensor([1, 2, 3, 2])}, "candidates: some item stands there twice"),
     ],
 )
@@ -284,11 +284,11 @@ def test_twins_of_the_query_are_recommended_and_the_query_never() -> None:
     assert items[8, :3].tolist() != [0, 1, 2]
 
 
-def test_queries_may_have_users_of_their_own() -> None:
+@pytest.mark.parametrize("user", [0, 2, NEW_USER])
+def test_queries_together_and_alone_get_the_same_lists(user: int) -> None:
     own, asked = model(), torch.tensor([3, 1, 3, 0])
-    users = [0, 2, NEW_USER, 0]
-    together = relation.recommend(own, shelf(), asked, users, 1, torch.arange(9), 4)
-    for row, (query, user) in enumerate(zip(asked, users, strict=True)):
+    together = relation.recommend(own, shelf(), asked, user, 1, torch.arange(9), 4)
+    for row, query in enumerate(asked):
         alone = relation.recommend(own, shelf(), query[None], user, 1, torch.arange(9), 4)
         for all_rows, one in zip(together, alone, strict=True):
             torch.testing.assert_close(all_rows[row], one[0])
@@ -429,8 +429,3 @@ def test_the_start_names_what_is_on_other_pictures(cache: Path) -> None:
     eye = torch.eye(x.shape[1], dtype=torch.float64)
     w = torch.linalg.solve(x[:100].T @ x[:100] + eye, x[:100].T @ one_hot[:100])
     assert ((x[100:] @ w).argmax(1) == labels[100:]).double().mean() > 0.6
-
-
-def test_bad_training_is_named() -> None:
-    with pytest.raises(ValueError, match="others: 0 must be at least 1"):
-        BatchLoss(9, 0)

@@ -207,14 +207,12 @@ def test_against_the_sign_a_map_scores_as_a_blind_guess(
 ) -> None:
     true = torch.from_numpy(localisation.relation_masks(shop, pairs.rows)).float()
 
-    def told(*_: Any) -> tuple[Tensor, Tensor]:
-        return -true[:, 0], -true[:, 1]
+    def scored(sign: int) -> pd.DataFrame:
+        told = {"told": lambda *_: (sign * true[:, 0], sign * true[:, 1])}
+        return truth_table.truth_table(close, shop, pairs, told, references=False)
 
-    methods = {"told": told}
-    blind = truth_table.truth_table(close, shop, pairs, methods, references=False)
-    np.testing.assert_allclose(blind["mass_ratio"], 1)
-    turned = truth_table.truth_table(close, shop, pairs, methods, references=False, sign="negative")
-    assert (turned.query("view != 'pooled' and truth == 'attribute'")["pointing"] == 1).all()
+    np.testing.assert_allclose(scored(-1)["mass_ratio"], 1)
+    assert (scored(1).query("view != 'pooled' and truth == 'attribute'")["pointing"] == 1).all()
 
 
 def test_the_table_names_methods_kinds_and_views(

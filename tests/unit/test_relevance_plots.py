@@ -140,30 +140,20 @@ def test_bad_rows_are_named(change, message: str) -> None:
 # --------------------------------------------------------------------------- curves
 
 
-def tables() -> dict[str, pd.DataFrame]:
-    rng = np.random.default_rng(0)
-    steps = np.arange(6)
-    return {
-        name: Curve(
-            1 - fall * steps[:, None] + rng.normal(size=30), steps * 4, steps / 5, "most"
-        ).table()
+def test_every_curve_is_drawn_and_named_at_its_end_in_its_band() -> None:
+    rng, steps = np.random.default_rng(0), np.arange(6)
+    tables = {
+        name: Curve(1 - fall * steps[:, None] + rng.normal(size=30), steps * 4).table()
         for name, fall in {"LRP": 0.6, "random order": 0.1}.items()
     }
-
-
-def test_every_curve_is_drawn_and_named_at_its_end() -> None:
-    curves = tables()
-    ax = plots.perturbation_curves(curves)
+    wide = pd.concat(tables, axis=1).swaplevel(axis=1)
+    ax = plots.curves(wide["accuracy"], x="patches", y="accuracy", band=wide)
     assert [text.get_text().strip() for text in ax.texts] == ["LRP", "random order"]
-    for line, table in zip(ax.lines, curves.values(), strict=True):
+    for line, area, table in zip(ax.lines, ax.collections, tables.values(), strict=True):
         np.testing.assert_allclose(line.get_xdata(), table.index)
         np.testing.assert_allclose(line.get_ydata(), table["accuracy"])
-    assert len(ax.collections) == 2
-
-
-def test_curves_that_cannot_be_drawn_are_named() -> None:
-    with pytest.raises(ValueError, match="tables: none"):
-        plots.perturbation_curves({})
+        ends = np.unique(area.get_paths()[0].vertices[:, 1])
+        np.testing.assert_allclose(ends[[0, -1]], [table["low"].min(), table["high"].max()])
 
 
 def test_a_reference_is_dotted_and_named_and_a_doubling_axis_ticks_at_the_rows() -> None:

@@ -32,13 +32,6 @@ def test_bad_input_is_named() -> None:
         removal.remove(model, profiles, items[:3], turn)
     with pytest.raises(ValueError, match="items: item -1 is not"):
         removal.remove(model, profiles, items - 1, turn)
-    black_box = removal.score_of_masks(model, one, 0)
-    with pytest.raises(ValueError, match=r"k: 4 is outside 1\.\.3"):
-        removal.best_removal(black_box, 4, 4)
-    with pytest.raises(ValueError, match="k: 0 is outside"):
-        removal.greedy_removal(black_box, 4, 0)
-    with pytest.raises(ValueError, match="k: 126,410,606,437,752 sets of 25 out of 50"):
-        removal.best_removal(black_box, 50, 25)
 
 
 def test_only_users_who_keep_a_feature_to_the_end_enter_the_table() -> None:

@@ -140,9 +140,9 @@ def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
         (lambda n, x: saers.extract(n, x, applies=np.ones((4, 2))), r"applies: shape \(4, 2\)"),
         (
             lambda n, x: n.columns(torch.tensor([[0, 2, 0]])),
-            r"codes: 2 is no class of question 1 \(0..1\), at item 0",
+            r"codes: \[2\] are no classes of \(item, question\) \[\[0, 1\]\], with \[3, 2, ",
         ),
-        (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), "codes: -1 is no class"),
+        (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), r"codes: \[-1\] are no classes"),
         (
             lambda n, x: vision.naming.Naming(n.network, QUESTIONS, "deep"),
             "head: 'deep'; choose from pooled, linear, hidden",

@@ -21,13 +21,12 @@ from saers_toys import (
 )
 from toys import shop
 
+from explainrec_lab.baselines.collaborative import Popularity
 from explainrec_lab.baselines.visual import (
     BPRMF,
     JRL,
     VBPR,
     DeepStyle,
-    PopRank,
-    Random,
     Ranker,
     Untrained,
 )
@@ -41,9 +40,9 @@ from explainrec_lab.saers import (
     recommend,
     train,
 )
-from explainrec_lab.saers.data import Triples
 from explainrec_lab.saers.model import SAERS
 from explainrec_lab.saers.regions import standardised
+from explainrec_lab.saers.train import _Triples
 from explainrec_lab.vision.backbone import backbone, flat_vectors
 
 few = settings(max_examples=10, deadline=None)
@@ -75,7 +74,7 @@ def test_a_list_holds_no_item_that_she_has_whatever_the_scores() -> None:
 
 def test_lists_that_nothing_is_known_for_are_refused() -> None:
     split = parts([(user, 0) for user in range(N_USERS)], [])
-    model = PopRank(split.train)
+    model = Untrained(Popularity().scores(split.train))
     with pytest.raises(ValueError, match=r"k: 11 is outside 1\.\.10, the items left in row 0"):
         recommend(model, split, k=11)
     everything = parts([(user, item) for user in range(N_USERS) for item in range(N_ITEMS)], [])
@@ -93,7 +92,7 @@ def test_lists_that_nothing_is_known_for_are_refused() -> None:
 def test_a_triple_is_a_user_an_item_she_bought_and_one_she_did_not(seed: int) -> None:
     train = shop(seed).interactions
     taken = train.matrix.toarray() > 0
-    batches = list(Triples(train, 7, seed)(0))
+    batches = list(_Triples(train, 7, seed)(0))
     users = torch.cat([batch.users for batch in batches]).numpy()
     items = torch.cat([batch.items for batch in batches]).numpy()
     assert len(users) == len(train)
@@ -103,7 +102,7 @@ def test_a_triple_is_a_user_an_item_she_bought_and_one_she_did_not(seed: int) ->
 
 def test_users_positives_and_negatives_are_drawn_uniformly() -> None:
     train = bought([(0, 0), (0, 1), (0, 2), (1, 3)], users=2)
-    drawn = [batch for epoch in range(3000) for batch in Triples(train, 9)(epoch)]
+    drawn = [batch for epoch in range(3000) for batch in _Triples(train, 9)(epoch)]
     users = torch.cat([batch.users for batch in drawn])
     items = torch.cat([batch.items for batch in drawn])
     assert 0.47 < float((users == 0).double().mean()) < 0.53
@@ -116,14 +115,14 @@ def test_users_positives_and_negatives_are_drawn_uniformly() -> None:
 
 
 def test_epochs_differ_and_can_be_repeated() -> None:
-    triples = Triples(shop().interactions, 1000, seed=3)
+    triples = _Triples(shop().interactions, 1000, seed=3)
     (first,), (again,), (second,) = triples(0), triples(0), triples(1)
     assert torch.equal(first.items, again.items)
     assert not torch.equal(first.items, second.items)
 
 
 def test_the_parts_of_a_batch_are_the_batch() -> None:
-    (batch,) = Triples(shop().interactions, 1000)(0)
+    (batch,) = _Triples(shop().interactions, 1000)(0)
     parts = [batch.part(index, 3) for index in range(3)]
     dealt = torch.cat([part.items for part in parts]).tolist()
     assert sorted(dealt) == sorted(batch.items.tolist())
@@ -131,17 +130,17 @@ def test_the_parts_of_a_batch_are_the_batch() -> None:
 
 
 def test_a_user_without_purchases_is_never_drawn() -> None:
-    (batch,) = Triples(bought([(2, 1), (2, 5), (4, 5)]), 100)(0)
+    (batch,) = _Triples(bought([(2, 1), (2, 5), (4, 5)]), 100)(0)
     assert set(batch.users.tolist()) <= {2, 4}
 
 
 def test_what_cannot_be_sampled_is_named() -> None:
     with pytest.raises(ValueError, match="batch_size: 0 must be at least 1"):
-        Triples(shop().interactions, 0)
+        _Triples(shop().interactions, 0)
     with pytest.raises(ValueError, match="train: no purchases"):
-        Triples(bought([]))
+        _Triples(bought([]))
     with pytest.raises(ValueError, match="train: user 1 bought all 11 items"):
-        Triples(bought([(1, item) for item in range(N_ITEMS)]))
+        _Triples(bought([(1, item) for item in range(N_ITEMS)]))
 
 
 # --------------------------------------------------------------------------- rankers
@@ -149,8 +148,7 @@ def test_what_cannot_be_sampled_is_named() -> None:
 
 VECTORS = torch.randn(N_ITEMS, M, generator=torch.Generator().manual_seed(0))
 RANKERS = {
-    "random": lambda: Random(N_USERS, N_ITEMS),
-    "popular": lambda: PopRank(bought([(0, 1), (1, 1), (2, 4)])),
+    "popular": lambda: Untrained(Popularity().scores(bought([(0, 1), (1, 1), (2, 4)]))),
     "BPR-MF": lambda: BPRMF(N_USERS, N_ITEMS, D),
     "VBPR": lambda: VBPR(N_USERS, VECTORS, D),
     "DeepStyle": lambda: DeepStyle(N_USERS, VECTORS, torch.arange(N_ITEMS) % 3, D),
@@ -200,8 +198,7 @@ def test_the_same_seed_trains_the_same_model() -> None:
     assert torch.equal(*runs)
 
 
-def test_random_and_popularity_are_what_they_say() -> None:
-    assert not torch.equal(*Random(2, 50).scores().unbind())
+def test_popularity_is_what_it_says() -> None:
     popular = RANKERS["popular"]().scores()
     assert popular[0].tolist() == [0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0]
     assert torch.equal(popular[0], popular[5])
@@ -340,7 +337,7 @@ def test_a_siamese_network_sees_each_picture_of_a_batch_once_and_learns(
     before = next(whole.network.parameters()).clone()
     purchases = bought([(0, 1), (1, 2), (2, 2)])
     train(model, purchases, epochs=1, learning_rate=0.01, regularizer=0.0)
-    assert seen == [len(set(next(Triples(purchases)(0)).items.flatten().tolist()))]
+    assert seen == [len(set(next(_Triples(purchases)(0)).items.flatten().tolist()))]
     assert not torch.equal(before, next(whole.network.parameters()))
     seen.clear()
     model.scores()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import shards
+from experiments import histories
 from experiments.__main__ import main
 from explainrec_lab.data import from_frames
 from explainrec_lab.data.contracts import Features
@@ -50,21 +50,19 @@ def known(events: pd.DataFrame) -> list[set[str]]:
     return [set(group) for _, group in events.groupby("who")["what"]]
 
 
-@pytest.mark.parametrize("step", [2**20, 7])
 def test_histories_on_disk_are_those_of_the_log(
-    log: str, events: pd.DataFrame, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+    log: str, events: pd.DataFrame, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(shards, "SHARD", step)
     out = tmp_path / "out"
-    told = shards.write(log, out, "who", "what", "100MB")
+    told = histories.write(log, out, "who", "what", "100MB")
     assert json.loads((out / "manifest.json").read_text()) == told
     assert told["events"] == 900
     assert told["pairs"] == len(events[["who", "what"]].drop_duplicates()) < 900
-    assert len(list(out.glob("items-*.npy"))) == -(-told["users"] // step)
+    assert np.load(out / "offsets.npy")[-1] == len(np.load(out / "histories.npy")) == told["pairs"]
     names = pd.read_parquet(out / "items.parquet")["id"].tolist()
     assert names == sorted(set(events["what"]))
     assert pd.read_parquet(out / "users.parquet")["id"].tolist() == sorted(set(events["who"]))
-    found = shards.Histories(out)
+    found = histories.Histories(out)
     users = np.random.default_rng(1).permutation(found.n_users)
     rows = found[users]
     assert rows.shape == (len(users), 30)
@@ -80,13 +78,12 @@ def test_examples_are_the_same_from_disk_and_from_memory(
 ) -> None:
     monkeypatch.setattr(examples_of, "CROWD", 16)
     monkeypatch.setattr(examples_of, "BLOCK", 4)
-    monkeypatch.setattr(shards, "SHARD", 9)
     events.to_parquet(tmp_path / "log.parquet")
-    shards.write(str(tmp_path / "log.parquet"), tmp_path / "out", "who", "what")
+    histories.write(str(tmp_path / "log.parquet"), tmp_path / "out", "who", "what")
     once = events.drop_duplicates(["who", "what"])
     items = pd.DataFrame({"item": sorted(set(events["what"]))}).assign(title="-")
     in_memory = from_frames(once, items=items, user="who", item="what").interactions
-    on_disk: Any = shards.Histories(tmp_path / "out")
+    on_disk: Any = histories.Histories(tmp_path / "out")
     space = FeatureSpace(("-",) * 30, Features.none(30), ())
     batches = [list(RemovedItems(each, space, batch_size=10)(3)) for each in (in_memory, on_disk)]
     assert len(batches[0]) == 5
@@ -96,6 +93,22 @@ def test_examples_are_the_same_from_disk_and_from_memory(
             a, b = getattr(one, name), getattr(other, name)
             assert a.offsets.tolist() == b.offsets.tolist()
             assert a.ids.tolist() == b.ids.tolist()
+
+
+def test_more_pairs_than_are_read_at_a_time_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several threads, several chunks, several row groups of DuckDB's (122,880 rows each)."""
+    monkeypatch.setattr(histories, "CHUNK", 3)
+    rng = np.random.default_rng(0)
+    pairs = np.unique(rng.integers(10_000_000, size=400_000))
+    log = pd.DataFrame({"user": pairs // 100, "item": pairs % 100})
+    log.sample(frac=1, random_state=0).to_parquet(tmp_path / "log.parquet")
+    histories.write(str(tmp_path / "log.parquet"), tmp_path / "out")
+    users, numbers = np.unique(log["user"], return_inverse=True)
+    found = histories.Histories(tmp_path / "out")[np.arange(len(users))]
+    assert (found.indices == log["item"]).all()
+    assert (np.repeat(np.arange(len(users)), np.diff(found.indptr)) == numbers).all()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +136,7 @@ def test_a_bad_log_is_one_line_and_nothing_is_written(
         path.write_bytes(path.read_bytes()[:-50])
     if "gone" in changed:
         path.unlink()
-    assert main(["shards", str(path), str(out), "--user", "who", "--item", "what"]) == 2
+    assert main(["histories", str(path), str(out), "--user", "who", "--item", "what"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert told in lines[0]
@@ -135,30 +148,30 @@ def test_a_folder_that_is_there_or_cannot_be_written_is_named(
 ) -> None:
     events.to_parquet(log := tmp_path / "log.parquet")
     with pytest.raises(ValueError, match="is there already; name a new one"):
-        shards.write(str(log), tmp_path, "who", "what")
+        histories.write(str(log), tmp_path, "who", "what")
     with pytest.raises(ValueError, match=r"No such file|cannot find"):
-        shards.write(str(log), tmp_path / "nowhere" / "out", "who", "what")
+        histories.write(str(log), tmp_path / "nowhere" / "out", "who", "what")
 
 
-def test_a_damaged_shard_is_named(events: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(events: pd.DataFrame, tmp_path: Path) -> None:
     events.to_parquet(log := tmp_path / "log.parquet")
-    shards.write(str(log), out := tmp_path / "out", "who", "what")
-    shard = out / "items-00000.npy"
-    whole = shard.read_bytes()
+    histories.write(str(log), out := tmp_path / "out", "who", "what")
+    file = out / "histories.npy"
+    whole = file.read_bytes()
     for damaged in (whole[:-8], whole[:-4] + bytes(4), b""):
-        shard.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"items-00000\.npy changed since then"):
-            shards.Histories(out)
-    shard.unlink()
-    with pytest.raises(ValueError, match=r"items-00000\.npy"):
-        shards.Histories(out)
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"histories\.npy changed since then"):
+            histories.Histories(out)
+    file.unlink()
+    with pytest.raises(ValueError, match=r"histories\.npy"):
+        histories.Histories(out)
     for text in ("{", "[]", "{}", '{"sums": 3}'):
         (out / "manifest.json").write_text(text)
         with pytest.raises(ValueError, match="is damaged"):
-            shards.Histories(out)
+            histories.Histories(out)
     (out / "manifest.json").unlink()
-    with pytest.raises(FileNotFoundError, match="holds no shards"):
-        shards.Histories(out)
+    with pytest.raises(FileNotFoundError, match="no histories: python"):
+        histories.Histories(out)
 
 
 def test_without_duckdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,4 +184,4 @@ def test_without_duckdb_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(FileNotFoundError, match=r"pip install explainrec-lab\[scale\]"):
-        shards.write("log.csv", tmp_path / "out")
+        histories.write("log.csv", tmp_path / "out")

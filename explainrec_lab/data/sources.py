@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, dvbpr, hm, labels, movielens
+from explainrec_lab.data import amazon, boutique, completejourney, dvbpr, hm, labels, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -20,6 +20,7 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "boutique": (boutique.load, None, TABLE["boutique"]),
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "hm": (hm.load, hm.path, TABLE["hm"]),
+    "amazon": (amazon.load, amazon.path, TABLE["amazon"]),
 }
 SOURCES |= {
     name: (it, partial(labels.path, name), TABLE[name]) for name, it in labels.LOADERS.items()

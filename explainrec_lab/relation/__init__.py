@@ -11,7 +11,7 @@ Source: LRP for explainable recommendations, §2.1 to §2.3 and §3.2 to §3.4.
 from explainrec_lab.vision.backbone import pixels
 
 from . import truth_table
-from .data import Pairs, Split, split, test_pairs
+from .data import Pairs, Split, mcauley_split, split, test_pairs
 from .explain import Closeness, explain
 from .model import NEW_USER, RelationModel, features_of, logits_of, mean_features, recommend
 from .train import loss, pretrained, train, trained, untrained

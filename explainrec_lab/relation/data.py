@@ -22,7 +22,8 @@ from torch import Tensor
 
 from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import training
-from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, require
+from explainrec_lab.data.amazon import ImageFeatures
+from explainrec_lab.data.contracts import RELATION_KINDS, Images, Relations, check_choice, require
 from explainrec_lab.data.splits import check_fractions
 from explainrec_lab.vision.backbone import half_mirrored, pixels
 
@@ -85,9 +86,13 @@ def split(
 
 def _part(recorded: Relations, inside: Bool[ndarray, " item"]) -> Part:
     rows = np.flatnonzero(inside[recorded.source] & inside[recorded.target])
+    return _of(recorded, np.flatnonzero(inside), rows)
+
+
+def _of(recorded: Relations, items: Int[ndarray, " item"], rows: Int[ndarray, " pair"]) -> Part:
     columns = ("group", "source", "target", "kind")
     own = replace(recorded, **{name: getattr(recorded, name)[rows] for name in columns})
-    return Part(np.flatnonzero(inside), own, rows, recorded)
+    return Part(items, own, rows, recorded)
 
 
 # --------------------------------------------------------------------------- test pairs
@@ -168,6 +173,51 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
     return ((user * N_KINDS + kind) * n_items + np.minimum(s, t)) * n_items + np.maximum(s, t)
 
 
+# --------------------------------------------------------------------------- pair split
+
+
+@dataclass(frozen=True)
+class PairSplit:
+    """Pairs in three parts, whatever their items: an item may be in all of them."""
+
+    train: Part
+    development: Pairs
+    test: Pairs
+
+
+def mcauley_split(
+    relations: Relations, seed: int = 0, mirrors: str = "together", most: int = 2_000_000
+) -> PairSplit:
+    """Divide the relations, and as many unrelated pairs of any items, 80 / 10 / 10.
+
+    A distance is the same both ways. So whoever trained on (a, b) knows the answer to (b, a), and
+    with mirrors apart a test asks for memory as well. The paper does not say which it did.
+
+    Args:
+        mirrors: 'together', both in one part; or 'apart', each where chance puts it.
+        most: pairs of a kind that training takes, half of them relations. The other half is not in
+            the result: `BatchLoss` draws its own.
+
+    Raises:
+        ValueError: another word for mirrors, no relations, or too few items for unrelated pairs.
+
+    Source: McAuley et al., 2015, §4.1.
+    """
+    check_choice("mirrors", mirrors, ("together", "apart"))
+    require(len(relations), "relations: there are none to divide")
+    rng, unit, kind = np.random.default_rng([seed, 3]), np.arange(len(relations)), relations.kind
+    whole = _of(relations, np.arange(relations.n_items), unit)
+    if mirrors == "together":
+        codes = _codes(relations.group, kind, relations.source, relations.target, whole)
+        unit = np.unique(codes, return_inverse=True)[1]
+    place = rng.permutation(unit.max() + 1)[unit] / (unit.max() + 1)
+    chosen = rng.permutation(np.flatnonzero(place < 0.8))
+    rows = np.concatenate([chosen[kind[chosen] == k][: most // 2] for k in range(N_KINDS)])
+    pairs = test_pairs(whole, seed)
+    parts = (pairs[np.tile((low <= place) & (place < low + 0.1), 2)] for low in (0.8, 0.9))
+    return PairSplit(_of(relations, whole.items, np.sort(rows)), *parts)
+
+
 # --------------------------------------------------------------------------- batches
 
 
@@ -202,15 +252,18 @@ class Batches:
 
     Args:
         part: the training items, and the relations to learn.
-        images: pictures by item id, or a tensor of flat vectors computed beforehand; half of the
-            pictures are mirrored (left and right mean nothing).
+        images: pictures by item id, or flat vectors computed beforehand: a tensor, or those that
+            Amazon's photos were published with; half of the pictures are mirrored (left and right
+            mean nothing).
         size: items in a batch.
 
     Raises:
         ValueError: fewer than 2 items a batch, or no relations.
     """
 
-    def __init__(self, part: Part, images: Images | Tensor, size: int, seed: int = 0) -> None:
+    def __init__(
+        self, part: Part, images: Images | Tensor | ImageFeatures, size: int, seed: int = 0
+    ) -> None:
         require(size >= 2, f"size: {size} must be at least 2 items a batch")
         relations = part.relations
         require(len(relations), "relations: there are none to learn from")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import gzip
 import os
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from explainrec_lab import data
-from explainrec_lab.data import movielens
+from explainrec_lab.data import amazon, movielens
 from explainrec_lab.data.completejourney import _readable
 from explainrec_lab.reconet import FeatureSpace
 
@@ -22,6 +25,7 @@ def needs(file: str) -> pytest.MarkDecorator:
 
 
 needs_movielens = needs("movielens-1m/ml-1m.zip")
+needs_music = needs("amazon-2014/meta_Digital_Music.json.gz")
 needs_hm = needs("hm/h-and-m-personalized-fashion-recommendations.zip")
 
 
@@ -161,3 +165,53 @@ def test_purchases_lie_in_the_year_of_the_study(groceries: data.Dataset) -> None
 )
 def test_the_till_s_abbreviations_are_spelled_out(shout: str, read: str) -> None:
     assert _readable(shout) == read
+
+
+# --------------------------------------------------------------------------- Amazon, 2014
+
+
+@pytest.fixture(scope="module")
+def music() -> data.Dataset:
+    return data.load("amazon", category="Digital_Music")
+
+
+@needs_music
+def test_every_field_of_amazon_s_lines_is_what_python_reads() -> None:
+    with gzip.open(amazon.path("Digital_Music"), "rt", encoding="utf-8") as lines:
+        for line in islice(lines, 3000):
+            whole = ast.literal_eval(line)
+            wanted = {name: whole[name] for name in amazon.TABLE["fields"] if name in whole}
+            assert amazon._fields(line) == wanted
+
+
+@needs_music
+def test_amazon_s_relations_join_different_products_of_the_file(music: data.Dataset) -> None:
+    """Against a second reading, with sets."""
+    assert music.relations is not None
+    with gzip.open(amazon.path("Digital_Music"), "rt", encoding="utf-8") as lines:
+        rows = [ast.literal_eval(line) for line in islice(lines, 3000)]
+    if len(rows) < len(music.catalogue):
+        pytest.skip("the whole file is here; this test reads the head of it")
+    own, kinds = {row["asin"] for row in rows}, data.RELATION_KINDS
+    expected = {
+        (kind, row["asin"], other)
+        for row in rows
+        for kind in kinds
+        for other in row.get("related", {}).get(kind, [])
+        if other in own and other != row["asin"]
+    }
+    ids = music.catalogue.items.original_id.to_numpy()
+    r = music.relations
+    told = zip(r.kind.tolist(), ids[r.source], ids[r.target], strict=True)
+    found = {(kinds[kind], *ends) for kind, *ends in told}
+    assert found == expected and len(r) == len(expected) > 16_000
+    assert not any("left out" in note for note in music.notes)
+
+
+@needs_music
+def test_amazon_s_reviews_have_one_to_five_stars_of_their_time(music: data.Dataset) -> None:
+    events = music.interactions
+    assert len(events) > 6_000 and set(events.value.tolist()) == {1, 2, 3, 4, 5}
+    days = events.time.astype("datetime64[s]")
+    assert days.min() > np.datetime64("1996-01-01") and days.max() < np.datetime64("2014-08-01")
+    assert set(np.diff(events.item_features.matrix.indptr)) == {1}  # its category

@@ -18,8 +18,9 @@ from explainrec_lab.data.boutique import RelationDials
 from explainrec_lab.relation import NEW_USER, RelationModel, Split
 from explainrec_lab.relation.data import Batches
 from explainrec_lab.relation.model import Projection, Shares, _UserMetric
-from explainrec_lab.relation.train import fixed_features
+from explainrec_lab.relation.train import BatchLoss, fixed_features
 from explainrec_lab.settings import SIZES, Network, Relation
+from explainrec_lab.training import Optimisation, fit
 from explainrec_lab.vision import backbone as backbone_of
 from explainrec_lab.vision import folded, naming
 
@@ -239,6 +240,86 @@ def test_the_parts_of_a_batch_hold_each_picture_once_and_all_relations() -> None
 def test_a_bad_batch_is_named(size: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         batches(size)
+
+
+# --------------------------------------------------------------------------- pairs divided
+
+
+def graph(items: int = 400, pairs: int = 4000) -> Relations:
+    """Different directed relations, a good part of them in both directions."""
+    rng = np.random.default_rng(1)
+    source, step, kind = (rng.integers(n, size=pairs) for n in (items, 5, 4))
+    target = (source + np.where(rng.random(pairs) < 0.5, step + 1, -step - 1)) % items
+    rows = np.unique(np.stack([kind, source, target]), axis=1)
+    return Relations(np.zeros_like(rows[0]), rows[1], rows[2], rows[0], items, 1)
+
+
+def both_ways(pairs: Any) -> set[tuple[int, ...]]:
+    ends = np.sort(np.stack([pairs.source, pairs.target]), axis=0)
+    return set(zip(pairs.kind.tolist(), *ends.tolist(), strict=True))
+
+
+def test_pairs_are_divided_in_ten_and_balanced_in_each_kind() -> None:
+    every = graph()
+    for mirrors in ("together", "apart"):
+        found = relation.mcauley_split(every, 3, mirrors)
+        tested = [found.development, found.test]
+        rows = [found.train.rows, *(part.rows[part.related] for part in tested)]
+        assert sorted(np.concatenate(rows).tolist()) == list(range(len(every)))
+        shares = [len(part) / len(every) for part in rows]
+        assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
+        for part in tested:
+            related = np.bincount(part.kind[part.related], minlength=4)
+            assert (related == np.bincount(part.kind[~part.related], minlength=4)).all()
+            some = part[~part.related]
+            assert not both_ways(some) & both_ways(every) and (some.source != some.target).all()
+        assert np.array_equal(found.train.relations.source, every.source[found.train.rows])
+        assert found.train.recorded is every
+
+
+def test_mirrors_stay_together_or_fall_apart() -> None:
+    every = graph()
+    apart, together = (relation.mcauley_split(every, 0, m) for m in ("apart", "together"))
+    seen = {m: both_ways(s.train.relations) for m, s in ((0, apart), (1, together))}
+    tested = [both_ways(s.test[s.test.related]) for s in (apart, together)]
+    assert len(tested[0] & seen[0]) > 20
+    assert not tested[1] & seen[1]
+    items = set(together.train.relations.source.tolist())
+    assert items & set(together.test.source.tolist())  # items are on both sides
+
+
+def test_training_takes_no_more_pairs_of_a_kind_than_asked() -> None:
+    every = graph()
+    few = relation.mcauley_split(every, most=200)
+    whole = relation.mcauley_split(every)
+    assert np.bincount(few.train.relations.kind).tolist() == [100] * 4
+    assert set(few.train.rows) <= set(whole.train.rows)
+    assert np.array_equal(few.test.source, whole.test.source)
+    again, other = relation.mcauley_split(every), relation.mcauley_split(every, 1)
+    assert np.array_equal(again.train.rows, whole.train.rows)
+    assert not np.array_equal(other.train.rows[:50], whole.train.rows[:50])
+
+
+def test_a_division_that_cannot_be_is_named() -> None:
+    with pytest.raises(ValueError, match="mirrors: 'both'; choose from together, apart"):
+        relation.mcauley_split(graph(), mirrors="both")
+    with pytest.raises(ValueError, match="relations: there are none to divide"):
+        relation.mcauley_split(Relations(*[np.zeros(0, np.int64)] * 4, 5, 1))
+
+
+def test_the_model_learns_from_the_pairs_of_training() -> None:
+    """Features of which the relations are neighbours: learned from flat vectors alone."""
+    every = graph()
+    found = relation.mcauley_split(every, mirrors="together")
+    angle = torch.arange(400) / 400 * 2 * torch.pi
+    waves = [torch.stack([(n * angle).sin(), (n * angle).cos()], 1) for n in (1, 2, 4, 8)]
+    x = torch.cat([*waves, torch.ones(400, 1)], 1)
+    model = RelationModel(backbone_of("vgg11", width=0.05, grid=2), Projection(9, 12), 1)
+    how = Optimisation(epochs=8, learning_rate=0.02)
+    fit(model, Batches(found.train, x, 40), BatchLoss(400), how)
+    features, test = model.head(x).detach(), found.test
+    logits = model.logit(features[test.source], features[test.target], 0, test.kind)
+    assert ((logits > 0).numpy() == test.related).mean() > 0.8
 
 
 # --------------------------------------------------------------------------- recommendation

@@ -179,9 +179,8 @@ def _titled(items: pd.DataFrame) -> pd.DataFrame:
     for role, otherwise in usual.items():
         column = _column("items", items, role)
         given = otherwise if column is None else items[column]
-        pairs = zip(map(str, given), map(str, otherwise), strict=True)
-        text = [contracts.worded(each) or spare for each, spare in pairs]
-        items = items.rename(columns={column: role}).assign(**{role: pd.Series(text, dtype=str)})
+        text = given.map(str).map(contracts.worded).fillna(otherwise.map(str)).astype(str)
+        items = items.rename(columns={column: role}).assign(**{role: text})
     return items
 
 

@@ -101,7 +101,7 @@ def test_a_network_learns_both_attributes_from_two_halves_that_know_one_each() -
     known[:48, 0] = known[48:, 1] = True
     others = np.stack([(codes[:, 0] + 2) % 3, 1 - codes[:, 1]], axis=1)
     wrong = np.where(known, codes, others)  # what nobody labelled is not looked at
-    network = naming.untrained(replace(SMALL, head="linear"), 0, QUESTIONS)
+    network = naming.untrained(SMALL, 0, QUESTIONS)
     how = replace(SMALL, epochs=12, batch_size=16)
     naming.train(network, catalogue(known, wrong, images), how)
     images, codes = shapes(1)

@@ -14,8 +14,6 @@ from numpy import ndarray
 
 from explainrec_lab.data.contracts import Interactions, check_choice, require
 
-PARTS = ("train", "development", "test")
-
 
 @dataclass(frozen=True)
 class Split:
@@ -92,7 +90,8 @@ def split(
         ends = np.round(shares * count)
     number = (place >= ends[0]).astype(int) + (place >= ends[1])
     parts = [interactions.select(number == part) for part in range(3)]
-    for name, share, part in zip(PARTS, fractions, parts, strict=True):
+    names = ("train", "development", "test")
+    for name, share, part in zip(names, fractions, parts, strict=True):
         if share and not len(part):
             raise ValueError(f"fractions: {fractions} of {count} events leave {name} empty")
     return Split(parts[0], parts[1], parts[2])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import boutique, completejourney, dvbpr, hm, movielens
+from explainrec_lab.data import boutique, completejourney, dvbpr, hm, labels, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -20,6 +20,9 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "boutique": (boutique.load, None, TABLE["boutique"]),
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "hm": (hm.load, hm.path, TABLE["hm"]),
+}
+SOURCES |= {
+    name: (it, partial(labels.path, name), TABLE[name]) for name, it in labels.LOADERS.items()
 }
 # Loaders of several data sets each: how their names begin, and what is known of each.
 for _loader, _begins, _card, _known in (

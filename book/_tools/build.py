@@ -259,9 +259,8 @@ def main() -> None:
     start = time.monotonic()
     execute(settings)
     build_page(settings)
-    print(f"\nThe page is ready ({time.monotonic() - start:.0f} s). Open it, or serve it:")
-    print(f"  {(PAGE / 'index.html').as_uri()}")
-    print(f"  python3 -m http.server 8000 --directory {PAGE.relative_to(ROOT)}")
+    print(f"\nThe page is ready ({time.monotonic() - start:.0f} s): {PAGE / 'index.html'}")
+    print(f"To serve it: python3 -m http.server 8000 --directory {PAGE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

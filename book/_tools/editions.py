@@ -28,10 +28,6 @@ RUBRICS = "book/instructor"
 OTTER_CONFIG = "# ASSIGNMENT CONFIG\nexport_cell: false\ncheck_all_cell: true\n"
 
 
-def without_solutions(found: list[Part]) -> list[Cell]:
-    return [part.cell for part in found if part.kind != "solution"]
-
-
 def to_fill_in(task: Task) -> list[Cell]:
     """A student's cells behind an exercise: the stub, or cells for words and for code."""
     if task.stub:
@@ -53,7 +49,7 @@ def without_answers(tree: Path, notebooks: Path) -> None:
     from explainrec_lab.exercises import exercises
 
     rewrite(notebooks, partial(sheet, ask=to_fill_in))
-    rewrite(tree / "book", without_solutions)
+    rewrite(tree / "book", lambda found: [p.cell for p in found if p.kind != "solution"])
     config = yaml.safe_load((tree / "_config.yml").read_text(encoding="utf-8"))
     asked = [row["asks"] for row in exercises().values() if "asks" in row]
     config["sphinx"]["config"]["asked"] = asked

@@ -113,18 +113,14 @@ def numbers(name: str, column: pd.Series, whole: bool = False) -> ndarray:
     with np.errstate(over="ignore"):
         good = np.isfinite(wide.astype(np.float32))
     if whole:
-        limit = exact_up_to(found.dtype) if found.dtype.kind == "f" else 2.0**63
+        # from which on floats skip whole numbers, so that two become one
+        limit = 2.0 ** (np.finfo(found.dtype).nmant + 1) if found.dtype.kind == "f" else 2.0**63
         good &= (np.abs(wide) < limit) & (wide == np.rint(wide))
     if not good.all():
         row = int(good.argmin())
         needs = f"whole numbers below {limit:.0f}" if whole else "finite numbers"
         raise ValueError(f"{told} must hold {needs}; row {row} is {column.tolist()[row]!r:.60}")
     return found.astype(np.int64 if whole else np.float32)
-
-
-def exact_up_to(floating: Any) -> float:
-    """The number from which on a type of floats skips whole numbers, so that two become one."""
-    return 2.0 ** (np.finfo(floating).nmant + 1)
 
 
 class Images(Protocol):

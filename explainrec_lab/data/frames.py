@@ -65,7 +65,7 @@ def from_frames(
 
     Raises:
         ValueError: a missing or ambiguous column, a missing or repeated id, ids of several types
-            or of floats that may have merged, an event whose user or item is in no table, a value
+            or of floats, which may have merged, an event whose user or item is in no table, a value
             that is no finite number, a time that is no date and no whole number.
     """
     check_columns("events", events, [])
@@ -147,14 +147,10 @@ def _ids(name: str, ids: pd.Series) -> pd.Series:
     if isinstance(ids.dtype, pd.CategoricalDtype):
         ids = ids.astype(ids.cat.categories.dtype)
     kind, told = pd.api.types.infer_dtype(ids, skipna=False), f"{name}: column {ids.name!r}"
-    if kind == "floating":
-        ids = pd.Series(pd.to_numeric(ids).to_numpy(), name=ids.name)
-        if len(bad := ids[~(ids.abs() < contracts.exact_up_to(ids.dtype)) | (ids != ids.round())]):
-            why = "floats are no ids, large ones merge; read the column as text (dtype=str)"
-            raise ValueError(f"{told} has the id {bad.tolist()[0]}: {why}")
-        return ids.astype(np.int64)
     if kind not in ("string", "integer", "empty"):
-        raise ValueError(f"{told} holds ids of the type {kind}; .astype(str) makes text of them")
+        floats = "large ones merge: read the column as text (dtype=str)"
+        way = floats if kind == "floating" else ".astype(str) makes text of them"
+        raise ValueError(f"{told} holds ids of the type {kind}; {way}")
     if blank := [each for each in ids.unique() if contracts.worded(each) is None]:
         row = int((ids == blank[0]).to_numpy().argmax())
         raise ValueError(f"{told}: row {row} has no id but {blank[0]!r:.60}; drop such rows first")
@@ -183,9 +179,8 @@ def _titled(items: pd.DataFrame) -> pd.DataFrame:
     for role, otherwise in usual.items():
         column = _column("items", items, role)
         given = otherwise if column is None else items[column]
-        pairs = zip(map(str, given), map(str, otherwise), strict=True)
-        text = [contracts.worded(each) or spare for each, spare in pairs]
-        items = items.rename(columns={column: role}).assign(**{role: pd.Series(text, dtype=str)})
+        text = given.map(str).map(contracts.worded).fillna(otherwise.map(str)).astype(str)
+        items = items.rename(columns={column: role}).assign(**{role: text})
     return items
 
 

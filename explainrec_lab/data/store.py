@@ -15,7 +15,7 @@ import time
 import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -73,23 +73,6 @@ def digest(*matrices: sparse.csr_array) -> str:
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Only one process at a time makes `path`; the others wait, and find it made.
-
-    Two notebooks that need the same trained model would otherwise both train it. In a folder that
-    may only be read, nobody waits.
-    """
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with suppress(OSError, NotImplementedError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it to `path` only if the block succeeds.
 
@@ -123,12 +106,16 @@ def kept(path: Path, make: Callable[[], Mapping[str, ndarray]]) -> dict[str, nda
     """The arrays that `path` keeps; where it keeps none, what `make` makes, which is then kept.
 
     Safetensors, and the SHA-256 of the file's name and content: one that is damaged, or another's,
-    is told and made again. Several processes may ask: one makes, the others wait and read. Where
-    nothing can be written, a warning says so, and what was made is not lost.
+    is told and made again. Several processes may ask: one makes, the others wait and read; in a
+    folder that may only be read, nobody waits. Where nothing can be written, a warning says so, and
+    what was made is not lost.
     """
     from safetensors.numpy import load, save
 
-    with _one_at_a_time(path):
+    with ExitStack() as held:
+        with suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(path.with_name(f".{path.name}.lock")))
         if (content := unsealed(path)) is not None:
             return load(content)
         with suppress(OSError):

@@ -19,7 +19,6 @@ from machine import lacking
 
 from explainrec_lab.data import DataNotFound, store
 from explainrec_lab.data.store import (
-    _one_at_a_time,
     cache_dir,
     content_key,
     data_dir,
@@ -94,18 +93,18 @@ def test_parts_older_than_a_day_are_swept_away(tmp_path: Path) -> None:
 
 def test_what_two_ask_for_is_made_by_one(tmp_path: Path) -> None:
     """Eight threads want the same file; whoever comes first makes it, the rest find it."""
-    target, made = tmp_path / "made.txt", []
+    made: list[int] = []
 
-    def ask(_: int) -> str:
-        with _one_at_a_time(target):
-            if not target.exists():
-                made.append(1)
-                time.sleep(0.05)
-                target.write_text("once")
-        return target.read_text()
+    def make() -> dict[str, np.ndarray]:
+        made.append(1)
+        time.sleep(0.05)
+        return {"once": np.array(len(made))}
+
+    def ask(_: int) -> int:
+        return int(kept(tmp_path / "made.kept", make)["once"])
 
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(ask, range(8))) == {"once"}
+        assert set(pool.map(ask, range(8))) == {1}
     assert len(made) == 1
 
 

@@ -6,12 +6,11 @@ python -m experiments train      train a chapter's model on one device, several,
 python -m experiments histories  a raw log of very many users as histories on disk; see its --help
 """
 
-import argparse
 import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -40,26 +39,26 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if given and (own := PARSED.get(given[0])):
-            own.main(_asked(f" {given[0]}", own, given[1:]))
+            own.main(_asked(f" {given[0]}", own.__doc__, own.__file__, given[1:]))
         else:
             names = {"name": {"choices": [*COMMANDS, *EXPERIMENTS]}}
-            _run(_asked("", sys.modules[__name__], given, **names))
+            _run(_asked("", __doc__, __file__, given, **names))
     except (ValueError, data.DataNotFound) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _asked(command: str, module: ModuleType, given: list[str], **more: Any) -> argparse.Namespace:
-    """What a command line asks for; its arguments stand in the TOML beside the command's module."""
-    parser = argparse.ArgumentParser(f"python -m experiments{command}", description=module.__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    for word, about in (more | table_beside(str(module.__file__))).items():
+def _asked(command: str, told: Any, file: Any, given: list[str], **more: Any) -> Namespace:
+    """What a command line asks for; its arguments stand in the TOML beside the command's file."""
+    parser = ArgumentParser(f"python -m experiments{command}", description=told)
+    parser.formatter_class = RawDescriptionHelpFormatter
+    for word, about in (more | table_beside(file)).items():
         parser.add_argument(word, type=type(about.get("default", "")), **about)
     return parser.parse_args(given)
 
 
-def _run(asked: argparse.Namespace) -> None:
+def _run(asked: Namespace) -> None:
     check_least(**{"--seeds": asked.seeds, "--threads": asked.threads})
     if asked.name in COMMANDS:
         return COMMANDS[asked.name]()

@@ -20,7 +20,7 @@ from explainrec_lab import data, reconet, training
 from explainrec_lab.baselines import collaborative, taste
 from explainrec_lab.data.boutique import ShopperDials
 from explainrec_lab.data.contracts import present
-from explainrec_lab.data.splits import rank_in_order
+from explainrec_lab.data.splits import rank_within
 from explainrec_lab.data.store import table_beside
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import mean_recall, top_k
@@ -207,7 +207,7 @@ def _told(model: reconet.RecoNet, whole: data.Split, parts: data.Split, seed: in
     cold, rng = parts.cold_users, np.random.default_rng(seed)
     events = whole.train.select(np.isin(whole.train.user, cold))
     events = events.select(rng.permutation(len(events)))
-    rank = rank_in_order(events.user, np.argsort(events.user, kind="stable"))
+    rank = rank_within(events.user)
     for n in TOLD:
         known = events.select(rank < n)
         scores = scores_of(model, known)[cold]
@@ -324,7 +324,7 @@ def _named(shop: data.Dataset, parts: data.Split, seed: int) -> Rows:
     for variant, own in ("", answers | from_history(shop, parts)), ("random weights", random):
         rates = {name: truth.hit_rate(shop, parts.test, each) for name, each in own.items()}
         yield from rows_by("method", rates, variant=variant, cost=cost, **row)
-    yield from rows_by("method", truth.references(shop, parts), **row)
+    yield from rows_by("method", truth.references(shop, parts.test, parts.train), **row)
     counted = truth.explainable(reason, applies)
     for method, named in (answers | {"the truth": reason}).items():
         same = truth.agreement(*(each[counted] for each in (parts.test.item, named, applies)))

@@ -22,7 +22,7 @@ from numpy import ndarray
 from .design import Design
 from .dials import SIZES, check_number
 from .drawing.bottoms import SKIRT_ROOM, TROUSERS_ROOM, draw_skirt, draw_trousers
-from .drawing.canvas import MARK, MASK_LEVEL, Canvas
+from .drawing.canvas import MASK_LEVEL, Canvas
 from .drawing.geometry import Frame, Points
 from .drawing.shoes import BOOTS_ROOM, SHOES_ROOM, draw_shoe
 from .drawing.tops import HIGH_NECK_ROOM, TOPS_ROOM, draw_top
@@ -39,13 +39,11 @@ class Picture(NamedTuple):
         image: red, green and blue, 0..255.
         parts: attribute -> its part mask, for the attributes that apply.
         silhouette: pixels of the item, without its shadow.
-        mark: pixels of the brand mark, None without one.
     """
 
     image: UInt8[ndarray, "3 size size"]
     parts: dict[str, Bool[ndarray, "size size"]]
     silhouette: Bool[ndarray, "size size"]
-    mark: Bool[ndarray, "size size"] | None
 
 
 def render(design: Design, size: int) -> Picture:
@@ -62,8 +60,7 @@ def render(design: Design, size: int) -> Picture:
     canvas = Canvas(design, Frame.fit(room, design.pose, int(size)))
     draw(canvas)
     masks = {name: cover > MASK_LEVEL for name, cover in canvas.masks.items()}
-    mark = masks.pop(MARK, None)
-    return Picture(canvas.finished(), masks, canvas.silhouette > MASK_LEVEL, mark)
+    return Picture(canvas.finished(), masks, canvas.silhouette > MASK_LEVEL)
 
 
 def counterfactual_mask(design: Design, attribute: str, size: int) -> Bool[ndarray, "size size"]:

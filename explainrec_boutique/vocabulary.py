@@ -28,7 +28,6 @@ def read_table(name: str) -> dict[str, Any]:
 _WORDS = read_table("words.toml")
 RELATION_KINDS = tuple(_WORDS["relation_kinds"])
 SUBSTITUTES = RELATION_KINDS[:2]
-COMPLEMENTS = RELATION_KINDS[2:]
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,7 @@ SCHEMA = Schema({name: tuple(classes) for name, classes in _WORDS["classes"].ite
 # Category -> the attributes that an item of it may have.
 APPLIES = {category: tuple(names) for category, names in _WORDS["applies"].items()}
 CATEGORIES = tuple(APPLIES)
-# A top has exactly one of the first, a bottom exactly one of the second.
-NECK, LENGTH = APPLIES["top"][:4], APPLIES["bottom"]
+NECK = APPLIES["top"][:4]  # a top has exactly one of these
 
 COLOURS_OF_FAMILY = {family: tuple(tones) for family, tones in _WORDS["colours"].items()}
 PALETTE = {name: rgb for tones in _WORDS["colours"].values() for name, rgb in tones.items()}

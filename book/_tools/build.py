@@ -32,11 +32,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from explainrec_lab.data.store import data_dir, seal, unsealed
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTED = ROOT / ".executed"  # not in `_build`: nbmake skips every path that contains that name
 PAGE = ROOT / "_build" / "html"
+TIMES = "run-times.sealed"  # in an executed copy: what is known of its notebooks
 CELL_TIMEOUT_SECONDS = 900
 MOST_WORKERS = 4  # a notebook takes one to two GB
 SETTINGS = ("ci", "cpu", "gpu")
@@ -88,8 +90,6 @@ def versions() -> list[str]:
 
 def data_on_this_machine() -> list[str]:
     """Names and sizes in the data folder: chapters show more where real data is present."""
-    from explainrec_lab.data.store import data_dir
-
     found = [path for path in data_dir().glob("*/*") if path.is_file()]
     return sorted(f"{p.parent.name}/{p.name} {p.stat().st_size}" for p in found)
 
@@ -182,36 +182,24 @@ def seconds_of(notebook: Path) -> float:
 
 def hardware() -> dict[str, int]:
     """What a reader needs to compare run times: how many cores, and whether a GPU was there."""
-    able = hasattr(os, "sched_getaffinity")  # not on macOS
-    cores = len(os.sched_getaffinity(0)) if able else os.cpu_count() or 1
-    return {"cores": cores, "gpu": shutil.which("nvidia-smi") is not None}
+    return {"cores": os.cpu_count() or 1, "gpu": shutil.which("nvidia-smi") is not None}
 
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sealed(row: dict[str, Any], notebook: Path) -> dict[str, Any]:
-    """What is kept of an executed notebook, with a checksum of that and of the notebook."""
-    said = {name: value for name, value in row.items() if name != "sha256"}
-    return said | {"sha256": digest(json.dumps(said).encode() + notebook.read_bytes())}
-
-
-def record(settings: str, rows: dict[str, dict[str, Any]], tree: Path) -> None:
+def record(rows: dict[str, dict[str, Any]], tree: Path) -> None:
     """Write down what is known of a copy's notebooks: times, keys, checksums."""
-    rows = {name: sealed(row, tree / name) for name, row in rows.items()}
-    times = json.dumps({"settings": settings, "notebooks": rows}, indent=1)
-    (tree / "run-times.json").write_text(times, encoding="utf-8")
+    rows = {n: row | {"sha256": digest((tree / n).read_bytes())} for n, row in rows.items()}
+    seal(tree / TIMES, json.dumps(rows).encode())
 
 
 def executed(tree: Path) -> dict[str, dict[str, Any]]:
     """What the record of an executed copy says of its notebooks, if they are as they were left."""
-    try:
-        rows = json.loads((tree / "run-times.json").read_text(encoding="utf-8"))["notebooks"]
-        there = {name: row for name, row in rows.items() if (tree / name).is_file()}
-        return {name: row for name, row in there.items() if row == sealed(row, tree / name)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+    rows = json.loads(unsealed(tree / TIMES) or b"{}")
+    there = {name: row for name, row in rows.items() if (tree / name).is_file()}
+    return {n: row for n, row in there.items() if row["sha256"] == digest((tree / n).read_bytes())}
 
 
 def execute(settings: str) -> None:
@@ -231,7 +219,7 @@ def execute(settings: str) -> None:
         if stale and (code := run_notebooks(tree, stale, settings)):
             raise SystemExit(f"Notebooks failed (exit code {code}); the last good copy stays.")
         new = {n: {"key": keys[n], "seconds": seconds_of(tree / n), **hardware()} for n in stale}
-        record(settings, {n: new.get(n) or done[n] for n in keys}, tree)
+        record({n: new.get(n) or done[n] for n in keys}, tree)
         take_place(tree, final)
 
 

@@ -3,6 +3,10 @@
 `make course` renders the marked blocks of `_config.yml`, `README.md` and `CITATION.cff` from the
 templates in `course/`, sets the front page's title, and puts a `#` before each line of `_toc.yml`
 that belongs to a chapter left out. What is written by hand beside that stays.
+
+Of a page, what leads to chapters left out goes: a row of a table, or an item of a list, all of
+whose links lead there; elsewhere such a link is its words. A paragraph below
+`<!-- with ../saers/index.ipynb ... -->` goes unless all those stay.
 """
 
 import json
@@ -10,6 +14,7 @@ import re
 import tomllib
 from functools import partial
 from pathlib import Path
+from posixpath import dirname, join, normpath
 from typing import Any
 
 import jsonschema
@@ -23,6 +28,9 @@ FRONT, TOC = "book/index.ipynb", "_toc.yml"
 BLOCKED = ("_config.yml", "README.md", "CITATION.cff")
 BLOCK = re.compile(r"^( *(#|<!--) from course\.toml.*\n)(?:.*\n)*?(?= *\2 end of it)", re.MULTILINE)
 FILE = re.compile(r"file: (\S+)")
+LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:)([^)\s#]+)[^)\s]*\)")
+ITEM = re.compile(r"^\|.*\|\n?|^( *)(?:[-*]|\d+\.) .*\n?(?:\1 +\S.*\n?)*", re.MULTILINE)
+WITH = re.compile(r"^<!-- with (.*) -->\n(?:.+\n?)+", re.MULTILINE)
 
 
 def toml(path: Path) -> dict[str, Any]:
@@ -90,6 +98,42 @@ def written(root: Path) -> dict[str, str]:
     title = json.dumps(f"# {said['title']}", ensure_ascii=False)[:-1]
     front = re.sub(r'"# .*?(?=\\n)', lambda _: title, old[FRONT], count=1)
     return new | {TOC: contents(old[TOC], left_out(root)), FRONT: front}
+
+
+# ------------------------------------------------------------------- pages without chapters
+
+
+def without(text: str, page: str, out: tuple[str, ...]) -> str:
+    """Markdown of the page with this path from the root, where pages that begin so are out."""
+
+    def gone(to: str) -> bool:
+        return normpath(join(dirname(page), to)).startswith(out)
+
+    def item(found: re.Match[str]) -> str:
+        to = [link[1] for link in LINK.findall(found[0])]
+        return "" if to and all(map(gone, to)) else found[0]
+
+    text = WITH.sub(lambda found: "" if any(map(gone, found[1].split())) else found[0], text)
+    return LINK.sub(lambda link: link[gone(link[2])], ITEM.sub(item, text))
+
+
+def file_without(text: str, page: str, out: tuple[str, ...]) -> str:
+    """A page's file: Markdown, or a notebook, of which the code stays."""
+    if not out or page.endswith(".md"):
+        return without(text, page, out) if out else text
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = without("".join(cell["source"]), page, out)
+    return json.dumps(notebook, ensure_ascii=False)
+
+
+def rewrite_without(tree: Path, out: tuple[str, ...]) -> None:
+    """All pages of a copy of the book."""
+    for path in sorted((tree / "book").rglob("*")):
+        if out and path.suffix in (".md", ".ipynb"):
+            page, text = path.relative_to(tree).as_posix(), path.read_text(encoding="utf-8")
+            path.write_text(file_without(text, page, out), encoding="utf-8")
 
 
 def main() -> None:

@@ -23,11 +23,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import lessons
-import without
-from build import SETTINGS, copy, executed, left_out
+from build import copy, executed, left_out
 from colab import BRANCH
 from equation_index import Equation, code, index, papers
-from identity import toml
+from identity import file_without, toml
 
 MATHJAX = Path(str(files("sphinx-mathjax-offline")), "static", "mathjax")
 INDEXED = Template(Path(__file__).with_name("equation.md.jinja").read_text(encoding="utf-8"))
@@ -81,21 +80,17 @@ def duration(seconds: float) -> str:
 
 
 class RunTimes(SphinxDirective):
-    """A table: one row a notebook and settings, and a total for each settings."""
+    """A table: one row a notebook, and the total."""
 
     def run(self) -> list[nodes.Node]:
-        srcdir = Path(self.env.srcdir)
-        rows = ["| Notebook | Settings | Time | Hardware |", "|---|---|---:|---|"]
-        for settings in SETTINGS:
-            times = recorded(srcdir.with_name(settings)).items()
-            there = {name.removesuffix(".ipynb"): time for name, time in times}
-            there = {page: there[page] for page in there if page in self.env.found_docs}
-            for page, time in there.items():
-                took = f"{duration(time['seconds'])} | {hardware(time)}"
-                rows += [f"| {{doc}}`/{page}` | {settings} | {took} |"]
-            total = duration(sum(time["seconds"] for time in there.values()))
-            rows += [f"| **Together** | {settings} | **{total}** | |"] * bool(there)
-        return self.parse_text_to_nodes("\n".join(rows))
+        times = recorded(Path(self.env.srcdir)).items()
+        pages = {name.removesuffix(".ipynb"): time for name, time in times}
+        there = {page: time for page, time in pages.items() if page in self.env.found_docs}
+        rows = ["| Notebook | Time | Hardware |", "|---|---:|---|"]
+        for page, time in there.items():
+            rows += [f"| {{doc}}`/{page}` | {duration(time['seconds'])} | {hardware(time)} |"]
+        total = duration(sum(time["seconds"] for time in there.values()))
+        return self.parse_text_to_nodes("\n".join([*rows, f"| **Together** | **{total}** | |"]))
 
 
 def say_times(app: Sphinx, doctree: nodes.document) -> None:
@@ -118,7 +113,7 @@ def say_times(app: Sphinx, doctree: nodes.document) -> None:
 def leave_out(app: Sphinx, page: str, source: list[str]) -> None:
     """Read each page without what leads to chapters that `course.toml` leaves out."""
     name = Path(app.env.doc2path(page)).relative_to(app.srcdir).as_posix()
-    source[0] = without.file(source[0], name, left_out(Path(app.srcdir)))
+    source[0] = file_without(source[0], name, left_out(Path(app.srcdir)))
 
 
 def name_only(app: Sphinx, env: Any, node: nodes.Element, words: nodes.Element) -> Any:

@@ -20,10 +20,9 @@ from nbformat import NotebookNode as Cell
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 import build
-from colab import page_address
+from colab import Page, page_address
 from lab_sphinx import MATHJAX, MATHJAX_FILES, themed
 from parts import claim, parts
-from plain import Page
 
 WHERE = "book/instructor/sessions.yml"
 REVEAL_FILES = ("LICENSE", "dist/reveal.css", "dist/reveal.js", "plugin/notes")

@@ -5,8 +5,6 @@ design's full-length trousers. So the counterfactual of a length changes what li
 shorter hem, and nothing above it.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..design import Design
@@ -16,8 +14,6 @@ from .geometry import Points, both, bow, box, curve, down_to, join, mirror, smoo
 
 SKIRT_ROOM = join((-36, 31), (36, 31), (100, 236), (-100, 236))
 TROUSERS_ROOM = join((-52, 31), (52, 31), (62, 238), (-62, 238))
-
-Turn = Callable[[Points], Points]  # from the right side to the one that is drawn
 
 TOP = 38.0  # upper edge of the waistband at the sides
 BAND = 12.0
@@ -53,9 +49,8 @@ def draw_trousers(canvas: Canvas) -> None:
     front = canvas.cover(*legs)
     _draw_fly(canvas, front)
     _draw_pockets(canvas, front)
-    sides: tuple[Turn, ...] = (join, mirror)
-    for turned, cloth in zip(sides, cloths, strict=True):
-        _draw_leg_details(canvas, turned, hem, cloth)
+    for side, cloth in enumerate(cloths):
+        _draw_leg_details(canvas, side, hem, cloth)
     _draw_waistband(canvas, loops=True)
     canvas.print_mark((-0.58 * _hip(canvas.design), TOP + 42), 9.5)
 
@@ -198,20 +193,20 @@ def _draw_pockets(canvas: Canvas, front: Cover) -> None:
         canvas.stitch(seam, _thread(canvas), opacity=0.65, clip=front)
 
 
-def _draw_leg_details(canvas: Canvas, turned: Turn, hem: float, cloth: Cover) -> None:
-    """Hem, turn-up, crease, and the length's part mask, of one leg."""
+def _draw_leg_details(canvas: Canvas, side: int, hem: float, cloth: Cover) -> None:
+    """Hem, turn-up, crease, and the length's part mask, of one leg: 0 the right, 1 the left."""
     design = canvas.design
     right, left = (float(down_to(edge, hem)[-1, 0]) for edge in _leg_edges(design))
     middle = (left + right) / 2
     if design.detail == 2:
         fold = curve((right, hem + 2), (middle, hem + 5), (left - 1, hem + 1))
         cuff = join((left - 1, hem - 9), (right + 1, hem - 10), (right + 1.5, hem + 2), fold)
-        canvas.cloth(turned(cuff), "band", colour=lighter(canvas.main, 0.25))
+        canvas.cloth(both(cuff)[side], "band", colour=lighter(canvas.main, 0.25))
     else:
         seam = curve((left, hem - 6), (middle, hem - 3), (right, hem - 6))
-        canvas.stitch(turned(seam), _thread(canvas), opacity=0.6, clip=cloth)
+        canvas.stitch(both(seam)[side], _thread(canvas), opacity=0.6, clip=cloth)
     if design.detail in (0, 3) and not _is_denim(design):
         crease = join((0.5 * _hip(design), TOP + 38), (27, FLOOR))
-        canvas.line(turned(crease), width=1.3, opacity=0.25, clip=cloth)
+        canvas.line(both(crease)[side], width=1.3, opacity=0.25, clip=cloth)
     region = box(left - 3, hem - 17, right + 3, hem + 6)
-    canvas.mark("trousers_length", canvas.cover(turned(region)))
+    canvas.mark("trousers_length", canvas.cover(both(region)[side]))

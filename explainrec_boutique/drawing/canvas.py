@@ -21,7 +21,6 @@ from .fabric import BLACK, NOISE, STRAIGHT, TABLES, TONES, Fabric, Tone, Window,
 from .geometry import Frame, Point, Points, box, curve, dashes, ellipse, join, on_grid, ribbon, star
 
 OVERSAMPLE = 4
-MARK = "mark"  # name of the brand mark's pixels among a canvas's masks
 PADDING = 2  # empty pixels round a cover: a blur or a difference falls to zero at its border
 OPAQUE = 0.8  # paint from this opacity on belongs to the item's silhouette
 MASK_LEVEL = np.float32(0.5)  # a pixel is in a part when at least this share of it is covered
@@ -42,22 +41,6 @@ Draw = Callable[[ImageDraw.ImageDraw, list[int]], None]
 np.empty(2**24, dtype=np.uint8)
 
 
-class _Finish(NamedTuple):
-    """How a piece of material takes the light.
-
-    Attributes:
-        depth: width of the rounded border, cloth units.
-        contrast: strength of the shading. folds: of the folds. gloss: of the highlight.
-        edge: darkness of the outline.
-    """
-
-    depth: float = 8.0
-    contrast: float = 0.75
-    folds: float = 0.0
-    gloss: float = 0.0
-    edge: float = 0.35
-
-
 # Brand marks, which say nothing about an item (unless a dial ties them): round the origin, of
 # radius 1. All but the ring, which is a line.
 SHAPES: dict[str, list[Points]] = {
@@ -71,7 +54,7 @@ SHAPES: dict[str, list[Points]] = {
     "square": [box(-0.8, -0.8, 0.8, 0.8)],
     "cross": [box(-1, -0.3, 1, 0.3), box(-0.3, -1, 0.3, 1)],
 }
-MATERIALS = {name: _Finish(**how) for name, how in TABLES["materials"].items()}
+MATERIALS = TABLES["materials"]
 
 
 class Canvas:
@@ -182,24 +165,31 @@ class Canvas:
         Args:
             grain: cosine and sine of the angle by which the cloth's pattern is turned.
         """
-        cover, finish = self.clipped(self.cover(outline), clip), MATERIALS[material]
+        cover = self.clipped(self.cover(outline), clip)
         base = self.fabric.woven(cover.window, grain) if colour is None else colour
-        light, shine = self._light_on(cover, finish)
+        light, shine = self._light_on(cover, **MATERIALS["usual"] | MATERIALS[material])
         lit = base * light[..., None] + shine[..., None]
         self.paint(cover, np.clip(lit, 0, 1.05))
         return cover
 
-    def _light_on(self, cover: Cover, finish: _Finish) -> tuple[ndarray, ndarray]:
-        """Factor and highlight `[height, width]` of rounded material under the scene's light."""
-        soft = self.blurred(cover, finish.depth)
-        slope = self._slope(soft, finish.depth)
+    def _light_on(
+        self, cover: Cover, depth: float, contrast: float, folds: float, gloss: float, edge: float
+    ) -> tuple[ndarray, ndarray]:
+        """Factor and highlight `[height, width]` of rounded material under the scene's light.
+
+        Args:
+            depth: width of the rounded border, in cloth units.
+            contrast, folds, gloss: strength of the shading, of the folds and of the highlight.
+            edge: darkness of the outline.
+        """
+        soft = self.blurred(cover, depth)
+        slope = self._slope(soft, depth)
         rim = 1 - np.clip(2 * soft - 1, 0, 1)
-        contrast = np.float32(finish.contrast)
-        light = 1 - contrast * (np.float32(0.34) * rim * rim + np.float32(0.55) * slope)
-        light += np.float32(finish.folds) * self.fabric.folds[cover.window]
+        light = 1 - np.float32(contrast) * (np.float32(0.34) * rim * rim + np.float32(0.55) * slope)
+        light += np.float32(folds) * self.fabric.folds[cover.window]
         border = 1 - np.abs(self.blurred(cover, 0.9) - np.float32(0.62)) * np.float32(3.2)
-        light *= 1 - np.float32(0.75 * finish.edge) * np.clip(border, 0, 1)
-        return light, np.float32(finish.gloss) * np.clip(-2 * slope, 0, 1)
+        light *= 1 - np.float32(0.75 * edge) * np.clip(border, 0, 1)
+        return light, np.float32(gloss) * np.clip(-2 * slope, 0, 1)
 
     def _slope(self, soft: ndarray, depth: float) -> Float[ndarray, "height width"]:
         """How far the surface faces away from the light: positive on the far side."""
@@ -232,7 +222,6 @@ class Canvas:
         else:
             cover = self.cover(*(part * radius + centre for part in SHAPES[self.design.mark]))
         self.paint(cover, TONES["ink" if self.lightness > 0.45 else "white"], 0.95)
-        self.mark(MARK, cover)
 
     def erase(self, outline: Points) -> None:
         """Cut a hole: show the backdrop again."""

@@ -52,14 +52,12 @@ def weighted_ridge(
     """Slopes b and intercept of the line that minimises, in double precision,
     sum w (score - intercept - b . mask)^2 + ridge |b|^2.
     """
-    masks, scores, weights = masks.double(), scores.double(), weights.double()
-    share = weights / weights.sum()
-    middle, mean = share @ masks, share @ scores
-    centred = masks - middle
-    gram = (centred.T * weights) @ centred + ridge * torch.eye(masks.shape[1]).to(masks)
-    right = (centred.T * weights) @ (scores - mean)
-    slopes = torch.linalg.lstsq(gram, right[:, None], driver="gelsd").solution[:, 0]
-    return slopes, float(mean - slopes @ middle)
+    root, n = weights.double().sqrt()[:, None], masks.shape[1]
+    rows = root * torch.nn.functional.pad(masks.double(), (0, 1), value=1.0)
+    penalty = ridge**0.5 * torch.eye(n, n + 1).to(rows)  # of the slopes, not of the intercept
+    right = torch.cat([root * scores.double()[:, None], penalty.new_zeros(n, 1)])
+    found = torch.linalg.lstsq(torch.cat([rows, penalty]), right).solution[:, 0]
+    return found[:-1], float(found[-1])
 
 
 def leave_one_out(black_box: BlackBox, n: int) -> Float[Tensor, " n"]:

@@ -289,8 +289,9 @@ class Features:
         return [self.names[column] for column in row.indices]
 
 
-# Words that stand where there is nothing; the last are MovieLens's and a database's.
-BLANK = "", "nan", "NaN", "NaT", "None", "<NA>", "N/A", "null", "NULL", "(no genres listed)", r"\N"
+# Words that stand where there is nothing, also those of MovieLens, of a database and of Python.
+BLANK = ["", "nan", "NaN", "NaT", "None", "<NA>", "N/A", "null", "NULL"]
+BLANK += ["(no genres listed)", r"\N", "set()"]
 # What a flag says where it is set.
 YES = ("1", "true", "yes")
 
@@ -326,8 +327,6 @@ def _spelled(text: str) -> Any:
 
     NumPy writes no commas: "['Action' 'Drama']". Raises ValueError for a list that is cut off.
     """
-    if text == "set()":
-        return []
     if text[:1] + text[-1:] not in ("[]", "{}", "()"):
         require(text[:1] not in ("[", "{"), f"a cell holds {text[:60]}, a list that is cut off")
         return text

@@ -53,7 +53,7 @@ class Photos:
     Args:
         paths: one file an item, in id order; with `archive`, names of its members.
         size: pixels of a picture's side.
-        archive: a zip archive that holds the photos.
+        archive: a zip archive that holds the photos, or one an item.
         tolerated: share of pictures that may be unreadable, in 0..1; judged once all were tried,
             or a hundred.
 
@@ -61,23 +61,26 @@ class Photos:
         unreadable: item -> why its photo could not be read, for those tried so far.
 
     Raises:
-        ValueError: a size below 1, an item without a path, or, when pictures are asked for, more
-            unreadable ones than tolerated.
+        ValueError: a size below 1, an item without a path or an archive, or, when pictures are
+            asked for, more unreadable ones than tolerated.
     """
 
     def __init__(
         self, paths: Sequence[Where], size: int = 224, *,
-        archive: Where | None = None, tolerated: float = 0.5,
+        archive: Where | Sequence[Where] | None = None, tolerated: float = 0.5,
     ) -> None:  # fmt: skip
         require(size >= 1, f"size: {size} pixels must be at least 1")
         for item, path in enumerate(paths):
             right = isinstance(path, (str, Path)) and str(path).strip()
             require(right, f"paths: row {item} has {path!r}, which is no path of a file")
         self.paths, self.size = [Path(path) for path in paths], size
-        self.archive = None if archive is None else Path(archive)
+        several = [archive] if isinstance(archive, str | Path | None) else list(archive)
+        told = f"archive: {len(several)} archives for {len(paths)} items; give one, or one an item"
+        require(len(several) in (1, len(paths)), told)
+        self.archives = [None if each is None else Path(each) for each in several]
         self.tolerated, self.unreadable = tolerated, dict[int, str]()
         self._tried, self._told = np.zeros(len(self), bool), False
-        self._opened: tuple[int, Any] = 0, None  # a process, and its handle of the archive
+        self._opened: tuple[int, dict[Path, ZipFile]] = 0, {}  # a process, and its handles
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -91,10 +94,10 @@ class Photos:
     def _stack(self, items: ndarray) -> UInt8[ndarray, "item 3 size size"]:
         """Raises DataNotFound or ValueError for the archive as a whole: see `opened`."""
         pictures = np.full((len(items), 3, self.size, self.size), BLANK, np.uint8)
-        archive = self._archive()
+        archives = [self._archive(item) for item in items.tolist()]
 
         def read(row: int, path: Any) -> None:
-            pictures[row] = _decoded(self._source(path, archive), self.size)
+            pictures[row] = _decoded(self._source(path, archives[row]), self.size)
 
         self.each(items, read)
         return pictures
@@ -102,16 +105,18 @@ class Photos:
     def _source(self, path: Any, archive: ZipFile | None) -> Path | BytesIO:
         return _source(path, archive)
 
-    def _archive(self) -> ZipFile | None:
-        """The archive, open in this process: two that share a handle would share its place."""
-        process, archive = self._opened
-        if (home := self.archive) and (process != os.getpid() or archive.fp is None):
-            archive = opened(home, f"{home.name} is not in the folder {home.parent}")
-            self._opened = os.getpid(), archive
-        return archive
+    def _archive(self, item: int) -> ZipFile | None:
+        """An item's archive, open in this process: who shares a handle would share its place."""
+        if self._opened[0] != os.getpid():
+            self._opened = os.getpid(), {}
+        home = self.archives[item % len(self.archives)]  # its own, or that of all
+        handles = self._opened[1]
+        if home and (home not in handles or handles[home].fp is None):
+            handles[home] = opened(home, f"{home.name} is not in the folder {home.parent}")
+        return handles[home] if home else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_opened": (0, None)}
+        return vars(self) | {"_opened": (0, {})}
 
     def each(self, items: ndarray, do: Callable[[int, Path], Any]) -> None:
         """Do something with the path of each item, and report what failed.

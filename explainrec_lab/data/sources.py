@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from explainrec_lab.data import amazon, boutique, completejourney, dvbpr, hm, movielens
+from explainrec_lab.data import amazon, boutique, completejourney, dvbpr, hm, labels, movielens
 from explainrec_lab.data.contracts import Dataset, require
 from explainrec_lab.data.store import table_beside
 
@@ -21,6 +21,9 @@ SOURCES: dict[str, tuple[Callable[..., Dataset], Callable[[], Path] | None, dict
     "completejourney": (completejourney.load, None, TABLE["completejourney"]),
     "hm": (hm.load, hm.path, TABLE["hm"]),
     "amazon": (amazon.load, amazon.path, TABLE["amazon"]),
+}
+SOURCES |= {
+    name: (it, partial(labels.path, name), TABLE[name]) for name, it in labels.LOADERS.items()
 }
 # Loaders of several data sets each: how their names begin, and what is known of each.
 for _loader, _begins, _card, _known in (

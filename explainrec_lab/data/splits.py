@@ -14,8 +14,6 @@ from numpy import ndarray
 
 from explainrec_lab.data.contracts import Interactions, check_choice, require
 
-PARTS = ("train", "development", "test")
-
 
 @dataclass(frozen=True)
 class Split:
@@ -79,7 +77,7 @@ def split(
     shares, rng, count = np.cumsum(fractions[:2]), np.random.default_rng(seed), len(interactions)
     if by == "user time":
         owner = interactions.user
-        place = _rank_by_time(interactions, rng)
+        place = rank_within(owner, rng.random(count), interactions.time)
         mine = np.bincount(owner)[owner]
         ends = np.maximum(np.round(shares[:, None] * mine), fractions[0] > 0)
     elif by == "time":
@@ -91,11 +89,12 @@ def split(
         place = np.argsort(rng.permutation(count))
         ends = np.round(shares * count)
     number = (place >= ends[0]).astype(int) + (place >= ends[1])
-    train, development, test = (interactions.select(number == part) for part in range(3))
-    for name, share, part in zip(PARTS, fractions, (train, development, test), strict=True):
+    parts = [interactions.select(number == part) for part in range(3)]
+    names = ("train", "development", "test")
+    for name, share, part in zip(names, fractions, parts, strict=True):
         if share and not len(part):
             raise ValueError(f"fractions: {fractions} of {count} events leave {name} empty")
-    return Split(train, development, test)
+    return Split(parts[0], parts[1], parts[2])
 
 
 def cold_start(parts: Split, fraction: float = 0.1, seed: int = 0) -> Split:
@@ -141,15 +140,14 @@ def leave_one_out(
     mine = np.bincount(interactions.user)[interactions.user]
     most = mine.max(initial=0)
     require(most >= least, f"least: no user has {least} records; the most is {most}")
-    rng = np.random.default_rng(seed)
+    lot = np.random.default_rng(seed).random(len(interactions))
     if by == "chance":
-        rank = random_rank(interactions.user, rng.random(len(interactions)))
+        rank = rank_within(interactions.user, lot)
     else:
-        late = mine - 1 - _rank_by_time(interactions, rng)
+        late = mine - 1 - rank_within(interactions.user, lot, interactions.time)
         rank = np.where(late < 2, 1 - late, late)
     rank[mine < least] = 2
-    parts = (rank >= 2, rank == 0, rank == 1)
-    train, development, test = (interactions.select(part) for part in parts)
+    train, development, test = map(interactions.select, (rank >= 2, rank == 0, rank == 1))
     return Split(train, development, test)
 
 
@@ -158,27 +156,11 @@ def cold_items(parts: Split) -> Int[ndarray, " cold"]:
     return np.setdiff1d(np.arange(parts.train.n_items), parts.train.item)
 
 
-def random_rank(owner: Int[ndarray, " event"], draw: ndarray) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... among the events of each owner, in the order of the random numbers drawn."""
-    return rank_in_order(owner, np.lexsort((draw, owner)))
-
-
-def rank_in_order(
-    owner: Int[ndarray, " event"], order: Int[ndarray, " event"]
-) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... among the events of each owner, as they stand in `order`.
-
-    Args:
-        order: a permutation that brings each owner's events together, owners ascending.
-    """
-    ordered = pd.Series(owner)[order]
+def rank_within(owner: Int[ndarray, " event"], *keys: ndarray) -> Int[ndarray, " event"]:
+    """0, 1, 2, ... among the events of each owner, by the last key, then by the one before it; as
+    they stand, without keys."""
+    ordered = pd.Series(owner)[np.lexsort((*keys, owner))]
     return ordered.groupby(ordered).cumcount().sort_index().to_numpy(copy=True)
-
-
-def _rank_by_time(events: Interactions, rng: np.random.Generator) -> Int[ndarray, " event"]:
-    """0, 1, 2, ... from each user's first event on; events of one time in random order."""
-    order = np.lexsort((rng.random(len(events)), events.time, events.user))
-    return rank_in_order(events.user, order)
 
 
 def check_fractions(fractions: tuple[float, ...]) -> None:

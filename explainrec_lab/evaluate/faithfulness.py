@@ -219,13 +219,12 @@ def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
 
 def _check(images: list[Tensor], context: Sequence[Tensor], patch: int, patches: int) -> None:
     require(images, "images: none; give a tensor or a sequence of tensors")
+    needed = "[pair, channel, height, width] with the same pairs, at least one"
     for number, picture in enumerate(images):
-        needed = "[pair, channel, height, width] with the same pairs, at least one"
-        given = f"image {number} has shape {tuple(picture.shape)}"
-        right = picture.ndim == 4 and 0 < len(picture) == len(images[0])
-        require(right, f"images: {given}; needs {needed}")
-        given, floats = f"dtype {picture.dtype}", picture.is_floating_point()
-        require(floats, f"images: {given}; needs floats (divide uint8 by 255)")
+        given = f"image {number} has shape {tuple(picture.shape)} of {picture.dtype}"
+        fits = picture.ndim == 4 and 0 < len(picture) == len(images[0])
+        right = fits and picture.is_floating_point()
+        require(right, f"images: {given}; needs floats (divide uint8 by 255), {needed}")
     for number, each in enumerate(context):
         rows = f"{len(each)} rows for {len(images[0])} pairs"
         require(len(each) == len(images[0]), f"context: argument {number} has {rows}")

@@ -206,9 +206,6 @@ class Contests:
     positive: Int[ndarray, " contest"]
     negatives: Int[ndarray, "contest negative"]
 
-    def __len__(self) -> int:
-        return len(self.user)
-
 
 def contests(
     held_out: Interactions,

@@ -2,9 +2,9 @@
 
 Only a source that knows why each purchase happened can be scored here (the boutique does). The
 question is not which item, as in `ranking.py`, but which *attribute*: of those that the item has,
-the explanation points at one, the truth names one. Two references stand beside every hit rate:
-`chance_rate`, a blind guess among the attributes that apply, and `prior_rate`, the attribute that
-is most often the reason. Nothing here knows a model.
+the explanation points at one, the truth names one. Two `references` stand beside every hit rate: a
+blind guess among the attributes that apply, and the attribute that is most often the reason.
+Nothing here knows a model.
 
 An event counts when it has a reason (not -1) and its item has at least two attributes: with one
 attribute there is nothing to explain.
@@ -22,7 +22,6 @@ from explainrec_boutique.relations import NO_REASON, group_rule
 from explainrec_boutique.vocabulary import DOES_NOT_APPLY, RELATION_KINDS
 from explainrec_lab.data import Dataset, Interactions
 from explainrec_lab.data.contracts import check_ids, present, require
-from explainrec_lab.data.splits import Split
 
 # One attribute an event, -1 where there is no single one.
 Reasons = Int[ndarray, " event"]
@@ -56,41 +55,22 @@ def reason_hit_rate(
     return float(pd.Series(guess[counted, true_reason[counted]]).mean())  # nan of nothing
 
 
-def chance_rate(true_reason: Reasons, applies: Applies) -> float:
-    """Hit rate of a blind guess: the mean of 1 / (number of attributes that apply), in 0..1."""
-    return reason_hit_rate(np.zeros(np.shape(applies)), true_reason, applies)
-
-
-def prior_rate(train_reason: Reasons, true_reason: Reasons, applies: Applies) -> float:
-    """Hit rate of naming, among the attributes that apply, the most frequent reason.
-
-    Args:
-        train_reason: the reasons of other events, where the frequencies are counted (-1 = none).
-        true_reason, applies: the events to score, as in `reason_hit_rate`.
-    """
-    n_attributes = np.asarray(applies).shape[1]
-    reasons = np.asarray(train_reason)
-    reasons = check_ids("train_reason", reasons[reasons != NO_REASON], n_attributes, "attribute")
-    frequency = np.bincount(reasons, minlength=n_attributes).astype(np.float64)
-    scores = np.broadcast_to(frequency, np.asarray(applies).shape)
-    return reason_hit_rate(scores, true_reason, applies)
-
-
 def hit_rate(dataset: Dataset, events: Interactions, predicted: Reasons | Scores) -> float:
     """`reason_hit_rate` of these explanations of a data set's own purchases."""
     reason, applies = purchase_reasons(dataset, events), applies_to(dataset, events)
     return reason_hit_rate(predicted, reason, applies)
 
 
-def references(dataset: Dataset, parts: Split) -> dict[str, float]:
-    """What stands beside the hit rates of explanations of test purchases: a blind guess, and the
-    most frequent reason of the training purchases."""
-    reason, applies = purchase_reasons(dataset, parts.test), applies_to(dataset, parts.test)
-    before = purchase_reasons(dataset, parts.train)
-    return {
-        "guessing": chance_rate(reason, applies),
-        "most frequent reason": prior_rate(before, reason, applies),
-    }
+def references(dataset: Dataset, events: Interactions, earlier: Interactions) -> dict[str, float]:
+    """What stands beside the hit rates of explanations of purchases: a blind guess among the
+    attributes that apply, and that one of them which is most often the reason of `earlier`
+    purchases, such as the training's."""
+    applies = applies_to(dataset, events)
+    reasons = purchase_reasons(dataset, earlier)
+    often = np.bincount(reasons[reasons != NO_REASON], minlength=applies.shape[1])
+    said = {"guessing": np.zeros_like(often), "most frequent reason": often}
+    wide = {name: np.broadcast_to(each, applies.shape) for name, each in said.items()}
+    return {name: hit_rate(dataset, events, each) for name, each in wide.items()}
 
 
 def agreement(items: Int[ndarray, " event"], named: Reasons | Scores, applies: Applies) -> float:

@@ -14,7 +14,6 @@ import base64
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
 from string import Template
 from typing import Any, TypeAlias
@@ -22,7 +21,7 @@ from typing import Any, TypeAlias
 import ipywidgets as widgets
 import numpy as np
 import torch
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
@@ -30,27 +29,10 @@ from torch import Tensor
 from explainrec_lab.data.contracts import require
 from explainrec_lab.reconet import FeatureSpace, RecoNet
 
-# One purpose a file; later ones use earlier ones.
-SCRIPTS = (
-    "model.js", "names.js", "questions.js", "pieces.js", "flow.js", "speech.js", "search.js",
-    "asking.js", "controls.js",
-)  # fmt: skip
+# Scripts of one purpose each; later ones use earlier ones.
+CODE = ["model", "names", "questions", "pieces", "flow", "speech", "search", "asking", "controls"]
 # Someone to start from -> the names of what is known: products, attributes.
 Households: TypeAlias = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Live:
-    """What a notebook shows: `model` is the exported numbers, `compact` asks for few controls."""
-
-    model: dict[str, Any] = field(repr=False)
-    compact: bool = False
-
-    def _repr_html_(self) -> str:
-        size = "lab-live compact" if self.compact else "lab-live"
-        code = "\n".join(source(name) for name in SCRIPTS)
-        own = {"style": source("live.css"), "numbers": written(self.model), "code": code}
-        return Template(source("live.html")).substitute(own, size=size)
 
 
 def source(name: str) -> str:
@@ -63,7 +45,7 @@ def recommender(
     reference: Float[Tensor, " m"],
     households: Households | None = None,
     compact: bool = False,
-) -> Live:
+) -> HTML:
     """Choose products and attributes; see what RecoNet recommends, ask why, see the flow.
 
     Args:
@@ -76,7 +58,10 @@ def recommender(
 
     Source: RecoNet, §5.3 and Figure 5.
     """
-    return Live(pack(model, reference, households), compact)
+    own = {"style": source("live.css"), "size": "lab-live compact" if compact else "lab-live"}
+    own["code"] = "\n".join(source(f"{name}.js") for name in CODE)
+    own["numbers"] = written(pack(model, reference, households))
+    return HTML(Template(source("live.html")).substitute(own))
 
 
 # ------------------------------------------------------------ controls of a running notebook

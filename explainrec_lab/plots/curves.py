@@ -21,7 +21,6 @@ def curves(
     title: str = "",
     band: pd.DataFrame | None = None,
     reference: Mapping[str, float] | None = None,
-    log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """One line for each column of `table` over its index, named at its right end.
@@ -31,7 +30,6 @@ def curves(
     Args:
         band: the ends of each line's band, `low` and `high` over the names of the lines.
         reference: name -> height of a dotted line, such as guessing.
-        log: whether equal steps along x double it, with a tick at each row of the table.
     """
     ax = ax or plt.subplots(figsize=(7, 3.6))[1]
     ends = {}
@@ -47,9 +45,6 @@ def curves(
     for name, height in (reference or {}).items():
         ax.hlines(height, table.index[0], table.index[-1], color=QUIET, lw=1.2, ls=":")
         ends[name] = (table.index[-1], height, QUIET)
-    if log:
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(table.index, table.index)
     ax.set(xlabel=plain(x), ylabel=plain(y), title=plain(title))
     _name_ends(ax, ends)
     return ax

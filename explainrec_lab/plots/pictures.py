@@ -18,10 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from numpy import ndarray
 
 from explainrec_lab.data.contracts import require
@@ -29,7 +28,6 @@ from explainrec_lab.plots.style import OPPOSES, SUPPORTS, as_array, plain, rgb
 
 # How far the grey picture under relevance is moved towards white.
 PALE = 0.6
-SIGNED = LinearSegmentedColormap.from_list("relevance", [OPPOSES, "#f4f4f4", SUPPORTS])
 OUTLINE = "#111820"  # on pictures, which a dark page does not darken: not the theme's ink
 # (y0, x0, y1, x1) in pixels, half open.
 Box = Sequence[int]
@@ -202,12 +200,9 @@ def pair_figure(
         _below(axis, names[column // 2] if column % 2 == 0 else "its relevance")
     for title, axis in zip(titles or (), axes[:, 0], strict=False):
         _row_title(axis, title)
-    scale = ScalarMappable(Normalize(-1, 1), SIGNED)
-    shape: dict[str, Any] = {"location": "bottom", "shrink": 0.45, "aspect": 28, "pad": 0.02}
-    bar = figure.colorbar(scale, ax=axes.ravel().tolist(), **shape)
-    bar.set_ticks([-1, 0, 1], labels=[plain(ends[0]), "0", plain(ends[1])])
-    bar.ax.tick_params(length=0, labelsize=SMALL)
-    bar.outline.set_visible(False)
+    meant = zip((OPPOSES, SUPPORTS), ends, strict=True)
+    keys = [Patch(color=colour, label=plain(what)) for colour, what in meant]
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=SMALL)
     return figure
 
 

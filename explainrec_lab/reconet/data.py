@@ -2,7 +2,8 @@
 examples by hiding items.
 
 Examples of few users are made together, an epoch at a time. Of more than `CROWD` they are made
-batch by batch, by each process for its own users alone: memory does not grow with the users.
+batch by batch, by each process for its own users alone (with newcomers, for all of the batch):
+memory does not grow with the users.
 
 Source: RecoNet, §2 and §4.1 (features); §4.2 and Figure 3 (examples).
 """
@@ -16,6 +17,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -23,7 +25,7 @@ from scipy import sparse
 from torch import Tensor
 
 from explainrec_lab.data.contracts import Dataset, Features, Interactions, check_ids, require
-from explainrec_lab.data.splits import random_rank
+from explainrec_lab.data.splits import rank_within
 from explainrec_lab.training import Batch, Tensors
 
 Matrix: TypeAlias = sparse.csr_array
@@ -32,8 +34,8 @@ Lots: TypeAlias = Callable[[ndarray], ndarray]
 
 # Users whose examples are made together: an epoch of them takes some ten megabytes.
 CROWD = 2**13
-# The factors of SplitMix64, which makes a number out of a user and a place.
-WEYL, *MIXERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 1], np.uint64)
+# What a user's number and a place are multiplied with, before they are mixed.
+OF_USER, OF_PLACE = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], np.uint64)
 # Consecutive users that stay in one crowd of many: their histories are one read from a disk.
 BLOCK = 2**8
 
@@ -191,22 +193,19 @@ def removal_survival(beta: float, longest: int) -> Float[Tensor, " r"]:
 
 
 def diminishing_removal(
-    sizes: Int[Tensor, " user"], beta: float, generator: torch.Generator
+    sizes: Int[Tensor, " user"], beta: float, draw: Float[Tensor, " user"]
 ) -> Int[Tensor, " user"]:
     """How many entries to remove from each set: one, and each further one with falling chance.
 
     After r removals another follows with probability 1 / (r + 1)^beta; never more than the set
-    holds. One uniform draw against the survival function equals the paper's coin after coin.
+    holds. One uniform draw in 0..1 against the survival function equals the paper's coin after
+    coin.
 
     Source: RecoNet, §4.2.
     """
-    return _removed(sizes, beta, torch.rand(len(sizes), generator=generator, dtype=torch.float64))
-
-
-def _removed(sizes: Tensor, beta: float, draw: Tensor) -> Int[Tensor, " user"]:
     survival = removal_survival(beta, max([1, *sizes.tolist()]))
     # survival falls, so the draws below it are counted from its rising mirror image
-    return torch.searchsorted(-survival, -draw, right=False).clamp(max=sizes)
+    return torch.searchsorted(-survival, -draw.to(survival), right=False).clamp(max=sizes)
 
 
 @dataclass(frozen=True)
@@ -246,54 +245,43 @@ class Examples(Batch):
         return self.rows(edges[index], edges[index + 1])
 
 
-class Drawn(Examples):
+class _Drawn(Examples):
     """Examples that are made when they are asked for, so that a process makes its own share alone.
 
     Args:
         users: whose. make: users -> their examples. targets: how many they will have.
-        newcomers: further examples, made already.
     """
 
-    def __init__(
-        self, users: ndarray, make: Callable[[ndarray], Examples], targets: int, newcomers: Any = ()
-    ) -> None:
-        vars(self).update(users=users, make=make, n_targets=targets, newcomers=newcomers)
+    def __init__(self, users: ndarray, make: Callable[[ndarray], Examples], targets: int) -> None:
+        vars(self).update(users=users, make=make, n_targets=targets)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rows(0, self.n_users), name)  # inputs, targets and silenced
 
     def __len__(self) -> int:
-        return self.n_targets + len(self.newcomers)
+        return self.n_targets
 
     @property
     def n_users(self) -> int:
-        return len(self.users) + (self.newcomers.n_users if self.newcomers else 0)
+        return len(self.users)
 
     def rows(self, start: int, stop: int) -> Examples:
-        own, later = self.make(self.users[start:stop]), len(self.users)
-        if not self.newcomers:
-            return own
-        return own.joined(self.newcomers.rows(max(start - later, 0), max(stop - later, 0)))
-
-    def joined(self, more: Examples) -> Drawn:
-        return Drawn(self.users, self.make, self.n_targets, more)
+        return self.make(self.users[start:stop])
 
 
 def _apart(users: Int[ndarray, " user"], seed: int, epoch: int) -> Lots:
     """Numbers that a user's id and the place in her row decide, whoever else is drawn with her.
 
-    They are mixed as in SplitMix64 (Steele, Lea, Flood 2014).
+    pandas mixes them as SplitMix64 does (Steele, Lea, Flood 2014).
     """
     turn = count()
 
     def lots(indptr: Int[ndarray, " users_plus_one"]) -> Float[ndarray, " entry"]:
         key = np.random.SeedSequence([seed, epoch, next(turn)]).generate_state(1, np.uint64)
         # the user's number less her row's start, and one more at each of its entries
-        x = key + (users.astype(np.uint64) * WEYL - indptr[:-1].astype(np.uint64) * MIXERS[0])
-        x = x.repeat(np.diff(indptr)) + np.arange(indptr[-1], dtype=np.uint64) * MIXERS[0]
-        for shift, factor in zip((30, 27, 31), MIXERS, strict=True):
-            x = (x ^ (x >> shift)) * factor
-        return (x >> 11) * 2.0**-53
+        x = key + (users.astype(np.uint64) * OF_USER - indptr[:-1].astype(np.uint64) * OF_PLACE)
+        x = x.repeat(np.diff(indptr)) + np.arange(indptr[-1], dtype=np.uint64) * OF_PLACE
+        return (pd.util.hash_array(x) >> 11) * 2.0**-53
 
     return lots
 
@@ -330,7 +318,7 @@ class _Hiding:
             for users in self._crowds(rng):
                 ends = np.append(0, (indptr[users + 1] - indptr[users]).cumsum())
                 targets = self.n_targets(ends, lots(users))
-                yield Drawn(users, lambda some: self.made(some, lots(some)), targets)
+                yield _Drawn(users, lambda some: self.made(some, lots(some)), targets)
         else:
             users = rng.permutation(np.flatnonzero(np.diff(indptr)))
             whole = self.made(users, lambda ends: rng.random(ends[-1]))
@@ -380,7 +368,7 @@ class SingleLabel(_Hiding):
         """(kept, removed) after diminishing removal from every row."""
         sizes = np.diff(matrix.indptr)
         draw = torch.from_numpy(lots(np.arange(len(sizes) + 1)))
-        counts = _removed(torch.from_numpy(sizes), self.beta, draw).numpy()
+        counts = diminishing_removal(torch.from_numpy(sizes), self.beta, draw).numpy()
         return _divide(matrix, _rank_in_row(matrix, lots) < np.repeat(counts, sizes))
 
 
@@ -453,7 +441,8 @@ class WithNewcomers:
         rng = np.random.default_rng([self.examples.seed, epoch, 1])
         for batch in self.examples(epoch):
             count = int(self.share * batch.n_users + rng.random())
-            yield batch.joined(self._copies(rng.choice(self._able, count), rng))
+            whole = batch.rows(0, batch.n_users)
+            yield whole.joined(self._copies(rng.choice(self._able, count), rng))
 
     def _copies(self, users: Int[ndarray, " copy"], rng: np.random.Generator) -> Examples:
         """These users without their history."""
@@ -479,4 +468,4 @@ def _divide(matrix: Matrix, chosen: Bool[ndarray, " entry"]) -> tuple[Matrix, Ma
 
 def _rank_in_row(matrix: Matrix, lots: Lots) -> Int[ndarray, " entry"]:
     """A random order of the entries of each row: 0, 1, ... within the row."""
-    return random_rank(matrix.tocoo(copy=False).row, lots(matrix.indptr))
+    return rank_within(matrix.tocoo(copy=False).row, lots(matrix.indptr))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from explainrec_lab.baselines.surrogate import BlackBox
 from explainrec_lab.data.contracts import check_choice, check_ids
-from explainrec_lab.data.splits import rank_in_order
+from explainrec_lab.data.splits import rank_within
 from explainrec_lab.evaluate.faithfulness import band
 from explainrec_lab.reconet.data import Sets
 from explainrec_lab.reconet.explain import items_of
@@ -123,12 +123,12 @@ def turns(profiles: Sets, relevance: Float[Tensor, "user m"] | None = None, seed
         ValueError: relevances that are not one row a profile.
     """
     owners = profiles.owners.numpy()
-    keys = [np.random.default_rng(seed).random(len(owners)), owners]
+    keys = [np.random.default_rng(seed).random(len(owners))]
     if relevance is not None:
         if len(relevance) != len(profiles):
             raise ValueError(f"relevance: needs one row for each of {len(profiles)} profiles")
-        keys.insert(1, -relevance[owners, profiles.ids].numpy())
-    return rank_in_order(owners, np.lexsort(keys))
+        keys.append(-relevance[owners, profiles.ids].numpy())
+    return rank_within(owners, *keys)
 
 
 @torch.no_grad()

@@ -62,7 +62,6 @@ from .model import NEW_USER, SCALE, Ids, RelationModel, check_pictures, placed, 
 # What may be explained, and how a sentence about it begins.
 OF = {"distance": "apart", "logit": "related", "closeness": "related"}
 OF |= {"personal": "farther for this user", "contrast": "rather than the rival"}
-LEVELS = ("pixels", "units")
 Given: TypeAlias = Tensor | None
 Asked: TypeAlias = tuple[Any, Any]  # users and kinds
 
@@ -197,7 +196,7 @@ def explain(
     images |= {} if rivals is None else {"rivals": rivals}
     check_pictures(**images)
     require(len(images_i), f"{', '.join(images)}: no pictures")
-    check_choice("level", level, LEVELS)
+    check_choice("level", level, ("pixels", "units"))
     if only is not None and level != "pixels":
         raise ValueError(f"only: {only!r} is followed to the pixels; leave it out of level='units'")
     require(not model.training, "model: it is in training mode; call model.eval() first")

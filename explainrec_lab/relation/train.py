@@ -34,7 +34,6 @@ from explainrec_lab.vision import naming
 from explainrec_lab.vision.backbone import flat_vectors
 from explainrec_lab.vision.homogeneous import folded, has_additive_terms
 
-NAME = "relation"  # of the network's file in `weights`
 # Part of the recipe: raise it when the same settings give another model.
 RECIPE_VERSION = 4
 # Items sampled for each batch, with which its items are unrelated unless a relation says otherwise;
@@ -206,7 +205,7 @@ def trained(
         return begun.seconds + seconds
 
     chosen = recipe(settings, part, images, seed, model.network.origin)
-    model.seconds = weights.trained(model, NAME, chosen, learn)
+    model.seconds = weights.trained(model, "relation", chosen, learn)
     return model.eval()
 
 

@@ -36,12 +36,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from explainrec_boutique.design import Design
 from explainrec_boutique.gallery import Gallery
 from explainrec_boutique.render import render
 from explainrec_boutique.vocabulary import COLOURS_OF_FAMILY, SCHEMA
 from explainrec_lab import lrp
 from explainrec_lab.baselines import attribution
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present, require
+from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, present, require
 from explainrec_lab.evaluate import localisation, truth
 from explainrec_lab.evaluate.localisation import TRUTHS, VIEWS
 from explainrec_lab.evaluate.truth import NO_REASON
@@ -295,14 +296,12 @@ def unit_scores(shop: Dataset, pairs: Pairs, relevance: OfUnits) -> pd.DataFrame
     return table.join(asked, on="pair")
 
 
-def summary(
-    table: pd.DataFrame, by: str | list[str] = "method", of: str = "attribute", draws: int = 0
-) -> pd.DataFrame:
+def summary(table: pd.DataFrame, by: str | list[str] = "method", draws: int = 0) -> pd.DataFrame:
     """Means of a truth table or of unit scores, in the order of their rows.
 
     Args:
-        by: columns that make a row: 'method', or with 'truth', 'rule', 'kind' or 'view'.
-        of: the truth whose rows count, where `by` does not tell them apart.
+        by: columns that make a row: 'method', or with 'truth', 'rule', 'kind' or 'view'. Where it
+            does not tell truths apart, the attribute's rows count.
         draws: how often the pairs are drawn again, both pictures of a pair together (bootstrap);
             0 = no intervals.
 
@@ -311,14 +310,10 @@ def summary(
         of both together) and `pairs`; with `draws`, also the ends of each mean's 95 % interval,
         such as `densest_low` and `densest_high`. Where all of few pairs score the same, the
         interval is a point, and too short: nothing varies that could be drawn again.
-
-    Raises:
-        ValueError: an unknown truth.
     """
-    check_choice("of", of, TRUTHS)
     keys = [by] if isinstance(by, str) else by
     if "truth" in table and "truth" not in keys:
-        table = table[table["truth"] == of]
+        table = table[table["truth"] == "attribute"]
     both = table["view"] == "pooled"
     scores = table.filter([*MEASURES, *UNIT_MEASURES]).mask(both)
     if "mass_ratio" in scores:
@@ -364,28 +359,25 @@ def switch_effects(model: RelationModel, shop: Dataset, pairs: Pairs) -> OfUnits
     sides = (pairs.source, pairs.target)
     x = [model.features(each.to(model.q.device)) for each in pairs.pictures(gallery)]
     d = model.distance(*x, *map(torch.from_numpy, (pairs.user, pairs.kind)))
-    drawn = {item: _switched(model, gallery, item) for item in np.unique(sides).tolist()}
     effects = np.zeros((len(pairs), 2, COLOUR + 1))
     for row, side in np.ndindex(len(pairs), 2):
-        for question, others in drawn[int(sides[side][row])].items():
+        for question, designs in _switched(gallery.designs[int(sides[side][row])]).items():
+            images = np.stack([render(each, gallery.size).image for each in designs])
+            others = model.features(pixels(images).to(model.q.device))
             partner = x[1 - side][row].expand_as(others)
             far = model.distance(others, partner, int(pairs.user[row]), int(pairs.kind[row]))
             effects[row, side, question] = max(float((far - d[row]).mean()), 0.0)
     return effects
 
 
-def _switched(model: RelationModel, gallery: Gallery, item: int) -> dict[int, Tensor]:
-    """Attribute (or `COLOUR`) -> features of the item with each other class of it, `[class, D]`."""
-    design, found = gallery.designs[item], {}
+def _switched(design: Design) -> dict[int, list[Design]]:
+    """Attribute (or `COLOUR`) -> the item with each other class of it."""
     colours = [family[0] for family in COLOURS_OF_FAMILY.values() if design.colour not in family]
     drawn = {COLOUR: [replace(design, colour=each) for each in colours]}
     for name, own in design.attributes.items():
-        others = [design.switched(name, value) for value in SCHEMA.classes[name] if value != own]
-        drawn[SCHEMA.attribute(name)] = others
-    for question, designs in drawn.items():
-        images = np.stack([render(each, gallery.size).image for each in designs])
-        found[question] = model.features(pixels(images).to(model.q.device))
-    return found
+        others = [value for value in SCHEMA.classes[name] if value != own]
+        drawn[SCHEMA.attribute(name)] = [design.switched(name, value) for value in others]
+    return drawn
 
 
 def accuracy(predicted: ndarray, true: ndarray, kind: ndarray) -> dict[str, float]:

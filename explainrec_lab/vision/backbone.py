@@ -27,7 +27,7 @@ from explainrec_lab.data.contracts import Images, require
 from explainrec_lab.data.store import cache_dir, download
 from explainrec_lab.lrp import elementwise
 from explainrec_lab.training import fast_half
-from explainrec_lab.vision.homogeneous import ScaledConv2d, ScaleNorm
+from explainrec_lab.vision.homogeneous import ScaledConv2d
 
 # Of ImageNet's pixels in 0..1, channel by channel: what torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -41,8 +41,7 @@ VGG_PLANS = {name: models.vgg.cfgs[plan] for name, plan in _LETTERS.items()}
 COMPACT = [(32, 6, 2), "M", 64, 64, "M", 128, 128, 128, (32, 1, 1)]  # with kernel, stride
 # What comes at a fraction of its width.
 NARROW = (*VGG_PLANS, "compact")
-NORM_LAYERS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm2d, "scale": ScaleNorm}
-NORMS = ("weights", *NORM_LAYERS, None)
+NORMS = ("weights", "batch", None)
 # Layers that may halve the side of a map.
 HALVING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 # Bytes of pictures that may lie in memory together.
@@ -135,8 +134,8 @@ def backbone(
         stride: pixels of the picture a cell of the last feature map; halvings at the end of the
             network are undone until it is reached. None = as the network has it.
         norm: of a VGG of fractional width, and of `compact`: 'batch' puts a batch norm behind
-            every convolution; 'weights' (`ScaledConv2d`) and 'scale' (`ScaleNorm`) have no additive
-            terms; None has biases alone.
+            every convolution; 'weights' (`ScaledConv2d`) has no additive terms; None has biases
+            alone.
         seed: of the initialisation.
 
     Raises:
@@ -174,7 +173,7 @@ def _narrow(name: str, width: float, norm: str | None) -> nn.Sequential:
             continue
         channels, kernel, stride = part if isinstance(part, tuple) else (int(part), 3, 1)
         after = max(1, round(channels * width))
-        norms = [NORM_LAYERS[norm](after)] if norm in NORM_LAYERS else []
+        norms = [nn.BatchNorm2d(after)] if norm == "batch" else []
         layers += [_convolution(before, after, kernel, stride, norm), *norms, nn.ReLU(inplace=True)]
         before = after
     return nn.Sequential(*layers)
@@ -186,8 +185,7 @@ def _convolution(before: int, after: int, kernel: int, stride: int, norm: str | 
         free = after // 4 if before == 3 else 0
         layer: nn.Conv2d = ScaledConv2d(before, after, kernel, stride=stride, free=free)
     else:
-        padding = (kernel - stride) // 2
-        layer = nn.Conv2d(before, after, kernel, stride, padding, bias=norm != "scale")
+        layer = nn.Conv2d(before, after, kernel, stride, padding=(kernel - stride) // 2)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

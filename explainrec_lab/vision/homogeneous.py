@@ -4,8 +4,9 @@ A bias and the shift of a batch norm add numbers that no pixel carries, and rele
 them is lost to the picture. Without additive terms the map from pixels to features is positively
 homogeneous, f(t x) = t f(x), so gradient times input sums to the output (Euler) and the ledger of
 an explanation has nothing but pixels in it (Hesse et al., 2021). Such networks train once the
-weights of every filter are standardised (Brock et al., 2021) or its outputs divided by their root
-mean square. After training both are constants: `folded` writes them into plain convolutions.
+weights of every filter are standardised (Brock et al., 2021), and the outputs of a linear layer
+divided by their root mean square. After training both are constants: `folded` writes them into
+plain layers.
 
 Source: Hesse, Schaub-Meyer and Roth, Fast Axiomatic Attribution for Neural Networks (2021); Brock,
 De and Smith, Characterizing signal propagation ... in unnormalized ResNets (2021). Ours: a quarter
@@ -17,6 +18,7 @@ import math
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from explainrec_lab.lrp import Composite, Epsilon, Gamma, WSquare, depth, first_layer
@@ -55,7 +57,7 @@ class ScaledConv2d(nn.Conv2d):
 
 
 class ScaleNorm(nn.Module):
-    """x * gain / (root mean square of its channel): a batch norm that shifts nothing.
+    """x * gain / (root mean square of its channel), of vectors: a batch norm that shifts nothing.
 
     The root mean square is that of the batch in training, and a running mean of those afterwards.
     """
@@ -69,16 +71,15 @@ class ScaleNorm(nn.Module):
         """What each channel is multiplied by."""
         return self.gain / (rms + 1e-5)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "item channel"]) -> Float[Tensor, "item channel"]:
         rms: Tensor = self.rms
         if self.training:
-            others = [axis for axis in range(x.ndim) if axis != 1]
-            squares = x.to(self.gain.dtype).square().sum(others)
-            count = torch.full_like(squares, x.numel() / x.shape[1])
+            squares = x.to(self.gain.dtype).square().sum(0)
+            count = torch.full_like(squares, len(x))
             squares, count = summed(torch.stack([squares, count]))
             rms = (squares / count).add(1e-10).sqrt()
             self.rms.lerp_(rms.detach(), self.momentum)
-        return x * self.factor(rms).to(x.dtype).view(-1, *(1,) * (x.ndim - 2))
+        return x * self.factor(rms).to(x.dtype)
 
 
 def has_additive_terms(model: nn.Module) -> bool:
@@ -92,8 +93,8 @@ def has_additive_terms(model: nn.Module) -> bool:
 def folded(model: Module) -> Module:
     """A copy in eval mode that computes the same with plain convolutions and linear layers.
 
-    Scaled weights become weights, and a `ScaleNorm` behind a layer becomes part of its weights. Any
-    other module stays as it is.
+    Scaled weights become weights, and a `ScaleNorm` behind a linear layer becomes part of its
+    weights. Any other module stays as it is.
     """
     plain = copy.deepcopy(model).eval()
     for part in list(plain.modules()):
@@ -111,8 +112,8 @@ def _fold(layers: nn.Sequential) -> None:
             own = nn.Conv2d(*shape, layer.stride, layer.padding, bias=False)  # type: ignore[arg-type]
             own.weight.data = layer.standardised().clone()
             layers[place] = own.to(memory_format=torch.channels_last).to(layer.weight).eval()
-        elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Conv2d | nn.Linear):
-            before.weight.mul_(layer.factor(layer.rms).view(-1, *(1,) * (before.weight.ndim - 1)))
+        elif isinstance(layer, ScaleNorm) and isinstance(before, nn.Linear):
+            before.weight.mul_(layer.factor(layer.rms)[:, None])
             layers[place] = nn.Identity().eval()
 
 

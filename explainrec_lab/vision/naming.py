@@ -30,8 +30,8 @@ from explainrec_lab.training import Batch, History, Optimisation, fast_half, fit
 from explainrec_lab.vision.backbone import Backbone, backbone, half_mirrored, held, pixels
 from explainrec_lab.vision.homogeneous import ScaleNorm, has_additive_terms
 
-# From F to the scores: linear on its mean (a ResNet's own), on all cells, or a hidden layer.
-HEADS = ("pooled", "linear", "hidden")
+# From F to the scores: linear on its mean (a ResNet's own), or a hidden layer on all cells.
+HEADS = ("pooled", "hidden")
 
 # Of the network's file in `weights`.
 NAME = "attributes"
@@ -178,8 +178,6 @@ def _head(kind: str, network: Backbone, hidden: int, answers: int) -> nn.Sequent
     if kind == "pooled":
         mean = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
         return nn.Sequential(*mean, nn.Linear(network.channels, answers, bias))
-    if kind == "linear":
-        return nn.Sequential(nn.Flatten(), nn.Linear(network.size, answers, bias))
     check_choice("head", kind, HEADS)
     norm = nn.BatchNorm1d(hidden) if bias else ScaleNorm(hidden)
     layers = (nn.Linear(network.size, hidden, bias), norm, nn.ReLU())

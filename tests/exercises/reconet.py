@@ -31,7 +31,7 @@ def small_shop() -> dict[str, Any]:
     Z = lab.reconet.relevance(model, profiles.of_users(asked.user), asked.item, average)
     own = attribute_features(shop.catalogue, space)[asked.item]
     looked_up = truth.hit_rate(shop, asked, lab.reconet.looked_up(Z, own))
-    rates = {"RecoNet, looked up": looked_up} | truth.references(shop, parts)
+    rates = {"RecoNet, looked up": looked_up} | truth.references(shop, parts.test, parts.train)
     return {"shop": shop, "parts": parts, "Z": Z, "rates": rates}
 
 

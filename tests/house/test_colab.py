@@ -8,7 +8,6 @@ import colab
 import nbformat
 import pytest
 from build import ROOT, notebooks
-from plain import Page
 
 import explainrec_lab
 
@@ -76,7 +75,7 @@ a &= b \\\\ c &= d
 
 
 def test_each_form_becomes_what_markdown_has_for_it() -> None:
-    made = Page("book/reconet/lime.ipynb", ADDRESS).plain(MYST)
+    made = colab.Page("book/reconet/lime.ipynb", ADDRESS).plain(MYST)
     for piece in (
         "> **This page**\n",
         f"[the model]({ADDRESS}/book/reconet/model.html#by-hand)",
@@ -91,15 +90,15 @@ def test_each_form_becomes_what_markdown_has_for_it() -> None:
 
 
 def test_without_an_address_a_link_is_its_words() -> None:
-    made = Page("book/reconet/lime.ipynb", "").plain(MYST)
+    made = colab.Page("book/reconet/lime.ipynb", "").plain(MYST)
     assert "**You need** the model, and Fusco et al., 2019." in made
     assert "\nA bar `[x](y)`" in made
 
 
 @pytest.mark.parametrize("text", ["```{tableofcontents}\n```\n", "see {numref}`figure-1`"])
 def test_what_has_no_plain_form_is_named_with_its_page(text: str) -> None:
-    with pytest.raises(SystemExit, match=r"lime.ipynb: .* has no plain form: add it to plain.toml"):
-        Page("book/reconet/lime.ipynb", ADDRESS).plain(text)
+    with pytest.raises(SystemExit, match=r"lime.ipynb: .* has no plain form: add it to colab.toml"):
+        colab.Page("book/reconet/lime.ipynb", ADDRESS).plain(text)
 
 
 def test_without_an_address_nothing_is_faked(monkeypatch: pytest.MonkeyPatch) -> None:

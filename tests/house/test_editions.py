@@ -6,7 +6,6 @@ import ast
 from itertools import chain
 from pathlib import Path
 
-import assignments
 import build
 import editions
 import nbformat
@@ -64,7 +63,7 @@ def test_pages_keep_stubs_and_lose_solutions() -> None:
 
 def test_a_student_s_notebook_has_a_place_for_every_answer() -> None:
     ran = [*NAPKIN[:1], nbformat.from_dict({**STUB, "execution_count": 7}), *NAPKIN[2:]]
-    cells = editions.to_fill_in(parts("a.ipynb", ran))
+    cells = sheet(parts("a.ipynb", ran), editions.to_fill_in)
     assert [cell.source for cell in cells][2] == STUB.source
     assert [cell.source for cell in cells][-2:] == ["**Your answer:**", "End."]
     assert not any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
@@ -72,7 +71,7 @@ def test_a_student_s_notebook_has_a_place_for_every_answer() -> None:
 
 
 def test_an_exercise_whose_solution_has_code_gets_a_cell_for_code() -> None:
-    cells = editions.to_fill_in(parts("a.ipynb", [NAPKIN[0], *NAPKIN[2:]]))
+    cells = sheet(parts("a.ipynb", [NAPKIN[0], *NAPKIN[2:]]), editions.to_fill_in)
     assert [cell.source for cell in cells][2:4] == ["**Your answer:**", ""]
 
 
@@ -124,7 +123,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "book" / "instructor" / "rubric.md").write_text("# Two points for four\n")
         (folder / "_config.yml").write_text("sphinx: {config: {}}")
         (folder / "_toc.yml").write_text("root: book/one\nparts: []\n")
-    build.record("ci", {"book/one.ipynb": {"seconds": 3.0}}, tmp_path / ".executed" / "ci")
+    build.record({"book/one.ipynb": {"seconds": 3.0}}, tmp_path / ".executed" / "ci")
     for name in ("student", "instructor"):
         (tmp_path / "_build" / name).mkdir(parents=True)
         (tmp_path / "_build" / name / "old").touch()
@@ -167,7 +166,7 @@ def test_points_are_the_difficulty_and_a_person_grades_what_has_no_stub() -> Non
 
 
 def test_a_checked_exercise_becomes_stub_solution_and_check() -> None:
-    solved, check = assignments.for_nbgrader(TASK)
+    solved, check = editions.for_nbgrader(TASK)
     assert solved.source.splitlines() == [
         *("left = ...", "", "# BEGIN SOLUTION NO PROMPT", "left = 4", "lab", "# END SOLUTION", ""),
         "lab.exercises.check('napkin', left)",
@@ -175,7 +174,7 @@ def test_a_checked_exercise_becomes_stub_solution_and_check() -> None:
     assert solved.metadata["nbgrader"]["solution"]
     assert check.metadata["nbgrader"]["points"] == 3
     assert check.source.endswith("\nassert result.right, result")
-    assert [cell.source for cell in assignments.for_otter(TASK)][2] == solved.source
+    assert [cell.source for cell in editions.for_otter(TASK)][2] == solved.source
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_a_checked_exercise_becomes_stub_solution_and_check() -> None:
     ],
 )
 def test_an_exercise_that_cannot_be_graded_is_refused(change: dict[str, str], says: str) -> None:
-    for form in (assignments.for_nbgrader, assignments.for_otter):
+    for form in (editions.for_nbgrader, editions.for_otter):
         with pytest.raises(SystemExit, match=f"^a.ipynb, cell 1: {says}"):
             form(TASK._replace(**change))
 

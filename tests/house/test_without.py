@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-import without
+from identity import file_without, rewrite_without, without
 
 OUT = ("book/saers/", "book/reference/ledger-saers")
 PAGE = "book/start/students.md"
@@ -37,7 +37,7 @@ PAGE = "book/start/students.md"
     ],
 )
 def test_each_way_to_lead_there(text: str, left: str | None) -> None:
-    assert without.prose(text, PAGE, OUT) == (text if left is None else left)
+    assert without(text, PAGE, OUT) == (text if left is None else left)
 
 
 def test_a_notebook_keeps_its_code_and_outputs(tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_a_notebook_keeps_its_code_and_outputs(tmp_path: Path) -> None:
     path = tmp_path / "book" / "start" / "one.ipynb"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"cells": [code, prose]}), encoding="utf-8")
-    without.rewrite(tmp_path, OUT)
+    rewrite_without(tmp_path, OUT)
     made = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert made[0] == code and made[1]["source"] == "An é, a\\nb"
 
 
 def test_a_whole_course_is_left_as_it_is(tmp_path: Path) -> None:
     text = '{"cells": []}  as it was'
-    assert without.file(text, "book/one.ipynb", ()) == text
+    assert file_without(text, "book/one.ipynb", ()) == text

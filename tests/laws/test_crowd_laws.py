@@ -28,7 +28,7 @@ from explainrec_lab.reconet import (
     cross_entropy,
 )
 from explainrec_lab.reconet import data as module
-from explainrec_lab.reconet.data import Drawn, Examples
+from explainrec_lab.reconet.data import Examples, _Drawn
 
 few = settings(max_examples=12, deadline=None)
 seeds, counts = st.integers(0, 30), st.integers(1, 5)
@@ -47,7 +47,7 @@ def small_crowds() -> Iterator[None]:
 def drawn(dataset: Dataset, sampler: Sampler, seed: int, size: int = 5, epoch: int = 1) -> Any:
     space = FeatureSpace.of(dataset)
     batches = list(sampler(dataset.interactions, space, batch_size=size, seed=seed)(epoch))
-    assert all(isinstance(batch, Drawn) for batch in batches)
+    assert all(isinstance(batch, _Drawn) for batch in batches)
     return batches
 
 

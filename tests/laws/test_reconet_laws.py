@@ -155,14 +155,15 @@ def test_removal_takes_at_least_one_and_never_more_than_the_set_holds(
     sizes: list[int], beta: float, seed: int
 ) -> None:
     held = torch.tensor(sizes)
-    removed = diminishing_removal(held, beta, torch.Generator().manual_seed(seed))
+    draw = torch.rand(len(sizes), generator=torch.Generator().manual_seed(seed))
+    removed = diminishing_removal(held, beta, draw)
     assert (removed <= held).all()
     assert (removed >= held.clamp(max=1)).all()
 
 
 def test_nobody_loses_nothing() -> None:
     nobody = torch.zeros(0, dtype=torch.int64)
-    assert diminishing_removal(nobody, 1.0, torch.Generator()).tolist() == []
+    assert diminishing_removal(nobody, 1.0, torch.zeros(0)).tolist() == []
 
 
 def test_bad_sampling_settings_are_named() -> None:

@@ -53,7 +53,7 @@ def test_sampled_scores_are_those_of_the_random_order_of_ties(seed: int, tied: b
     scores = rng.integers(3, size=taken.shape) if tied else rng.random(taken.shape)
     values = torch.from_numpy(scores.astype(np.float64))
     ours, ndcg = sampled_auc(values, some), sampled_ndcg(values, some, 4)
-    for c in range(len(some)):
+    for c in range(len(some.user)):
         own, others = scores[some.user[c], some.positive[c]], some.negatives[c]
         rivals = scores[some.user[c], others]
         assert ours[c] == pytest.approx(np.mean((own > rivals) + 0.5 * (own == rivals)))

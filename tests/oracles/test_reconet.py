@@ -143,7 +143,8 @@ def coin_after_coin(size: int, beta: float, rng: np.random.Generator) -> int:
 def test_removals_are_as_frequent_as_coin_after_coin(beta: float) -> None:
     size, draws = 6, 20_000
     sizes = torch.full((draws,), size)
-    ours = diminishing_removal(sizes, beta, torch.Generator().manual_seed(1))
+    draw = torch.rand(draws, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours = diminishing_removal(sizes, beta, draw)
     rng = np.random.default_rng(2)
     coins = np.array([coin_after_coin(size, beta, rng) for _ in range(draws)])
     frequency = np.bincount(ours.numpy(), minlength=size + 1) / draws
@@ -162,9 +163,8 @@ def test_survival_is_one_over_the_factorial_to_the_beta(beta: float) -> None:
 @pytest.mark.oracle("reconet", "removal-survival")
 def test_the_share_of_sets_that_lose_an_item_of_rank_r_is_one_over_the_factorial() -> None:
     draws, beta = 40_000, 0.7
-    removed = diminishing_removal(
-        torch.full((draws,), 50), beta, torch.Generator().manual_seed(3)
-    ).numpy()
+    draw = torch.rand(draws, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    removed = diminishing_removal(torch.full((draws,), 50), beta, draw).numpy()
     for rank in range(5):
         p = 1 / math.factorial(rank + 1) ** beta
         assert abs((removed > rank).mean() - p) <= 5 * math.sqrt(p * (1 - p) / draws) + 1e-12

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerGradCam
-from torch import Tensor
+from torch import Tensor, nn
 
 from explainrec_lab import lrp, saers, vision
 from explainrec_lab.saers import regions
@@ -23,7 +23,10 @@ def network(head: str = "hidden", grid: int = 4, seed: int = 0) -> vision.naming
     """A small network for three attributes, with a batch norm that has seen something."""
     own = vision.backbone("vgg11", width=0.1, grid=grid, stride=8, norm="batch", seed=seed)
     torch.manual_seed(seed)
-    found = vision.naming.Naming(own, QUESTIONS, head)
+    found = vision.naming.Naming(own, QUESTIONS, "pooled" if head == "linear" else head)
+    if head == "linear":  # on all cells
+        answers = sum(each.size for each in QUESTIONS)
+        found.head = nn.Sequential(nn.Flatten(), nn.Linear(own.size, answers))
     for _ in range(3):
         found(pictures(8))
     return found.double().eval()
@@ -103,7 +106,7 @@ def test_a_class_is_scored_above_the_others_of_its_question() -> None:
 # --------------------------------------------------------------------------- Eq. 2 and 3
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [*HEADS, "linear"])
 def test_one_batched_pass_gives_the_gradients_of_every_logit(head: str) -> None:
     own, images = network(head), pictures().double()
     maps = own.maps(images).detach()
@@ -159,7 +162,7 @@ def test_alpha_is_the_slope_of_the_logit_when_a_channel_rises_everywhere() -> No
 
 
 @pytest.mark.oracle("saers", "grad-aam")
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [*HEADS, "linear"])
 def test_grad_aam_is_captums_grad_cam_of_every_attribute(head: str) -> None:
     own, images = network(head), pictures().double()
     columns, maps = own.columns(CODES), own.maps(images).detach()

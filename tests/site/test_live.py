@@ -44,20 +44,21 @@ def shop() -> reconet.FeatureSpace:
 
 
 @functools.cache
-def made(compact: bool = False) -> live.Live:
+def given() -> tuple[reconet.RecoNet, torch.Tensor, dict[str, list[str]]]:
+    """The model that is shown, the average profile, and who there is to start from."""
     model = reconet.RecoNet(shop(), d=16, seed=1)
     with torch.no_grad():
         model.W.mul_(20)
     share = torch.rand(shop().m, generator=torch.Generator().manual_seed(2))
     names = shop().names
     households = {"first": [names[0], names[1], names[5], "age: 30-39"], "second": [names[9]]}
-    return live.recommender(model, share / share.sum() / 3, households, compact)
+    return model, share / share.sum() / 3, households
 
 
 @functools.cache
 def oracle() -> tuple[reconet.RecoNet, torch.Tensor]:
     """What the page computes with, in double precision: the model and the average profile."""
-    packed = made().model
+    packed = live.pack(*given())
     reference = np.frombuffer(base64.b64decode(packed["reference"]), "<f4")
     return live.unpack(packed, shop()).double(), torch.from_numpy(reference.astype(np.float64))
 
@@ -73,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f'<meta name="viewport" content="width=device-width"><title>Live</title><style>html {{'
             f"{style} body {{margin: 0; background: var(--lab-paper); color: var(--lab-ink)}}"
             f'* {{box-sizing: border-box}}</style><body class="bd-article"><main><h1>Live</h1>'
-            f"{made(compact)._repr_html_()}</main></body></html>",
+            f"{live.recommender(*given(), compact)._repr_html_()}</main></body></html>",
             encoding="utf-8",
         )
     return folder

@@ -76,7 +76,7 @@ def test_a_name_cannot_end_the_script(model, reference, name: str) -> None:
     space = dataclasses.replace(model.space, item_names=(name, *model.space.item_names[1:]))
     odd = reconet.RecoNet(space, d=2)
     shown = live.recommender(odd, reference)
-    text = live.written(shown.model)
+    text = live.written(live.pack(odd, reference))
     assert "<" not in text and json.loads(text)["names"][0] == name
     assert shown._repr_html_().count("</script>") == 2
 

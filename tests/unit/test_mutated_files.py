@@ -162,8 +162,7 @@ def executed(folder: Path, name: str) -> Reader:
     notebook = folder / "book" / "a.ipynb"
     notebook.write_text(json.dumps({"cells": [{"outputs": [1, 2, 3]}]}), encoding="utf-8")
     row = {"key": "k", "seconds": 1.5, "cores": 2, "gpu": False}
-    rows = {"book/a.ipynb": build.sealed(row, notebook)}
-    (folder / "run-times.json").write_text(json.dumps({"notebooks": rows}), encoding="utf-8")
+    build.record({"book/a.ipynb": row}, folder)
 
     def read() -> Any:
         """What the build takes as executed; nothing is as right, and is made again."""
@@ -198,7 +197,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     "the package's weights": package_weights,
     "the card of weights": card,
     "a record": records,
-    "the record of an execution": lambda folder: executed(folder, "run-times.json"),
+    "the record of an execution": lambda folder: executed(folder, build.TIMES),
     "an executed notebook": lambda folder: executed(folder, "book/a.ipynb"),
     "an archive": archive,
 }

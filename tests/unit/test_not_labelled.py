@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import label_files
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from experiments import saers
 from experiments.saers import accuracy
 from explainrec_lab import vision
-from explainrec_lab.data import Catalogue, Schema
+from explainrec_lab.data import Catalogue, DataNotFound, Schema, labels
 from explainrec_lab.settings import Network
 from explainrec_lab.vision import naming
 from explainrec_lab.vision.naming import NOT_LABELLED, Question, naming_losses
@@ -101,7 +104,7 @@ def test_a_network_learns_both_attributes_from_two_halves_that_know_one_each() -
     known[:48, 0] = known[48:, 1] = True
     others = np.stack([(codes[:, 0] + 2) % 3, 1 - codes[:, 1]], axis=1)
     wrong = np.where(known, codes, others)  # what nobody labelled is not looked at
-    network = naming.untrained(replace(SMALL, head="linear"), 0, QUESTIONS)
+    network = naming.untrained(SMALL, 0, QUESTIONS)
     how = replace(SMALL, epochs=12, batch_size=16)
     naming.train(network, catalogue(known, wrong, images), how)
     images, codes = shapes(1)
@@ -133,3 +136,60 @@ def test_accuracy_counts_what_is_labelled() -> None:
     pd.testing.assert_series_equal(found, alone)
     known[:, 1] = False
     assert list(accuracy(network, catalogue(known, codes, images)).index) == ["neck"]
+
+
+# ------------------------------------------------------------------------- Fashionpedia's boxes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with small sets in the three layouts."""
+    monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path))
+    rng = np.random.default_rng(0)
+    toes = ["Round Toe", "Pointed Toe"]
+    shoes = [f"{n}-1,Shoes,Flats,Flat,,Lace up,Men,,{toes[n % 2]}" for n in range(12)]
+    label_files.zappos(tmp_path, shoes)
+    rows, photos = [], []
+    for n in range(24):
+        key, classes = [("collar_design_labels", 5), ("sleeve_length_labels", 9)][n % 2]
+        mark = int(rng.integers(1, 4))
+        rows.append((key, "".join("y" if c == mark else "n" for c in range(classes))))
+        photos.append(label_files.drawn(mark - 1, n % 2))
+    label_files.fashionai(tmp_path / "fashionai/train1.zip", rows, photos=photos)
+    boxes = [{"collar": [(0, 16 * (n % 3), 16, 16)], "sleeve": [(16, 0, 16, 48)]} for n in range(6)]
+    label_files.fashionpedia(tmp_path, boxes, [label_files.drawn(n % 3, 0) for n in range(6)])
+    return tmp_path
+
+
+def test_the_two_labelled_sets_are_one_catalogue(folder: Path) -> None:
+    found = labels.both(24).catalogue
+    assert len(found) == 36 and found.labelled is not None and found.attributes is not None
+    names = np.array(labels.SCHEMA.attributes)
+    assert set(names[found.labelled[:12].any(axis=0)]) == {
+        "heel_height", "boots_height", "closure", "toe_style",
+    }  # fmt: skip
+    assert (found.labelled[12:].sum(axis=1) == 1).all()
+    assert found.images is not None and found.images[[0, 20, 35]].shape == (3, 3, 24, 24)
+
+
+def test_boxes_on_photos_are_measured_from_end_to_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saers, "REAL", replace(SMALL, epochs=1))
+    rows = pd.DataFrame(saers.saers_fashionpedia(1))
+    assert set(rows["data"]) == {"fashionpedia"}
+    mean = rows[rows["attribute"] == "mean"].set_index(["method", "how", "measure"])["value"]
+    assert mean.between(0, 1).all()
+    whole = mean.loc[("whole picture", "20 % of the maximum", "iou")]
+    areas = [16 * 16 / 48**2, 16 * 48 / 48**2]
+    assert abs(whole - np.mean(areas)) < 1e-6
+    assert set(rows["attribute"]) >= {"collar", "sleeves_length"}
+    assert "Grad-AAM, moved at random" in set(rows["method"])
+
+
+def test_without_the_photos_the_steps_are_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLAINREC_DATA", str(tmp_path))
+    with pytest.raises(DataNotFound, match="fashionpedia: download"):
+        next(saers.saers_fashionpedia(1))

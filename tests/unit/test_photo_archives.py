@@ -138,9 +138,28 @@ def test_an_archive_is_opened_once_a_process_and_again_when_it_was_closed(
     again = pickle.loads(pickle.dumps(photos))  # without the handle, which no pickle holds
     np.testing.assert_array_equal(again[0], first)
     assert len(times) == 2
-    photos._opened[1].close()
+    photos._opened[1][archive].close()
     np.testing.assert_array_equal(photos[0], first)
     assert len(times) == 3 and not photos.unreadable
+
+
+def test_photos_may_lie_in_several_archives(tmp_path: Path) -> None:
+    shades = [20, 90, 160, 230]
+    homes = [tmp_path / f"{n % 2}.zip" for n in range(4)]
+    for home in homes[:2]:
+        own = [n for n in range(4) if homes[n] == home]
+        zipped(home, {f"{n}.jpg": jpeg(shades[n]) for n in own})
+    photos = data.Photos([f"{n}.jpg" for n in range(4)], 16, archive=homes)
+    for asked in (slice(None), [3, 0, 3, 2], [1]):
+        found = photos[asked][:, 0, 8, 8].astype(int)
+        np.testing.assert_allclose(found, np.array(shades)[asked], atol=4)
+    assert photos[[]].shape == (0, 3, 16, 16) and photos[2].shape == (3, 16, 16)
+    assert not photos.unreadable and set(photos._opened[1]) == set(homes)
+    homes[1].unlink()
+    with pytest.raises(DataNotFound, match=r"1\.zip is not in the folder"):
+        pickle.loads(pickle.dumps(photos))[[0, 1]]
+    with pytest.raises(ValueError, match="archive: 3 archives for 2 items; give one, or one an"):
+        data.Photos(["a.jpg", "b.jpg"], archive=homes[:3])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

@@ -79,7 +79,7 @@ def test_long_histories_reveal_the_boutique_s_reasons_to_whoever_counts() -> Non
             taste(parts.train.matrix, codes), events.user, events.item, codes
         )
         hits = truth.reason_hit_rate(scores, reason, applies)
-        assert hits > 0.6 > 1.5 * truth.chance_rate(reason, applies)
+        assert hits > 0.6 > 1.5 * truth.references(shop, events, events)["guessing"]
 
 
 # --------------------------------------------------------------------------- from RecoNet

@@ -145,7 +145,7 @@ def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
         (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), r"codes: \[-1\] are no classes"),
         (
             lambda n, x: vision.naming.Naming(n.network, QUESTIONS, "deep"),
-            "head: 'deep'; choose from pooled, linear, hidden",
+            "head: 'deep'; choose from pooled, hidden",
         ),
     ],
 )

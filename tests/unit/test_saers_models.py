@@ -202,7 +202,7 @@ def test_a_sum_has_no_attention_that_could_die(shop: Shop) -> None:
 
 
 def test_references_are_what_counting_by_hand_gives(shop: Shop) -> None:
-    found = truth.references(shop.dataset, shop.parts)
+    found = truth.references(shop.dataset, shop.parts.test, shop.parts.train)
     events = shop.parts.test
     reason = truth.purchase_reasons(shop.dataset, events)
     applies = truth.applies_to(shop.dataset, events)

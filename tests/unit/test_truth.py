@@ -1,10 +1,12 @@
 """Claims about `evaluate.truth`: hit rates of explanations against known reasons."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Split, Truth
+from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Truth
 from explainrec_lab.evaluate import truth
 
 APPLIES = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
@@ -35,9 +37,8 @@ def test_scores_and_the_attributes_they_rank_first_score_the_same():
 
 def test_an_explanation_without_an_opinion_gets_the_chance_rate():
     uniform = np.full(APPLIES.shape, 1 / 3)
-    chance = truth.chance_rate(REASON, APPLIES)
+    chance = (1 / 2 + 1 / 3) / 2
     assert truth.reason_hit_rate(uniform, REASON, APPLIES) == pytest.approx(chance)
-    assert chance == pytest.approx((1 / 2 + 1 / 3) / 2)
 
 
 def test_a_tie_is_shared_whatever_the_order_of_the_attributes():
@@ -52,15 +53,9 @@ def test_scores_of_attributes_that_do_not_apply_do_not_compete():
     assert truth.reason_hit_rate(scores, np.array([0]), APPLIES[:1]) == 1
 
 
-def test_the_prior_names_the_most_frequent_reason_that_applies():
-    train = np.array([2, 2, 2, 0, 0, 1, -1, -1, -1, -1])
-    reason, applies = np.array([0, 2, 1]), APPLIES[:3]
-    assert truth.prior_rate(train, reason, applies) == pytest.approx(2 / 3)
-
-
 def test_nothing_to_explain_gives_nan():
     assert np.isnan(truth.reason_hit_rate(np.array([0]), np.array([-1]), APPLIES[:1]))
-    assert np.isnan(truth.chance_rate(np.array([-1]), APPLIES[:1]))
+    assert np.isnan(truth.reason_hit_rate(np.zeros((1, 3)), np.array([-1]), APPLIES[:1]))
 
 
 @pytest.mark.parametrize(
@@ -123,13 +118,21 @@ def test_the_hit_rate_of_a_dataset_s_purchases_is_that_of_their_reasons(dataset)
     assert truth.hit_rate(dataset, some, named) == truth.reason_hit_rate(named, reason, applies)
 
 
-def test_the_references_are_the_most_frequent_reason_and_guessing(dataset):
-    events = dataset.interactions
-    reason, applies = truth.purchase_reasons(dataset, events), truth.applies_to(dataset, events)
-    assert truth.references(dataset, Split(events, events, events)) == {
-        "most frequent reason": truth.prior_rate(reason, reason, applies),
-        "guessing": truth.chance_rate(reason, applies),
-    }
+def test_the_references_are_guessing_and_the_most_frequent_reason_that_applies(dataset):
+    events = dataset.interactions  # twice the collar, once the closure, once none
+    asked = events.select(np.array([3, 0]))  # has a collar alone; has both, for its closure
+    found = truth.references(dataset, asked, events)
+    assert found == {"guessing": 1 / 2, "most frequent reason": 0}
+    only_closures = events.select(np.array([0]))
+    assert truth.references(dataset, asked, only_closures)["most frequent reason"] == 1
+    collarless = Catalogue(
+        dataset.catalogue.items,
+        attributes=np.array([[-1, 1, 0], [1, -1, 1], [-1, 0, 1]]),
+        schema=Schema(dataset.catalogue.schema.classes | {"print": ("dots", "lines")}),
+    )
+    known = replace(dataset.truth, preference=np.zeros((2, 3, 2), np.float32))
+    other = Dataset("tiny", collarless, events, truth=known)
+    assert truth.references(other, asked, events)["most frequent reason"] == 1
 
 
 def test_agreement_is_the_share_of_pairs_of_buyers_who_hear_the_same():

@@ -31,7 +31,7 @@ from .render import DRAWING_VERSION, counterfactual_mask, render
 # Masks kept for an item: its parts in the order of its attributes, and its silhouette last.
 SLOTS = 5
 CHECK = 4  # bytes of a checksum
-FEW = 128  # items that this process draws alone: half a second's work, or the start of helpers
+FEW = 128  # pictures of 64 pixels that this process draws alone: half a second's work
 CPUS = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 # Fork where that is the system's custom: helpers only draw, and start at once.
 HELPERS: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -126,7 +126,7 @@ class Gallery:
     def _draw(self, designs: Sequence[Design]) -> Iterator[ndarray]:
         """Rows of designs, in their order; many are drawn by several processes."""
         draw = partial(_draw_row, size=self.size)
-        if len(designs) <= FEW or CPUS == 1:
+        if len(designs) * self.size**2 <= FEW * 64**2 or CPUS == 1:
             yield from map(draw, designs)
             return
         with ProcessPoolExecutor(CPUS, HELPERS, _stop_with_parent) as helpers:

@@ -24,7 +24,6 @@ from typing import Protocol, Self, TypeAlias
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numpy import ndarray
 from scipy import sparse
 from torch import Tensor, nn
 
@@ -193,21 +192,12 @@ class EASE(Hyperparameters):
     regularisation: float = 300.0
 
     def scores(self, train: Interactions, seed: int = 0) -> Float[Tensor, "user item"]:
-        """Nothing is random. Memory: a matrix of items x items."""
-        B = _item_weights(train.matrix, self.regularisation)
+        """Nothing is random. Memory: a matrix of items x items. Source: Steck 2019, Eq. 8."""
+        gram = (train.matrix.T @ train.matrix).toarray().astype(np.float64)
+        P = np.linalg.inv(gram + self.regularisation * np.eye(len(gram)))
+        B = -P / np.diag(P)
+        np.fill_diagonal(B, 0.0)
         return torch.from_numpy(train.matrix @ B).float()
-
-
-def _item_weights(matrix: sparse.csr_array, regularisation: float) -> Float[ndarray, "item item"]:
-    """B_ij = -P_ij / P_jj off the diagonal, with P = (R^T R + regularisation)^-1.
-
-    Source: Steck 2019, Eq. 8.
-    """
-    gram = (matrix.T @ matrix).toarray().astype(np.float64)
-    P = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
-    B = -P / np.diag(P)
-    np.fill_diagonal(B, 0.0)
-    return B
 
 
 # --------------------------------------------------------------- overlapping co-clusters

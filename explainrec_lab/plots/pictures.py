@@ -226,7 +226,7 @@ def box_figure(
         images: `[picture, 3, height, width]`, uint8 or float in 0..1.
         maps: method -> `[picture, height, width]`, never negative.
         boxes: method -> `[picture, 4]`, for the same methods.
-        titles: one a picture, below it.
+        titles: one a picture, above its row.
         masks: bool `[picture, height, width]`, the part masks, outlined in every column.
 
     Raises:
@@ -234,19 +234,17 @@ def box_figure(
     """
     require(set(maps) == set(boxes), f"maps of {list(maps)}, boxes of {list(boxes)}; give both")
     require(len(titles) == len(images), f"{len(titles)} titles for {len(images)} pictures")
-    columns = 1 + len(maps)
+    rows, columns = len(images), 1 + len(maps)
     inches = min(1.6, COLUMN / columns)
-    words = [_wrapped(title, inches) for title in titles]
-    below = 0.18 * max(each.count("\n") + 1 for each in words) + 0.1
-    figure, axes = _grid(len(images), [1] * columns, inches, len(images) * (inches + below) + 0.3)
+    figure, axes = _grid(rows, [1] * columns, inches, rows * (inches + 0.3) + 0.3)
     for row, image in enumerate(images):
         mask = None if masks is None else masks[row]
         picture(image, mask=mask, ax=axes[row, 0])
-        _below(axes[row, 0], words[row])
+        _row_title(axes[row, 0], titles[row])
         for axis, (name, values) in zip(axes[row, 1:], maps.items(), strict=True):
             picture(image, values[row], mask=mask, box=boxes[name][row], ax=axis)
-    for axis, name in zip(axes[0, 1:], maps, strict=True):
-        axis.set_title(plain(_wrapped(name, inches)), size=SMALL)
+    for axis, name in zip(axes[-1, 1:], maps, strict=True):
+        _below(axis, _wrapped(name, inches))
     return figure
 
 

@@ -28,7 +28,8 @@ def test_each_method_has_a_column_with_its_box() -> None:
     masks[0, 2:4, 2:4] = True
     figure = plots.box_figure(PICTURES, MAPS, BOXES, ["a", "b"], masks=masks)
     axes = np.array(figure.axes).reshape(2, 3)
-    assert [axis.get_title() for axis in axes[0]] == ["", "one", "other"]
+    assert [axis.texts[0].get_text() for axis in axes[:, 0]] == ["a", "b"]
+    assert [axis.texts[0].get_text() for axis in axes[-1, 1:]] == ["one", "other"]
     assert [[len(axis.patches) for axis in row] for row in axes] == [[0, 1, 1], [0, 1, 1]]
     plt.close("all")
 

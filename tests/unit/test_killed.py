@@ -109,7 +109,7 @@ def test_a_download(tmp_path: Path, url: str) -> None:
 
 
 def test_a_drawing_of_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery, "FEW", 4)
+    monkeypatch.setattr(gallery, "FEW", 0)
     monkeypatch.setattr(gallery, "CPUS", 3)
     designs = [sample(0, item) for item in range(60)]
     some = [0, 7, 30, 59]

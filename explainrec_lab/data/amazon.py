@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ def _product(line: str) -> tuple[list[str], list[list[int]]]:
     related = [found.get("related", {}).get(kind, []) for kind in RELATION_KINDS]
     every = " ".join([words[0], *chain(*related)])
     require({*map(type, words)} == {str} and ASINS.fullmatch(every), "no asins, or no texts")
-    return words, [[int(asin, 36) for asin in asins] for asins in related]
+    return words, [[*map(int, asins, repeat(36))] for asins in related]
 
 
 def _products(file: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.Series, array, array]:

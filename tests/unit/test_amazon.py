@@ -19,8 +19,9 @@ from hypothesis import strategies as some
 from machine import NIGHTLY, ROOT
 from PIL import Image
 
-from explainrec_lab import data
+from explainrec_lab import data, relation
 from explainrec_lab.data import DataNotFound, amazon
+from explainrec_lab.relation.data import Batches
 
 # Text that a reader which looks for keys, quotes or brackets takes for something else.
 TRAPS = [
@@ -325,6 +326,17 @@ def test_a_product_s_features_are_found_by_its_asin(home: Path) -> None:
     assert x[0].dtype == np.float32
     with pytest.raises(ValueError, match="items: 1 have no features; see `rows`"):
         x[:]
+
+
+def test_the_relation_model_s_batches_take_features_for_pictures(home: Path) -> None:
+    file = features(home / "image_features_Books.b", [2, 0, 1, 3])
+    numbers = np.arange(4)
+    ring = data.Relations(numbers * 0, numbers, (numbers + 1) % 4, numbers * 0, 4, 1)
+    part = relation.split(ring, fractions=(1.0, 0.0, 0.0)).train
+    batches = [*Batches(part, amazon.ImageFeatures(file, [asin(n) for n in range(4)]), size=2)(0)]
+    assert sum(len(batch.cell) for batch in batches) >= len(ring)
+    for batch in batches:
+        assert batch.pictures[:, 9].tolist() == batch.items.tolist()
 
 
 def test_a_damaged_file_of_features_is_refused(home: Path) -> None:

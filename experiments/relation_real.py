@@ -232,7 +232,7 @@ def _areas(found: Dataset, split: Split, count: int = 30) -> Rows:
         told = {"how": how, "order": order, "n": len(right), "d": BASE.D}
         yield {"method": "random", "measure": AREA, "value": chance.mean(), **told}
         for name, both in maps.items():
-            area = faithfulness.aopc(curve(both, order=order))
+            area = faithfulness.aopc(curve(relevance=both, order=order))
             values = {AREA: area.mean(), "above random": (area > chance).mean()}
             yield from rows_by("measure", values, method=name, **told)
 

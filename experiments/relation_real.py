@@ -288,9 +288,9 @@ def divisions(recorded: Relations, seed: int) -> Iterator[tuple[str, Part, Pairs
     yield "by items", ours.train, relation.test_pairs(ours.test, seed)
     few = 2 * int(np.bincount(ours.train.relations.kind).max())
     for mirrors, most in (("apart", MOST), ("together", MOST), ("together", few)):
-        pairs = relation.mcauley_split(recorded, seed, mirrors, most)
+        train, _, test = relation.mcauley_split(recorded, seed, mirrors, most)
         fewer = ", fewer relations" * (most == few)
-        yield f"by pairs, mirrors {mirrors}{fewer}", pairs.train, pairs.test
+        yield f"by pairs, mirrors {mirrors}{fewer}", train, test
 
 
 def answers(train: Part, test: Pairs, x: ImageFeatures, seed: int) -> Rows:

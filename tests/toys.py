@@ -8,8 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from explainrec_lab.data import Dataset, from_frames
+from explainrec_lab.data import Dataset, Interactions, from_frames
 from explainrec_lab.reconet import FeatureSpace, RecoNet, Sets
+
+
+def interactions(events: pd.DataFrame, users: int, items: int) -> Interactions:
+    """Events between so many users and items, whose ids count from 0."""
+    people, things = pd.DataFrame({"user": range(users)}), pd.DataFrame({"item": range(items)})
+    return from_frames(events, users=people, items=things).interactions
 
 
 @lru_cache

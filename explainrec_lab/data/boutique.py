@@ -8,6 +8,7 @@ become the contracts that every source keeps.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from explainrec_boutique.dials import Dials, RelationDials, ShopperDials
@@ -53,8 +54,9 @@ def load(
     pictures = shop.gallery
     catalogue = Catalogue(shop.items, pictures, shop.attributes, SCHEMA, pictures.mask)
     users, tastes = shop.users, Features.from_columns(shop.users, {name: name for name in FEATURES})
-    features = {"user_features": tastes, "item_features": _item_features(shop)}
-    interactions = Interactions.from_frame(shop.purchases, users=users, n_items=items, **features)
+    user, item, time = np.array(shop.purchases[["user", "item", "time"]].T)
+    ones = np.ones(len(shop.purchases), np.float32)
+    interactions = Interactions(user, item, time, ones, users, items, tastes, _item_features(shop))
     columns = ("group", "source", "target", "kind")
     pairs = {column: shop.relations[column].to_numpy() for column in columns}
     relations = contracts.Relations(**pairs, n_items=items, n_groups=shopping.groups)

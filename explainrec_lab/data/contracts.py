@@ -370,31 +370,6 @@ class Interactions:
             if (rows := getattr(self, name).matrix.shape[0]) != owners:
                 raise ValueError(f"{name}: {rows} rows for {owners} owners")
 
-    @classmethod
-    def from_frame(
-        cls,
-        events: pd.DataFrame,
-        *,
-        users: pd.DataFrame,
-        n_items: int,
-        user_features: Features | None = None,
-        item_features: Features | None = None,
-    ) -> Interactions:
-        """Interactions from a table with `user` and `item`, and maybe `time` and `value`."""
-        check_columns("events", events, ["user", "item"])
-        usual = {"time": 0, "value": 1}
-        events = events.assign(**{c: x for c, x in usual.items() if c not in events})
-        return cls(
-            user=check_ids("user", events["user"].to_numpy(), len(users), "user"),
-            item=check_ids("item", events["item"].to_numpy(), n_items, "item"),
-            time=numbers("events", events["time"], whole=True),
-            value=numbers("events", events["value"]),
-            users=users,
-            n_items=n_items,
-            user_features=user_features or Features.none(len(users)),
-            item_features=item_features or Features.none(n_items),
-        )
-
     def __len__(self) -> int:
         return len(self.user)
 

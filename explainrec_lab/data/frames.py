@@ -65,7 +65,7 @@ def from_frames(
 
     Raises:
         ValueError: a missing or ambiguous column, a missing or repeated id, ids of several types
-            or of floats, which may have merged, an event whose user or item is in no table, a value
+            or of floats that may have merged, an event whose user or item is in no table, a value
             that is no finite number, a time that is no date and no whole number.
     """
     check_columns("events", events, [])
@@ -147,10 +147,10 @@ def _ids(name: str, ids: pd.Series) -> pd.Series:
     if isinstance(ids.dtype, pd.CategoricalDtype):
         ids = ids.astype(ids.cat.categories.dtype)
     kind, told = pd.api.types.infer_dtype(ids, skipna=False), f"{name}: column {ids.name!r}"
+    if kind == "floating":  # pandas makes them of a column that once had gaps
+        return pd.Series(contracts.numbers(name, ids, whole=True), name=ids.name)
     if kind not in ("string", "integer", "empty"):
-        floats = "large ones merge: read the column as text (dtype=str)"
-        way = floats if kind == "floating" else ".astype(str) makes text of them"
-        raise ValueError(f"{told} holds ids of the type {kind}; {way}")
+        raise ValueError(f"{told} holds ids of the type {kind}; .astype(str) makes text of them")
     if blank := [each for each in ids.unique() if contracts.worded(each) is None]:
         row = int((ids == blank[0]).to_numpy().argmax())
         raise ValueError(f"{told}: row {row} has no id but {blank[0]!r:.60}; drop such rows first")

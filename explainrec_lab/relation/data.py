@@ -176,19 +176,12 @@ def _codes(user: ndarray, kind: ndarray, s: ndarray, t: ndarray, of: Part) -> nd
 # --------------------------------------------------------------------------- pair split
 
 
-@dataclass(frozen=True)
-class PairSplit:
-    """Pairs in three parts, whatever their items: an item may be in all of them."""
-
-    train: Part
-    development: Pairs
-    test: Pairs
-
-
 def mcauley_split(
     relations: Relations, seed: int = 0, mirrors: str = "together", most: int = 2_000_000
-) -> PairSplit:
+) -> tuple[Part, Pairs, Pairs]:
     """Divide the relations, and as many unrelated pairs of any items, 80 / 10 / 10.
+
+    An item may be in all three parts: what to train on, pairs for development, and for the test.
 
     A distance is the same both ways. So whoever trained on (a, b) knows the answer to (b, a), and
     with mirrors apart a test asks for memory as well. The paper does not say which it did.
@@ -214,8 +207,8 @@ def mcauley_split(
     chosen = rng.permutation(np.flatnonzero(place < 0.8))
     rows = np.concatenate([chosen[kind[chosen] == k][: most // 2] for k in range(N_KINDS)])
     pairs = test_pairs(whole, seed)
-    parts = (pairs[np.tile((low <= place) & (place < low + 0.1), 2)] for low in (0.8, 0.9))
-    return PairSplit(_of(relations, whole.items, np.sort(rows)), *parts)
+    development, test = (pairs[np.tile((place * 10).astype(int) == part, 2)] for part in (8, 9))
+    return _of(relations, whole.items, np.sort(rows)), development, test
 
 
 # --------------------------------------------------------------------------- batches

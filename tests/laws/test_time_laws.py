@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from toys import interactions
 
 from explainrec_lab.data import Interactions, Split, leave_one_out, split
 
@@ -27,8 +28,7 @@ FRACTIONS = st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.0, 0.2), (0.9, 0.1, 0.0), 
 def shop(pairs: dict[tuple[int, int], int]) -> Interactions:
     rows = [(user, item, time) for (user, item), time in pairs.items()]
     events = pd.DataFrame(rows, columns=["user", "item", "time"])
-    users = pd.DataFrame({"original_id": range(USERS)})
-    return Interactions.from_frame(events, users=users, n_items=ITEMS)
+    return interactions(events, USERS, ITEMS)
 
 
 def divided(events: Interactions, **how: object) -> Split:
@@ -103,9 +103,7 @@ def test_ties_of_a_user_are_broken_by_the_seed_alone() -> None:
 
 
 def test_events_without_times_are_refused_by_name() -> None:
-    users = pd.DataFrame({"original_id": [0]})
-    events = pd.DataFrame({"user": 0, "item": range(6)})
-    timeless = Interactions.from_frame(events, users=users, n_items=6)
+    timeless = interactions(pd.DataFrame({"user": 0, "item": range(6)}), 1, 6)
     for by in ("time", "user time"):
         with pytest.raises(ValueError, match=f"by: '{by}' needs times, but all 6 events have the"):
             split(timeless, by=by)

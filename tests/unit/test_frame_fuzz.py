@@ -139,7 +139,12 @@ def check_whole(dataset: data.Dataset, events: pd.DataFrame) -> None:
         assert table.original_id.is_unique and not table.original_id.isna().any()
     if "user" in events.columns and "user is" not in repr(dataset):
         ids = found.users.original_id.iloc[found.user].tolist()
-        assert [str(each) for each in ids] == [str(each) for each in events["user"]]
+        assert [str(each) for each in ids] == [str(each) for each in as_ids(events["user"])]
     assert all(isinstance(title, str) and title.strip() for title in dataset.catalogue.items.title)
     assert all(isinstance(name, str) for name in found.item_features.names)
     assert found.item_features.matrix.max() <= 1 if found.item_features.matrix.nnz else True
+
+
+def as_ids(column: pd.Series) -> list[Any]:
+    """What a column of ids says, where whole floats are whole numbers."""
+    return [int(x) if isinstance(x, float | np.floating) else x for x in column.tolist()]

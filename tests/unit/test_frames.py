@@ -214,10 +214,13 @@ def test_what_is_no_finite_value_is_refused(bad: object) -> None:
 IDS: dict[str, tuple[object, str]] = {
     "numbers and text": ([1, "a"], "type mixed-integer"),
     "1 and True": ([1, True], "type mixed-integer"),
-    "fractions": ([1.5, 2.0], "type floating; large ones merge"),
-    "inf": ([np.inf, 2.0], "type floating"),
-    "floats that merge": ([2.0**53, 2.0**53 + 1], "type floating; large ones merge: read"),
-    "small floats that merge": (np.array([2**24, 1], np.float32), "type floating"),
+    "fractions": ([1.5, 2.0], "must hold whole numbers below .*; row 0 is 1.5"),
+    "inf": ([np.inf, 2.0], "must hold whole numbers below .*; row 0 is inf"),
+    "floats that merge": ([2.0**53, 2.0**53 + 1], "whole numbers below 9007199254740992; row 0"),
+    "small floats that merge": (
+        np.array([2**24, 1], np.float32),
+        "whole numbers below 16777216; row 0",
+    ),
     "missing": ([None, "a"], "row 0 has no user; drop rows without an id"),
     "missing, as text": (["a", "nan"], "row 1 has no id but 'nan'"),
     "blank": (["a", " "], "row 1 has no id but ' '"),
@@ -237,6 +240,8 @@ def test_ids_that_would_merge_or_mix_are_refused(kind: str) -> None:
 def test_large_ids_stay_apart() -> None:
     ids = [2**62 + 1, 2**62 + 2]
     assert data.from_frames(one(user=ids)).interactions.users.original_id.tolist() == ids
+    whole = data.from_frames(one(user=[3.0, 4.0])).interactions.users.original_id
+    assert whole.tolist() == [3, 4] and whole.dtype == np.int64
     with pytest.raises(
         ValueError, match=r"item 1 is not in the table of items \(of (str|object), "
     ):

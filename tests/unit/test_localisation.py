@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from toys import interactions
 
 from explainrec_lab import data
 from explainrec_lab.data import (
     RELATION_KINDS,
     Catalogue,
     Dataset,
-    Interactions,
     Relations,
     Schema,
     Truth,
@@ -219,10 +219,7 @@ def test_an_unknown_pair_or_item_is_named(shop):
 
 def test_a_dataset_without_pixel_truth_says_so():
     items = pd.DataFrame({"title": list("ab"), "category": "top"})
-    users = pd.DataFrame({"user_id": [0]})
-    events = Interactions.from_frame(
-        pd.DataFrame({"user": [0], "item": [0]}), users=users, n_items=2
-    )
+    events = interactions(pd.DataFrame({"user": [0], "item": [0]}), 1, 2)
     bare = Dataset("bare", Catalogue(items), events)
     with pytest.raises(ValueError, match="of 'bare': not known"):
         lo.relation_masks(bare, [0])

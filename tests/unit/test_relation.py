@@ -262,9 +262,8 @@ def both_ways(pairs: Any) -> set[tuple[int, ...]]:
 def test_pairs_are_divided_in_ten_and_balanced_in_each_kind() -> None:
     every = graph()
     for mirrors in ("together", "apart"):
-        found = relation.mcauley_split(every, 3, mirrors)
-        tested = [found.development, found.test]
-        rows = [found.train.rows, *(part.rows[part.related] for part in tested)]
+        train, *tested = relation.mcauley_split(every, 3, mirrors)
+        rows = [train.rows, *(part.rows[part.related] for part in tested)]
         assert sorted(np.concatenate(rows).tolist()) == list(range(len(every)))
         shares = [len(part) / len(every) for part in rows]
         assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
@@ -273,31 +272,31 @@ def test_pairs_are_divided_in_ten_and_balanced_in_each_kind() -> None:
             assert (related == np.bincount(part.kind[~part.related], minlength=4)).all()
             some = part[~part.related]
             assert not both_ways(some) & both_ways(every) and (some.source != some.target).all()
-        assert np.array_equal(found.train.relations.source, every.source[found.train.rows])
-        assert found.train.recorded is every
+        assert np.array_equal(train.relations.source, every.source[train.rows])
+        assert train.recorded is every
 
 
 def test_mirrors_stay_together_or_fall_apart() -> None:
     every = graph()
     apart, together = (relation.mcauley_split(every, 0, m) for m in ("apart", "together"))
-    seen = {m: both_ways(s.train.relations) for m, s in ((0, apart), (1, together))}
-    tested = [both_ways(s.test[s.test.related]) for s in (apart, together)]
+    seen = [both_ways(train.relations) for train, *_ in (apart, together)]
+    tested = [both_ways(test[test.related]) for *_, test in (apart, together)]
     assert len(tested[0] & seen[0]) > 20
     assert not tested[1] & seen[1]
-    items = set(together.train.relations.source.tolist())
-    assert items & set(together.test.source.tolist())  # items are on both sides
+    items = set(together[0].relations.source.tolist())
+    assert items & set(together[2].source.tolist())  # items are on both sides
 
 
 def test_training_takes_no_more_pairs_of_a_kind_than_asked() -> None:
     every = graph()
     few = relation.mcauley_split(every, most=200)
     whole = relation.mcauley_split(every)
-    assert np.bincount(few.train.relations.kind).tolist() == [100] * 4
-    assert set(few.train.rows) <= set(whole.train.rows)
-    assert np.array_equal(few.test.source, whole.test.source)
+    assert np.bincount(few[0].relations.kind).tolist() == [100] * 4
+    assert set(few[0].rows) <= set(whole[0].rows)
+    assert np.array_equal(few[2].source, whole[2].source)
     again, other = relation.mcauley_split(every), relation.mcauley_split(every, 1)
-    assert np.array_equal(again.train.rows, whole.train.rows)
-    assert not np.array_equal(other.train.rows[:50], whole.train.rows[:50])
+    assert np.array_equal(again[0].rows, whole[0].rows)
+    assert not np.array_equal(other[0].rows[:50], whole[0].rows[:50])
 
 
 def test_a_division_that_cannot_be_is_named() -> None:
@@ -310,14 +309,14 @@ def test_a_division_that_cannot_be_is_named() -> None:
 def test_the_model_learns_from_the_pairs_of_training() -> None:
     """Features of which the relations are neighbours: learned from flat vectors alone."""
     every = graph()
-    found = relation.mcauley_split(every, mirrors="together")
+    train, _, test = relation.mcauley_split(every, mirrors="together")
     angle = torch.arange(400) / 400 * 2 * torch.pi
     waves = [torch.stack([(n * angle).sin(), (n * angle).cos()], 1) for n in (1, 2, 4, 8)]
     x = torch.cat([*waves, torch.ones(400, 1)], 1)
     model = RelationModel(backbone_of("vgg11", width=0.05, grid=2), Projection(9, 12), 1)
     how = Optimisation(epochs=8, learning_rate=0.02)
-    fit(model, Batches(found.train, x, 40), BatchLoss(400), how)
-    features, test = model.head(x).detach(), found.test
+    fit(model, Batches(train, x, 40), BatchLoss(400), how)
+    features = model.head(x).detach()
     logits = model.logit(features[test.source], features[test.target], 0, test.kind)
     assert ((logits > 0).numpy() == test.related).mean() > 0.8
 

@@ -19,7 +19,7 @@ from saers_toys import (
     toy_extracted,
     toy_features,
 )
-from toys import shop
+from toys import interactions, shop
 
 from explainrec_lab.baselines.collaborative import Popularity
 from explainrec_lab.baselines.visual import (
@@ -51,8 +51,7 @@ seeds = st.integers(0, 30)
 
 def bought(pairs: list[tuple[int, int]], users: int = N_USERS) -> Interactions:
     events = pd.DataFrame(pairs, columns=["user", "item"])
-    people = pd.DataFrame({"id": range(users)})
-    return Interactions.from_frame(events, users=people, n_items=N_ITEMS)
+    return interactions(events, users, N_ITEMS)
 
 
 # --------------------------------------------------------------------------- recommendation

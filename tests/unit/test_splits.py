@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from toys import shop
+from toys import interactions, shop
 
 from explainrec_lab.data import (
     Interactions,
@@ -63,7 +63,7 @@ def test_cold_users_have_no_history_and_keep_their_test_events(seed: int, share:
 
 def rated(rows: list[tuple[int, int, int, float]]) -> Interactions:
     events = pd.DataFrame(rows, columns=["user", "item", "time", "value"])
-    return Interactions.from_frame(events, users=pd.DataFrame({"id": range(3)}), n_items=3)
+    return interactions(events, 3, 3)
 
 
 def test_implicit_keeps_the_threshold_itself_and_drops_what_is_below() -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from toys import interactions
 
-from explainrec_lab.data import Catalogue, Dataset, Interactions, Schema, Truth
+from explainrec_lab.data import Catalogue, Dataset, Schema, Truth
 from explainrec_lab.evaluate import truth
 
 APPLIES = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], dtype=bool)
@@ -81,15 +82,13 @@ def dataset() -> Dataset:
     schema = Schema({"collar": ("rib", "shirt"), "closure": ("zipper", "buckle")})
     catalogue = Catalogue(items, attributes=np.array([[0, 1], [1, -1], [-1, 0]]), schema=schema)
     events = pd.DataFrame({"user": [1, 0, 1, 0], "item": [0, 0, 2, 1]})
-    users = pd.DataFrame({"user_id": [7, 8]})
     known = Truth(
         preference=np.zeros((2, 2, 2), np.float32),
         purchase_reason=np.array([1, 0, -1, 0]),
         relation_reason=np.zeros((0, 2), np.int64),
         relation_colour=np.zeros(0, bool),
     )
-    interactions = Interactions.from_frame(events, users=users, n_items=3)
-    return Dataset("tiny", catalogue, interactions, truth=known)
+    return Dataset("tiny", catalogue, interactions(events, 2, 3), truth=known)
 
 
 def test_reasons_follow_the_events_through_a_split(dataset):
@@ -99,9 +98,8 @@ def test_reasons_follow_the_events_through_a_split(dataset):
 
 
 def test_an_event_of_another_dataset_is_named(dataset):
-    stranger = Interactions.from_frame(
-        pd.DataFrame({"user": [0], "item": [2]}), users=dataset.interactions.users, n_items=3
-    )
+    other = pd.DataFrame({"user": [0], "item": [2]})
+    stranger = interactions(other, dataset.interactions.n_users, 3)
     with pytest.raises(ValueError, match="user 0 never took item 2"):
         truth.purchase_reasons(dataset, stranger)
 

@@ -81,14 +81,14 @@ def relation_photos(seeds: int = 3) -> Rows:
         for method, logits in _blind(found, split.train).items():
             yield from results(_judged(logits, found, split, seed), method=method, seed=seed)
     for variant, given in VARIANTS.items():
-        for D, seed in product(given["D"], range(seeds)):
-            if seed < given.get("splits", {}).get(str(D), seeds):
-                settings = replace(BASE, D=D, rank=min(D, BASE.rank), **given.get("settings", {}))
-                asked = settings, found, splits[seed], seed
+        for D, most in given["splits"].items():
+            how = {"D": int(D), "rank": min(int(D), BASE.rank)} | given.get("settings", {})
+            for seed, split in enumerate(splits[:most]):
+                asked = replace(BASE, **how), found, split, seed
                 model, logits = _trained(*asked, vectors.get(given["sees"]))
-                told = {"variant": variant, "d": D, "seed": seed, "cost": model.seconds}
-                told |= {"method": "relation model", "settings": asdict(settings)}
-                yield from results(_judged(logits, found, splits[seed], seed), **told)
+                told = {"variant": variant, "d": int(D), "seed": seed, "cost": model.seconds}
+                told |= {"method": "relation model", "settings": asdict(asked[0])}
+                yield from results(_judged(logits, found, split, seed), **told)
     yield from results(_areas(found, splits[0]), data="hm", seed=0)
 
 
@@ -155,10 +155,7 @@ def _trained(
     """A model upon vectors, or, without any, end to end; and q - d of pairs that are judged."""
     if vectors is None:
         model = relation.trained(settings, found, split, seed)
-        images = present("images", found.catalogue.images)
-        items = np.concatenate([part.items for part in _parts(split, seed).values()])
-        vectors = torch.zeros(len(images), model.network.size)
-        vectors[items] = fixed_features(model, images[items])
+        vectors = fixed_features(model, present("images", found.catalogue.images))
     else:
         model = relation.pretrained(settings, 1, seed)
         model.head = Projection(vectors.shape[1], settings.D, seed=seed)
@@ -186,16 +183,12 @@ def _blind(found: Dataset, part: Part) -> dict[str, Logits]:
     }
 
 
-def _parts(split: Split, seed: int) -> dict[str, Part]:
-    """What is judged; of the first split the training part as well."""
-    parts = {"development": split.development, "test": split.test}
-    return parts if seed else {"training": split.train, **parts}
-
-
 def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Rows:
-    """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs."""
+    """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs; of the first
+    split on the training part as well."""
     category = found.catalogue.items["category"].to_numpy()
-    for (how, part), group in product(_parts(split, seed).items(), UNRELATED):
+    parts = [*zip(("training", "development", "test"), vars(split).values(), strict=True)]
+    for (how, part), group in product(parts[seed > 0 :], UNRELATED):
         pairs = UNRELATED[group](part, category, seed)
         for kind in LATER:
             own = pairs[pairs.kind == RELATION_KINDS.index(kind)]
@@ -300,16 +293,15 @@ def answers(train: Part, test: Pairs, x: ImageFeatures, seed: int) -> Rows:
     asked = pd.MultiIndex.from_arrays([test.kind, test.source, test.target])
     mirrored, every = asked.isin(backwards), np.ones(len(test), bool)
     said, cost = timed(lambda: learned(train, test, x, seed))
-    for method, measure, counted, value in [
-        ("mirror memory", "mirror in training", test.related, mirrored),
-        ("mirror memory", "accuracy", every, mirrored == test.related),
-        ("relation model", "accuracy", every, said == test.related),
+    for method, measure, seconds, counted, value in [
+        ("mirror memory", "mirror in training", 0, test.related, mirrored),
+        ("mirror memory", "accuracy", 0, every, mirrored == test.related),
+        ("relation model", "accuracy", cost, every, said == test.related),
     ]:
-        for number in np.unique(test.kind[counted]):
-            some = value[counted & (test.kind == number)]
-            told = {"method": method, "measure": measure, "kind": RELATION_KINDS[number]}
-            seconds = cost if method == "relation model" else 0
-            yield told | {"n": len(some), "value": some.mean(), "cost": seconds}
+        told = {"method": method, "measure": measure, "cost": seconds}
+        for number, some in pd.Series(value[counted]).groupby(test.kind[counted]):
+            kind = RELATION_KINDS[cast(int, number)]
+            yield told | {"kind": kind, "n": len(some), "value": some.mean()}
 
 
 def learned(train: Part, test: Pairs, x: ImageFeatures, seed: int) -> ndarray:

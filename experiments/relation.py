@@ -4,7 +4,7 @@ explanations on trial.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cosine_similarity
 
 from experiments.record import Columns, Rows, results, rows_by, timed
-from explainrec_boutique.vocabulary import SUBSTITUTES
 from explainrec_lab import data, lrp, relation
 from explainrec_lab.data.boutique import RelationDials
-from explainrec_lab.data.contracts import RELATION_KINDS, Dataset, check_choice, present, require
+from explainrec_lab.data.contracts import Dataset, check_choice, present, require
+from explainrec_lab.data.store import table_beside
 from explainrec_lab.evaluate import faithfulness, localisation
 from explainrec_lab.evaluate.truth import rule_holds
 from explainrec_lab.relation import Closeness, Pairs, RelationModel, Split, truth_table
@@ -36,29 +36,17 @@ from explainrec_lab.vision.backbone import flat_vectors
 from explainrec_lab.vision.homogeneous import folded
 
 CPU = cast(Relation, SIZES["relation"]["cpu"])
-# Less than a minute of a processor, naming included.
-SMALL = replace(CPU, epochs=5, network=replace(CPU.network, photos=4000, epochs=6))
-# What relevance is fed back into: seven models a seed.
-FEEDBACK = replace(SMALL, items=4000, epochs=6)
+_TABLE = table_beside(__file__)
 
-# The paper's kind of network at a laptop's size: VGG with batch norm, and D numbers a picture.
-PAPER = replace(
-    CPU,
-    network=replace(CPU.network, backbone="vgg11", width=0.25, norm="batch", epochs=8),
-    features="projection",
-)
 
-# Ours, its variants, and the paper's three sizes and its baseline.
-COMPARED: list[tuple[str, Relation]] = [
-    ("", CPU),
-    ("small", SMALL),
-    ("network fixed", replace(CPU, end_to_end=False)),
-    ("projection", replace(CPU, features="projection")),
-    ("diagonal M(u)", replace(CPU, metric="diagonal")),
-    ("full M(u)", replace(CPU, metric="full")),
-    *(("paper's network", replace(PAPER, D=D, rank=min(D, CPU.rank))) for D in (10, 100, 500)),
-    ("paper's network fixed", replace(PAPER, end_to_end=False)),
-]
+def _settings(given: dict[str, Any]) -> Relation:
+    """The settings `cpu`, but for what a row of the table says."""
+    return replace(CPU, **given | {"network": replace(CPU.network, **given.get("network", {}))})
+
+
+SMALL, FEEDBACK, PAPER = (_settings(_TABLE[name]) for name in ("small", "feedback", "paper"))
+# The rows of Table 1, by name and size.
+COMPARED = [(row.pop("variant"), _settings(row)) for row in _TABLE["compared"]]
 
 # Of `truth_table.METHODS`, what localisation is measured with.
 EXPLAINER = "LRP w²-gamma-epsilon"
@@ -114,48 +102,6 @@ def _by_kind(pairs: Pairs, right: np.ndarray, counted: np.ndarray, **row: str) -
     for kind, value in shares.items():
         if not np.isnan(value):
             yield {"measure": "accuracy", "kind": kind, "value": value, **row}
-
-
-def relation_recommendation(seeds: int = 3) -> Rows:
-    """The three most probable test items for 200 tops, beside three at random, means over groups.
-
-    Substitutes are tops, complements shoes. `probability` is what the model says, `obeys the rule`
-    what is true: the share whose relation the boutique's own definition confirms.
-
-    Source: LRP paper, §3.4.
-    """
-    dataset = shop_of(CPU)
-    images = present("images", dataset.catalogue.images)
-    category = dataset.catalogue.items["category"].to_numpy()
-    for seed in range(seeds):
-        split = relation.split(present("relations", dataset.relations), seed)
-        model = relation.trained(CPU, dataset, split, seed)
-        items = split.test.items
-        x = torch.zeros(len(category), model.dimensions)
-        x[items] = relation.features_of(model, images, items)
-        of = {name: items[category[items] == name] for name in ("top", "shoes")}
-        judged = pd.concat(_recommended(model, dataset, x, of, seed))
-        every = judged.melt(["kind", "method"], var_name="measure")
-        means = every.groupby(["kind", "method", "measure"], sort=False)["value"].mean()
-        shared = {"seed": seed, "k": 3, "cost": model.seconds, "settings": asdict(CPU)}
-        yield from results(means.reset_index().to_dict("records"), data="boutique", **shared)
-
-
-@torch.no_grad()
-def _recommended(
-    model: RelationModel, dataset: Dataset, x: torch.Tensor, of: dict[str, np.ndarray], seed: int
-) -> Iterator[pd.DataFrame]:
-    """Probability and truth of the model's choices and of random ones, by kind and group."""
-    rng, source = np.random.default_rng([seed, 5]), of["top"][:200].repeat(3)
-    for (number, kind), user in product(enumerate(RELATION_KINDS), range(model.n_users)):
-        pool = of["top" if kind in SUBSTITUTES else "shoes"]
-        best = relation.recommend(model, x, source[::3], user, kind, pool, k=3)[0]
-        chosen = {"recommended": best.flatten().numpy(), "at random": rng.choice(pool, len(source))}
-        for method, target in chosen.items():
-            p = model.logit(x[source], x[target], user, kind).sigmoid().numpy()
-            asked = {"source": source, "target": target, "user": user, "kind": number}
-            told = {"probability": p, "obeys the rule": rule_holds(dataset, pd.DataFrame(asked))}
-            yield pd.DataFrame(told | {"kind": kind, "method": method})
 
 
 # ---------------------------------------------------------------------------------------- feedback

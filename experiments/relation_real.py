@@ -184,8 +184,8 @@ def _blind(found: Dataset, part: Part) -> dict[str, Logits]:
 
 
 def _judged(logits: Logits, found: Dataset, split: Split, seed: int) -> Rows:
-    """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs; of the first
-    split on the training part as well."""
+    """Accuracy (balanced pairs) and AUC by kind, against both sorts of unrelated pairs; of the
+    first split on the training part as well."""
     category = found.catalogue.items["category"].to_numpy()
     parts = [*zip(("training", "development", "test"), vars(split).values(), strict=True)]
     for (how, part), group in product(parts[seed > 0 :], UNRELATED):

@@ -33,21 +33,13 @@ from explainrec_lab.baselines.collaborative import Popularity
 from explainrec_lab.baselines.visual import BPRMF, JRL, VBPR, DeepStyle, Ranker, Untrained
 from explainrec_lab.data import labels as labelled
 from explainrec_lab.data.boutique import ShopperDials
-from explainrec_lab.data.contracts import (
-    DOES_NOT_APPLY,
-    Catalogue,
-    Dataset,
-    Images,
-    Interactions,
-    check_choice,
-    present,
-)
+from explainrec_lab.data.contracts import DOES_NOT_APPLY, Images, check_choice, present
 from explainrec_lab.data.store import DataNotFound, table_beside
 from explainrec_lab.evaluate import truth
 from explainrec_lab.evaluate.ranking import NEGATIVES, Contests, contests, sampled_auc, sampled_ndcg
 from explainrec_lab.saers import boxes
 from explainrec_lab.saers.model import SAERS
-from explainrec_lab.saers.regions import Extracted, Maps, Seen, grad_aam_maps, look, standardised
+from explainrec_lab.saers.regions import Extracted, Maps, Seen, look, standardised
 from explainrec_lab.settings import SIZES, Saers
 from explainrec_lab.training import History
 from explainrec_lab.vision import naming
@@ -72,7 +64,7 @@ MODELS = (*UNTRAINED, "BPR-MF", "VBPR", "DeepStyle", "JRL", "VBPR + SAF", *VERSI
 class Shop:
     """Purchases, divided, and what a network saw in every picture."""
 
-    dataset: Dataset
+    dataset: data.Dataset
     parts: data.Split
     found: Extracted
 
@@ -84,7 +76,7 @@ def open_shop(settings: Saers, seed: int = 0, *, purchases: int = 8, every: bool
     return shop_with(dataset, settings, seed, every=every)
 
 
-def shop_with(dataset: Dataset, settings: Saers, seed: int, *, every: bool = False) -> Shop:
+def shop_with(dataset: data.Dataset, settings: Saers, seed: int, *, every: bool = False) -> Shop:
     """A data set as rankers see it."""
     images = present("images", dataset.catalogue.images)
     found = saers.extracted(saers.trained_network(settings), images, every=every)
@@ -279,7 +271,7 @@ def rates_of(model: SAERS, shop: Shop) -> Rows:
         yield {"measure": "hit rate", "how": how, "value": rate}
 
 
-def health_of(model: Ranker, events: Interactions) -> Rows:
+def health_of(model: Ranker, events: data.Interactions) -> Rows:
     """Whether a model's attention lives; nothing of a model without one."""
     if isinstance(model, SAERS) and model.fusion == "attention":
         yield from rows_by("measure", saers.health(model, events))
@@ -356,7 +348,7 @@ def saers_boxes(seeds: int = 3) -> Rows:
 
 
 @torch.no_grad()
-def accuracy(network: Naming, catalogue: Catalogue) -> pd.Series:
+def accuracy(network: Naming, catalogue: data.Catalogue) -> pd.Series:
     """Share of right classes, attribute by attribute, where it applies and has a label.
 
     Raises:
@@ -379,33 +371,25 @@ REAL = cast(Saers, SIZES["saers"]["gpu"]).network
 def saers_fashionpedia(seeds: int = 1) -> Rows:
     """Boxes on real photos, against those that people drew: collar, lapel, neckline and sleeves.
 
-    The network learns from UT-Zap50K and FashionAI, as the paper's did. Beside its maps stand the
-    whole picture, and Grad-AAM's maps moved to a random place.
+    The network learns from UT-Zap50K and FashionAI, as the paper's did. Beside its maps stands
+    the whole picture.
 
     Source: SAERS, §3.1; the truth is Fashionpedia's.
     """
     shown, learned = data.load("fashionpedia", size=REAL.size), labelled.both(REAL.size)
-    maps = FEW | {"whole picture": _everywhere, "Grad-AAM, moved at random": _elsewhere}
+    items, maps = np.arange(len(shown.catalogue)), FEW | {"whole picture": _everywhere}
     for seed in range(seeds):
         network = naming.untrained(REAL, seed, naming.questions_of(labelled.SCHEMA))
         _, cost = timed(partial(naming.train, network, learned.catalogue, REAL, seed))
         row = {"data": "fashionpedia", "seed": seed, "cost": cost, "settings": asdict(REAL)}
         right = accuracy(network.eval(), learned.catalogue)
         yield from rows_by("attribute", right, method="network", measure="accuracy, learned", **row)
-        items = np.arange(len(shown.catalogue))
         table = boxes.table(folded(network), shown, items, maps, references=False)
         yield from results(_boxes(table, ""), **row)
 
 
 def _everywhere(seen: Seen) -> Maps:
     return seen.images.new_ones(int(seen.asked.sum()), *seen.images.shape[-2:])
-
-
-def _elsewhere(seen: Seen) -> Maps:
-    """Grad-AAM's maps, each rolled by a random way down and to the right."""
-    maps = grad_aam_maps(seen)
-    ways = np.random.default_rng(len(maps)).integers(0, maps.shape[-1], (len(maps), 2)).tolist()
-    return torch.stack([each.roll(way, (0, 1)) for each, way in zip(maps, ways, strict=True)])
 
 
 def _boxes(table: pd.DataFrame, variant: str) -> Rows:

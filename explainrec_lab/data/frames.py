@@ -106,12 +106,10 @@ def from_frames(
 
 def with_enough(events: pd.DataFrame, min_purchases: int) -> pd.DataFrame:
     """The events of users who have at least so many. Raises a ValueError where nobody has."""
-    count = events.groupby("user")["item"].transform("size")
-    enough, most = count >= min_purchases, count.max() if len(count) else 0
-    contracts.require(
-        enough.any(), f"min_purchases: {min_purchases} leaves no user; the most is {most}"
-    )
-    return events[enough].reset_index(drop=True)
+    count = events.groupby("user")["item"].transform("size").to_numpy()
+    told = f"min_purchases: {min_purchases} leaves no user; the most is {count.max(initial=0)}"
+    contracts.require((count >= min_purchases).any(), told)
+    return events[count >= min_purchases].reset_index(drop=True)
 
 
 def _taken(events: pd.DataFrame, asked: dict[str, Hashable | None]) -> dict[str, Hashable]:

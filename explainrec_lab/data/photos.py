@@ -97,13 +97,21 @@ class Photos:
         archives = [self._archive(item) for item in items.tolist()]
 
         def read(row: int, path: Any) -> None:
-            pictures[row] = _decoded(self._source(path, archives[row]), self.size)
+            pictures[row] = _decoded(self.source(path, archives[row]), self.size)
 
         self.each(items, read)
         return pictures
 
-    def _source(self, path: Any, archive: ZipFile | None) -> Path | BytesIO:
-        return _source(path, archive)
+    def source(self, path: Any, archive: ZipFile | None = None) -> Path | BytesIO:
+        """The file of a path, or the member of an archive: as written, else in another spelling."""
+        if archive is not None:
+            name = path.as_posix()
+            return BytesIO(contents(archive, name if name in archive.NameToInfo else name.lower()))
+        other = Path(str(path).replace("\\", "/"))
+        endings = [other.with_suffix(each) for each in (other.suffix.lower(), other.suffix.upper())]
+        found = next((each for each in (path, other, *endings) if each.is_file()), None)
+        require(found, "no such file")
+        return found or path
 
     def _archive(self, item: int) -> ZipFile | None:
         """An item's archive, open in this process: who shares a handle would share its place."""
@@ -156,22 +164,11 @@ class PhotosInFile(Photos):
         self.file, self._tried = file, np.zeros(len(places), bool)
         self.paths = places  # type: ignore[assignment]
 
-    def _source(self, place: Int[ndarray, " 2"], archive: ZipFile | None) -> BytesIO:
+    def source(self, place: Any, archive: ZipFile | None = None) -> BytesIO:
+        """The bytes at one of `places`."""
         with self.file.open("rb", buffering=0) as file:
             file.seek(place[0])
             return BytesIO(file.read(place[1]))
-
-
-def _source(path: Path, archive: ZipFile | None = None) -> Path | BytesIO:
-    """The file of a path, or the member of an archive: as written, else in another spelling."""
-    if archive is not None:
-        name = path.as_posix()
-        return BytesIO(contents(archive, name if name in archive.NameToInfo else name.lower()))
-    other = Path(str(path).replace("\\", "/"))
-    endings = [other.with_suffix(each) for each in (other.suffix.lower(), other.suffix.upper())]
-    found = next((each for each in (path, other, *endings) if each.is_file()), None)
-    require(found, "no such file")
-    return found or path
 
 
 # ------------------------------------------------------------------------- decoding
@@ -258,7 +255,7 @@ def from_pictures(
     check_filled("pictures", table[[path]], "write the file's path, or drop the row")
     seen = _in_codes(table, columns)
     photos = Photos([Path(home, each) for each in table[path]], size)
-    photos.each(np.arange(len(photos)), lambda row, path: _source(path))
+    photos.each(np.arange(len(photos)), lambda row, path: photos.source(path))
     usual = {"item": table[path], "title": [each.stem for each in photos.paths], "category": "-"}
     items = table.assign(**{c: x for c, x in usual.items() if c not in table})
     nothing = pd.DataFrame(columns=["user", "item"])

@@ -184,7 +184,7 @@ def test_boxes_on_photos_are_measured_from_end_to_end(
     areas = [16 * 16 / 48**2, 16 * 48 / 48**2]
     assert abs(whole - np.mean(areas)) < 1e-6
     assert set(rows["attribute"]) >= {"collar", "sleeves_length"}
-    assert "Grad-AAM, moved at random" in set(rows["method"])
+    assert "whole picture" in set(rows["method"])
 
 
 def test_without_the_photos_the_steps_are_told_before_anything_is_trained(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import gzip
 import os
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from experiments.relation_real import relations_of
 from explainrec_lab import data
 from explainrec_lab.data import amazon, movielens
 from explainrec_lab.data.completejourney import _readable
@@ -119,6 +120,29 @@ def test_articles_of_h_and_m_have_photos_words_and_groups(fashion: data.Dataset)
     assert isinstance(images, data.Photos)
     some = images[np.arange(0, len(items), len(items) // 40)]
     assert not images.unreadable and some.std(axis=(1, 2, 3)).min() > 1
+
+
+@needs_hm
+def test_the_relations_of_h_and_m_are_what_a_loop_over_its_customers_finds(
+    fashion: data.Dataset,
+) -> None:
+    events, number = fashion.interactions, fashion.catalogue.items["original_id"]
+    found = set[tuple[str, int, int]]()
+    for user in range(events.n_users):
+        own = events.user == user
+        day = dict(zip(events.item[own].tolist(), events.time[own].tolist(), strict=True))
+        days = sorted(set(day.values()))
+        for i, j in combinations(sorted(day), 2):
+            early, late = sorted((day[i], day[j]))
+            if number[i][:-3] != number[j][:-3]:
+                if early == late:
+                    found.add(("bought_together", i, j))
+                elif days.index(late) == days.index(early) + 1 and late - early <= 30:
+                    found.add(("also_bought", i, j))
+    relations = relations_of(fashion)
+    kinds = np.array(data.RELATION_KINDS)[relations.kind].tolist()
+    pairs = zip(kinds, relations.source.tolist(), relations.target.tolist(), strict=True)
+    assert set(pairs) == found and len(relations) == len(found) > 10_000
 
 
 def test_the_groceries_have_the_sizes_their_card_says(groceries: data.Dataset) -> None:

@@ -128,4 +128,4 @@ def test_training_upon_vectors_leaves_the_network_alone() -> None:
 def test_every_variant_sees_something_that_there_is() -> None:
     for name, given in VARIANTS.items():
         assert given["sees"] in ("photos", "VGG-16", "8 x 8 pixels"), name
-        assert set(given["D"]) <= {10, 100, 500}
+        assert set(given["splits"]) <= {"10", "100", "500"}

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             names = {"name": {"choices": [*COMMANDS, *EXPERIMENTS]}}
             _run(_asked("", __doc__, __file__, given, **names))
-    except (ValueError, data.DataNotFound) as error:
+    except (ValueError, OSError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
     return 0

@@ -67,7 +67,7 @@ def write(
 def _number(tables: Any, log: str, user: str, item: str) -> None:
     """Tables `users` and `items` of ids, whose rows are the numbers, and `pairs` of numbers."""
     log, u, i = ("".join(2 * c if c in "'\"" else c for c in each) for each in (log, user, item))
-    tables.execute(f"""CREATE VIEW events AS SELECT "{u}" AS u, "{i}" AS i FROM '{log}'""")
+    tables.execute(f"""CREATE VIEW events AS SELECT t."{u}" AS u, t."{i}" AS i FROM '{log}' t""")
     asked = "SELECT count(*), count(*) FILTER (u IS NULL OR i IS NULL) FROM events"
     ((rows, lost),) = tables.execute(asked).fetchall()
     require(rows, f"log: {log} has no rows")

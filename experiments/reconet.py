@@ -144,11 +144,12 @@ def masks(name: tuple[str, str], parts: data.Split) -> dict[str, sparse.csr_arra
 
 def likes(seed: int, attributes: bool, source: str = "movielens-1m") -> data.Split:
     """The paper's split of MovieLens 1M, or the same of another source: three stars, or three
-    baskets, make a like.
+    baskets, make a like; where values only count, or are all 1, each does.
 
     Source: RecoNet, §5 and §5.1.
     """
-    events = data.implicit(data.load(source).interactions, threshold=3)
+    events = data.load(source).interactions
+    events = data.implicit(events, 1 if source == "hm" else min(3, events.value.max(initial=1)))
     return data.split(events if attributes else events.without_features(), seed)
 
 

@@ -2,11 +2,11 @@
 
 The first paper's main claim on H&M's photos: end to end against a network kept as it is.
 
-H&M's purchases give two of the four kinds of relation. *Bought together*: two articles that a
-customer bought on one day. *Also bought*: one on a day, the other on her next day of shopping, at
-most `NEXT` days later. Nobody's views are recorded, so the other two kinds do not exist. All
-customers are one group. Colours of one garment have nearly the same photo: they stay in one part,
-and are no pair.
+H&M's purchases give two of the four kinds of relation. A customer's article counts once, on the
+day of its first purchase. *Bought together*: two articles of one day. *Also bought*: one of a day,
+the other of her next such day, at most 30 days later. Nobody's views are recorded, so the other two
+kinds do not exist. All customers are one group. Colours of one garment have nearly the same photo:
+they stay in one part, and are no pair.
 
 Column `group` says which unrelated pairs are told from the related ones: 'any articles', or 'same
 type, as popular' (`exchanged`). Column `how` says which part they are of.
@@ -44,9 +44,7 @@ from explainrec_lab.relation.train import fixed_features
 from explainrec_lab.settings import Network, Relation
 from explainrec_lab.vision.backbone import pixels
 
-# Days after which a customer's next day of shopping counts no more.
-NEXT = 30
-# Kind -> how many days of shopping later the second article was bought.
+# Kind -> how many such days later the second article was bought.
 LATER = {"also_bought": 1, "bought_together": 0}
 
 VARIANTS = table_beside(__file__)
@@ -56,7 +54,6 @@ BASE = Relation("photos", 0, 0, 64, 3, **START, learning_rate=5e-4, network_rate
 
 EXPLAINERS = ("LRP w²-gamma-epsilon", "LRP epsilon", "gradient x input")
 STEPS: dict[str, Any] = {"patch": 4, "steps": 10, "per_step": 12}
-AREA = "area over the curve"
 
 # Of pairs of one kind.
 Logits = Callable[[Pairs], ndarray]
@@ -76,7 +73,8 @@ def relation_photos(seeds: int = 3) -> Rows:
         "VGG-16": fixed_features(relation.pretrained(BASE, 1), images),
         "8 x 8 pixels": adaptive_avg_pool2d(pixels(images[:]), 8).flatten(1),
     }
-    splits = [relation.split(known, seed, alike=garments(found)) for seed in range(seeds)]
+    garment = found.catalogue.items["original_id"].str[:-3].to_numpy()  # colours are the last three
+    splits = [relation.split(known, seed, alike=garment) for seed in range(seeds)]
     for seed, split in enumerate(splits):
         for method, logits in _blind(found, split.train).items():
             yield from results(_judged(logits, found, split, seed), method=method, seed=seed)
@@ -95,21 +93,16 @@ def relation_photos(seeds: int = 3) -> Rows:
 # ------------------------------------------------------------------------------ the relations
 
 
-def garments(found: Dataset) -> ndarray:
-    """The garment of each article: its number without the three digits of its colour."""
-    return found.catalogue.items["original_id"].str[:-3].to_numpy()
-
-
 def relations_of(found: Dataset) -> Relations:
     """Each pair of different garments once a kind, whoever bought it, in whichever order."""
     bought, pairs = found.interactions, []
     events = pd.DataFrame({"user": bought.user, "item": bought.item, "day": bought.time})
-    events["garment"] = garments(found)[bought.item]
+    events["garment"] = found.catalogue.items["original_id"].str[:-3].to_numpy()[bought.item]
     events["visit"] = events.groupby("user")["day"].rank("dense").astype(int)
     for kind, later in LATER.items():
         then = events.assign(visit=events["visit"] - later)
         both = events.merge(then, on=["user", "visit"], suffixes=("", "_2"))
-        near = both[both["day_2"] - both["day"] <= NEXT].query("garment != garment_2")
+        near = both[both["day_2"] - both["day"] <= 30].query("garment != garment_2")
         ends = np.sort(near[["item", "item_2"]].to_numpy())
         pairs.append(np.insert(ends, 2, RELATION_KINDS.index(kind), axis=1))
     source, target, kinds = np.unique(np.concatenate(pairs), axis=0).T
@@ -223,10 +216,10 @@ def _areas(found: Dataset, split: Split, count: int = 30) -> Rows:
         curve = partial(faithfulness.perturb, model, images, **asked)
         chance = faithfulness.aopc(curve(order="random"))
         told = {"how": how, "order": order, "n": len(right), "d": BASE.D}
-        yield {"method": "random", "measure": AREA, "value": chance.mean(), **told}
+        yield {"method": "random", "measure": "area over the curve", "value": chance.mean(), **told}
         for name, both in maps.items():
             area = faithfulness.aopc(curve(relevance=both, order=order))
-            values = {AREA: area.mean(), "above random": (area > chance).mean()}
+            values = {"area over the curve": area.mean(), "above random": (area > chance).mean()}
             yield from rows_by("measure", values, method=name, **told)
 
 
@@ -246,7 +239,6 @@ def _areas(found: Dataset, split: Split, count: int = 30) -> Rows:
 # Source: McAuley et al., 2015, §4.1; LRP for explainable recommendations, §3.1 and §3.2.
 
 HOW: dict[str, Any] = {"epochs": 20, "D": 100, "rank": 24}
-MOST = 2_000_000  # pairs of training, as in the paper
 SIZE = RECORD["x"].shape[0]
 
 
@@ -276,13 +268,14 @@ def generated(file: Path, shop: Dataset, seed: int) -> ImageFeatures:
 
 
 def divisions(recorded: Relations, seed: int) -> Iterator[tuple[str, Part, Pairs]]:
-    """What is trained on and tested; the last has as few relations as the first."""
+    """What is trained on and tested; of the last, no kind has more relations than the first's most
+    frequent one."""
     ours = relation.split(recorded, seed)
     yield "by items", ours.train, relation.test_pairs(ours.test, seed)
     few = 2 * int(np.bincount(ours.train.relations.kind).max())
-    for mirrors, most in (("apart", MOST), ("together", MOST), ("together", few)):
-        train, _, test = relation.mcauley_split(recorded, seed, mirrors, most)
-        fewer = ", fewer relations" * (most == few)
+    for mirrors, most in (("apart", {}), ("together", {}), ("together", {"most": few})):
+        train, _, test = relation.mcauley_split(recorded, seed, mirrors, **most)
+        fewer = ", fewer relations" * len(most)
         yield f"by pairs, mirrors {mirrors}{fewer}", train, test
 
 

@@ -122,11 +122,16 @@ def fit(
 
     Raises:
         ValueError: a loss that is not finite (names epoch and batch), a checkpoint that is damaged
-            or of other settings, or one process where a launcher started several.
+            or of other settings, one process where a launcher started several, or batch norm in
+            several processes without a GPU each.
     """
     fabric = fabric or processes()
     told = f"fabric: it has 1 process, but {started()} were started, and each would train alone"
     require(fabric.world_size > 1 or started() == 1, f"{told}: pass settings.fabric()")
+    if fabric.world_size > 1 and any("BatchNorm" in type(m).__name__ for m in model.modules()):
+        told = "model: its batch norm needs the means of all processes, which torch takes on GPUs"
+        require(fabric.device.type == "cuda", f"{told} alone: train in one process")
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
     optimiser = torch.optim.AdamW(_groups(model, optimisation), fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, optimisation.epochs)
     step, wrapped = fabric.setup(_Losses(model, losses), optimiser)
@@ -158,7 +163,8 @@ class _Losses(nn.Module):
     def __init__(self, model: nn.Module, losses: Callable[[nn.Module, Any], Tensor]) -> None:
         super().__init__()
         self.model, self.losses = model, losses
-        # a shop's features: as large as the shop, and no step changes them
+        # a shop's features: as large as the shop, and no step changes them; running means, which
+        # are those of all processes anyway
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def forward(self, batch: Callable[[], list[Any]]) -> Tensor:

@@ -182,7 +182,9 @@ def seconds_of(notebook: Path) -> float:
 
 def hardware() -> dict[str, int]:
     """What a reader needs to compare run times: how many cores, and whether a GPU was there."""
-    return {"cores": os.cpu_count() or 1, "gpu": shutil.which("nvidia-smi") is not None}
+    from explainrec_boutique.gallery import CPUS
+
+    return {"cores": CPUS, "gpu": shutil.which("nvidia-smi") is not None}
 
 
 def digest(content: bytes) -> str:

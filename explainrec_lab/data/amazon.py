@@ -76,7 +76,7 @@ def load(category: str | None = None, photos: bool | None = None, size: int = 22
     file, notes = _there(path(category or "*")), list[str]()
     items, *lines = _products(file, notes)
     home, images = file.parent / "images", None
-    if home.is_dir() if photos is None else photos:
+    if any(home.glob("*.jpg")) if photos is None else photos:
         items = _with_photos(items, home, notes)
         images = Photos([home / f"{asin}.jpg" for asin in items["item"]], size)
     events = _reviews(file.name[5:-8], items["item"], notes)
@@ -158,7 +158,7 @@ def _product(line: str) -> tuple[list[str], list[list[int]]]:
     words += ["", *steps[:2]][-1], " / ".join(steps)
     related = [found.get("related", {}).get(kind, []) for kind in RELATION_KINDS]
     every = " ".join([words[0], *chain(*related)])
-    require({*map(type, words)} == {str} and ASINS.fullmatch(every), "no asins, or no texts")
+    require("".join(words).encode() and ASINS.fullmatch(every), "no asins")  # an error of no texts
     return words, [[*map(int, asins, repeat(36))] for asins in related]
 
 
@@ -172,7 +172,8 @@ def _products(file: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.Series, ar
     lines = pd.DataFrame(rows, columns=["item", "title", "url", "category", "path"])
     items = lines.drop_duplicates("item", ignore_index=True)
     bare = items["url"].str.contains(TABLE["no_photo"], regex=False).sum()
-    notes.append(f"{file.name}: {len(items)} products in {len(lines)} lines, {bare} without photo")
+    told = f"{file.name}: {len(items)} products in {len(lines)} lines, {bare} without photo"
+    notes.append(f"{told}, {len(targets)} named as related")
     return items, lines["item"], lengths, targets
 
 
@@ -208,7 +209,7 @@ def _reviews(category: str, asins: pd.Series, notes: list[str]) -> pd.DataFrame:
 def _review(line: str) -> tuple[str, str, float, int]:
     row = json.loads(line)
     user, item, stars, second = (row[name] for name in TABLE["review"])
-    require({type(user), type(item)} == {str} and 0 < stars <= 5, "no review")
+    require(user and item and (user + item).encode() and 0 < stars <= 5, "no review")
     return sys.intern(user), sys.intern(item), float(stars), int(second)
 
 

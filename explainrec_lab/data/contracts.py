@@ -165,7 +165,8 @@ class Catalogue:
         if codes is None or schema is None:
             return require(self.labelled is None, "labelled: give attributes and schema, too")
         needed = (len(self), len(schema.attributes))
-        require(codes.shape == needed, f"attributes: shape {codes.shape}, needs {needed}")
+        right = codes.shape == needed and codes.dtype.kind == "i"
+        require(right, f"attributes: {codes.dtype} of shape {codes.shape}, needs integers {needed}")
         if (said := self.labelled) is not None and (said.shape, said.dtype) != (needed, bool):
             raise ValueError(f"labelled: {said.dtype} of shape {said.shape}, needs bool {needed}")
         limits = np.array([len(classes) for classes in schema.classes.values()], np.int64)

@@ -41,20 +41,17 @@ def load(size: int = 224, min_purchases: int = 5) -> Dataset:
         ValueError: a damaged archive, a missing file or column in it, a date that is none, a
             purchase without a customer, day or known article, or nobody with so many purchases.
     """
-    put = f"put it, as it is, at {path()}; EXPLAINREC_DATA names the folder above `hm`"
-    there = f"download the archive from {HM['page']} (needs an account and consent to the terms)"
-    with opened(path(), f"hm: {there} and {put}") as file:
+    with opened(path(), HM["steps"].format(path=path())) as file:
         articles = table(file, "articles.csv", list(HM["articles"])).rename(columns=HM["articles"])
         purchases = table(file, "transactions_train.csv", list(HM["purchases"]))
     check_filled("articles.csv", articles[["item"]], "fetch it again")
     articles = articles.assign(item=_ten_digits(articles.item))
-    names = [f"images/{item[:3]}/{item}.jpg" for item in articles.item]
     return from_frames(
         _events(purchases.rename(columns=HM["purchases"]), min_purchases),
         items=articles,
         item_columns={"group": "group", "colour": "colour"},
         name="hm",
-        images=Photos(names, size, archive=path()),
+        images=Photos([f"images/{i[:3]}/{i}.jpg" for i in articles.item], size, archive=path()),
     )
 
 

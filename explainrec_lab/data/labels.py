@@ -101,7 +101,7 @@ def ut_zap50k(size: int = 136) -> Dataset:
 def _shoes() -> Labelled:
     name, columns = "ut-zap50k", [about["column"] for about in WORDS.values()]
     with opened(home := path(name, "labels"), _steps(name)) as file:
-        inside = [each for each in file.namelist() if each.endswith("meta-data.csv")]
+        inside = [each for each in file.namelist() if Path(each).name == "meta-data.csv"]
         require(inside, f"{home} has no meta-data.csv: another archive?")
         cells = table(file, inside[0], ["CID", "Category", *columns]).fillna("")
     number, category = cells["CID"], cells["Category"]
@@ -141,7 +141,7 @@ def fashionai(size: int = 224) -> Dataset:
 
     All zip archives in the folder are read, whatever they are called: their tables lie in folders
     `Annotations`, at any depth. Of the letters, one a class, `y` is the photo's class; `m` (maybe)
-    counts as `n`. 'Invisible' means that the attribute does not apply.
+    counts as `n`. 'Invisible' means that the attribute does not apply. What stands twice is one.
 
     Raises:
         DataNotFound: no archive is here; the message is the steps that bring one.
@@ -150,8 +150,8 @@ def fashionai(size: int = 224) -> Dataset:
     return _dataset("fashionai", size, [_clothes()])
 
 
-# Where tables lie in an archive.
-MARKED = re.compile(r"(^|/)Annotations/[^/]*\.csv$")
+# Where tables lie in an archive; not what a Mac puts beside them.
+MARKED = re.compile(r"(^|/)Annotations/[^/.][^/]*\.csv$")
 
 
 def _clothes() -> Labelled:
@@ -164,7 +164,7 @@ def _clothes() -> Labelled:
             marked = filter(MARKED.search, file.namelist())
             tables += [_letters(f"{home.name}, {name}", contents(file, name)) for name in marked]
     require(tables, f"{folder}: no archive has a table in a folder Annotations; are they others?")
-    rows = pd.concat(tables, ignore_index=True)
+    rows = pd.concat(tables, ignore_index=True).drop_duplicates(["file", "category", "letters"])
     found, notes = _with_photos("fashionai", rows, homes, steps=3)
     return found.assign(item=found.index.astype(str)), notes  # a photo in two tables is two items
 

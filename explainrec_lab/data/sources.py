@@ -32,8 +32,7 @@ for _loader, _begins, _card, _known in (
 ):
     for _name, _about in _known.items():
         _told = {word: text.format(**_about) for word, text in TABLE[_card].items()}
-        _of = partial(_loader.load, _name), partial(_loader.path, _name)
-        SOURCES[_begins + _name] = (*_of, _told)
+        SOURCES[_begins + _name] = partial(_loader.load, _name), partial(_loader.path, _name), _told
 
 
 def load(name: str, **size: Any) -> Dataset:

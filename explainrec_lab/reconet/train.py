@@ -24,7 +24,8 @@ from explainrec_lab.settings import fabric
 # Part of the cache's key: raise it when the same settings give another model.
 RECIPE_VERSION = 1
 # Items up to which the softmax is over all: 1,024 users x 2**20 items are 4 GB of activations, and
-# their gradient is as large. Above, `train` draws so many negatives a batch, and says so.
+# with gradients and copies five times that. Above, `train` draws so many negatives a batch, and
+# says so.
 MOST_ITEMS, NEGATIVES = 2**20, 2**14
 
 

@@ -31,7 +31,7 @@ from explainrec_lab.relation.model import Projection, RelationModel, Shares, squ
 from explainrec_lab.settings import Relation, fabric
 from explainrec_lab.training import History, Optimisation, fit, summed, timed
 from explainrec_lab.vision import naming
-from explainrec_lab.vision.backbone import flat_vectors
+from explainrec_lab.vision.backbone import flat_vectors, held
 from explainrec_lab.vision.homogeneous import folded, has_additive_terms
 
 # Part of the recipe: raise it when the same settings give another model.
@@ -199,7 +199,7 @@ def trained(
 
     def learn() -> float:
         begun = pretrained(settings, recorded.n_groups, seed)
-        images[part.items]  # drawing is not training
+        held(images)  # drawing is not training, if they fit
         _, seconds = timed(lambda: train(begun, part, images, settings, seed))
         model.load_state_dict(folded(begun).state_dict())
         return begun.seconds + seconds

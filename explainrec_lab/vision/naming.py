@@ -161,9 +161,9 @@ class Naming(nn.Module):
             ValueError: a code that is no class of its question.
         """
         limits = torch.tensor(self.n_classes[: codes.shape[1]], device=codes.device)
-        bad = (codes < 0) | (codes >= limits)
-        where = f"of (item, question) {bad.nonzero().tolist()}, with {limits.tolist()} classes"
-        require(not bad.any(), f"codes: {codes[bad].tolist()} are no classes {where}")
+        for item, question in ((codes < 0) | (codes >= limits)).nonzero()[:1].tolist():
+            code, last = int(codes[item, question]), self.n_classes[question] - 1
+            raise ValueError(f"codes: item {item}, question {question}: {code} is not in 0..{last}")
         return codes + (limits.cumsum(0) - limits)
 
 
@@ -319,7 +319,7 @@ def trained(settings: Network, seed: int = 0) -> Naming:
     def learn() -> float:
         asked = {"items": settings.photos, "size": settings.size, "seed": LABELLED_SHOP + seed}
         shop = data.load("boutique", **asked).catalogue
-        present("pictures", shop.images)[:]  # drawing is not training
+        held(present("pictures", shop.images))  # drawing is not training, if they fit
         return timed(lambda: train(naming, shop, settings, seed))[1]
 
     chosen = recipe(settings, seed, naming.network.origin)

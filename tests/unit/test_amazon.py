@@ -177,15 +177,16 @@ def test_reviews_of_known_products_are_interactions_and_others_are_counted(home:
     packed(home / "meta_Books.json.gz", [product(0), product(1)])
     usual = {"reviewerID": "u", "asin": asin(0), "overall": 4.0, "unixReviewTime": 7}
     rows = [usual, usual | {"asin": asin(1), "reviewText": "it's\n"}, usual | {"asin": asin(5)}]
-    packed(home / "reviews_Books_5.json.gz", [*map(json.dumps, rows), '{"asin": 1}'])
+    wrong = ['{"asin": 1}', *(json.dumps(usual | {"reviewerID": no}) for no in ("", "\ud800", 3))]
+    packed(home / "reviews_Books_5.json.gz", [*map(json.dumps, 2 * rows), *wrong])
     found = data.load("amazon", category="Books")
     events = found.interactions
     assert (events.item.tolist(), events.value.tolist(), events.time.tolist()) == (
-        [0, 1], [4, 4], [7, 7],
+        [0, 1, 0, 1], [4] * 4, [7] * 4,
     )  # fmt: skip
     notes = " ".join(found.notes)
-    assert "1 of 4 lines cannot be read, first 4 (KeyError)" in notes
-    assert "reviews (reviews_Books_5.json.gz): 3, of which 1 of no product here" in notes
+    assert "4 of 10 lines cannot be read, first 7 (KeyError), 8 (ValueError), 9" in notes
+    assert "reviews (reviews_Books_5.json.gz): 6, of which 2 of no product here" in notes
 
 
 def test_lines_that_cannot_be_read_are_counted_and_named(home: Path) -> None:
@@ -207,6 +208,7 @@ def test_lines_that_cannot_be_read_are_counted_and_named(home: Path) -> None:
     "wrong",
     [
         {"title": 7},
+        {"title": "\ud800"},
         {"imUrl": None},
         {"categories": [[1, 2]]},
         {"related": None},

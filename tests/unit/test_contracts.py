@@ -37,8 +37,12 @@ def test_an_attribute_class_the_schema_lacks_is_named() -> None:
         Catalogue(TABLE, attributes=np.array([[0, 0], [2, 0]]), schema=SCHEMA)
     with pytest.raises(ValueError, match="item 0 has code -2 for 'sleeve'"):
         Catalogue(TABLE, attributes=np.array([[0, -2], [1, 0]]), schema=SCHEMA)
-    with pytest.raises(ValueError, match=r"attributes: shape \(2, 3\), needs \(2, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"attributes: int64 of shape \(2, 3\), needs integers \(2, 2\)"
+    ):
         Catalogue(TABLE, attributes=np.zeros((2, 3), int), schema=SCHEMA)
+    with pytest.raises(ValueError, match=r"attributes: float64 of shape .* needs integers"):
+        Catalogue(TABLE, attributes=np.array([[0, np.nan], [1, 0]]), schema=SCHEMA)
     with pytest.raises(ValueError, match="attributes and schema: give both or neither"):
         Catalogue(TABLE, schema=SCHEMA)
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,6 +286,20 @@ def test_training_alone_among_several_is_an_error(
     one, plan = training.processes(), training.Optimisation(1, 0.1)
     with pytest.raises(ValueError, match="it has 1 process, but 4 were started, and each would"):
         training.fit(nn.Linear(1, 1), lambda epoch: [], lambda m, b: b, plan, fabric=one)
+
+
+def test_batch_norm_sees_all_processes_or_is_refused() -> None:
+    """Its means would be those of one share; torch takes them over processes on GPUs alone."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    how: Any = model, lambda epoch: [], lambda model, batch: batch, training.Optimisation(1, 0.1)
+    two: Any = SimpleNamespace(world_size=2, device=torch.device("cpu"))
+    with pytest.raises(ValueError, match="its batch norm needs the means of all processes"):
+        training.fit(*how, fabric=two)
+    assert type(model[1]) is nn.BatchNorm1d
+    two.device = torch.device("cuda")
+    with pytest.raises(AttributeError, match="setup"):  # this one can do no more
+        training.fit(*how, fabric=two)
+    assert type(model[1]) is nn.SyncBatchNorm
 
 
 def test_an_interactive_job_of_a_cluster_trains_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,9 +140,9 @@ def test_a_photo_is_padded_to_a_square(tmp_path: Path) -> None:
         (lambda n, x: saers.extract(n, x, applies=np.ones((4, 2))), r"applies: shape \(4, 2\)"),
         (
             lambda n, x: n.columns(torch.tensor([[0, 2, 0]])),
-            r"codes: \[2\] are no classes of \(item, question\) \[\[0, 1\]\], with \[3, 2, ",
+            r"codes: item 0, question 1: 2 is not in 0\.\.1",
         ),
-        (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), r"codes: \[-1\] are no classes"),
+        (lambda n, x: n.columns(torch.tensor([[0, 0, -1]])), "item 0, question 2: -1 is not in 0"),
         (
             lambda n, x: vision.naming.Naming(n.network, QUESTIONS, "deep"),
             "head: 'deep'; choose from pooled, hidden",

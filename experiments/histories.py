@@ -112,8 +112,7 @@ class Histories:
             raise DataNotFound(f"{folder}: no histories: python -m experiments histories --help")
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            sums = {name: pooch.file_hash(str(folder / name)) for name in told["sums"]}
-            bad = [name for name, own in told["sums"].items() if sums[name] != own]
+            bad = [n for n, own in told["sums"].items() if pooch.file_hash(f"{folder / n}") != own]
             require(not bad, f"{', '.join(bad)} changed since then")
             self.n_users, self.n_items = told["users"], told["items"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

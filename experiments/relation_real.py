@@ -73,8 +73,7 @@ def relation_photos(seeds: int = 3) -> Rows:
         "VGG-16": fixed_features(relation.pretrained(BASE, 1), images),
         "8 x 8 pixels": adaptive_avg_pool2d(pixels(images[:]), 8).flatten(1),
     }
-    garment = found.catalogue.items["original_id"].str[:-3].to_numpy()  # colours are the last three
-    splits = [relation.split(known, seed, alike=garment) for seed in range(seeds)]
+    splits = [relation.split(known, seed, alike=garments(found)) for seed in range(seeds)]
     for seed, split in enumerate(splits):
         for method, logits in _blind(found, split.train).items():
             yield from results(_judged(logits, found, split, seed), method=method, seed=seed)
@@ -93,11 +92,16 @@ def relation_photos(seeds: int = 3) -> Rows:
 # ------------------------------------------------------------------------------ the relations
 
 
+def garments(found: Dataset) -> ndarray:
+    """The garment of each article: its number without the three digits of its colour."""
+    return found.catalogue.items["original_id"].str[:-3].to_numpy()
+
+
 def relations_of(found: Dataset) -> Relations:
     """Each pair of different garments once a kind, whoever bought it, in whichever order."""
     bought, pairs = found.interactions, []
     events = pd.DataFrame({"user": bought.user, "item": bought.item, "day": bought.time})
-    events["garment"] = found.catalogue.items["original_id"].str[:-3].to_numpy()[bought.item]
+    events["garment"] = garments(found)[bought.item]
     events["visit"] = events.groupby("user")["day"].rank("dense").astype(int)
     for kind, later in LATER.items():
         then = events.assign(visit=events["visit"] - later)
